@@ -1,0 +1,48 @@
+# Two commands need nothing but Python 3.11+, make and the network: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+UV := $(VENV)/bin/uv
+RUN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS = never
+# uv would otherwise warn about, or use, an environment that happens to be active.
+unexport VIRTUAL_ENV
+
+.PHONY: demo test check format bench install clean
+
+demo: $(VENV)/.installed
+	@$(RUN)/token-health demo
+
+test: $(VENV)/.installed-dev
+	$(RUN)/pytest -n auto
+
+check: $(VENV)/.installed-dev
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+	$(RUN)/deptry .
+
+format: $(VENV)/.installed-dev
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+bench: $(VENV)/.installed-dev
+	$(RUN)/python -m tests.bench
+
+install: $(VENV)/.installed-dev
+
+$(VENV)/bin/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13.9,<0.14"
+
+# --inexact keeps uv itself, which lives in the same environment.
+$(VENV)/.installed: uv.lock pyproject.toml | $(UV)
+	$(UV) sync --quiet --frozen --inexact --no-dev --extra demo
+	@touch $@
+
+$(VENV)/.installed-dev: uv.lock pyproject.toml | $(UV)
+	$(UV) sync --quiet --frozen --inexact --all-extras
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,163 @@
+"""What `doctor` looks at, one check after the other; each says what it found and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor.clock import SystemClock
+from monitor.desk import stretched_apps
+from monitor.errors import TokenHealthError
+from monitor.health.evidence import Fault
+from monitor.service import Parts, build_wire, opened
+from monitor.settings import Loaded, SmtpSettings, load
+from monitor.store import connections, sealing
+from monitor.tokens.vault import prefix_of
+from monitor.tomlfile import show_duration
+from monitor.wire.apps import App
+from monitor.wire.client import Reply, Wire
+
+# RFC 6749 has times in seconds; a clock that is further off misjudges expiries and rate limits.
+LARGEST_SKEW = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor. `ok` None means: worth knowing, no trouble."""
+
+    name: str
+    ok: bool | None
+    says: str
+
+
+async def checkup(path: Path) -> list[Check]:
+    """Check everything that can be checked without changing anything."""
+    try:
+        loaded = load(path)
+    except TokenHealthError as error:
+        return [Check("configuration", False, str(error))]
+    apps = len(loaded.settings.apps)
+    checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}.")]
+    if not apps:
+        checks.append(Check("apps", None, "No [[apps]] yet, so there is nothing to watch. Add one."))
+    try:
+        async with opened(loaded) as parts:
+            checks += await _inside(parts)
+    except (TokenHealthError, SQLAlchemyError, OSError) as error:
+        checks.append(Check("keys and database", False, str(error)))
+    checks.append(await asyncio.to_thread(_smtp, loaded, loaded.settings.smtp))
+    return checks
+
+
+async def _inside(parts: Parts) -> list[Check]:
+    return [
+        await _keys(parts),
+        await _database(parts),
+        await _connections(parts),
+        *await _providers(parts),
+        *await _stretched(parts),
+    ]
+
+
+async def _keys(parts: Parts) -> Check:
+    used = [k for k in parts.vault.key_ids if await sealing.uses_key(parts.database, prefix_of(k))]
+    where = "TOKEN_HEALTH_KEYS" if parts.loaded.keys_from_environment else str(parts.loaded.key_file)
+    return Check(
+        "keys",
+        True,
+        f"{where}: {len(parts.vault.key_ids)} at hand, {len(used)} in use; {parts.vault.current} seals.",
+    )
+
+
+async def _database(parts: Parts) -> Check:
+    async with parts.database.read() as conn:
+        if parts.database.is_sqlite:
+            return Check("database", True, f"{parts.database.name}: reachable, schema current.")
+        theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+    skew = abs(theirs.astimezone(UTC) - parts.clock.now())
+    if skew > LARGEST_SKEW:
+        return Check(
+            "database", False, f"Its clock is {skew.total_seconds():.0f} s off ours; run NTP on both."
+        )
+    return Check("database", True, f"{parts.database.name}: reachable, schema current.")
+
+
+async def _connections(parts: Parts) -> Check:
+    sizes = await connections.per_app(parts.database)
+    missing = sorted(sizes.keys() - parts.apps.keys())
+    if missing:
+        return Check(
+            "connections", False, f"App {missing[0]!r} has connections but is not in [[apps]]; add it again."
+        )
+    total = sum(sizes.values())
+    if not total:
+        return Check("connections", None, "None is watched yet: token-health connections import FILE")
+    return Check("connections", True, f"{total} watched.")
+
+
+async def _providers(parts: Parts) -> list[Check]:
+    wire = build_wire(parts)
+    try:
+        return [await _provider(app, wire) for app in parts.apps.values()]
+    finally:
+        await wire.close()
+
+
+async def _provider(app: App, wire: Wire) -> Check:
+    """Ask whoami without a token: any answer of the API itself will do, best a 401."""
+    url = app.endpoints.whoami if app.endpoints else app.auth_url + app.provider.oauth.discover
+    reply = await wire.get(url)
+    host = urlsplit(url).netloc
+    if isinstance(reply, Fault):
+        return Check(app.id, False, f"{host}: {reply.kind.value}: {reply.detail}.")
+    skew = _skew(reply)
+    if skew is not None and skew > LARGEST_SKEW:
+        return Check(app.id, False, f"{host}: our clock is {skew.total_seconds():.0f} s off; run NTP.")
+    if reply.status >= 500:
+        return Check(app.id, None, f"{host}: reachable, but answers {reply.status} now.")
+    return Check(app.id, True, f"{host}: reachable, answers {reply.status} to a question without a token.")
+
+
+def _skew(reply: Reply) -> timedelta | None:
+    try:
+        date = parsedate_to_datetime(reply.headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return abs(date - SystemClock().now()) if date.tzinfo else None
+
+
+async def _stretched(parts: Parts) -> Iterable[Check]:
+    return [
+        Check(
+            "interval",
+            None,
+            f"{app} is probed every {show_duration(interval)} instead of {show_duration(wanted)}: its "
+            "app-wide rate limit allows no more.",
+        )
+        for app, interval, wanted in await stretched_apps(parts)
+    ]
+
+
+def _smtp(loaded: Loaded, settings: SmtpSettings) -> Check:
+    if "smtp" not in loaded.settings.model_fields_set:
+        return Check("smtp", None, "[smtp] is not set; this release sends no mail.")
+    parts = urlsplit(settings.url)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        return Check("smtp", False, "smtp.url is smtp://HOST:PORT or smtps://HOST:PORT.")
+    where = f"{parts.hostname}:{parts.port or (465 if parts.scheme == 'smtps' else 25)}"
+    try:
+        kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+        with kind(parts.hostname, parts.port or 0, timeout=5) as server:
+            code, _ = server.ehlo()
+    except (OSError, smtplib.SMTPException) as error:
+        return Check("smtp", False, f"{where}: {type(error).__name__}.")
+    return Check("smtp", code == 250, f"{where}: answers {code} to EHLO.")

@@ -1,0 +1,258 @@
+"""connections import, list, show, export, pause, resume, remove."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from monitor.cli.root import (
+    ConfigOption,
+    JsonOption,
+    confirm_or_stop,
+    err,
+    out,
+    parts,
+    print_json,
+    run_async,
+)
+
+IdsArgument = Annotated[list[str], typer.Argument(help="Connection ids.", show_default=False)]
+commands = typer.Typer(help="Add, list, pause and remove connections.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(commands, name="connections")
+
+
+@commands.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSON Lines, or CSV by its .csv ending.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and compare only.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Add or update connections: all of the file, or nothing of it."""
+
+    async def work() -> None:
+        from monitor import intake
+        from monitor.desk import take_in
+        from monitor.store.audit import person
+
+        async with parts(config) as p:
+            with err.status(f"Reading {file} …"):
+                records = intake.read(file, p.apps)
+                done = await take_in(p, records, person(), dry_run=dry_run)
+        if json:
+            print_json(
+                {"dry_run": dry_run, "added": done.added, "changed": done.changed, "same": len(done.same)}
+            )
+            return
+        would = "would be " if dry_run else ""
+        out.print(
+            f"{len(records)} connections read: [green]{len(done.added)} {would}added[/], "
+            f"[yellow]{len(done.changed)} {would}changed[/], {len(done.same)} as they were."
+        )
+        if dry_run:
+            out.print("[dim]Nothing was written.[/]")
+
+    run_async(work)
+
+
+@commands.command("list")
+def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List all connections by id."""
+
+    async def work() -> None:
+        from monitor.cli.show import plain_table, state_text, status_row
+        from monitor.store import connections
+
+        async with parts(config) as p:
+            fleet = await connections.every(p.database)
+        if json:
+            print_json([status_row(known) for known in fleet])
+            return
+        if not fleet:
+            out.print("No connections yet. Add some: [bold]token-health connections import FILE[/]")
+            return
+        table = plain_table("connection", "client", "app", "state", "scopes")
+        for known in fleet:
+            table.add_row(
+                escape(known.id),
+                escape(known.client_name),
+                known.place.app,
+                state_text(known.health.state),
+                escape(" ".join(known.scopes)),
+            )
+        out.print(table)
+
+    run_async(work)
+
+
+@commands.command()
+def show(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show one connection: who it is, and what is known of its tokens, never the tokens themselves."""
+
+    async def work() -> None:
+        from monitor.cli.show import plain_table
+        from monitor.store import connections
+
+        async with parts(config) as p:
+            document = _document(await connections.show(p.database, connection))
+        if json:
+            print_json(document)
+            return
+        table = plain_table("", "", show_header=False)
+        for key, value in _flat(document):
+            table.add_row(f"[bold]{escape(key)}[/]", escape(str(value)))
+        out.print(table)
+
+    run_async(work)
+
+
+def _document(known: Any) -> dict[str, Any]:
+    from monitor.cli.show import iso, status_row
+
+    sealed = known.sealed
+    return status_row(known) | {
+        "contacts": list(known.contacts),
+        "locale": known.locale,
+        "timezone": known.timezone,
+        "scopes": list(known.scopes),
+        "account_id": known.account_id,
+        "account_name": known.account_name,
+        "labels": dict(known.labels),
+        "provider": known.place.provider,
+        "region": known.place.region,
+        "created": iso(known.created_at),
+        "last_success": iso(known.last_success_at),
+        "tokens": {
+            "access_token": "stored" if sealed.access else None,
+            "refresh_token": "stored" if sealed.refresh else None,
+            "access_expires_at": iso(sealed.access_expires_at),
+            "refresh_last_used_at": iso(sealed.refresh_used_at),
+            "authorized_at": iso(sealed.authorized_at),
+            "pairs_stored": sealed.version,
+        },
+    }
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in document.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            rows.append((prefix + key, "–" if shown in (None, "") else shown))
+    return rows
+
+
+@commands.command()
+def export(
+    with_secrets: Annotated[
+        bool, typer.Option("--with-secrets", help="Include the tokens in clear.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print all connections as JSON Lines that `import` takes. Without tokens, unless asked for."""
+
+    async def work() -> None:
+        from monitor.desk import export_tokens
+        from monitor.store import audit, connections
+
+        async with parts(config) as p:
+            fleet = await connections.every(p.database)
+            if with_secrets:
+                async with p.database.write() as conn:
+                    await audit.record(
+                        conn,
+                        p.clock.now(),
+                        audit.person(),
+                        "connections.export_secrets",
+                        "connections",
+                        count=len(fleet),
+                    )
+            for known in fleet:
+                record: dict[str, Any] = {
+                    "id": known.id,
+                    "app": known.place.app,
+                    "client": {
+                        "name": known.client_name,
+                        "contacts": known.contacts,
+                        "locale": known.locale,
+                        "timezone": known.timezone,
+                    },
+                    "scopes": known.scopes,
+                    "account_id": known.account_id,
+                    "labels": dict(known.labels),
+                }
+                if with_secrets and known.sealed.access is not None:
+                    record["tokens"] = export_tokens(p, known)
+                print(jsonlib.dumps(record, ensure_ascii=False))
+
+    run_async(work)
+
+
+@commands.command()
+def pause(ids: IdsArgument, config: ConfigOption = None) -> None:
+    """Stop looking at connections until they are resumed."""
+
+    async def work() -> None:
+        from monitor.store import audit, connections
+
+        async with parts(config) as p:
+            changed = await connections.pause(p.database, ids, p.clock.now(), audit.person())
+        _report(changed, ids, "paused")
+
+    run_async(work)
+
+
+@commands.command()
+def resume(ids: IdsArgument, config: ConfigOption = None) -> None:
+    """Look at paused connections again, starting now."""
+
+    async def work() -> None:
+        from monitor.store import audit, connections
+
+        async with parts(config) as p:
+            changed = await connections.resume(p.database, ids, p.clock.now(), audit.person())
+        _report(changed, ids, "resumed")
+
+    run_async(work)
+
+
+@commands.command()
+def remove(
+    ids: IdsArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Forget connections with their tokens and history. The audit keeps that they were there."""
+    confirm_or_stop(f"Remove {', '.join(ids)} with tokens and history?", yes)
+
+    async def work() -> None:
+        from monitor.store import audit, connections
+
+        async with parts(config) as p:
+            await connections.remove(p.database, ids, p.clock.now(), audit.person())
+        _report(ids, ids, "removed")
+
+    run_async(work)
+
+
+def _report(changed: list[str], asked: list[str], verb: str) -> None:
+    if changed:
+        out.print(f"{verb.capitalize()}: {escape(', '.join(sorted(changed)))}")
+    rest = sorted(set(asked) - set(changed))
+    if rest:
+        state = "Already paused" if verb == "paused" else "Was not paused"
+        out.print(f"[dim]{state}: {escape(', '.join(rest))}[/]")

@@ -1,0 +1,217 @@
+"""probe, status, explain: what one looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.padding import Padding
+
+from monitor.cli.root import ConfigOption, JsonOption, err, out, parts, print_json, run_async
+
+if TYPE_CHECKING:
+    from monitor.service import Parts
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(probe)
+    app.command()(status)
+    app.command()(explain)
+
+
+def probe(
+    ids: Annotated[list[str] | None, typer.Argument(help="Connections to probe.", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Probe every connection that is not paused.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Probe now. Exit code 0: all healthy, 1: some are not, 2: could not probe."""
+    if bool(ids) == every:
+        err.print("[bold red]error:[/] Name the connections to probe, or give --all.")
+        raise typer.Exit(2)
+    codes: list[int] = []
+
+    async def work() -> None:
+        codes.append(await _probe(config, ids or [], json))
+
+    run_async(work)
+    raise typer.Exit(codes[0])
+
+
+async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
+    from monitor.cli.show import fleet_table, status_row, summary, worst_first
+    from monitor.errors import TokenHealthError
+    from monitor.health.lifecycle import State
+    from monitor.metrics import Meters
+    from monitor.service import Role, build_loop, build_wire, process_name
+    from monitor.store import connections
+
+    async with parts(config) as p:
+        known = {k.id: k for k in await connections.every(p.database)}
+        for name in ids:
+            if name not in known:
+                await connections.show(p.database, name)
+        chosen = ids or [k.id for k in known.values() if k.health.state is not State.PAUSED]
+        wire = build_wire(p)
+        loop, refresher = build_loop(p, wire, Meters(), process_name(), Role.WORKER)
+        try:
+            with err.status(f"Probing {len(chosen)} connection{'s' if len(chosen) != 1 else ''} …"):
+                settled = []
+                for start in range(0, len(chosen), 500):
+                    settled += await loop.run_named(chosen[start : start + 500])
+        finally:
+            await loop.stop()
+            await refresher.drain()
+            await wire.close()
+        after = [k for k in await connections.every(p.database) if k.id in set(chosen)]
+        findings = {o.lease.id: o.finding for o in settled}
+        if json:
+            print_json(
+                [
+                    status_row(k) | {"finding": findings[k.id].cause.value if k.id in findings else None}
+                    for k in worst_first(after)
+                ]
+            )
+        else:
+            out.print(fleet_table(worst_first(after), p.clock.now(), out))
+            out.print(summary(after))
+        missed = [name for name in chosen if name not in findings]
+        if missed:
+            paused = [name for name in missed if known[name].health.state is State.PAUSED]
+            reason = (
+                "paused" if len(paused) == len(missed) else "being probed by the service just now, or paused"
+            )
+            raise TokenHealthError(f"Not probed: {', '.join(missed[:5])}: {reason}.")
+        return 0 if all(f.ok for f in findings.values()) else 1
+
+
+def status(
+    json: JsonOption = False,
+    limit: Annotated[int, typer.Option(help="How many rows to show, worst first; 0 for all.")] = 50,
+    config: ConfigOption = None,
+) -> None:
+    """Show the fleet, worst first."""
+
+    async def work() -> None:
+        await _status(config, json, limit)
+
+    run_async(work)
+
+
+async def _status(config: Path | None, json: bool, limit: int) -> None:
+    from monitor.cli.show import ago, fleet_table, status_row, summary, worst_first
+    from monitor.health.causes import Subject
+    from monitor.store import connections, incidents
+
+    async with parts(config) as p:
+        fleet = worst_first(await connections.every(p.database))
+        if json:
+            print_json([status_row(known) for known in fleet])
+            return
+        if not fleet:
+            out.print("No connections yet. Add some: [bold]token-health connections import FILE[/]")
+            return
+        now = p.clock.now()
+        shown = fleet[:limit] if limit else fleet
+        out.print(fleet_table(shown, now, out))
+        if len(shown) < len(fleet):
+            out.print(f"[dim]… and {len(fleet) - len(shown)} more; --limit 0 shows all.[/]")
+        out.print(summary(fleet))
+        for item in await incidents.open_now(p.database):
+            if item.about.kind is not Subject.CONNECTION:
+                held = ", client mails held" if item.guard else ""
+                out.print(
+                    f"[bold]Incident:[/] {item.cause.value} of {escape(str(item.about))}, "
+                    f"{item.members} connection{'s' if item.members != 1 else ''}{held}, "
+                    f"since {ago(item.opened_at, now)}"
+                )
+        await _say_stretched(p)
+
+
+async def _say_stretched(p: Parts) -> None:
+    from monitor.desk import stretched_apps
+    from monitor.tomlfile import show_duration
+
+    for app, interval, wanted in await stretched_apps(p):
+        out.print(
+            f"[yellow]Note:[/] {app} is probed every {show_duration(interval)} instead of "
+            f"{show_duration(wanted)}: its app-wide rate limit allows no more."
+        )
+
+
+def explain(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say why a connection is as it is: cause, evidence, rule, who must act, what comes next."""
+
+    async def work() -> None:
+        await _explain(config, connection, json)
+
+    run_async(work)
+
+
+async def _explain(config: Path | None, connection: str, json: bool) -> None:
+    from monitor.cli.show import iso, status_row
+    from monitor.desk import story
+    from monitor.health import explain as explaining
+    from monitor.store import connections
+
+    async with parts(config) as p:
+        if json:
+            told = await story(p, connection)
+            text = explaining.explain(told, p.clock.now())
+            known = await connections.show(p.database, connection)
+            print_json(
+                status_row(known)
+                | {
+                    "headline": text.headline,
+                    "why": text.why,
+                    "who_acts": text.who,
+                    "told": text.told,
+                    "next": text.next,
+                    "rule": told.rule,
+                    "evidence": list(told.evidence),
+                    "evidence_at": iso(told.evidence_at),
+                    "notifications": [],
+                }
+            )
+            return
+        await print_explanation(p, connection)
+
+
+async def print_explanation(p: Parts, connection: str) -> None:
+    """Print the whole chain for people."""
+    from monitor.cli.show import STYLE, iso
+    from monitor.desk import story
+    from monitor.health import explain as explaining
+    from monitor.store import audit, history
+
+    told = await story(p, connection)
+    text = explaining.explain(told, p.clock.now())
+    style = STYLE[told.health.state]
+    out.print(f"[{style}]{escape(text.headline)}[/]")
+    for title, lines in (
+        ("Why", text.why),
+        ("Evidence", text.evidence),
+        ("Who acts", (text.who,)),
+        ("Who was told", (text.told,)),
+        ("What comes next", text.next),
+    ):
+        if lines:
+            at = f" [dim]of {iso(told.evidence_at)}[/]" if title == "Evidence" else ""
+            out.print(f"\n[bold]{title}[/]{at}")
+            for line in lines:
+                out.print(Padding(escape(line), (0, 0, 0, 2)))
+    changes = await history.timeline(p.database, connection, 6)
+    if len(changes) > 1:
+        out.print("\n[bold]Before that[/]")
+        for change in changes[1:]:
+            cause = f" {change.cause.value}" if change.cause.value != "ok" else ""
+            out.print(Padding(f"{iso(change.at)}  {change.state.value}{cause}", (0, 0, 0, 2)))
+    for entry in await audit.of_subject(p.database, connection, 3):
+        out.print(Padding(f"[dim]{iso(entry.at)}  {entry.action} by {escape(entry.actor)}[/]", (0, 0, 0, 2)))

@@ -1,0 +1,37 @@
+"""The entry point: all commands, and how errors reach people."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.markup import escape
+
+from monitor.cli import connections, demo, look, providers, run, upkeep
+from monitor.cli.root import app, err
+from monitor.errors import ImportRefused, TokenHealthError
+
+
+def main() -> None:
+    """Run the command line. Errors for people are one or two lines on stderr, and exit code 2."""
+    for module in (run, demo, look, connections, providers, upkeep):
+        module.register(app)
+    try:
+        app()
+    except ImportRefused as error:
+        for problem in error.problems[:100]:
+            err.print(f"  {escape(problem)}")
+        if len(error.problems) > 100:
+            err.print(f"  … and {len(error.problems) - 100} more")
+        _fail(str(error), error.exit_code)
+    except TokenHealthError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    err.print(f"[bold red]error:[/] {escape(message)}")
+    sys.exit(code)

@@ -1,0 +1,65 @@
+"""providers list, show, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from monitor.cli.root import JsonOption, out, print_json
+
+commands = typer.Typer(
+    help="The providers that are known, and files that describe more.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(commands, name="providers")
+
+
+@commands.command("list")
+def list_(json: JsonOption = False) -> None:
+    """List the built-in providers."""
+    from monitor.cli.show import plain_table
+    from monitor.providers import catalogue
+
+    found = [catalogue.load(name) for name in catalogue.built_in()]
+    if json:
+        print_json([{"name": p.name, "title": p.title, "regions": list(p.regions)} for p in found])
+        return
+    table = plain_table("name", "title", "regions", "scopes checked")
+    for provider in found:
+        table.add_row(
+            provider.name, provider.title, " ".join(provider.regions), " ".join(provider.scopes) or "–"
+        )
+    out.print(table)
+
+
+@commands.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A built-in provider's name.")], json: JsonOption = False
+) -> None:
+    """Print a provider's file, or with --json what is understood of it."""
+    from monitor.providers import catalogue
+
+    provider = catalogue.load(name)
+    if json:
+        print_json(provider.model_dump(mode="json", exclude_none=True))
+        return
+    out.print(escape(catalogue.built_in()[name].read_text(encoding="utf-8")), end="")
+
+
+@commands.command()
+def check(file: Annotated[Path, typer.Argument(help="A provider file.")]) -> None:
+    """Check a provider file; every mistake is named with its line."""
+    from monitor.providers import catalogue
+
+    provider = catalogue.load_file(file)
+    out.print(
+        f"[green]✓[/] {escape(str(file))}: {escape(provider.title)}, {len(provider.regions)} "
+        f"region{'s' if len(provider.regions) != 1 else ''}, {len(provider.scopes)} scope checks, "
+        f"{len(provider.rules)} rules of its own."
+    )

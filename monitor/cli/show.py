@@ -1,0 +1,130 @@
+"""How things look in a terminal: states, causes, times, and tables that fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from monitor.health.causes import Cause
+from monitor.health.lifecycle import State
+from monitor.store.connections import Known
+
+# Worst first.
+ORDER = {State.BROKEN: 0, State.SUSPECT: 1, State.PENDING: 2, State.PAUSED: 3, State.HEALTHY: 4}
+STYLE = {
+    State.BROKEN: "bold red",
+    State.SUSPECT: "yellow",
+    State.PENDING: "cyan",
+    State.PAUSED: "dim",
+    State.HEALTHY: "green",
+}
+SIGN = {State.BROKEN: "✗", State.SUSPECT: "?", State.PENDING: "○", State.PAUSED: "‖", State.HEALTHY: "✓"}
+
+
+def state_text(state: State) -> Text:
+    """A state with its sign, so that colour is never the only thing that tells it."""
+    return Text(f"{SIGN[state]} {state.value}", style=STYLE[state])
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long ago, or to come, in one short unit."""
+    if moment is None:
+        return "–"
+    seconds = (now - moment).total_seconds()
+    prefix = "in " if seconds < -0.5 else ""
+    seconds = abs(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{prefix}{seconds / size:.0f}{unit}"
+    return f"{prefix}{seconds:.0f}s"
+
+
+def plain_table(*columns: str, **more: Any) -> Table:
+    """A table with a header and no frame."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False, **more)
+    for column in columns:
+        table.add_column(column, overflow="ellipsis", no_wrap=True)
+    return table
+
+
+def worst_first(fleet: Sequence[Known]) -> list[Known]:
+    """Broken ones first, the longest broken at the top."""
+    return sorted(
+        fleet,
+        key=lambda k: (ORDER[k.health.state], k.health.since.timestamp() if k.health.since else 0.0, k.id),
+    )
+
+
+def fleet_table(fleet: Sequence[Known], now: datetime, console: Console) -> Table:
+    """The fleet: at 80 columns what one has to know, at 200 all of it."""
+    wide = console.width >= 120
+    columns = ["state", "connection"]
+    columns += ["client", "app"] if wide else []
+    columns += ["cause", "who acts", "since"]
+    columns += ["last probe", "next probe"] if wide else ["next"]
+    table = plain_table(*columns)
+    for name in ("since", "last probe", "next probe", "next"):
+        for column in table.columns:
+            if column.header == name:
+                column.justify = "right"
+    for known in fleet:
+        health = known.health
+        cells: list[Text | str] = [state_text(health.state), escape(known.id)]
+        if wide:
+            cells += [escape(known.client_name), known.place.app]
+        bad = health.state in (State.BROKEN, State.SUSPECT)
+        cells += [
+            health.cause.value if bad else "",
+            health.owner.value if bad else "",
+            ago(health.since, now),
+        ]
+        cells += [ago(known.last_probe_at, now)] if wide else []
+        cells += [ago(known.next_probe_at, now)]
+        table.add_row(*cells)
+    return table
+
+
+def summary(fleet: Sequence[Known]) -> Text:
+    """How many are in which state, in one line."""
+    counts = Counter(known.health.state for known in fleet)
+    line = Text(f"{len(fleet)} connection{'s' if len(fleet) != 1 else ''}: ", style="bold")
+    for index, state in enumerate(s for s in ORDER if counts[s]):
+        line.append(" · " if index else "")
+        line.append(f"{counts[state]} {state.value}", style=STYLE[state])
+    return line
+
+
+def status_row(known: Known) -> dict[str, Any]:
+    """A connection as `status --json` gives it."""
+    health = known.health
+    return {
+        "id": known.id,
+        "app": known.place.app,
+        "client": known.client_name,
+        "state": health.state.value,
+        "cause": _cause(known),
+        "owner": health.owner.value,
+        "since": iso(health.since),
+        "last_probe": iso(known.last_probe_at),
+        "next_probe": iso(known.next_probe_at),
+        "confidence": health.confidence,
+    }
+
+
+def _cause(known: Known) -> str | None:
+    if known.health.state in (State.PENDING, State.PAUSED):
+        return None
+    return known.health.cause.value if known.health.state is not State.HEALTHY else Cause.OK.value
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time as RFC 3339 has it."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment is not None else None

@@ -1,0 +1,51 @@
+"""What goes wrong on our side, said so that a person can act on it.
+
+A provider's failure is never an exception here: it is a value (`monitor.health.evidence`).
+"""
+
+from __future__ import annotations
+
+
+class TokenHealthError(Exception):
+    """Something a person has to put right. The message says what is wrong, where, and what to do.
+
+    The command line prints it as it is, in one or two lines, and leaves with `exit_code`.
+    """
+
+    exit_code = 2
+
+
+class ConfigurationError(TokenHealthError):
+    """The configuration, a provider file or the command line cannot be used as written."""
+
+
+class KeyMissing(TokenHealthError):
+    """An encryption key that stored secrets need is not at hand."""
+
+
+class CannotDecrypt(TokenHealthError):
+    """A stored secret does not open with the key it names: damaged, or moved from another row."""
+
+
+class ImportRefused(TokenHealthError):
+    """An import file has bad lines; nothing of it was written."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = len(problems)
+        super().__init__(
+            f"{count} line{'s' if count != 1 else ''} cannot be imported, so nothing was; correct "
+            "them and run the same command again."
+        )
+
+
+class NotFound(TokenHealthError):
+    """No connection, app or provider of that name."""
+
+
+class SchemaNotCurrent(TokenHealthError):
+    """The database was made by another version of Token Health."""
+
+
+class AlreadyRunning(TokenHealthError):
+    """SQLite serves one service process a file; another one holds this file."""

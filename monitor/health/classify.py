@@ -1,0 +1,403 @@
+"""From evidence to a finding: one cause, how sure we are, and why.
+
+The order is the provider's rules, then the standards', then nothing: what no rule knows is
+`unexpected`, which never reaches a client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.evidence import (
+    Answer,
+    Content,
+    Evidence,
+    Exchange,
+    Fault,
+    FaultKind,
+    Grant,
+    RefreshNote,
+    Step,
+)
+from monitor.health.rules import Rule, first_match
+
+# An access token refused this long before its own expiry was withdrawn; less may be clock skew.
+EARLY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause with what speaks for it. `confidence` runs from 0 to 1."""
+
+    cause: Cause
+    owner: Owner
+    confidence: float
+    rule: str
+    reasons: tuple[str, ...] = ()
+    scope: str | None = None
+    retry_at: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.cause is Cause.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which hosts this process heard from lately, and which it tried in vain."""
+
+    answered: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
+
+
+def found(
+    cause: Cause,
+    confidence: float,
+    rule: str,
+    *reasons: str,
+    owner: Owner | None = None,
+    scope: str | None = None,
+    retry_at: datetime | None = None,
+) -> Finding:
+    """Make a finding; the owner is the cause's own unless said otherwise."""
+    return Finding(cause, owner or consequence(cause).owner, confidence, rule, reasons, scope, retry_at)
+
+
+HEALTHY = found(Cause.OK, 1.0, "ok")
+
+
+def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Reach()) -> Finding:
+    """Say what is wrong with a connection, if anything.
+
+    A refresh that failed speaks first when what it says is definite (the grant is gone even while
+    the access token still works). When it only met bad weather, a whoami that works outweighs it:
+    the access token has time left, and the refresh is tried again.
+    """
+    if evidence.refresh is RefreshNote.UNREADABLE:
+        return found(
+            Cause.APP_MISCONFIGURED,
+            1.0,
+            "vault.cannot_decrypt",
+            "The stored tokens do not decrypt with any key at hand, so nothing was asked.",
+        )
+    if evidence.refresh is RefreshNote.LOST:
+        return found(
+            Cause.REFRESH_LOST,
+            0.9,
+            "journal.unfinished",
+            "A refresh was begun and its answer was never recorded; the provider replaces refresh "
+            "tokens, so the stored one may already be spent.",
+        )
+    refusal: Finding | None = None
+    refreshed = evidence.last(Step.REFRESH)
+    if refreshed is not None and evidence.refresh is RefreshNote.FAILED:
+        refusal = _of_outcome(refreshed, evidence, rules, reach)
+        if refusal.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED, Cause.APP_MISCONFIGURED):
+            return refusal
+    whoami = evidence.last(Step.WHOAMI)
+    if whoami is None:
+        return refusal or _without_whoami(evidence)
+    about_whoami = _of_whoami(whoami, evidence, rules, reach)
+    if not about_whoami.ok:
+        # A token that ran out because the refresh met an outage is the outage's doing.
+        expired = isinstance(whoami.outcome, Answer) and whoami.outcome.status == 401
+        return refusal if refusal is not None and expired else about_whoami
+    return _of_scopes(evidence, rules, reach) or HEALTHY
+
+
+def _without_whoami(evidence: Evidence) -> Finding:
+    if evidence.refresh is RefreshNote.NO_TOKEN:
+        return found(
+            Cause.REFRESH_EXPIRED,
+            0.9,
+            "clock.no_refresh_token",
+            "The access token has expired and no refresh token is stored.",
+        )
+    return found(Cause.UNEXPECTED, 0.3, "none", "Nothing was asked of the provider.")
+
+
+def _of_whoami(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:
+    outcome = exchange.outcome
+    if not outcome.ok:
+        return _of_outcome(exchange, evidence, rules, reach)
+    identity, expected = evidence.identity, evidence.grant.account_id
+    if identity is None or identity.account_id is None:
+        return found(
+            Cause.UNEXPECTED,
+            0.8,
+            "whoami.no_account",
+            "whoami answered 200, but without the account it should name.",
+        )
+    if expected is not None and identity.account_id != expected:
+        name = f" ({identity.account_name})" if identity.account_name else ""
+        return found(
+            Cause.WRONG_ACCOUNT,
+            1.0,
+            "whoami.account",
+            f"whoami answered for account {identity.account_id}{name}; on record is {expected}.",
+        )
+    return HEALTHY
+
+
+def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding | None:
+    worst: Finding | None = None
+    for exchange in evidence.exchanges:
+        if exchange.step is not Step.SCOPE or exchange.outcome.ok:
+            continue
+        finding = _of_outcome(exchange, evidence, rules, reach)
+        if worst is None or _weight(finding) > _weight(worst):
+            worst = finding
+    return worst
+
+
+def _weight(finding: Finding) -> tuple[bool, float]:
+    # A definite refusal of one resource outweighs another resource's bad weather.
+    return (
+        finding.cause in (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED),
+        finding.confidence,
+    )
+
+
+def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:
+    outcome = exchange.outcome
+    if isinstance(outcome, Fault):
+        return _of_fault(outcome, exchange.host, reach)
+    rule = first_match(rules, exchange.step, outcome)
+    if rule is None:
+        return _by_kind(exchange, outcome, evidence)
+    says = _quote(outcome)
+    asked = f"{exchange.step.value} answered {outcome.status}{says}"
+    if rule.cause is Cause.REVOKED and rule.weigh:
+        return _weigh_grant(rule, exchange, asked, evidence)
+    if rule.cause is Cause.INSUFFICIENT_SCOPE:
+        return _weigh_scope(rule.name, exchange, asked, evidence.grant)
+    # A rule that quotes the description read the provider's own words; nothing is stronger.
+    confidence = 1.0 if rule.description else 0.95
+    return found(
+        rule.cause,
+        confidence,
+        rule.name,
+        f"{asked}.",
+        scope=exchange.scope,
+        retry_at=outcome.retry_at,
+    )
+
+
+def _quote(outcome: Answer) -> str:
+    if outcome.error and outcome.description:
+        return f" {outcome.error} (“{outcome.description}”)"
+    if outcome.error:
+        return f" {outcome.error}"
+    return ""
+
+
+def _by_kind(exchange: Exchange, outcome: Answer, evidence: Evidence) -> Finding:
+    asked = f"{exchange.step.value} answered {outcome.status}"
+    if 300 <= outcome.status < 400:
+        to = f" to {outcome.redirect}" if outcome.redirect else ""
+        return found(
+            Cause.UNEXPECTED,
+            0.9,
+            "http.redirect",
+            f"{asked}: a redirect{to}, which an API does not send; it was not followed.",
+        )
+    if outcome.content is not Content.JSON:
+        return found(
+            Cause.UNEXPECTED,
+            0.9,
+            f"content.{outcome.content.value}",
+            f"{asked} with {_article(outcome.content)} instead of JSON: a firewall, a proxy or a "
+            "maintenance page may have answered in the provider's place.",
+        )
+    if (
+        exchange.step is Step.SCOPE
+        and outcome.status == 403
+        and (outcome.error is not None or outcome.challenge is not None)
+    ):
+        return _weigh_scope("http.403", exchange, asked + _quote(outcome), evidence.grant)
+    return found(Cause.UNEXPECTED, 0.7, "none", f"{asked}{_quote(outcome)}, which no rule knows.")
+
+
+def _article(content: Content) -> str:
+    return {
+        Content.HTML: "an HTML page",
+        Content.EMPTY: "an empty body",
+        Content.OTHER: "something unreadable",
+        Content.JSON: "JSON",
+    }[content]
+
+
+def _weigh_grant(rule: Rule, exchange: Exchange, asked: str, evidence: Evidence) -> Finding:
+    """Tell `revoked` from `refresh_expired` where the provider's answer does not.
+
+    Strongest first: the clock against a known lifetime, then an access token refused before its
+    own expiry. With neither, `revoked` is the likelier, at low confidence.
+    """
+    grant, reasons = evidence.grant, [f"{asked}, which may mean withdrawn or run out."]
+    if exchange.step is not Step.REFRESH:
+        if evidence.refresh in (RefreshNote.DONE, RefreshNote.ELSEWHERE):
+            return found(
+                Cause.UNEXPECTED,
+                0.7,
+                "whoami.fresh_token_refused",
+                f"{asked}, for an access token that was issued moments before. A token used at "
+                "another region's host looks like this.",
+            )
+        if not grant.has_refresh_token:
+            return _without_refresh_token(rule, asked, evidence)
+        if evidence.last(Step.REFRESH) is None:
+            return found(
+                Cause.UNEXPECTED,
+                0.3,
+                "refresh.not_tried",
+                f"{asked}, and the refresh that would tell more could not be tried just now.",
+            )
+    used, born = grant.refresh_used_at, grant.authorized_at
+    if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
+        reasons.append(
+            f"The refresh token was last used {_ago(evidence.at - used)} ago; the provider keeps an "
+            f"unused one for {_ago(grant.idle_lifetime)}."
+        )
+        return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.idle", *reasons)
+    if grant.absolute_lifetime and born and evidence.at - born >= grant.absolute_lifetime:
+        reasons.append(
+            f"It was authorized {_ago(evidence.at - born)} ago; the provider ends every grant after "
+            f"{_ago(grant.absolute_lifetime)}."
+        )
+        return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.absolute", *reasons)
+    if _refused_early(evidence):
+        reasons.append("The access token was refused before its own expiry, so access was withdrawn.")
+        return found(Cause.REVOKED, 0.9, f"{rule.name}+access_refused_early", *reasons)
+    reasons.append("Nothing else tells them apart; withdrawn is the likelier.")
+    return found(Cause.REVOKED, 0.6, rule.name, *reasons)
+
+
+def _without_refresh_token(rule: Rule, asked: str, evidence: Evidence) -> Finding:
+    expires = evidence.grant.access_expires_at
+    if expires is not None and evidence.at >= expires:
+        return found(
+            Cause.REFRESH_EXPIRED,
+            0.9,
+            f"{rule.name}+clock.no_refresh_token",
+            f"{asked}; the access token has expired and no refresh token is stored.",
+        )
+    return found(
+        Cause.REVOKED,
+        0.8,
+        rule.name,
+        f"{asked}, before the access token's own expiry; no refresh token is stored.",
+    )
+
+
+def _refused_early(evidence: Evidence) -> bool:
+    expires = evidence.grant.access_expires_at
+    if expires is None:
+        return False
+    for exchange in evidence.exchanges:
+        outcome = exchange.outcome
+        if (
+            exchange.step is not Step.REFRESH
+            and isinstance(outcome, Answer)
+            and outcome.status == 401
+            and (outcome.challenge == "invalid_token" or outcome.content is Content.JSON)
+            and exchange.at < expires - EARLY
+        ):
+            return True
+    return False
+
+
+def _weigh_scope(rule: str, exchange: Exchange, asked: str, grant: Grant) -> Finding:
+    """Tell a scope that was not granted from a role that forbids it, and name who acts first."""
+    scope = exchange.scope
+    named = f"The resource {scope!r} was refused: {asked}."
+    if scope is None:
+        return found(Cause.INSUFFICIENT_SCOPE, 0.5, rule, named)
+    if grant.app_scopes is not None and scope not in grant.app_scopes:
+        return found(
+            Cause.INSUFFICIENT_SCOPE,
+            0.95,
+            f"{rule}+app_scopes",
+            named,
+            f"The app's own registration lacks {scope!r}: it has to be added there first; asking the "
+            "client before that would mend nothing.",
+            owner=Owner.OPERATOR,
+            scope=scope,
+        )
+    if grant.granted is not None:
+        if scope in grant.granted:
+            return found(
+                Cause.ROLE_RESTRICTED,
+                0.95,
+                f"{rule}+granted",
+                named,
+                f"The provider granted {scope!r} to this token, so it is the user's own role that "
+                "does not allow it.",
+                scope=scope,
+            )
+        return found(
+            Cause.INSUFFICIENT_SCOPE,
+            0.95,
+            f"{rule}+granted",
+            named,
+            f"The provider's list of granted scopes does not have {scope!r}.",
+            scope=scope,
+        )
+    before = grant.read_before.get(scope)
+    if before is not None:
+        return found(
+            Cause.ROLE_RESTRICTED,
+            0.75,
+            f"{rule}+read_before",
+            named,
+            f"This same grant could read it at {before:%Y-%m-%d %H:%M} UTC, so the grant had it and "
+            "the user's role has changed since.",
+            scope=scope,
+        )
+    return found(
+        Cause.INSUFFICIENT_SCOPE,
+        0.7,
+        f"{rule}+never_read",
+        named,
+        "This grant has never been able to read it: the user authorized before the access was asked "
+        "for, or declined it.",
+        scope=scope,
+    )
+
+
+def _of_fault(fault: Fault, host: str, reach: Reach) -> Finding:
+    what = f"{host} gave no answer: {fault.kind.value}" + (f" ({fault.detail})" if fault.detail else "")
+    if fault.kind is FaultKind.OURS:
+        return found(Cause.UNEXPECTED, 0.5, "fault.ours", f"{what}: the fault is on our side.")
+    if fault.kind is FaultKind.TOO_LARGE:
+        return found(Cause.UNEXPECTED, 0.8, "fault.too_large", f"{what}: no such answer is that long.")
+    if reach.answered - {host}:
+        return found(
+            Cause.PROVIDER_OUTAGE,
+            0.9,
+            f"fault.{fault.kind.value}",
+            f"{what}, while other hosts do answer us.",
+        )
+    if len(reach.silent | {host}) > 1 and host not in reach.answered:
+        return found(
+            Cause.NETWORK,
+            0.9,
+            f"fault.{fault.kind.value}+nobody_answers",
+            f"{what}; nor does any other host that we tried.",
+        )
+    if fault.kind in (FaultKind.DNS, FaultKind.UNREACHABLE) and host not in reach.answered:
+        return found(
+            Cause.NETWORK,
+            0.6,
+            f"fault.{fault.kind.value}",
+            f"{what}; we know of no other host to compare with.",
+        )
+    return found(Cause.PROVIDER_OUTAGE, 0.7, f"fault.{fault.kind.value}", f"{what}.")
+
+
+def _ago(span: timedelta) -> str:
+    if span.days >= 2:
+        return f"{span.days} days"
+    hours = span.total_seconds() / 3600
+    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(span.total_seconds() / 60))} minutes"

@@ -1,0 +1,183 @@
+"""What was asked of a provider, and what came back: the facts a finding rests on.
+
+Nothing secret gets in here. Text from outside passes `redact` where the value is made, so a log
+line, a page or a mail may show any evidence as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+SAMPLE_LENGTH = 400
+
+# Long unbroken runs of token alphabet, and the values of the fields that carry secrets in OAuth
+# answers (RFC 6749 5.1, RFC 7636 4.5).
+_SECRET_FIELD = re.compile(
+    r"""(["']?(?:access_token|refresh_token|id_token|client_secret|code|code_verifier|assertion|password|token)["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s&,;}<]+)""",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_LONG_RUN = re.compile(r"[A-Za-z0-9_~+/-][A-Za-z0-9._~+/=-]{31,}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_EMAIL = re.compile(r"\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@([A-Za-z0-9.-]+\.[A-Za-z]{2,})")
+
+
+def redact(text: str, limit: int = SAMPLE_LENGTH) -> str:
+    """Return `text` without tokens, addresses and control characters, at most `limit` characters."""
+    # Cut generously first, so that a 60 KB page costs no regular expression over all of it; a secret
+    # cut in two at this edge is beyond `limit` and gone anyway.
+    text = text[: limit * 4]
+    text = _SECRET_FIELD.sub(r"\1[removed]", text)
+    text = _BEARER.sub(r"\1 [removed]", text)
+    text = _LONG_RUN.sub("[removed]", text)
+    text = _EMAIL.sub(r"\1…@\2", text)
+    text = _CONTROL.sub(" ", text).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Step(StrEnum):
+    """What a request of ours was for."""
+
+    REFRESH = "refresh"
+    WHOAMI = "whoami"
+    SCOPE = "scope"
+
+
+class FaultKind(StrEnum):
+    """How a request ended without an answer."""
+
+    DNS = "dns"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    TLS = "tls"
+    CONNECT_TIMEOUT = "connect_timeout"
+    READ_TIMEOUT = "read_timeout"
+    RESET = "reset"
+    TRUNCATED = "truncated"
+    TOO_LARGE = "too_large"
+    OURS = "ours"  # our own pool, configuration or code; never the provider's
+
+
+# Where the request certainly did not reach the provider, an unused refresh token is still unused.
+CERTAINLY_NOT_SENT = frozenset(
+    {FaultKind.DNS, FaultKind.UNREACHABLE, FaultKind.REFUSED, FaultKind.TLS, FaultKind.CONNECT_TIMEOUT}
+)
+
+
+class Content(StrEnum):
+    """What kind of body an answer had, by what it parses as, not by what its header claims."""
+
+    JSON = "json"
+    HTML = "html"
+    OTHER = "other"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, reduced to what a rule can match and a person can read."""
+
+    status: int
+    content: Content = Content.JSON
+    error: str | None = None
+    description: str | None = None
+    challenge: str | None = None  # the scheme and error of WWW-Authenticate (RFC 6750 3)
+    sample: str = ""
+    retry_at: datetime | None = None
+    redirect: str | None = None  # the host a 3xx points at
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 200 and self.content is Content.JSON and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A request that got no usable answer."""
+
+    kind: FaultKind
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return False
+
+    @property
+    def perhaps_sent(self) -> bool:
+        """Whether the provider may have acted on the request all the same."""
+        return self.kind not in CERTAINLY_NOT_SENT and self.kind is not FaultKind.OURS
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and its outcome. `seconds` is the time it took; `scope` is set for scope checks."""
+
+    step: Step
+    asked: str  # "GET https://host/path", without query or credentials
+    host: str
+    at: datetime
+    seconds: float
+    outcome: Answer | Fault
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the token speaks for, as whoami says."""
+
+    account_id: str | None
+    account_name: str | None = None
+    user: str | None = None
+
+
+class RefreshNote(StrEnum):
+    """What became of a refresh that this probe wanted, beside what the provider answered."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"  # the journal says a new pair may exist that we never stored
+    ELSEWHERE = "elsewhere"  # another process refreshed; its pair was used
+    NO_TOKEN = "no_refresh_token"
+    UNREADABLE = "unreadable"  # a stored credential does not decrypt
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What is known of the grant before asking: the clock's side of the evidence.
+
+    Lifetimes are the provider's, as configured; `None` means unknown, never 'for ever'.
+    """
+
+    account_id: str | None = None
+    needed: tuple[str, ...] = ()
+    granted: frozenset[str] | None = None  # RFC 6749 5.1 `scope`, where the provider says it
+    app_scopes: frozenset[str] | None = None  # what our registration has, as configured
+    read_before: Mapping[str, datetime] = field(default_factory=dict)  # scope -> last good read
+    authorized_at: datetime | None = None
+    refresh_used_at: datetime | None = None
+    access_expires_at: datetime | None = None
+    idle_lifetime: timedelta | None = None
+    absolute_lifetime: timedelta | None = None
+    has_refresh_token: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that one probe found out about one connection."""
+
+    at: datetime
+    exchanges: tuple[Exchange, ...] = ()
+    identity: Identity | None = None
+    refresh: RefreshNote | None = None
+    grant: Grant = field(default_factory=Grant)
+
+    def last(self, step: Step) -> Exchange | None:
+        """Return the last exchange of a step, if there was one."""
+        for exchange in reversed(self.exchanges):
+            if exchange.step is step:
+                return exchange
+        return None

@@ -1,0 +1,208 @@
+"""Why a connection is as it is, in words that a support person can forward.
+
+One text for the command line now, and for pages and mails that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.evidence import Answer, Evidence, Exchange, Fault
+from monitor.health.lifecycle import Health, Policy, State
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is known of a connection, for telling it."""
+
+    id: str
+    client: str
+    provider: str  # its title
+    app: str
+    health: Health
+    reasons: tuple[str, ...] = ()
+    rule: str = ""
+    evidence: Sequence[Mapping[str, Any]] = ()
+    evidence_at: datetime | None = None
+    scope: str | None = None
+    last_probe_at: datetime | None = None
+    last_success_at: datetime | None = None
+    next_probe_at: datetime | None = None
+    next_refresh_at: datetime | None = None
+    incident_since: datetime | None = None
+    larger: str | None = None  # the shared incident that this one belongs to
+    held: bool = False  # by the fleet guard
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The chain from what was asked to what comes next."""
+
+    headline: str
+    why: tuple[str, ...]
+    evidence: tuple[str, ...]
+    who: str
+    told: str
+    next: tuple[str, ...]
+
+
+def document(evidence: Evidence) -> list[dict[str, Any]]:
+    """Return evidence as it is kept: one plain mapping a request, nothing secret in it."""
+    return [_exchange(item) for item in evidence.exchanges]
+
+
+def _exchange(item: Exchange) -> dict[str, Any]:
+    kept: dict[str, Any] = {
+        "step": item.step.value,
+        "asked": item.asked,
+        "at": item.at.isoformat(timespec="seconds"),
+        "seconds": round(item.seconds, 3),
+    }
+    if item.scope is not None:
+        kept["scope"] = item.scope
+    match item.outcome:
+        case Answer() as answer:
+            kept["status"] = answer.status
+            kept["content"] = answer.content.value
+            for name in ("error", "description", "challenge", "sample", "redirect"):
+                if getattr(answer, name):
+                    kept[name] = getattr(answer, name)
+            if answer.retry_at is not None:
+                kept["retry_at"] = answer.retry_at.isoformat(timespec="seconds")
+        case Fault() as fault:
+            kept["fault"] = fault.kind.value
+            kept["detail"] = fault.detail
+    return kept
+
+
+def describe(item: Mapping[str, Any]) -> str:
+    """Return one line for a kept request."""
+    what = f"{item['step']}{' ' + item['scope'] if 'scope' in item else ''}: {item['asked']}"
+    if "fault" in item:
+        outcome = f"no answer: {item['fault']}" + (f" ({item['detail']})" if item.get("detail") else "")
+    else:
+        outcome = str(item["status"])
+        if item.get("error"):
+            outcome += f" {item['error']}"
+        if item.get("description"):
+            outcome += f" “{item['description']}”"
+        if item.get("content") not in ("json", None):
+            outcome += f", {item['content']}"
+        if item.get("redirect"):
+            outcome += f", to {item['redirect']}"
+    return f"{what} → {outcome} ({item['seconds'] * 1000:.0f} ms)"
+
+
+def explain(story: Story, now: datetime) -> Explanation:
+    """Tell a connection's state, why it is so, who must act, and what comes next."""
+    health = story.health
+    return Explanation(
+        headline=_headline(story, now),
+        why=_why(story),
+        evidence=tuple(describe(item) for item in story.evidence),
+        who=_who(story),
+        told=_told(story),
+        next=_next(story, health, now),
+    )
+
+
+def _headline(story: Story, now: datetime) -> str:
+    health = story.health
+    since = f" for {span(now - health.since)}" if health.since is not None else ""
+    name = f"{story.client} on {story.provider}"
+    match health.state:
+        case State.PENDING:
+            return f"{name} has never been authorized, or not been looked at yet."
+        case State.PAUSED:
+            return f"{name} is paused{since}: an operator's choice; it is not looked at."
+        case State.HEALTHY:
+            return f"{name} is healthy{since}."
+        case State.SUSPECT:
+            return f"{name} is in doubt{since}: {consequence(health.cause).meaning}."
+        case State.BROKEN:
+            return f"{name} is broken{since}: {consequence(health.cause).meaning}."
+
+
+def _why(story: Story) -> tuple[str, ...]:
+    said = list(story.reasons)
+    if story.health.state is State.HEALTHY and not said:
+        said.append("The last probe was answered as it should be.")
+    if story.rule and story.health.state in (State.SUSPECT, State.BROKEN):
+        said.append(f"Rule {story.rule}, confidence {story.health.confidence:.0%}.")
+    if story.larger:
+        said.append(f"It belongs to a larger incident: {story.larger}")
+    return tuple(said)
+
+
+def _who(story: Story) -> str:
+    health = story.health
+    if health.state is State.HEALTHY:
+        return "Nobody has to act."
+    if health.state is State.PAUSED:
+        return f"The operator, when it is to be watched again: token-health connections resume {story.id}"
+    if health.state is State.PENDING:
+        return "The client authorizes the connection for the first time, if tokens were not imported."
+    row = consequence(health.cause)
+    if health.owner is Owner.OPERATOR and row.owner is Owner.CLIENT:
+        return (
+            "The operator first: add the missing access to the app's registration at the provider and to "
+            "`scopes` of the app. After that the client authorizes again."
+        )
+    return f"{health.owner.value.capitalize()}. {row.advice}"
+
+
+def _told(story: Story) -> str:
+    row = consequence(story.health.cause)
+    if story.health.state is not State.BROKEN:
+        return "Nobody was told, since nothing is confirmed broken."
+    if story.held:
+        return "The client is not told: the fleet guard holds it, since many connections broke together."
+    if story.health.owner is Owner.CLIENT and row.client_mail:
+        return "No mail was sent to the client; an incident is open."
+    return "The client is not told, since authorizing again would mend nothing; an incident is open."
+
+
+def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
+    lines = []
+    if health.state is State.SUSPECT:
+        times, over = story.policy.needs(health.candidate)
+        lines.append(
+            f"Seen {health.streak} time{'s' if health.streak != 1 else ''}; {times} in a row over "
+            f"{span(over)} make it a confirmed break. Until then nobody is told."
+        )
+    if story.next_probe_at is not None:
+        lines.append(f"Next probe {when(story.next_probe_at, now)}.")
+    elif health.state is State.PENDING:
+        lines.append("It is probed as soon as it has tokens.")
+    if story.next_refresh_at is not None and health.state in (State.HEALTHY, State.SUSPECT):
+        lines.append(f"Next token refresh {when(story.next_refresh_at, now)}.")
+    if health.state is State.BROKEN:
+        lines.append(
+            "It recovers by itself as soon as a probe is answered well."
+            if health.cause is not Cause.REFRESH_LOST
+            else "It recovers with a new authorization."
+        )
+    return tuple(lines)
+
+
+def span(length: timedelta) -> str:
+    """Say a length of time in one unit."""
+    seconds = max(0.0, length.total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= 1.5 * size or (seconds >= size and unit == "minute"):
+            count = round(seconds / size)
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    count = round(seconds)
+    return f"{count} second{'s' if count != 1 else ''}"
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """Say a moment relative to now."""
+    if moment <= now:
+        return "now due"
+    return f"in {span(moment - now)}"

@@ -1,0 +1,131 @@
+"""The fleet guard: when an unusual share turns bad together, it is not each client's own fault.
+
+Judged before anybody is told. While the guard is up over a group, what its connections would say to
+clients is held; the group has one incident. The guard comes down when the share has fallen to half of
+what raised it, so that it does not flutter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from monitor.health.causes import Cause, Subject
+from monitor.health.incidents import OUR_NETWORK, About, Place
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPolicy:
+    """`share` of a group, and at least `minimum` connections of it, turning bad within `window`."""
+
+    share: float = 0.2
+    minimum: int = 5
+    window: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How the connections of one place stand.
+
+    `lately` counts those that turned bad within the window, by cause; `held` those that are bad now
+    and belong to a guard's incident; `fine` those not bad.
+    """
+
+    place: Place
+    fine: int
+    lately: Mapping[Cause, int] = field(default_factory=dict)
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The guard is up over a group, for this reason."""
+
+    about: About
+    cause: Cause
+    bad: int
+    total: int
+
+    @property
+    def sentence(self) -> str:
+        """Why, in words."""
+        return (
+            f"{self.bad} of {self.total} connections of {self.about} turned bad together, "
+            f"mostly {self.cause.value}; this is one incident, and clients are not mailed."
+        )
+
+
+def judge(tallies: Iterable[Tally], standing: frozenset[About], policy: GuardPolicy) -> tuple[Hold, ...]:
+    """Return over which groups the guard is up now; `standing` are those where it already was."""
+    groups: dict[About, list[Tally]] = defaultdict(list)
+    for tally in tallies:
+        for about in tally.place.groups():
+            groups[about].append(tally)
+    holds = {
+        about: hold
+        for about, members in groups.items()
+        if (hold := _over(about, members, about in standing, policy)) is not None
+    }
+    return tuple(sorted(_fewest(holds, groups), key=lambda hold: hold.about))
+
+
+def _over(about: About, members: list[Tally], stands: bool, policy: GuardPolicy) -> Hold | None:
+    causes: Counter[Cause] = Counter()
+    for tally in members:
+        causes.update(tally.lately)
+    lately, fine = causes.total(), sum(t.fine for t in members)
+    # A standing guard stays for those it holds, also when they turned bad before the window.
+    bad = max(lately, sum(t.held for t in members)) if stands else lately
+    total = bad + fine
+    share = policy.share / 2 if stands else policy.share
+    least = max(1, policy.minimum // 2) if stands else policy.minimum
+    if bad < least or bad < share * total:
+        return None
+    cause = max(causes, key=lambda c: (causes[c], c.value)) if causes else Cause.UNEXPECTED
+    return Hold(about, cause, bad, total)
+
+
+def _fewest(holds: dict[About, Hold], groups: dict[About, list[Tally]]) -> Iterable[Hold]:
+    """Keep the one group that explains the others: the narrowest that holds all that is bad.
+
+    A provider with several apps of which one turned bad is that app's incident; one whose apps all
+    turned bad is the provider's.
+    """
+    kept: set[About] = set()
+    for provider in (about for about in holds if about.kind is Subject.PROVIDER):
+        kept.add(_narrowest(provider, holds, groups))
+    for kind in (Subject.REGION, Subject.APP):
+        for about in (a for a in holds if a.kind is kind):
+            if not any(_covers(wide, about, groups) for wide in kept):
+                kept.add(about)
+    if len({t.place.provider for a in kept for t in groups[a]}) > 1 and all(
+        holds[a].cause is Cause.NETWORK for a in kept
+    ):
+        bad, total = sum(holds[a].bad for a in kept), sum(holds[a].total for a in kept)
+        return [Hold(OUR_NETWORK, Cause.NETWORK, bad, total)]
+    return [holds[about] for about in kept]
+
+
+def _narrowest(wide: About, holds: dict[About, Hold], groups: dict[About, list[Tally]]) -> About:
+    hold = holds[wide]
+    if hold.cause is Cause.NETWORK:
+        return wide
+    candidates = [
+        about
+        for about in holds
+        if about.kind in (Subject.APP, Subject.REGION)
+        and holds[about].bad == hold.bad
+        and _covers(wide, about, groups)
+    ]
+    apps = [about for about in candidates if about.kind is Subject.APP]
+    if apps and hold.cause is Cause.APP_MISCONFIGURED:
+        return apps[0]
+    smaller = [about for about in candidates if len(groups[about]) < len(groups[wide])]
+    return min(smaller, key=lambda a: (len(groups[a]), a), default=wide)
+
+
+def _covers(wide: About, narrow: About, groups: dict[About, list[Tally]]) -> bool:
+    places = {tally.place for tally in groups[wide]}
+    return all(tally.place in places for tally in groups[narrow])

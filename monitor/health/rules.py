@@ -1,0 +1,130 @@
+"""Rules that read an answer, and the list of what the standards themselves say.
+
+A provider's file adds rules of its own; they are tried first, and the first match wins. No rule
+says `revoked` of a body that is not JSON: a firewall's page says nothing about a token.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from monitor.health.causes import Cause
+from monitor.health.evidence import Answer, Content, Step
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an answer has to look like, and the cause that it then speaks of. Empty fields match all."""
+
+    name: str
+    cause: Cause
+    step: Step | None = None
+    status: tuple[int, int] | None = None  # inclusive range
+    error: frozenset[str] | None = None
+    description: str | None = None  # a regular expression, searched
+    content: Content | None = None
+    challenge: str | None = None  # the error in WWW-Authenticate
+    weigh: bool = False  # the answer does not say which of several causes: look at the clock too
+
+    def matches(self, step: Step, answer: Answer) -> bool:
+        """Whether this rule speaks of that answer to that step."""
+        if self.step is not None and self.step is not step:
+            return False
+        if self.status is not None and not self.status[0] <= answer.status <= self.status[1]:
+            return False
+        if self.content is not None and self.content is not answer.content:
+            return False
+        if self.error is not None and answer.error not in self.error:
+            return False
+        if self.challenge is not None and self.challenge != answer.challenge:
+            return False
+        if self.description is not None:
+            return bool(_compiled(self.description).search(answer.description or ""))
+        return True
+
+
+def _one(status: int) -> tuple[int, int]:
+    return (status, status)
+
+
+STANDARDS: tuple[Rule, ...] = (
+    # RFC 6585 4; before anything else, since some servers put an OAuth error in the same body.
+    Rule("http.429", Cause.RATE_LIMITED, status=_one(429)),
+    Rule("http.5xx", Cause.PROVIDER_OUTAGE, status=(500, 599)),
+    # RFC 6749 4.1.2.1 has these two for the authorization endpoint; token endpoints use them too.
+    Rule(
+        "rfc6749.server_error",
+        Cause.PROVIDER_OUTAGE,
+        error=frozenset({"server_error", "temporarily_unavailable"}),
+        content=Content.JSON,
+    ),
+    # RFC 6749 5.2, the token endpoint.
+    Rule(
+        "rfc6749.client",
+        Cause.APP_MISCONFIGURED,
+        step=Step.REFRESH,
+        status=(400, 403),
+        error=frozenset({"invalid_client", "unauthorized_client"}),
+        content=Content.JSON,
+    ),
+    Rule(
+        "rfc6749.request",
+        Cause.APP_MISCONFIGURED,
+        step=Step.REFRESH,
+        status=(400, 403),
+        error=frozenset({"invalid_request", "unsupported_grant_type", "invalid_scope"}),
+        content=Content.JSON,
+    ),
+    Rule(
+        "rfc6749.invalid_grant",
+        Cause.REVOKED,
+        step=Step.REFRESH,
+        status=(400, 403),
+        error=frozenset({"invalid_grant"}),
+        content=Content.JSON,
+        weigh=True,
+    ),
+    # RFC 6750 3.1, resources. A challenge is proof enough that the API itself spoke.
+    Rule(
+        "rfc6750.insufficient_scope",
+        Cause.INSUFFICIENT_SCOPE,
+        step=Step.SCOPE,
+        status=_one(403),
+        challenge="insufficient_scope",
+    ),
+    Rule(
+        "rfc6750.insufficient_scope",
+        Cause.INSUFFICIENT_SCOPE,
+        step=Step.SCOPE,
+        status=_one(403),
+        error=frozenset({"insufficient_scope"}),
+        content=Content.JSON,
+    ),
+    Rule("rfc6750.invalid_token", Cause.REVOKED, status=_one(401), challenge="invalid_token", weigh=True),
+    Rule(
+        "rfc6750.invalid_token",
+        Cause.REVOKED,
+        status=_one(401),
+        error=frozenset({"invalid_token"}),
+        content=Content.JSON,
+        weigh=True,
+    ),
+)
+
+
+def first_match(rules: tuple[Rule, ...], step: Step, answer: Answer) -> Rule | None:
+    """Return the first of `rules`, then of the standards, that speaks of this answer."""
+    for rule in rules:
+        # A provider's rule that names no content means the API's own answer, never a proxy's page.
+        if rule.content is None and answer.content is not Content.JSON:
+            continue
+        if rule.matches(step, answer):
+            return rule
+    return next((rule for rule in STANDARDS if rule.matches(step, answer)), None)

@@ -1,0 +1,431 @@
+"""The loop: claims what is due, looks at it concurrently, and settles the verdicts in batches.
+
+APScheduler holds five ticks and no job a connection. A tick only starts work and returns; the work
+runs in our own tasks, which are drained at the end, since APScheduler's shutdown cancels its jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor import __version__
+from monitor.clock import Clock
+from monitor.health.cadence import Cadence, next_probe, stretched
+from monitor.health.causes import Cause
+from monitor.health.classify import classify
+from monitor.health.explain import document
+from monitor.health.guard import GuardPolicy
+from monitor.health.lifecycle import Policy, State, step
+from monitor.metrics import Meters
+from monitor.pacing import Pacer
+from monitor.probe import Looked, Prober, next_refresh
+from monitor.reach import Heard
+from monitor.store import budgets, connections, due, history, incidents, processes, verdicts
+from monitor.store.due import Lease
+from monitor.store.engine import Database
+from monitor.store.history import Kept
+from monitor.store.verdicts import Outcome
+from monitor.wire.apps import App
+
+log = structlog.get_logger("monitor.loop")
+
+BATCH = 500
+SETTLE_EVERY = 0.25  # seconds
+BEAT = timedelta(seconds=10)
+GONE = timedelta(seconds=60)  # a process silent for so long is off the list
+DRAIN = 8.0  # seconds; the whole service has ten to end in
+FLEET_DUTY = "fleet"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the loop works: `per_second` is the most probes begun in a second, None for the usual."""
+
+    concurrency: int = 100
+    per_second: float | None = None
+    lease: timedelta = timedelta(seconds=120)
+    count_interval: timedelta = timedelta(days=1)
+
+
+class Loop:
+    """All connections, looked at on time by as many probes at once as the pace allows."""
+
+    def __init__(
+        self,
+        database: Database,
+        prober: Prober,
+        pacer: Pacer,
+        apps: Mapping[str, App],
+        clock: Clock,
+        meters: Meters,
+        *,
+        process: str,
+        role: str,
+        cadence: Cadence,
+        policy: Policy,
+        guard: GuardPolicy,
+        pace: Pace,
+        kept: Kept,
+    ) -> None:
+        self._database, self._prober, self._pacer, self._apps = database, prober, pacer, dict(apps)
+        self._clock, self._meters = clock, meters
+        self._process, self._role = process, role
+        self._policy, self._guard, self._pace, self._kept = policy, guard, pace, kept
+        self._cadence = cadence
+        self._cadences = dict.fromkeys(apps, cadence)
+        self._heard = Heard()
+        self._queue: deque[Lease] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._done: list[Outcome] = []
+        self._settled: list[Outcome] = []
+        self._keep_settled = False
+        self._settling = asyncio.Lock()
+        self._pulling = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._allowance = 0.0
+        self._allowed_at: datetime | None = None
+        self._fleet_size = 0
+        self.lag = 0.0
+        self.leads = False
+        self.alive = 1
+        self.ticked_at: datetime | None = None
+        self._scheduler: AsyncIOScheduler | None = None
+
+    # -- what the ticks do ------------------------------------------------------------------------
+
+    async def pull(self) -> int:
+        """Claim what is due, up to what fits, and hand it to the workers; return how many."""
+        async with self._pulling:
+            if self._stopping:
+                return 0
+            now = self._clock.now()
+            room = min(BATCH, self._pace.concurrency * 4) - len(self._queue)
+            room = min(room, self._allow(now))
+            claimed: list[Lease] = []
+            for group, limit in await self._groups(room):
+                claimed += await due.claim(self._database, self._process, group, limit, now, self._pace.lease)
+            self._allowance -= len(claimed)
+            self._begin(claimed)
+            return len(claimed)
+
+    def _allow(self, now: datetime) -> int:
+        """How many probes may begin now.
+
+        Three times the fleet's steady rate, and at least `concurrency` a second: after a standstill the
+        backlog is worked off quickly and yet not all at once.
+        """
+        usual = 3 * self._fleet_size / self._cadence.interval.total_seconds()
+        rate = self._pace.per_second or max(float(self._pace.concurrency), usual)
+        elapsed = (now - self._allowed_at).total_seconds() if self._allowed_at else 1.0
+        self._allowed_at = now
+        self._allowance = min(self._allowance + rate * max(0.0, elapsed), rate * 2)
+        return int(self._allowance)
+
+    async def _groups(self, room: int) -> list[tuple[list[str], int]]:
+        """Apps with an app-wide limit are claimed on their own, no more than their turns allow."""
+        free = [app.id for app in self._apps.values() if app.limits.app_wide is None]
+        groups = [(free, room)] if free else []
+        for app in self._apps.values():
+            if app.limits.app_wide is not None and room > 0:
+                groups.append(([app.id], await self._pacer.reserve(app, room)))
+        return groups
+
+    def _begin(self, leases: Iterable[Lease]) -> None:
+        self._queue.extend(leases)
+        while self._queue and len(self._workers) < min(
+            self._pace.concurrency, len(self._queue) + len(self._workers)
+        ):
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        """Take leases from the queue until it is empty."""
+        while self._queue and not self._stopping:
+            lease = self._queue.popleft()
+            self._meters.in_flight.inc()
+            try:
+                outcome = await self._one(lease)
+            except Exception as error:
+                # Ours, not the provider's: say so, leave the lease to run out, go on with the others.
+                self._meters.tick_errors.labels("probe").inc()
+                log.error(
+                    "probe.failed", connection=lease.id, error=type(error).__name__, detail=_brief(error)
+                )
+                continue
+            finally:
+                self._meters.in_flight.dec()
+            self._done.append(outcome)
+            if len(self._done) >= BATCH:
+                self._start(self.settle(), "settle")
+            if len(self._queue) < self._pace.concurrency // 2 and not self._pulling.locked():
+                self._start(self.pull_quietly(), "claim")
+
+    async def pull_quietly(self) -> None:
+        """Claim more without a word when there is nothing."""
+        await self.pull()
+
+    async def _one(self, lease: Lease) -> Outcome:
+        app = self._apps[lease.place.app]
+        cadence = self._cadences[app.id]
+        began = self._clock.now()
+        looked = await self._prober.look(lease, app, cadence)
+        return self._judge(lease, app, cadence, looked, began)
+
+    def _judge(self, lease: Lease, app: App, cadence: Cadence, looked: Looked, began: datetime) -> Outcome:
+        """From evidence to what is written: classify, step, and when to look again."""
+        now, evidence = self._clock.now(), looked.evidence
+        self._heard.note(evidence)
+        finding = classify(evidence, app.rules, self._heard.view(now))
+        verdict = step(lease.health, finding, self._policy, now)
+        self._measure(app, looked)
+        first = lease.account_id is None and finding.ok and evidence.identity is not None
+        identity = evidence.identity
+        return Outcome(
+            lease=lease,
+            verdict=verdict,
+            finding=finding,
+            probed_at=now,
+            seconds=(now - began).total_seconds(),
+            next_probe_at=next_probe(
+                lease.id,
+                verdict.health,
+                cadence,
+                now,
+                retry_at=finding.retry_at,
+                refresh_at=next_refresh(lease.id, looked.sealed, app, cadence),
+            ),
+            scope_cursor=looked.scope_cursor,
+            scope_checked_at=looked.scope_checked_at,
+            scopes_all=looked.scopes_all,
+            reads=looked.reads,
+            account=(identity.account_id or "", identity.account_name) if first and identity else None,
+            evidence=document(evidence) if verdict.changed else (),
+        )
+
+    def _measure(self, app: App, looked: Looked) -> None:
+        name = app.provider.name
+        for exchange in looked.evidence.exchanges:
+            self._meters.time_request(name, exchange.step.value, exchange.seconds)
+        if looked.refresh_result is not None:
+            self._meters.refreshes.labels(name, app.id, looked.refresh_result).inc()
+
+    async def settle(self) -> None:
+        """Write the verdicts that are ready, in one transaction a batch."""
+        async with self._settling:
+            while self._done:
+                batch, self._done = self._done[:BATCH], self._done[BATCH:]
+                try:
+                    ours = await verdicts.settle(
+                        self._database,
+                        self._process,
+                        batch,
+                        self._guard,
+                        self._clock.now(),
+                        self._pace.count_interval,
+                    )
+                except SQLAlchemyError:
+                    self._done = batch + self._done  # nothing was written; the next tick tries again
+                    raise
+                self._tell(batch, ours)
+
+    def _tell(self, batch: Sequence[Outcome], ours: Sequence[Outcome]) -> None:
+        """After the commit: count, and log what changed."""
+        if len(ours) < len(batch):
+            self._meters.fenced.inc(len(batch) - len(ours))
+        for outcome in ours:
+            place, health = outcome.lease.place, outcome.verdict.health
+            self._meters.count_probe(place.provider, place.app, outcome.finding.cause.value)
+            if outcome.verdict.detected_after is not None:
+                self._meters.detection.labels(place.provider, health.cause.value).observe(
+                    outcome.verdict.detected_after.total_seconds()
+                )
+            if outcome.verdict.recovered_after is not None:
+                self._meters.recovery.labels(place.provider, outcome.lease.health.cause.value).observe(
+                    outcome.verdict.recovered_after.total_seconds()
+                )
+            if outcome.verdict.changed:
+                _log_change(outcome)
+        if self._keep_settled:
+            self._settled.extend(ours)
+
+    async def beat(self) -> None:
+        """Say that this process lives, keep or take the fleet's duty, and look at the fleet's size."""
+        now = self._clock.now()
+        self.alive = await processes.beat(self._database, self._process, self._role, __version__, now, GONE)
+        self.leads = await processes.hold_duty(self._database, FLEET_DUTY, self._process, now, BEAT * 3)
+        self.lag = await due.lag(self._database, now)
+        await self.resize()
+
+    async def resize(self) -> None:
+        """Fit each app's interval to how many connections it has, and to its limit."""
+        sizes = await connections.per_app(self._database)
+        self._fleet_size = sum(sizes.values())
+        for app in self._apps.values():
+            interval = stretched(self._cadence.interval, sizes.get(app.id, 0), app.limits.app_wide)
+            if interval != self._cadences[app.id].interval:
+                self._cadences[app.id] = Cadence(
+                    interval, self._cadence.jitter, self._cadence.recheck, self._cadence.refresh_ahead
+                )
+                if interval > self._cadence.interval:
+                    log.warning(
+                        "interval.stretched",
+                        app=app.id,
+                        connections=sizes.get(app.id, 0),
+                        interval_seconds=round(interval.total_seconds()),
+                        configured_seconds=round(self._cadence.interval.total_seconds()),
+                    )
+
+    def intervals(self) -> dict[str, timedelta]:
+        """Return each app's interval as it is now."""
+        return {app: cadence.interval for app, cadence in self._cadences.items()}
+
+    async def keep_house(self) -> None:
+        """Let the guard come down where it may, also when no verdict changes. One process does it."""
+        if not self.leads:
+            return
+        now = self._clock.now()
+        async with self._database.write() as conn:
+            await incidents.one_at_a_time(conn)
+            await incidents.guard(conn, self._guard, now)
+
+    async def forget(self) -> None:
+        """Drop what is older than it is kept for. One process does it."""
+        if self.leads:
+            await history.forget(self._database, self._kept, self._clock.now())
+
+    # -- running ----------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Make the rows that the loop needs, and look at the fleet once."""
+        for app in self._apps.values():
+            if app.limits.app_wide is not None:
+                await budgets.ensure(self._database, app.id, self._clock.now())
+        await self.resize()
+
+    async def start(self) -> None:
+        """Begin to tick."""
+        await self.prepare()
+        await self.beat()
+        scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        now = datetime.now(UTC)
+        for name, work, seconds in (
+            ("claim", self.pull_quietly, 1.0),
+            ("settle", self.settle, SETTLE_EVERY),
+            ("beat", self.beat, BEAT.total_seconds()),
+            ("guard", self.keep_house, 60.0),
+            ("retention", self.forget, 3600.0),
+        ):
+            scheduler.add_job(
+                self._tick, "interval", seconds=seconds, args=(work, name), id=name, next_run_time=now
+            )
+        scheduler.add_listener(self._missed, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
+        scheduler.start()
+        self._scheduler = scheduler
+
+    async def _tick(self, work: object, name: str) -> None:
+        self.ticked_at = self._clock.now()
+        if not any(task.get_name() == name for task in self._tasks):
+            self._start(work(), name)  # type: ignore[operator]
+
+    def _start(self, work: object, name: str) -> None:
+        task = asyncio.create_task(self._guarded(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: object, name: str) -> None:
+        try:
+            await work  # type: ignore[misc]
+        except Exception as error:
+            self._meters.tick_errors.labels(name).inc()
+            log.error("tick.failed", tick=name, error=type(error).__name__, detail=_brief(error))
+
+    def _missed(self, event: JobExecutionEvent) -> None:
+        self._meters.tick_errors.labels(event.job_id).inc()
+        log.error("tick.missed", tick=event.job_id)
+
+    async def run_named(self, ids: Sequence[str]) -> list[Outcome]:
+        """Look at these connections now, all of them, and return what was settled."""
+        await self.prepare()
+        self._keep_settled, self._settled = True, []
+        leases = await due.claim_named(
+            self._database, self._process, ids, self._clock.now(), self._pace.lease
+        )
+        self._begin(leases)
+        await self._idle()
+        return self._settled
+
+    async def run_due(self) -> list[Outcome]:
+        """Look at all that is due at this moment, and return what was settled."""
+        self._keep_settled, self._settled = True, []
+        while await self.pull():
+            await self._idle()
+        await self._idle()
+        return self._settled
+
+    async def _idle(self) -> None:
+        while self._workers or self._tasks or self._done:
+            if self._workers or self._tasks:
+                await asyncio.wait(self._workers | self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            elif self._done:
+                await self.settle()
+
+    async def stop(self) -> None:
+        """Begin nothing more, let what runs finish, write it, and give back the rest."""
+        self._stopping = True
+        if self._scheduler is not None:
+            self._scheduler.pause()
+        self._queue.clear()
+        running = self._workers | self._tasks
+        if running:
+            await asyncio.wait(running, timeout=DRAIN)
+        await self.settle()
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)
+        await due.release(self._database, self._process)
+        await processes.leave(self._database, self._process)
+
+    def healthy(self, now: datetime) -> str | None:
+        """Return why the loop is not well, None while it is."""
+        if self.ticked_at is None:
+            return "the loop has not started"
+        if now - self.ticked_at > timedelta(seconds=30):
+            return "the loop has stopped ticking"
+        limit = max(60.0, 2 * self._cadence.interval.total_seconds())
+        if self.lag > limit:
+            return f"probes are {self.lag:.0f} s late"
+        return None
+
+
+def _log_change(outcome: Outcome) -> None:
+    before, after, finding = outcome.lease.health, outcome.verdict.health, outcome.finding
+    say = log.warning if after.state is State.BROKEN else log.info
+    say(
+        f"connection.{after.state.value}",
+        connection=outcome.lease.id,
+        app=outcome.lease.place.app,
+        was=before.state.value,
+        cause=after.cause.value if after.cause is not Cause.OK else None,
+        owner=after.owner.value if after.cause is not Cause.OK else None,
+        confidence=finding.confidence,
+        rule=finding.rule,
+    )
+
+
+def _brief(error: BaseException) -> str:
+    """Say an error of ours in one line; a database's would show the row, so only its class."""
+    return "" if isinstance(error, SQLAlchemyError) else str(error).split("\n")[0][:200]

@@ -1,0 +1,297 @@
+"""Looks at one connection: refresh if it is due, whoami, a scope check. Finds out; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from monitor.clock import Clock
+from monitor.errors import CannotDecrypt, KeyMissing
+from monitor.health.cadence import Cadence, refresh_at, scope_due
+from monitor.health.causes import Cause
+from monitor.health.evidence import (
+    Answer,
+    Content,
+    Evidence,
+    Exchange,
+    Fault,
+    Grant,
+    Identity,
+    RefreshNote,
+    Step,
+)
+from monitor.pacing import Pacer
+from monitor.secret import Secret
+from monitor.store.due import Lease, Sealed
+from monitor.tokens.refresh import Refresher, access_cell
+from monitor.tokens.vault import Vault
+from monitor.wire.answers import pick, read
+from monitor.wire.apps import App, discover
+from monitor.wire.client import Wire
+
+_SCOPE_TROUBLE = (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found, beside the evidence: what to remember for the next."""
+
+    evidence: Evidence
+    sealed: Sealed
+    scope_cursor: int
+    scope_checked_at: datetime | None
+    scopes_all: bool
+    reads: Mapping[str, datetime] | None  # None: nothing new
+    refresh_result: str | None = None
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look under way."""
+
+    lease: Lease
+    app: App
+    sealed: Sealed
+    exchanges: list[Exchange] = field(default_factory=list)
+    note: RefreshNote | None = None
+    identity: Identity | None = None
+    refresh_result: str | None = None
+    scope_cursor: int = 0
+    scope_checked_at: datetime | None = None
+    scopes_all: bool = False
+    reads: dict[str, datetime] | None = None
+
+
+class Prober:
+    """Looks at connections. `scope_every` is the time in which each needed scope is checked once."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        vault: Vault,
+        refresher: Refresher,
+        pacer: Pacer,
+        clock: Clock,
+        scope_every: timedelta,
+    ) -> None:
+        self._wire, self._vault, self._refresher = wire, vault, refresher
+        self._pacer, self._clock, self._scope_every = pacer, clock, scope_every
+        self._discovered: dict[str, App] = {}
+
+    async def look(self, lease: Lease, app: App, cadence: Cadence) -> Looked:
+        """Look at one leased connection. What the provider does never raises; our own faults do."""
+        look = _Look(
+            lease,
+            app,
+            lease.sealed,
+            scope_cursor=lease.scope_cursor,
+            scope_checked_at=lease.scope_checked_at,
+            scopes_all=lease.scopes_all,
+        )
+        if app.endpoints is None and not await self._discover(look):
+            return self._finish(look)
+        try:
+            await self._ask(look, cadence)
+        except (CannotDecrypt, KeyMissing):
+            look.note = RefreshNote.UNREADABLE
+        return self._finish(look)
+
+    async def _ask(self, look: _Look, cadence: Cadence) -> None:
+        sealed = look.sealed
+        if sealed.access is None:
+            look.note = RefreshNote.NO_TOKEN
+            return
+        # Opened before anything is sent, so that a credential that does not open costs no request.
+        token = self._vault.open(sealed.access, access_cell(look.lease.id))
+        if sealed.lost:
+            look.note = RefreshNote.LOST
+        if self._refresh_due(look, cadence):
+            token = await self._refresh(look) or token
+        if look.note is RefreshNote.LOST:
+            return
+        if look.note is RefreshNote.FAILED and self._expired(look.sealed):
+            return  # the whoami would only repeat that the access token ran out
+        refused = await self._whoami(look, token)
+        if refused and look.note is None and look.sealed.refresh is not None:
+            fresh = await self._refresh(look)
+            if fresh is not None:
+                await self._whoami(look, fresh)
+                token = fresh
+        if look.identity is not None:
+            await self._scopes(look, token)
+
+    def _refresh_due(self, look: _Look, cadence: Cadence) -> bool:
+        sealed = look.sealed
+        if sealed.refresh is None or sealed.lost:
+            return False
+        at = next_refresh(look.lease.id, sealed, look.app, cadence)
+        return at is not None and at <= self._clock.now()
+
+    def _expired(self, sealed: Sealed) -> bool:
+        return sealed.access_expires_at is not None and sealed.access_expires_at <= self._clock.now()
+
+    async def _refresh(self, look: _Look) -> Secret | None:
+        """Refresh, and return the access token to go on with, None where there is no new one."""
+        done = await self._refresher.refresh(
+            look.lease, look.app, look.sealed, lambda: self._pacer.turn(look.app)
+        )
+        look.note, look.refresh_result = done.note, done.result
+        if done.exchange is not None:
+            look.exchanges.append(done.exchange)
+            await self._heed(look.app, done.exchange.outcome)
+        if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE):
+            look.sealed = done.sealed
+            if done.sealed.access is not None:
+                return self._vault.open(done.sealed.access, access_cell(look.lease.id))
+        return None
+
+    async def _whoami(self, look: _Look, token: Secret) -> bool:
+        """Ask who the token speaks for; True when the API itself refused the token."""
+        assert look.app.endpoints is not None  # noqa: S101 - discovered before
+        answer, document = await self._get(look, Step.WHOAMI, look.app.endpoints.whoami, token)
+        if isinstance(answer, Fault):
+            return False
+        if answer.ok:
+            where = look.app.provider.whoami
+            look.identity = Identity(
+                pick(where.account_id, document),
+                pick(where.account_name, document),
+                pick(where.user, document),
+            )
+        return answer.status == 401 and (
+            answer.challenge == "invalid_token" or answer.content is Content.JSON
+        )
+
+    async def _scopes(self, look: _Look, token: Secret) -> None:
+        """Check every scope right after an authorization and while one is in trouble, else one in turn."""
+        lease, now = look.lease, self._clock.now()
+        checkable = tuple(s for s in lease.scopes if look.app.scope_url(s) is not None)
+        every = (
+            lease.scopes_all
+            or lease.health.cause in _SCOPE_TROUBLE
+            or (lease.health.candidate in _SCOPE_TROUBLE)
+        )
+        if every:
+            chosen = checkable
+        else:
+            one = scope_due(checkable, lease.scope_cursor, lease.scope_checked_at, self._scope_every, now)
+            chosen = (one,) if one is not None else ()
+        all_answered = True
+        for scope in chosen:
+            url = look.app.scope_url(scope)
+            assert url is not None  # noqa: S101 - `checkable` has only those
+            answer, _ = await self._get(look, Step.SCOPE, url, token, scope)
+            if answer.ok:
+                look.reads = (look.reads or dict(lease.reads)) | {scope: now}
+            elif isinstance(answer, Fault) or answer.status >= 429:
+                all_answered = False
+                break  # bad weather: the other scopes would meet it too
+        if every:
+            look.scopes_all = lease.scopes_all and not all_answered
+        if chosen:
+            look.scope_checked_at = now
+            look.scope_cursor = (lease.scope_cursor + 1) % max(1, len(checkable))
+
+    async def _get(
+        self, look: _Look, step: Step, url: str, token: Secret, scope: str | None = None
+    ) -> tuple[Answer | Fault, Any]:
+        await self._pacer.turn(look.app)
+        began = self._clock.now()
+        reply = await self._wire.get(url, token)
+        now = self._clock.now()
+        answer: Answer | Fault
+        if isinstance(reply, Fault):
+            answer, document = reply, None
+        else:
+            answer, document = read(reply, look.app.provider.errors, now)
+        plain, host = _plain(url)
+        look.exchanges.append(
+            Exchange(step, f"GET {plain}", host, began, (now - began).total_seconds(), answer, scope)
+        )
+        if not answer.ok:
+            await self._heed(look.app, answer)
+        return answer, document
+
+    async def _heed(self, app: App, answer: Answer | Fault) -> None:
+        """An app-wide limit that was hit is everyone's: hold all requests of the app."""
+        if isinstance(answer, Answer) and answer.status == 429 and answer.retry_at is not None:
+            await self._pacer.hold(app, answer.retry_at)
+
+    async def _discover(self, look: _Look) -> bool:
+        known = self._discovered.get(look.app.id)
+        if known is None:
+            began = self._clock.now()
+            await self._pacer.turn(look.app)
+            found = await discover(look.app, self._wire)
+            if not isinstance(found, App):
+                now = self._clock.now()
+                url = look.app.auth_url + look.app.provider.oauth.discover
+                outcome = found if isinstance(found, Fault) else read(found, look.app.provider.errors, now)[0]
+                look.exchanges.append(
+                    Exchange(
+                        Step.WHOAMI,
+                        f"GET {url}",
+                        urlsplit(url).hostname or "",
+                        began,
+                        (now - began).total_seconds(),
+                        outcome,
+                    )
+                )
+                return False
+            known = self._discovered[look.app.id] = found
+        look.app = known
+        return True
+
+    def _finish(self, look: _Look) -> Looked:
+        lease, oauth = look.lease, look.app.provider.oauth
+        grant = Grant(
+            account_id=lease.account_id,
+            needed=lease.scopes,
+            granted=look.sealed.granted,
+            app_scopes=look.app.scopes or None,
+            read_before=lease.reads,
+            authorized_at=look.sealed.authorized_at,
+            refresh_used_at=look.sealed.refresh_used_at,
+            access_expires_at=look.sealed.access_expires_at,
+            idle_lifetime=oauth.refresh_idle_lifetime,
+            absolute_lifetime=oauth.refresh_absolute_lifetime,
+            has_refresh_token=look.sealed.refresh is not None,
+        )
+        return Looked(
+            Evidence(self._clock.now(), tuple(look.exchanges), look.identity, look.note, grant),
+            look.sealed,
+            look.scope_cursor,
+            look.scope_checked_at,
+            look.scopes_all,
+            look.reads,
+            look.refresh_result,
+        )
+
+
+def next_refresh(connection: str, sealed: Sealed, app: App, cadence: Cadence) -> datetime | None:
+    """Return when a connection's pair is due to be refreshed, None where it cannot or need not be."""
+    if sealed.refresh is None or sealed.lost:
+        return None
+    return refresh_at(
+        connection,
+        cadence,
+        issued_at=sealed.issued_at,
+        expires_at=sealed.access_expires_at,
+        used_at=sealed.refresh_used_at,
+        idle_lifetime=app.provider.oauth.refresh_idle_lifetime,
+    )
+
+
+_PLAIN: dict[str, tuple[str, str]] = {}
+
+
+def _plain(url: str) -> tuple[str, str]:
+    """Return a URL without its query, and its host; there are few different ones, asked very often."""
+    found = _PLAIN.get(url)
+    if found is None:
+        parts = urlsplit(url)
+        found = _PLAIN[url] = (f"{parts.scheme}://{parts.netloc}{parts.path}", parts.netloc)
+    return found

@@ -1,0 +1,1 @@
+"""Knows. What each provider is, as data: one TOML a provider, no Python."""

@@ -1,0 +1,34 @@
+"""Whom this process heard from lately: tells the provider's outage from our own network's."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from monitor.health.classify import Reach
+from monitor.health.evidence import Answer, Evidence, FaultKind
+
+# Longer than a recheck, so that one round of doubts sees the other hosts' answers.
+MEMORY = timedelta(minutes=2)
+
+
+class Heard:
+    """Remembers, for each host, the last answer and the last silence."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, datetime] = {}
+        self._silent: dict[str, datetime] = {}
+
+    def note(self, evidence: Evidence) -> None:
+        """Take in what one probe met. Any HTTP answer counts: it proves that the network works."""
+        for exchange in evidence.exchanges:
+            if isinstance(exchange.outcome, Answer):
+                self._answered[exchange.host] = evidence.at
+                self._silent.pop(exchange.host, None)
+            elif exchange.outcome.kind is not FaultKind.OURS:
+                self._silent[exchange.host] = evidence.at
+
+    def view(self, now: datetime) -> Reach:
+        """Return which hosts answered lately and have not fallen silent since, and which are silent."""
+        silent = frozenset(host for host, at in self._silent.items() if now - at <= MEMORY)
+        answered = frozenset(host for host, at in self._answered.items() if now - at <= MEMORY)
+        return Reach(answered - silent, silent)

@@ -1,0 +1,143 @@
+"""What the sandbox knows: firms, users, apps, grants and tokens. All in memory, all its own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+RESOURCES = ("contacts", "matters", "activities", "calendar_entries", "bills")
+REGIONS = ("us", "eu", "ca", "au")
+MANAGE_LIFETIME = 604_800
+PLATFORM_LIFETIME = 86_400
+
+
+@dataclass
+class User:
+    """Someone at a firm. `allowed` is what the user's role may read."""
+
+    id: str
+    name: str
+    email: str
+    account_id: str
+    account_name: str
+    region: str
+    allowed: set[str] = field(default_factory=lambda: set(RESOURCES))
+    enabled: bool = True
+
+
+@dataclass
+class App:
+    """A registration. `permissions` is what it asks for of those who authorize from now on."""
+
+    client_id: str
+    secret: str
+    redirect_uris: list[str]
+    permissions: set[str]
+    system: str = "manage"  # or "platform"
+    suspended: bool = False
+    lifetime: int | None = None
+
+
+@dataclass
+class Grant:
+    """What one user allowed one app. `lineage` are the refresh tokens that were replaced."""
+
+    id: str
+    app: str
+    user: str
+    region: str
+    permissions: set[str]
+    refresh_token: str
+    revoked: bool = False
+    refresh_dead: str = ""  # why the refresh token no longer works: expired
+    lineage: set[str] = field(default_factory=set)
+    access: dict[str, float] = field(default_factory=dict)  # token -> expiry, Unix time
+
+
+@dataclass
+class Weather:
+    """How a region behaves. `mode` is fine, down, maintenance, waf, slow, reset, limited or confused."""
+
+    mode: str = "fine"
+    seconds: float = 0.0
+    until: float = float("inf")
+
+    def now(self) -> str:
+        return self.mode if time.time() < self.until else "fine"
+
+
+@dataclass
+class World:
+    """Everything."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    apps: dict[str, App] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    by_access: dict[str, str] = field(default_factory=dict)
+    by_refresh: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    weather: dict[str, Weather] = field(default_factory=dict)
+    used: Counter[str] = field(default_factory=Counter)  # refresh token -> times presented
+    replays: int = 0
+    seen: Counter[str] = field(default_factory=Counter)  # "region step" -> requests
+    calls: dict[str, deque[float]] = field(default_factory=dict)  # token or app -> times of requests
+    per_minute: int = 50
+    platform_per_second: float = 3.0
+    lose_answers: int = 0  # so many token answers are rotated and then never sent
+
+    def user(self, name: str, email: str, account_id: str, account_name: str, region: str) -> User:
+        """Add a user."""
+        made = User(str(1000 + len(self.users)), name, email, account_id, account_name, region)
+        self.users[made.id] = made
+        return made
+
+    def grant(self, app: App, user: User) -> tuple[Grant, dict[str, object]]:
+        """Let a user authorize an app; return the grant and the token answer."""
+        made = Grant(
+            secrets.token_hex(8), app.client_id, user.id, user.region, set(app.permissions), _token()
+        )
+        self.grants[made.id] = made
+        self.by_refresh[made.refresh_token] = made.id
+        return made, self.issue(made, app, with_refresh=True)
+
+    def issue(self, grant: Grant, app: App, *, with_refresh: bool) -> dict[str, object]:
+        """Return a token answer with a fresh access token."""
+        lifetime = app.lifetime or (PLATFORM_LIFETIME if app.system == "platform" else MANAGE_LIFETIME)
+        token = _token()
+        grant.access[token] = time.time() + lifetime
+        self.by_access[token] = grant.id
+        answer: dict[str, object] = {"token_type": "bearer", "access_token": token, "expires_in": lifetime}
+        if with_refresh:
+            answer["refresh_token"] = grant.refresh_token
+        if app.system == "platform":
+            answer["scope"] = " ".join(sorted(grant.permissions))
+        return answer
+
+    def rotate(self, grant: Grant) -> None:
+        """Replace a grant's refresh token; the old one is remembered, to notice its replay."""
+        grant.lineage.add(grant.refresh_token)
+        grant.refresh_token = _token()
+        self.by_refresh[grant.refresh_token] = grant.id
+
+    def revoke(self, grant: Grant) -> None:
+        """End a grant and all its tokens."""
+        grant.revoked = True
+        grant.access.clear()
+
+    def allow(self, key: str, limit: int, window: float) -> tuple[bool, int, float]:
+        """Count a request under a limit; return whether it may pass, what is left, and the reset time."""
+        now = time.time()
+        times = self.calls.setdefault(key, deque())
+        while times and times[0] <= now - window:
+            times.popleft()
+        reset = (times[0] if times else now) + window
+        if len(times) >= limit:
+            return False, 0, reset
+        times.append(now)
+        return True, limit - len(times), reset
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(30)

@@ -1,0 +1,260 @@
+"""Builds everything from settings, starts it and stops it. The clock is chosen here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor import __version__
+from monitor.clock import Clock, SystemClock
+from monitor.errors import ConfigurationError, TokenHealthError
+from monitor.exposition import Exposition
+from monitor.loop import Loop, Pace
+from monitor.metrics import Meters
+from monitor.pacing import Pacer
+from monitor.probe import Prober
+from monitor.settings import Loaded
+from monitor.store import connections, schema, sealing
+from monitor.store.engine import Database, database_trouble
+from monitor.tokens.refresh import Refresher
+from monitor.tokens.vault import Vault
+from monitor.web.app import Server, application, server
+from monitor.web.ops import Ops, Pulse
+from monitor.wire.apps import App
+from monitor.wire.client import Wire
+
+log = structlog.get_logger("monitor.service")
+
+KEY_WATCH_SECONDS = 5.0
+
+
+class Role(StrEnum):
+    """What a process does: all of it, or the probing and the pages apart."""
+
+    ALL = "all"
+    WORKER = "worker"
+    WEB = "web"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The opened parts that every command works with."""
+
+    loaded: Loaded
+    database: Database
+    vault: Vault
+    apps: dict[str, App]
+    clock: Clock
+
+
+def process_name() -> str:
+    """Name this process so that no other has had the name: host, pid, and something random."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
+    """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
+    vault = Vault(loaded.keys())
+    database = Database(loaded.database_url())
+    try:
+        await schema.ensure(database)
+        checks = await sealing.key_checks(database)
+        vault.verify(checks)
+        for key_id in vault.key_ids[:1]:
+            if key_id not in checks:
+                await sealing.add_key_check(database, key_id, vault.check_text(key_id))
+        yield Parts(loaded, database, vault, loaded.apps(vault), clock or SystemClock())
+    except SQLAlchemyError as error:
+        raise database_trouble(error, database) or error from None
+    finally:
+        await database.close()
+
+
+def build_loop(parts: Parts, wire: Wire, meters: Meters, name: str, role: Role) -> tuple[Loop, Refresher]:
+    """Put the loop together from opened parts."""
+    settings, clock = parts.loaded.settings, parts.clock
+    refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
+    pacer = Pacer(parts.database, clock)
+    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval)
+    loop = Loop(
+        parts.database,
+        prober,
+        pacer,
+        parts.apps,
+        clock,
+        meters,
+        process=name,
+        role=role.value,
+        cadence=settings.cadence,
+        policy=settings.policy,
+        guard=settings.guard_policy,
+        kept=settings.kept,
+        pace=Pace(
+            settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
+        ),
+    )
+    return loop, refresher
+
+
+def build_wire(parts: Parts) -> Wire:
+    """Open the wire as the settings say."""
+    schedule = parts.loaded.settings.schedule
+    return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
+
+
+class Service:
+    """One process of the service."""
+
+    def __init__(self, parts: Parts, role: Role) -> None:
+        self._parts, self._role = parts, role
+        self._name = process_name()
+        self._meters = Meters()
+        self._meters.build.labels(__version__, platform.python_version()).set(1)
+        self._stop = asyncio.Event()
+        self._server: Server | None = None
+
+    async def run(self) -> None:
+        """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
+        parts, settings = self._parts, self._parts.loaded.settings
+        await self._refuse_unknown_apps()
+        if self._role is not Role.WEB:
+            parts.database.claim_file()
+        wire = build_wire(parts)
+        loop, refresher = build_loop(parts, wire, self._meters, self._name, self._role)
+        self._server = server(application(self._ops(loop)), settings.web.host, settings.web.port)
+        with _handling(self._stop):
+            try:
+                serving = asyncio.create_task(self._serve(self._server))
+                await self._first(serving, self._started(self._server))
+                if self._role is not Role.WEB:
+                    await loop.start()
+                log.info(
+                    "service.started",
+                    role=self._role.value,
+                    listen=settings.web.listen,
+                    database=parts.database.name,
+                    apps=len(parts.apps),
+                    version=__version__,
+                )
+                await self._first(serving, self._stop.wait(), self._watch_keys())
+            finally:
+                log.info("service.stopping")
+                if self._role is not Role.WEB:
+                    await loop.stop()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1):
+                            await refresher.drain()
+                self._server.should_exit = True
+                with contextlib.suppress(TokenHealthError):
+                    await serving
+                await wire.close()
+                log.info("service.stopped")
+
+    def stop(self) -> None:
+        """Ask the service to end."""
+        self._stop.set()
+
+    async def _serve(self, web: Server) -> None:
+        try:
+            await web.serve()
+        except SystemExit:  # uvicorn's way of saying that it could not listen
+            listen = self._parts.loaded.settings.web.listen
+            raise ConfigurationError(
+                f"web.listen: cannot listen on {listen}: it is taken, or not this machine's address. "
+                "Choose another, or stop what listens there."
+            ) from None
+
+    async def _started(self, web: Server) -> None:
+        while not web.started:
+            await asyncio.sleep(0.01)
+
+    async def _first(self, *works: object) -> None:
+        """Wait for the first of several to end, cancel the others but the server, raise its error."""
+        tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending - {tasks[0]}:
+            task.cancel()
+        for task in done:
+            task.result()
+
+    def _ops(self, loop: Loop) -> Ops:
+        settings = self._parts.loaded.settings
+        exposition = Exposition(
+            self._parts.database,
+            self._meters,
+            self._parts.apps,
+            interval=settings.schedule.interval,
+            client_names=settings.metrics.client_names,
+        )
+        return Ops(
+            exposition,
+            pulse=lambda: Pulse(loop.leads, loop.lag, loop.alive, loop.intervals()),
+            trouble=lambda: self._trouble(loop),
+        )
+
+    async def _trouble(self, loop: Loop) -> str | None:
+        try:
+            async with self._parts.database.read() as conn:
+                await conn.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError):
+            return "the database is not reachable"
+        if await schema.current(self._parts.database) != schema.head():
+            return "the database's schema is not the one of this version"
+        return loop.healthy(self._parts.clock.now()) if self._role is not Role.WEB else None
+
+    async def _refuse_unknown_apps(self) -> None:
+        known = await connections.per_app(self._parts.database)
+        missing = sorted(known.keys() - self._parts.apps.keys())
+        if missing:
+            raise ConfigurationError(
+                f"{self._parts.loaded.path}: the database has connections of app {missing[0]!r}, which is "
+                "not configured. Add it to [[apps]], or remove or pause those connections."
+            )
+
+    async def _watch_keys(self) -> None:
+        """Take up a changed key file while running: `keys rotate` relies on it."""
+        path = self._parts.loaded.key_file
+        seen = _mtime(self._parts)
+        while True:
+            await asyncio.sleep(KEY_WATCH_SECONDS)
+            now = _mtime(self._parts)
+            if now != seen and now is not None:
+                seen = now
+                try:
+                    self._parts.vault.use(self._parts.loaded.keys())
+                    log.info("keys.reloaded", current=self._parts.vault.current)
+                except TokenHealthError as error:
+                    log.error("keys.unreadable", file=str(path), detail=str(error))
+
+
+def _mtime(parts: Parts) -> float | None:
+    try:
+        return None if parts.loaded.keys_from_environment else parts.loaded.key_file.stat().st_mtime
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _handling(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

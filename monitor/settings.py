@@ -1,0 +1,417 @@
+"""token-health.toml: read, checked, and turned into what the rooms need.
+
+The environment overrides the file (`TOKEN_HEALTH__SECTION__KEY`). Mistakes are one sentence each, with
+the line and the nearest known key, and never with the value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from monitor.errors import ConfigurationError, KeyMissing
+from monitor.health.cadence import Cadence
+from monitor.health.guard import GuardPolicy
+from monitor.health.lifecycle import Policy
+from monitor.providers import catalogue
+from monitor.providers.schema import OptionalUrl, Provider
+from monitor.secret import Secret
+from monitor.store.history import Kept
+from monitor.tokens.vault import Cell, Key, Vault, parse_keys, read_key_file
+from monitor.tomlfile import Duration, Section, positive, problems, read_toml
+from monitor.wire.apps import App, endpoints_of
+from monitor.wire.client import HttpSettings
+
+DEFAULT_FILE = Path("token-health.toml")
+PREFIX = "TOKEN_HEALTH__"
+# A lease has to outlive the longest probe: each of its requests may take the whole time-out.
+LEASE_TIMEOUTS = 12
+
+
+def _share(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value)
+        if match is None:
+            raise ValueError(f'{value!r} is no share; write "10%" or 0.1')
+        return float(match.group(1)) / 100
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+PositiveDuration = Annotated[Duration, AfterValidator(positive)]
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{value!r} is no address to listen on; write 127.0.0.1:8080")
+    return value
+
+
+class DatabaseSettings(Section):
+    """[database]"""
+
+    url: str = "sqlite:///token-health.db"
+    url_file: Path | None = None
+    url_env: str | None = None
+
+
+class SecuritySettings(Section):
+    """[security]"""
+
+    key_file: Path = Path("token-health.key")
+
+
+class WebSettings(Section):
+    """[web]"""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    public_url: OptionalUrl = "http://127.0.0.1:8080"
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+class ScheduleSettings(Section):
+    """[schedule]"""
+
+    interval: PositiveDuration = timedelta(minutes=5)
+    jitter: Share = 0.1
+    recheck: PositiveDuration = timedelta(seconds=30)
+    confirm_after: int = Field(default=2, ge=1, le=20)
+    refresh_ahead: Duration = timedelta(minutes=10)
+    concurrency: int = Field(default=100, ge=1, le=5000)
+    timeout: PositiveDuration = timedelta(seconds=10)
+    scope_interval: PositiveDuration = timedelta(hours=1)
+    pace: float | None = Field(default=None, gt=0)
+
+
+class GuardSettings(Section):
+    """[guard]: the fleet guard"""
+
+    share: Annotated[Share, Field(gt=0)] = 0.2
+    minimum: int = Field(default=5, ge=1)
+    window: PositiveDuration = timedelta(minutes=15)
+
+
+class HistorySettings(Section):
+    """[history]: what is kept, and for how long"""
+
+    changes: PositiveDuration = timedelta(days=400)
+    counts: PositiveDuration = timedelta(days=90)
+    interval: PositiveDuration = timedelta(days=1)
+
+
+class MetricsSettings(Section):
+    """[metrics]"""
+
+    client_names: bool = True
+
+
+class SmtpSettings(Section):
+    """[smtp]: where mails go out. This release only checks it (`doctor`); it sends no mail."""
+
+    url: str = "smtp://127.0.0.1:1025"
+    url_file: Path | None = None
+    url_env: str | None = None
+    sender: str = Field(default="", alias="from")
+
+
+class EmailSettings(Section):
+    """[email]: what clients are sent, and when; read by the release that sends mails."""
+
+    reminders: tuple[Duration, ...] = (timedelta(days=2), timedelta(days=5), timedelta(days=10))
+    quiet_hours: str = ""
+    operator: str = ""
+
+
+class OncallSettings(Section):
+    """[oncall]: where on-call is told; read by the release that tells them."""
+
+    alertmanager_url: OptionalUrl = ""
+    urls: tuple[str, ...] = ()
+
+
+class LogSettings(Section):
+    """[log]"""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class AppSettings(Section):
+    """[[apps]]: one registration of ours at a provider"""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    provider: str = ""
+    region: str = ""
+    client_id: str = Field(min_length=1)
+    client_secret: str | None = None
+    client_secret_env: str | None = None
+    client_secret_file: Path | None = None
+    scopes: tuple[str, ...] = ()
+    base_url: OptionalUrl = ""
+    auth_url: OptionalUrl = ""
+    provider_file: str = ""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    limit_share: Annotated[Share, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> AppSettings:
+        given = [n for n in ("client_secret", "client_secret_env", "client_secret_file") if getattr(self, n)]
+        if len(given) != 1:
+            raise ValueError(
+                f"app {self.id!r} needs exactly one of client_secret_env, client_secret_file or a sealed "
+                "client_secret"
+            )
+        if self.client_secret is not None and not self.client_secret.startswith("v1."):
+            raise ValueError(
+                f"app {self.id!r}: client_secret takes a sealed text only ('token-health keys seal "
+                f"{self.id}'); else name where the secret is with client_secret_env or client_secret_file"
+            )
+        if not self.provider and not self.provider_file:
+            raise ValueError(f'app {self.id!r} needs a provider, such as "clio", or a provider_file')
+        return self
+
+
+class Settings(Section):
+    """The whole file."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    security: SecuritySettings = SecuritySettings()
+    web: WebSettings = WebSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    guard: GuardSettings = GuardSettings()
+    history: HistorySettings = HistorySettings()
+    http: HttpSettings = HttpSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    email: EmailSettings = EmailSettings()
+    oncall: OncallSettings = OncallSettings()
+    apps: tuple[AppSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _ids_once(self) -> Settings:
+        ids = [app.id for app in self.apps]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"apps: {', '.join(map(repr, twice))} stands there more than once")
+        return self
+
+    @property
+    def cadence(self) -> Cadence:
+        s = self.schedule
+        return Cadence(s.interval, s.jitter, s.recheck, s.refresh_ahead)
+
+    @property
+    def policy(self) -> Policy:
+        s = self.schedule
+        return Policy(s.confirm_after, s.recheck, flap_half_life=s.interval * 12)
+
+    @property
+    def guard_policy(self) -> GuardPolicy:
+        return GuardPolicy(self.guard.share, self.guard.minimum, self.guard.window)
+
+    @property
+    def kept(self) -> Kept:
+        return Kept(self.history.changes, self.history.counts)
+
+    @property
+    def lease(self) -> timedelta:
+        return max(timedelta(seconds=60), self.schedule.timeout * LEASE_TIMEOUTS)
+
+
+class Loaded:
+    """Settings with where they came from: relative paths are relative to the file."""
+
+    def __init__(self, settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
+        self.settings, self.path, self._environ = settings, path, environ
+        self.directory = path.resolve().parent
+
+    def database_url(self) -> str:
+        """Return the database's URL; a relative SQLite file is beside the configuration."""
+        db = self.settings.database
+        url = db.url
+        if db.url_env:
+            url = self._from_environment(db.url_env, "database.url_env").reveal()
+        elif db.url_file:
+            url = self._from_file(db.url_file, "database.url_file").reveal()
+        match = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
+        return f"sqlite:///{self.directory / match.group(1)}" if match else url
+
+    @property
+    def key_file(self) -> Path:
+        """Where the encryption keys are, unless TOKEN_HEALTH_KEYS holds them."""
+        return self.directory / self.settings.security.key_file
+
+    @property
+    def keys_from_environment(self) -> bool:
+        """Whether TOKEN_HEALTH_KEYS takes the key file's place."""
+        return bool(self._environ.get("TOKEN_HEALTH_KEYS"))
+
+    def keys(self) -> list[Key]:
+        """Read the encryption keys."""
+        text = self._environ.get("TOKEN_HEALTH_KEYS")
+        return parse_keys(text, "TOKEN_HEALTH_KEYS") if text else read_key_file(self.key_file)
+
+    def apps(self, vault: Vault) -> dict[str, App]:
+        """Return the apps, ready to be asked. Raises ConfigurationError for what is missing."""
+        return {entry.id: self._app(entry, vault) for entry in self.settings.apps}
+
+    def provider(self, entry: AppSettings) -> Provider:
+        """Return the provider of an app."""
+        if entry.provider_file:
+            return catalogue.load_file(self.directory / entry.provider_file)
+        return catalogue.load(entry.provider)
+
+    def _app(self, entry: AppSettings, vault: Vault) -> App:
+        provider = self.provider(entry)
+        region = entry.region or next(iter(provider.regions))
+        where = provider.regions.get(region)
+        if where is None:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: {provider.title} has no region {region!r}; it has "
+                f"{', '.join(provider.regions)}."
+            )
+        base = entry.base_url or where.base_url
+        if not base:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: {provider.title} is wherever you run it; set base_url."
+            )
+        # A base_url of the app's own stands for the whole provider, its OAuth host too.
+        auth = entry.auth_url or entry.base_url or where.auth_url or base
+        unknown = [s for s in entry.scopes if provider.scopes and s not in provider.scopes]
+        if unknown:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: {provider.title} has no scope {unknown[0]!r}; it has "
+                f"{', '.join(provider.scopes)}."
+            )
+        limits = provider.limits.model_copy(
+            update={
+                key: value
+                for key, value in (
+                    ("requests_per_minute", entry.requests_per_minute),
+                    ("share", entry.limit_share),
+                )
+                if value is not None
+            }
+        )
+        return App(
+            id=entry.id,
+            provider=provider,
+            region=region,
+            client_id=entry.client_id,
+            client_secret=self._client_secret(entry, vault),
+            scopes=frozenset(entry.scopes),
+            base_url=base,
+            auth_url=auth,
+            limits=limits,
+            rules=provider.compiled_rules(),
+            endpoints=endpoints_of(provider, base, auth),
+        )
+
+    def _client_secret(self, entry: AppSettings, vault: Vault) -> Secret:
+        if entry.client_secret_env:
+            return self._from_environment(entry.client_secret_env, f"app {entry.id!r}: client_secret_env")
+        if entry.client_secret_file:
+            return self._from_file(entry.client_secret_file, f"app {entry.id!r}: client_secret_file")
+        return vault.open(entry.client_secret or "", secret_cell(entry.id))
+
+    def _from_environment(self, name: str, what: str) -> Secret:
+        value = self._environ.get(name)
+        if not value:
+            raise ConfigurationError(f"{self.path}: {what}: the environment has no variable {name}.")
+        return Secret(value)
+
+    def _from_file(self, path: Path, what: str) -> Secret:
+        try:
+            text = (self.directory / path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise KeyMissing(f"{self.path}: {what}: cannot read {path}: {reason}.") from None
+        if not text:
+            raise ConfigurationError(f"{self.path}: {what}: {path} is empty.")
+        return Secret(text)
+
+
+def secret_cell(app: str) -> Cell:
+    """Where a sealed client secret stands: in the configuration of its app and nowhere else."""
+    return Cell("app", app, "client_secret")
+
+
+def find_file(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return which configuration file is meant: --config, TOKEN_HEALTH_CONFIG, or the default."""
+    return given or Path(environ.get("TOKEN_HEALTH_CONFIG") or DEFAULT_FILE)
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Read and check a configuration. Raises ConfigurationError with one sentence a mistake."""
+    if not path.exists():
+        raise ConfigurationError(
+            f"{path}: there is no such configuration file; 'token-health init' writes one, "
+            "--config FILE names another."
+        )
+    document, text = read_toml(path, "configuration file")
+    document = _with_environment(document, environ)
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        sentences = "\n  ".join(problems(error, Settings, text))
+        raise ConfigurationError(f"{path}: this configuration cannot be used:\n  {sentences}") from None
+    return Loaded(settings, path, environ)
+
+
+def _with_environment(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    merged = {k: dict(v) if isinstance(v, dict) else v for k, v in document.items()}
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX):
+            continue
+        parts = name[len(PREFIX) :].lower().split("__")
+        section, field = _section(name, parts)
+        merged.setdefault(section, {})
+        if not isinstance(merged[section], dict):
+            raise ConfigurationError(f"{name}: [{section}] is no table in the file.")
+        merged[section][field] = _listed(value)
+    return merged
+
+
+def _listed(value: str) -> object:
+    """Read a list as JSON, since a variable is one text; everything else stays as it is."""
+    if value.startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _section(name: str, parts: list[str]) -> tuple[str, str]:
+    """Return the section and key that a variable means; an unknown one names the nearest."""
+    known = {
+        f"{section}__{key}": (section, key)
+        for section, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        for key in (f.alias or n for n, f in field.annotation.model_fields.items())
+    }
+    found = known.get("__".join(parts))
+    if found is not None:
+        return found
+    if parts[0] == "apps":
+        raise ConfigurationError(f"{name}: apps are set in the file; only their secrets come from variables.")
+    near = difflib.get_close_matches("__".join(parts), known, n=1, cutoff=0.4)
+    hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    raise ConfigurationError(f"{name}: there is no such setting{hint}")

@@ -1,0 +1,55 @@
+"""What people and the service did, line by line; the database refuses to change it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.store.engine import Database
+from monitor.store.tables import audit
+
+SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the audit."""
+
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+def person() -> str:
+    """Return who runs this command, as the audit names them."""
+    try:
+        return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return f"cli:uid {os.getuid()}"
+
+
+async def record(
+    conn: AsyncConnection, now: datetime, actor: str, action: str, subject: str, **detail: Any
+) -> None:
+    """Write a line into the transaction of what it tells of."""
+    await conn.execute(
+        insert(audit).values(at=now, actor=actor, action=action, subject=subject, detail=detail)
+    )
+
+
+async def of_subject(database: Database, subject: str, limit: int = 20) -> list[Entry]:
+    """Return the newest lines about a subject, newest first."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(audit).where(audit.c.subject == subject).order_by(audit.c.id.desc()).limit(limit)
+        )
+        return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]

@@ -1,0 +1,355 @@
+"""Connections as people handle them: import, list, show, pause, resume, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.errors import NotFound
+from monitor.health.causes import Subject
+from monitor.health.incidents import Place
+from monitor.health.lifecycle import Health, State
+from monitor.store import audit, incidents
+from monitor.store.due import Sealed, health_of, sealed_of
+from monitor.store.engine import Database
+from monitor.store.tables import connection, credential, incident, watch
+from monitor.store.verdicts import health_columns
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """A connection to be stored. The tokens are sealed already; `imported` is a hash of them as given."""
+
+    id: str
+    place: Place
+    client_name: str
+    contacts: tuple[str, ...]
+    locale: str
+    timezone: str
+    scopes: tuple[str, ...]
+    account_id: str | None
+    labels: Mapping[str, str]
+    access: str | None = None
+    refresh: str | None = None
+    access_expires_at: datetime | None = None
+    imported: str | None = None
+    first_probe_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A connection as it stands: who it is, how it is, and what is known of its credentials."""
+
+    id: str
+    place: Place
+    client_name: str
+    contacts: tuple[str, ...]
+    locale: str
+    timezone: str
+    scopes: tuple[str, ...]
+    account_id: str | None
+    account_name: str | None
+    labels: Mapping[str, str]
+    created_at: datetime
+    health: Health
+    sealed: Sealed
+    last_probe_at: datetime | None
+    last_success_at: datetime | None
+    next_probe_at: datetime | None
+    reads: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, by id."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    same: tuple[str, ...]
+
+
+async def put(
+    database: Database, new: Sequence[NewConnection], now: datetime, actor: str, *, dry_run: bool = False
+) -> Imported:
+    """Insert or update by id, all or nothing.
+
+    Tokens are taken only when the file brings others than it did the last time: importing the same
+    file twice must not put a spent refresh token back in the place of its successor.
+    """
+    added: list[str] = []
+    changed: list[str] = []
+    same: list[str] = []
+    async with database.write() as conn:
+        for start in range(0, len(new), 500):
+            part = new[start : start + 500]
+            known = await _known_rows(conn, [item.id for item in part])
+            fresh = [item for item in part if item.id not in known]
+            added += [item.id for item in fresh]
+            if fresh and not dry_run:
+                await _insert(conn, fresh, now)
+            for item in (item for item in part if item.id in known):
+                tokens_new, who_new = _differs(item, known[item.id])
+                (changed if tokens_new or who_new else same).append(item.id)
+                if not dry_run and (tokens_new or who_new):
+                    await _update(conn, item, now, tokens_new)
+        if not dry_run and (added or changed):
+            await audit.record(
+                conn,
+                now,
+                actor,
+                "connections.import",
+                "connections",
+                added=len(added),
+                changed=changed[:100],
+            )
+    return Imported(tuple(added), tuple(changed), tuple(same))
+
+
+async def _known_rows(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Row[Any]]:
+    rows = await conn.execute(
+        select(connection, credential.c.imported)
+        .join(credential, credential.c.connection == connection.c.id)
+        .where(connection.c.id.in_(ids))
+    )
+    return {row.id: row for row in rows}
+
+
+def _differs(item: NewConnection, row: Row[Any]) -> tuple[bool, bool]:
+    tokens_new = item.imported is not None and item.imported != row.imported
+    who = _who(item)
+    if item.account_id is None:
+        del who["account_id"]  # left out of the file: keep the one that was found out
+    return tokens_new, any(getattr(row, name) != value for name, value in who.items())
+
+
+def _who(item: NewConnection) -> dict[str, Any]:
+    return {
+        "app": item.place.app,
+        "provider": item.place.provider,
+        "region": item.place.region,
+        "client_name": item.client_name,
+        "contacts": list(item.contacts),
+        "locale": item.locale,
+        "timezone": item.timezone,
+        "scopes": list(item.scopes),
+        "account_id": item.account_id,
+        "labels": dict(item.labels),
+    }
+
+
+async def _insert(conn: AsyncConnection, new: Sequence[NewConnection], now: datetime) -> None:
+    await conn.execute(
+        insert(connection),
+        [{"id": item.id, "created_at": now, "updated_at": now, **_who(item)} for item in new],
+    )
+    await conn.execute(
+        insert(watch),
+        [
+            {
+                "connection": item.id,
+                "app": item.place.app,
+                "provider": item.place.provider,
+                "region": item.place.region,
+                "state": State.PENDING.value,
+                "since": now,
+                "next_probe_at": item.first_probe_at if item.access else None,
+                "reads": {},
+            }
+            for item in new
+        ],
+    )
+    await conn.execute(insert(credential), [{"connection": i.id, **_tokens(i, now)} for i in new])
+
+
+def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
+    return {
+        "access": item.access,
+        "refresh": item.refresh,
+        "access_expires_at": item.access_expires_at,
+        "imported": item.imported,
+        "issued_at": None,
+        "authorized_at": None,
+        # Not known, so the youngest it can be: an idle deadline counted from here is never too early
+        # a verdict, only perhaps a late one.
+        "refresh_used_at": now if item.refresh else None,
+        "granted": None,
+        "lost": False,
+    }
+
+
+async def _update(conn: AsyncConnection, item: NewConnection, now: datetime, tokens_new: bool) -> None:
+    who = _who(item)
+    if item.account_id is None:
+        del who["account_id"]
+    await conn.execute(update(connection).where(connection.c.id == item.id).values(updated_at=now, **who))
+    place = {"app": item.place.app, "provider": item.place.provider, "region": item.place.region}
+    moved: dict[str, Any] = {
+        "lease_epoch": watch.c.lease_epoch + 1,
+        "lease_by": None,
+        "lease_until": None,
+        **place,
+    }
+    if tokens_new:
+        await conn.execute(
+            update(credential)
+            .where(credential.c.connection == item.id)
+            .values(version=credential.c.version + 1, **_tokens(item, now))
+        )
+        moved |= {"scopes_all": True, "reads": {}}
+    await conn.execute(update(watch).where(watch.c.connection == item.id).values(**moved))
+    if tokens_new:
+        await conn.execute(
+            update(watch)
+            .where(watch.c.connection == item.id, watch.c.state != State.PAUSED.value)
+            .values(next_probe_at=now)
+        )
+
+
+async def pause(database: Database, ids: Sequence[str], now: datetime, actor: str) -> list[str]:
+    """Stop looking at connections; a probe that is under way no longer counts. Returns those changed."""
+    async with database.write() as conn:
+        await _must_exist(conn, ids)
+        rows = await conn.execute(
+            update(watch)
+            .where(watch.c.connection.in_(ids), watch.c.state != State.PAUSED.value)
+            .values(
+                state=State.PAUSED.value,
+                since=now,
+                next_probe_at=None,
+                lease_by=None,
+                lease_until=None,
+                lease_epoch=watch.c.lease_epoch + 1,
+                bad_since=None,
+                streak=0,
+                good_streak=0,
+            )
+            .returning(watch.c.connection)
+        )
+        paused = list(rows.scalars())
+        await _close_incidents(conn, paused, now)
+        for name in paused:
+            await audit.record(conn, now, actor, "connection.pause", name)
+    return paused
+
+
+async def resume(database: Database, ids: Sequence[str], now: datetime, actor: str) -> list[str]:
+    """Look at paused connections again, from the start: nothing from before the pause is believed."""
+    async with database.write() as conn:
+        await _must_exist(conn, ids)
+        rows = await conn.execute(
+            update(watch)
+            .where(watch.c.connection.in_(ids), watch.c.state == State.PAUSED.value)
+            .values(**health_columns(Health(since=now)), scopes_all=True, lease_epoch=watch.c.lease_epoch + 1)
+            .returning(watch.c.connection)
+        )
+        resumed = list(rows.scalars())
+        await conn.execute(
+            update(watch)
+            .where(
+                watch.c.connection.in_(resumed),
+                watch.c.connection.in_(
+                    select(credential.c.connection).where(credential.c.access.is_not(None))
+                ),
+            )
+            .values(next_probe_at=now)
+        )
+        for name in resumed:
+            await audit.record(conn, now, actor, "connection.resume", name)
+    return resumed
+
+
+async def remove(database: Database, ids: Sequence[str], now: datetime, actor: str) -> None:
+    """Forget connections and their tokens; the audit keeps that they were there."""
+    async with database.write() as conn:
+        await _must_exist(conn, ids)
+        await _close_incidents(conn, ids, now)
+        await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
+        for name in ids:
+            await audit.record(conn, now, actor, "connection.remove", name)
+
+
+async def _close_incidents(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+    await incidents.one_at_a_time(conn)
+    await conn.execute(
+        update(incident)
+        .where(
+            incident.c.kind == Subject.CONNECTION.value,
+            incident.c.name.in_(ids),
+            incident.c.closed_at.is_(None),
+        )
+        .values(closed_at=now, updated_at=now)
+    )
+    await incidents.close_empty(conn, now)
+
+
+async def _must_exist(conn: AsyncConnection, ids: Sequence[str]) -> None:
+    found = set((await conn.execute(select(connection.c.id).where(connection.c.id.in_(ids)))).scalars())
+    missing = [name for name in ids if name not in found]
+    if missing:
+        raise NotFound(
+            f"There is no connection {', '.join(map(repr, missing))}; "
+            "'token-health connections list' shows those there are."
+        )
+
+
+# The column names that two of the tables share are taken from `connection`.
+_ALL = (
+    select(
+        connection,
+        *(column for column in watch.c if column.name not in ("connection", "app", "provider", "region")),
+        *(column for column in credential.c if column.name != "connection"),
+    )
+    .join(watch, watch.c.connection == connection.c.id)
+    .join(credential, credential.c.connection == connection.c.id)
+)
+
+
+async def every(database: Database) -> list[Known]:
+    """Return all connections, by id."""
+    async with database.read() as conn:
+        return [_known(row) for row in await conn.execute(_ALL.order_by(connection.c.id))]
+
+
+async def show(database: Database, connection_id: str) -> Known:
+    """Return one connection. Raises NotFound."""
+    async with database.read() as conn:
+        row = (await conn.execute(_ALL.where(connection.c.id == connection_id))).one_or_none()
+        if row is None:
+            await _must_exist(conn, [connection_id])
+        return _known(row)
+
+
+async def per_app(database: Database) -> dict[str, int]:
+    """Return how many connections of each app are looked at."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(watch.c.app, func.count()).where(watch.c.next_probe_at.is_not(None)).group_by(watch.c.app)
+        )
+        return {row[0]: int(row[1]) for row in rows}
+
+
+def _known(row: Any) -> Known:
+    return Known(
+        id=row.id,
+        place=Place(row.app, row.provider, row.region),
+        client_name=row.client_name,
+        contacts=tuple(row.contacts),
+        locale=row.locale,
+        timezone=row.timezone,
+        scopes=tuple(row.scopes),
+        account_id=row.account_id,
+        account_name=row.account_name,
+        labels=row.labels,
+        created_at=row.created_at,
+        health=health_of(row),
+        sealed=sealed_of(row),
+        last_probe_at=row.last_probe_at,
+        last_success_at=row.last_success_at,
+        next_probe_at=row.next_probe_at,
+        reads={scope: datetime.fromisoformat(at) for scope, at in row.reads.items()},
+    )

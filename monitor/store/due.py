@@ -1,0 +1,244 @@
+"""Claims what is due, with a lease and a fencing number, and hands it out as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.health.causes import Cause, Owner
+from monitor.health.incidents import Place
+from monitor.health.lifecycle import Health, State
+from monitor.store.engine import Database
+from monitor.store.tables import connection, credential, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A connection's credentials as stored: ciphertexts and times."""
+
+    access: str | None
+    refresh: str | None
+    version: int
+    issued_at: datetime | None
+    access_expires_at: datetime | None
+    authorized_at: datetime | None
+    refresh_used_at: datetime | None
+    granted: frozenset[str] | None
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to look at one connection, until `until`, and all that looking needs."""
+
+    id: str
+    epoch: int
+    until: datetime
+    place: Place
+    scopes: tuple[str, ...]
+    account_id: str | None
+    health: Health
+    sealed: Sealed
+    last_success_at: datetime | None
+    scope_cursor: int
+    scope_checked_at: datetime | None
+    scopes_all: bool
+    reads: Mapping[str, datetime]
+
+
+_HEALTH = (
+    watch.c.state,
+    watch.c.since,
+    watch.c.cause,
+    watch.c.owner,
+    watch.c.confidence,
+    watch.c.rule,
+    watch.c.candidate,
+    watch.c.streak,
+    watch.c.streak_since,
+    watch.c.bad_since,
+    watch.c.good_streak,
+    watch.c.flaps,
+    watch.c.flaps_at,
+)
+_CREDENTIAL = (
+    credential.c.access,
+    credential.c.refresh,
+    credential.c.version,
+    credential.c.issued_at,
+    credential.c.access_expires_at,
+    credential.c.authorized_at,
+    credential.c.refresh_used_at,
+    credential.c.granted,
+    credential.c.lost,
+)
+_LEASED = (
+    select(
+        watch.c.connection,
+        watch.c.lease_epoch,
+        watch.c.lease_until,
+        watch.c.app,
+        watch.c.provider,
+        watch.c.region,
+        connection.c.scopes,
+        connection.c.account_id,
+        watch.c.last_success_at,
+        watch.c.scope_cursor,
+        watch.c.scope_checked_at,
+        watch.c.scopes_all,
+        watch.c.reads,
+        *_HEALTH,
+        *_CREDENTIAL,
+    )
+    .join(connection, connection.c.id == watch.c.connection)
+    .join(credential, credential.c.connection == watch.c.connection)
+    .where(watch.c.connection.in_(bindparam("ids", expanding=True)))
+)
+
+
+async def claim(
+    database: Database, process: str, apps: Sequence[str], limit: int, now: datetime, lease: timedelta
+) -> list[Lease]:
+    """Take up to `limit` due connections of some apps, most overdue first.
+
+    Rows that another process holds are passed over without waiting; a lease that ran out, because its
+    process died, may be taken again.
+    """
+    if limit <= 0 or not apps:
+        return []
+    due = (
+        select(watch.c.connection)
+        .where(
+            watch.c.app.in_(apps),
+            watch.c.next_probe_at <= now,
+            or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
+        )
+        .order_by(watch.c.next_probe_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    async with database.write() as conn:
+        ids = (await conn.execute(due)).scalars().all()
+        return await _take(conn, process, ids, now, lease)
+
+
+async def claim_named(
+    database: Database, process: str, ids: Sequence[str], now: datetime, lease: timedelta
+) -> list[Lease]:
+    """Take these connections whether due or not, unless another process is at them now."""
+    free = (
+        select(watch.c.connection)
+        .where(
+            watch.c.connection.in_(ids),
+            watch.c.state != State.PAUSED.value,
+            or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    async with database.write() as conn:
+        return await _take(conn, process, (await conn.execute(free)).scalars().all(), now, lease)
+
+
+async def _take(
+    conn: AsyncConnection, process: str, ids: Sequence[str], now: datetime, lease: timedelta
+) -> list[Lease]:
+    if not ids:
+        return []
+    await conn.execute(
+        update(watch)
+        .where(watch.c.connection.in_(ids))
+        .values(lease_by=process, lease_until=now + lease, lease_epoch=watch.c.lease_epoch + 1)
+    )
+    rows = (await conn.execute(_LEASED, {"ids": list(ids)})).all()
+    return [_lease(row) for row in rows]
+
+
+async def release(database: Database, process: str) -> None:
+    """Give back everything this process still holds: at the end, after the drain."""
+    async with database.write() as conn:
+        await conn.execute(
+            update(watch).where(watch.c.lease_by == process).values(lease_by=None, lease_until=None)
+        )
+
+
+async def reread(database: Database, connection_id: str) -> Sealed | None:
+    """Return a connection's credentials as they are now: someone else may have refreshed them."""
+    async with database.read() as conn:
+        row = (
+            await conn.execute(select(*_CREDENTIAL).where(credential.c.connection == connection_id))
+        ).one_or_none()
+    return None if row is None else sealed_of(row)
+
+
+async def lag(database: Database, now: datetime) -> float:
+    """Return how many seconds the most overdue connection has waited, 0 when none is due.
+
+    What is leased at this moment is being looked at, so it does not count.
+    """
+    async with database.read() as conn:
+        oldest = (
+            await conn.execute(
+                select(func.min(watch.c.next_probe_at)).where(
+                    watch.c.next_probe_at <= now,
+                    or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
+                )
+            )
+        ).scalar()
+    return max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0
+
+
+def sealed_of(row: Any) -> Sealed:
+    """Read a credential's columns."""
+    return Sealed(
+        access=row.access,
+        refresh=row.refresh,
+        version=row.version,
+        issued_at=row.issued_at,
+        access_expires_at=row.access_expires_at,
+        authorized_at=row.authorized_at,
+        refresh_used_at=row.refresh_used_at,
+        granted=frozenset(row.granted) if row.granted is not None else None,
+        lost=row.lost,
+    )
+
+
+def health_of(row: Any) -> Health:
+    """Read the health columns of a watch row."""
+    return Health(
+        state=State(row.state),
+        since=row.since,
+        cause=Cause(row.cause),
+        owner=Owner(row.owner),
+        confidence=row.confidence,
+        rule=row.rule,
+        candidate=Cause(row.candidate),
+        streak=row.streak,
+        streak_since=row.streak_since,
+        bad_since=row.bad_since,
+        good_streak=row.good_streak,
+        flaps=row.flaps,
+        flaps_at=row.flaps_at,
+    )
+
+
+def _lease(row: Any) -> Lease:
+    return Lease(
+        id=row.connection,
+        epoch=row.lease_epoch,
+        until=row.lease_until,
+        place=Place(row.app, row.provider, row.region),
+        scopes=tuple(row.scopes),
+        account_id=row.account_id,
+        health=health_of(row),
+        sealed=sealed_of(row),
+        last_success_at=row.last_success_at,
+        scope_cursor=row.scope_cursor,
+        scope_checked_at=row.scope_checked_at,
+        scopes_all=row.scopes_all,
+        reads={scope: datetime.fromisoformat(at) for scope, at in row.reads.items()},
+    )

@@ -1,0 +1,201 @@
+"""SQLite and PostgreSQL: the engine, transactions, and times that keep their zone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import BigInteger, TypeDecorator
+
+from monitor.errors import AlreadyRunning, ConfigurationError, TokenHealthError
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime. SQLite forgets zones; this refuses naive times and restores UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone: it would be another moment on another machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time has to have a zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class epoch(FunctionElement[int]):
+    """A stored time as whole Unix seconds, made in the database: no datetime object per cell."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "epoch"
+
+
+@compiles(epoch, "sqlite")
+def _epoch_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"unixepoch({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(epoch, "postgresql")
+def _epoch_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"CAST(EXTRACT(epoch FROM {compiler.process(element.clauses, **kw)}) AS BIGINT)"
+
+
+class Database:
+    """Where everything is kept. `write()` is one transaction, `read()` a look without locks.
+
+    SQLite has one writer at a time: writers queue here for one connection that begins IMMEDIATE (the
+    default mode loses updates of read-then-write without an error), readers have their own.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = _async_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._lock_file: int | None = None
+        self._writer = self._sqlite_engine(1) if self.is_sqlite else self._postgres_engine(pool_size)
+        self._reader = self._sqlite_engine(4, read_only=True) if self.is_sqlite else self._writer
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite database."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def name(self) -> str:
+        """What it is, for people, without its password."""
+        return self.url.set(drivername=self.url.get_backend_name()).render_as_string(hide_password=True)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction that commits at its end and leaves nothing on an error."""
+        async with self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent look at what is committed."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Return all connections and give up the file."""
+        await self._reader.dispose()
+        if self._writer is not self._reader:
+            await self._writer.dispose()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def claim_file(self) -> None:
+        """Make this process the one service on an SQLite file; PostgreSQL takes any number.
+
+        The kernel drops the lock with the process, however that ends. Raises AlreadyRunning.
+        """
+        if self.path is None:
+            return
+        lock = self.path.with_name(self.path.name + ".lock")
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(handle)
+            raise AlreadyRunning(
+                f"{self.path}: another token-health (process {holder}) runs on this SQLite file. "
+                "Stop it first, or use PostgreSQL for several processes."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        self._lock_file = handle
+
+    def _sqlite_engine(self, size: int, *, read_only: bool = False) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=60,
+            hide_parameters=True,
+        )
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _settings(connection: Any, _record: Any) -> None:
+            connection.isolation_level = None  # we say BEGIN ourselves, below
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            # A refresh token that only the page cache knows is lost with the power: FULL, not NORMAL.
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA busy_timeout=10000")
+            if read_only:
+                cursor.execute("PRAGMA query_only=ON")
+            cursor.close()
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: Any) -> None:
+            connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+        return engine
+
+    def _postgres_engine(self, size: int) -> AsyncEngine:
+        return create_async_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=4,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            # PgBouncer in transaction mode knows no prepared statements.
+            connect_args={"prepare_threshold": None, "application_name": "token-health"},
+        )
+
+
+def _async_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "database.url: is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigurationError("database.url: SQLite needs a file: sqlite:///token-health.db.")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in ("postgresql", "postgres"):
+        try:
+            import psycopg  # noqa: F401 - an extra; asked for only where it is needed
+        except ImportError:
+            raise ConfigurationError(
+                "database.url: PostgreSQL needs its driver: pip install 'token-health[postgres]'."
+            ) from None
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(f"database.url: {backend!r} is not supported; use sqlite or postgresql.")
+
+
+def database_trouble(error: Exception, database: Database) -> TokenHealthError | None:
+    """Turn a driver's error into one sentence, without the row that PostgreSQL puts in its DETAIL."""
+    if not isinstance(error, DBAPIError):
+        return None
+    state = getattr(error.orig, "sqlstate", None)
+    detail = str(error.orig).split("\n")[0] if state is None else f"SQLSTATE {state}"
+    return TokenHealthError(f"{database.name}: the database did not do it: {detail}.")

@@ -1,0 +1,117 @@
+"""The timeline and evidence of a connection, and how long both are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.health.causes import Cause, Owner
+from monitor.health.lifecycle import State
+from monitor.store.engine import Database
+from monitor.store.tables import history, incident, journal, probe_count
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One change of a verdict, with what it rested on."""
+
+    at: datetime
+    state: State
+    cause: Cause
+    owner: Owner
+    confidence: float
+    rule: str
+    scope: str | None
+    reasons: tuple[str, ...]
+    evidence: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long things are kept."""
+
+    changes: timedelta = timedelta(days=400)
+    counts: timedelta = timedelta(days=90)
+
+
+async def timeline(database: Database, connection: str, limit: int = 20) -> list[Changed]:
+    """Return the newest changes of a connection, newest first."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(history)
+            .where(history.c.connection == connection)
+            .order_by(history.c.id.desc())
+            .limit(limit)
+        )
+        return [_changed(row) for row in rows]
+
+
+async def since(database: Database, number: int, limit: int = 500) -> list[tuple[int, str, Changed]]:
+    """Return the changes of all connections after a number, oldest first, with number and connection."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(history).where(history.c.id > number).order_by(history.c.id).limit(limit)
+        )
+        return [(row.id, row.connection, _changed(row)) for row in rows]
+
+
+async def counts(database: Database, connection: str, since: datetime) -> dict[str, tuple[int, float]]:
+    """Return how many probes found what since a time, and their mean seconds."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(probe_count.c.cause, func.sum(probe_count.c.probes), func.sum(probe_count.c.seconds))
+            .where(probe_count.c.connection == connection, probe_count.c.bucket >= since.timestamp())
+            .group_by(probe_count.c.cause)
+        )
+        return {cause: (int(n), float(seconds) / int(n)) for cause, n, seconds in rows}
+
+
+async def forget(database: Database, kept: Kept, now: datetime, batch: int = 5000) -> int:
+    """Drop what is older than it is kept for; the newest change of a connection stays. Returns rows.
+
+    In batches, each a transaction of its own, so that no writer waits for long.
+    """
+    newest = select(func.max(history.c.id)).group_by(history.c.connection)
+    old_changes = select(history.c.id).where(history.c.at < now - kept.changes, history.c.id.not_in(newest))
+    old_lines = select(journal.c.id).where(journal.c.ended_at < now - kept.changes)
+    children = incident.alias("children")
+    old_incidents = select(incident.c.id).where(
+        incident.c.closed_at < now - kept.changes,
+        ~select(children.c.id).where(children.c.parent_id == incident.c.id).exists(),
+    )
+    total = 0
+    for tables, chosen in ((history, old_changes), (journal, old_lines), (incident, old_incidents)):
+        while True:
+            async with database.write() as conn:
+                gone = await _drop(conn, tables, chosen.limit(batch))
+            total += gone
+            if gone < batch:
+                break
+    async with database.write() as conn:
+        gone_counts = await conn.execute(
+            delete(probe_count).where(probe_count.c.bucket < int((now - kept.counts).timestamp()))
+        )
+    return total + gone_counts.rowcount
+
+
+async def _drop(conn: AsyncConnection, table: Any, ids: Any) -> int:
+    return (await conn.execute(delete(table).where(table.c.id.in_(ids)))).rowcount
+
+
+def _changed(row: Row[Any]) -> Changed:
+    return Changed(
+        at=row.at,
+        state=State(row.state),
+        cause=Cause(row.cause),
+        owner=Owner(row.owner),
+        confidence=row.confidence,
+        rule=row.rule,
+        scope=row.scope,
+        reasons=tuple(row.reasons),
+        evidence=row.evidence,
+    )

@@ -1,0 +1,70 @@
+"""The database's schema: whether it is current, and how it becomes so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from monitor.errors import SchemaNotCurrent
+from monitor.store.engine import Database
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """Return the revision that this version of Token Health needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def upgrade(database: Database) -> tuple[str | None, str]:
+    """Bring the schema to `head()`; return the revisions before and after. Safe to repeat."""
+
+    def run(connection: Connection) -> str | None:
+        before = _revision(connection)
+        command.upgrade(_config(connection), "head")
+        return before
+
+    async with database.write() as connection:
+        return await connection.run_sync(run), head()
+
+
+async def current(database: Database) -> str | None:
+    """Return the database's revision, None where it is empty."""
+    async with database.read() as connection:
+        return await connection.run_sync(_revision)
+
+
+async def ensure(database: Database) -> None:
+    """Set up an empty database; refuse one of another version, saying what to do."""
+    found = await current(database)
+    if found == head():
+        return
+    if found is None:
+        async with database.read() as connection:
+            tables = await connection.run_sync(lambda c: inspect(c).get_table_names())
+        if [name for name in tables if name != "alembic_version"]:
+            raise SchemaNotCurrent(
+                f"{database.name}: this database holds other tables than Token Health's. "
+                "Point database.url at one of its own."
+            )
+        await upgrade(database)
+        return
+    raise SchemaNotCurrent(
+        f"{database.name}: its schema is {found}, this version needs {head()}. "
+        "Make a copy, then run 'token-health db upgrade'."
+    )

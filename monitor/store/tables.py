@@ -1,0 +1,269 @@
+"""The tables.
+
+A connection is three rows: who it is (`connection`, seldom written), how it is (`watch`, small and
+written with each probe), and its credentials (`credential`, written with each refresh).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, text
+from sqlmodel import Field, SQLModel
+
+from monitor.health.lifecycle import State
+from monitor.store.engine import UtcDateTime
+
+_STATES = ", ".join(f"'{state.value}'" for state in State)
+
+
+def _time(**kw: Any) -> Any:
+    return Field(sa_type=UtcDateTime, **kw)
+
+
+def _json(**kw: Any) -> Any:
+    return Field(sa_type=JSON, **kw)
+
+
+def _owner_row() -> Any:
+    return Field(
+        sa_column=Column(
+            "connection", Text, ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True
+        )
+    )
+
+
+class Connection(SQLModel, table=True):
+    """Who a connection is: imported, and changed by people only."""
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    app: str = Field(sa_type=Text)
+    provider: str = Field(sa_type=Text)
+    region: str = Field(sa_type=Text)
+    client_name: str = Field(sa_type=Text)
+    contacts: list[str] = _json()
+    locale: str = Field(default="en", sa_type=Text)
+    timezone: str = Field(default="UTC", sa_type=Text)
+    scopes: list[str] = _json()
+    account_id: str | None = Field(default=None, sa_type=Text)
+    account_name: str | None = Field(default=None, sa_type=Text)
+    labels: dict[str, str] = _json()
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class Watch(SQLModel, table=True):
+    """How a connection is, when it is looked at next, and who is looking at it now.
+
+    `lease_epoch` is the fencing number: whoever changes what a probe rests on raises it, and a
+    verdict that carries an older one is thrown away.
+    """
+
+    connection: str = _owner_row()
+    app: str = Field(sa_type=Text)
+    provider: str = Field(sa_type=Text)
+    region: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    since: datetime | None = _time(default=None)
+    cause: str = Field(default="ok", sa_type=Text)
+    owner: str = Field(default="nobody", sa_type=Text)
+    confidence: float = 0.0
+    rule: str = Field(default="", sa_type=Text)
+    candidate: str = Field(default="ok", sa_type=Text)
+    streak: int = 0
+    streak_since: datetime | None = _time(default=None)
+    bad_since: datetime | None = _time(default=None)
+    good_streak: int = 0
+    flaps: float = 0.0
+    flaps_at: datetime | None = _time(default=None)
+    last_probe_at: datetime | None = _time(default=None)
+    last_success_at: datetime | None = _time(default=None)
+    next_probe_at: datetime | None = _time(default=None)  # None: not looked at (pending, paused)
+    lease_by: str | None = Field(default=None, sa_type=Text)
+    lease_until: datetime | None = _time(default=None)
+    lease_epoch: int = 0
+    scope_cursor: int = 0
+    scope_checked_at: datetime | None = _time(default=None)
+    scopes_all: bool = True  # check every scope with the next probe: right after an authorization
+    reads: dict[str, str] = _json()  # scope -> last good read, since the authorization
+
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_STATES})", name="watch_state"),
+        Index("watch_due", "app", "next_probe_at"),
+        Index(
+            "watch_bad",
+            "bad_since",
+            sqlite_where=text("bad_since IS NOT NULL"),
+            postgresql_where=text("bad_since IS NOT NULL"),
+        ),
+    )
+
+
+class Credential(SQLModel, table=True):
+    """A connection's tokens, sealed. `version` counts the pairs that were stored."""
+
+    connection: str = _owner_row()
+    access: str | None = Field(default=None, sa_type=Text)
+    refresh: str | None = Field(default=None, sa_type=Text)
+    version: int = 0
+    issued_at: datetime | None = _time(default=None)
+    access_expires_at: datetime | None = _time(default=None)
+    authorized_at: datetime | None = _time(default=None)
+    refresh_used_at: datetime | None = _time(default=None)
+    granted: list[str] | None = Field(default=None, sa_type=JSON)
+    lost: bool = False  # the refresh token may be spent (rotation.Aftermath.LOST)
+    imported: str | None = Field(default=None, sa_type=Text)  # which tokens a file brought, as a hash
+
+
+class RefreshJournal(SQLModel, table=True):
+    """One line a refresh: written before the request, closed with what became of it.
+
+    The unique index makes a refresh single-flight in all processes: only one line is open.
+    """
+
+    __tablename__ = "refresh_journal"
+    id: int | None = Field(default=None, primary_key=True)
+    connection: str = Field(
+        sa_column=Column(Text, ForeignKey("connection.id", ondelete="CASCADE"), nullable=False)
+    )
+    process: str = Field(sa_type=Text)
+    version: int
+    begun_at: datetime = _time()
+    ended_at: datetime | None = _time(default=None)
+    outcome: str = Field(default="open", sa_type=Text)
+
+    __table_args__ = (
+        Index(
+            "refresh_journal_single_flight",
+            "connection",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("refresh_journal_connection", "connection", "id"),
+    )
+
+
+class Incident(SQLModel, table=True):
+    """A confirmed break: of a connection, or of something larger that its connections share."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    cause: str = Field(sa_type=Text)
+    owner: str = Field(sa_type=Text)
+    guard: bool = False  # the fleet guard is up: what the members would say is held
+    reasons: list[str] = _json()
+    opened_at: datetime = _time()
+    updated_at: datetime = _time()
+    closed_at: datetime | None = _time(default=None)
+    parent_id: int | None = Field(default=None, foreign_key="incident.id", index=True)
+
+    __table_args__ = (
+        Index(
+            "incident_one_open",
+            "kind",
+            "name",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+
+class History(SQLModel, table=True):
+    """Every change of a verdict, with the evidence for it."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    connection: str = Field(
+        sa_column=Column(Text, ForeignKey("connection.id", ondelete="CASCADE"), nullable=False)
+    )
+    at: datetime = _time()
+    state: str = Field(sa_type=Text)
+    cause: str = Field(sa_type=Text)
+    owner: str = Field(sa_type=Text)
+    confidence: float
+    rule: str = Field(sa_type=Text)
+    scope: str | None = Field(default=None, sa_type=Text)
+    reasons: list[str] = _json()
+    evidence: list[dict[str, Any]] = _json()
+
+    __table_args__ = (Index("history_connection", "connection", "id"), Index("history_at", "at"))
+
+
+class ProbeCount(SQLModel, table=True):
+    """How many probes found what, per connection and interval: the quiet part of the history."""
+
+    __tablename__ = "probe_count"
+    connection: str = _owner_row()
+    bucket: int = Field(primary_key=True, sa_type=BigInteger)  # start of the interval, Unix seconds
+    cause: str = Field(primary_key=True, sa_type=Text)
+    probes: int
+    seconds: float
+
+
+class Audit(SQLModel, table=True):
+    """What people and the service did. Triggers refuse to change or remove a line."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = _time()
+    actor: str = Field(sa_type=Text)
+    action: str = Field(sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    detail: dict[str, Any] = _json()
+
+
+class Process(SQLModel, table=True):
+    """A running service process; one whose beat is old is gone."""
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    role: str = Field(sa_type=Text)
+    version: str = Field(sa_type=Text)
+    started_at: datetime = _time()
+    beat_at: datetime = _time()
+
+
+class Duty(SQLModel, table=True):
+    """Work that one process does for all: who holds it, until when."""
+
+    name: str = Field(primary_key=True, sa_type=Text)
+    holder: str = Field(sa_type=Text)
+    until: datetime = _time()
+
+
+class Budget(SQLModel, table=True):
+    """When the next request of an app with an app-wide limit may start, whoever sends it."""
+
+    app: str = Field(primary_key=True, sa_type=Text)
+    free_at: datetime = _time()
+
+
+class KeyCheck(SQLModel, table=True):
+    """A known text under each encryption key in use: shows at start whether the key is the right one."""
+
+    __tablename__ = "key_check"
+    key_id: str = Field(primary_key=True, sa_type=Text)
+    sealed: str = Field(sa_type=Text)
+
+
+def table(model: type[SQLModel]) -> Table:
+    """Return a model's Core table, for statements in bulk."""
+    found = model.__table__  # type: ignore[attr-defined]
+    assert isinstance(found, Table)  # noqa: S101 - for the type checker
+    return found
+
+
+connection = table(Connection)
+watch = table(Watch)
+credential = table(Credential)
+journal = table(RefreshJournal)
+incident = table(Incident)
+history = table(History)
+probe_count = table(ProbeCount)
+audit = table(Audit)
+process = table(Process)
+duty = table(Duty)
+budget = table(Budget)
+key_check = table(KeyCheck)
+METADATA = SQLModel.metadata

@@ -1,0 +1,257 @@
+"""Settles a batch of verdicts: states, history, counts and incidents in one transaction.
+
+1. Keep what is still ours: the lease's fencing number has to be the row's. A verdict that lost its
+   lease (a pause, an import, another process) is thrown away here, before anything is written.
+2. Write how each connection is, and when it is looked at next; give the lease back.
+3. Count the probes.
+4. For what changed: the history with its evidence, and the incident opened, updated or closed.
+5. If anything changed: let the fleet guard judge, before anybody is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.health.classify import Finding
+from monitor.health.guard import GuardPolicy
+from monitor.health.lifecycle import Health, Verdict
+from monitor.store import incidents
+from monitor.store.due import Lease
+from monitor.store.engine import Database
+from monitor.store.tables import connection, history, probe_count, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one probe comes to, ready to be written. `evidence` is given where the verdict changed."""
+
+    lease: Lease
+    verdict: Verdict
+    finding: Finding
+    probed_at: datetime
+    seconds: float
+    next_probe_at: datetime | None
+    scope_cursor: int = 0
+    scope_checked_at: datetime | None = None
+    scopes_all: bool = False
+    reads: Mapping[str, datetime] | None = None
+    account: tuple[str, str | None] | None = None  # the first account seen, to be recorded
+    evidence: Sequence[Mapping[str, Any]] = ()
+
+
+_WRITE = (
+    update(watch)
+    .where(watch.c.connection == bindparam("_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "state",
+                "since",
+                "cause",
+                "owner",
+                "confidence",
+                "rule",
+                "candidate",
+                "streak",
+                "streak_since",
+                "bad_since",
+                "good_streak",
+                "flaps",
+                "flaps_at",
+                "last_probe_at",
+                "last_success_at",
+                "next_probe_at",
+                "scope_cursor",
+                "scope_checked_at",
+                "scopes_all",
+            )
+        }
+        | {"lease_by": None, "lease_until": None}
+    )
+)
+# A healthy probe of a healthy connection changes four columns; most writes are this one.
+_WRITE_QUIET = (
+    update(watch)
+    .where(watch.c.connection == bindparam("_id"))
+    .values(
+        last_probe_at=bindparam("last_probe_at"),
+        last_success_at=bindparam("last_success_at"),
+        next_probe_at=bindparam("next_probe_at"),
+        lease_by=None,
+        lease_until=None,
+    )
+)
+_OURS = (
+    select(watch.c.connection, watch.c.lease_epoch)
+    .where(watch.c.connection.in_(bindparam("ids", expanding=True)), watch.c.lease_by == bindparam("process"))
+    .with_for_update()
+)
+
+
+async def settle(
+    database: Database,
+    process: str,
+    outcomes: Sequence[Outcome],
+    guard: GuardPolicy,
+    now: datetime,
+    bucket: timedelta,
+) -> list[Outcome]:
+    """Write a batch; return the outcomes that were still ours to write."""
+    async with database.write() as conn:
+        rows = await conn.execute(_OURS, {"ids": [o.lease.id for o in outcomes], "process": process})
+        epochs: dict[str, int] = {row[0]: row[1] for row in rows}
+        ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
+        if not ours:
+            return []
+        await _write_watch(conn, ours)
+        await _count(conn, ours, bucket, database.is_sqlite)
+        changed = [o for o in ours if o.verdict.changed]
+        if changed:
+            await conn.execute(insert(history), [_history(o) for o in changed])
+            await incidents.one_at_a_time(conn)
+            await incidents.apply(conn, [_incident_change(o) for o in changed], now)
+            await incidents.guard(conn, guard, now)
+    return ours
+
+
+async def _write_watch(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+    quiet, full = [], []
+    for outcome in outcomes:
+        row = {
+            "_id": outcome.lease.id,
+            "last_probe_at": outcome.probed_at,
+            "last_success_at": (outcome.probed_at if outcome.finding.ok else outcome.lease.last_success_at),
+            "next_probe_at": outcome.next_probe_at,
+        }
+        if (
+            outcome.verdict.health is outcome.lease.health
+            and outcome.scope_checked_at == outcome.lease.scope_checked_at
+            and outcome.scopes_all == outcome.lease.scopes_all
+        ):
+            quiet.append(row)
+        else:
+            full.append(row | _columns(outcome))
+    if quiet:
+        await conn.execute(_WRITE_QUIET, quiet)
+    if full:
+        await conn.execute(_WRITE, full)
+    await _write_reads_and_accounts(conn, outcomes)
+
+
+def _columns(outcome: Outcome) -> dict[str, Any]:
+    return health_columns(outcome.verdict.health) | {
+        "scope_cursor": outcome.scope_cursor,
+        "scope_checked_at": outcome.scope_checked_at,
+        "scopes_all": outcome.scopes_all,
+    }
+
+
+def health_columns(health: Health) -> dict[str, Any]:
+    """Return a health as the columns of the watch table."""
+    return {
+        "state": health.state.value,
+        "since": health.since,
+        "cause": health.cause.value,
+        "owner": health.owner.value,
+        "confidence": health.confidence,
+        "rule": health.rule,
+        "candidate": health.candidate.value,
+        "streak": health.streak,
+        "streak_since": health.streak_since,
+        "bad_since": health.bad_since,
+        "good_streak": health.good_streak,
+        "flaps": health.flaps,
+        "flaps_at": health.flaps_at,
+    }
+
+
+async def _write_reads_and_accounts(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+    reads = [
+        {"_id": o.lease.id, "reads": {scope: at.isoformat() for scope, at in o.reads.items()}}
+        for o in outcomes
+        if o.reads is not None
+    ]
+    if reads:
+        await conn.execute(
+            update(watch).where(watch.c.connection == bindparam("_id")).values(reads=bindparam("reads")),
+            reads,
+        )
+    accounts = [
+        {"_id": o.lease.id, "account": o.account[0], "name": o.account[1]} for o in outcomes if o.account
+    ]
+    if accounts:
+        # Only where none is on record: the first authorization says which account is expected.
+        await conn.execute(
+            update(connection)
+            .where(connection.c.id == bindparam("_id"), connection.c.account_id.is_(None))
+            .values(account_id=bindparam("account"), account_name=bindparam("name")),
+            accounts,
+        )
+
+
+async def _count(
+    conn: AsyncConnection, outcomes: Sequence[Outcome], bucket: timedelta, is_sqlite: bool
+) -> None:
+    size = int(bucket.total_seconds())
+    rows = [
+        {
+            "connection": o.lease.id,
+            "bucket": int(o.probed_at.timestamp()) // size * size,
+            "cause": o.finding.cause.value,
+            "probes": 1,
+            "seconds": o.seconds,
+        }
+        for o in outcomes
+    ]
+    await conn.execute(_COUNT_SQLITE if is_sqlite else _COUNT_POSTGRES, rows)
+
+
+def _counting(dialect: Any) -> Any:
+    added = dialect(probe_count)
+    return added.on_conflict_do_update(
+        index_elements=["connection", "bucket", "cause"],
+        set_={
+            "probes": probe_count.c.probes + added.excluded.probes,
+            "seconds": probe_count.c.seconds + added.excluded.seconds,
+        },
+    )
+
+
+_COUNT_SQLITE, _COUNT_POSTGRES = _counting(sqlite_insert), _counting(postgres_insert)
+
+
+def _history(outcome: Outcome) -> dict[str, Any]:
+    health, finding = outcome.verdict.health, outcome.finding
+    return {
+        "connection": outcome.lease.id,
+        "at": outcome.probed_at,
+        "state": health.state.value,
+        "cause": health.cause.value,
+        "owner": health.owner.value,
+        "confidence": finding.confidence,
+        "rule": finding.rule,
+        "scope": finding.scope,
+        "reasons": list(finding.reasons),
+        "evidence": [dict(item) for item in outcome.evidence],
+    }
+
+
+def _incident_change(outcome: Outcome) -> incidents.Change:
+    health = outcome.verdict.health
+    return incidents.Change(
+        connection=outcome.lease.id,
+        place=outcome.lease.place,
+        change=outcome.verdict.incident,
+        cause=health.cause,
+        owner=health.owner,
+        reasons=outcome.finding.reasons,
+    )

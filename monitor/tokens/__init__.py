@@ -1,0 +1,1 @@
+"""Keeps. Tokens: sealed at rest, refreshed with a journal, never seen elsewhere."""

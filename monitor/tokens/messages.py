@@ -1,0 +1,92 @@
+"""OAuth requests built and answers read. Pure: no client, no clock, no storage.
+
+Requests are oauthlib's. Its parser is not used: it raises after the answer was received (a changed
+scope, a body that is no JSON), and a rotated pair would be thrown away with the exception.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+from oauthlib.oauth2 import WebApplicationClient
+
+from monitor.secret import Secret
+
+# An expiry further away than this is a mistake of units or worse; it is then treated as unknown.
+LONGEST_LIFE = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """A token endpoint's good answer (RFC 6749 5.1). `refresh` is None where the old one stays."""
+
+    access: Secret
+    refresh: Secret | None
+    expires_at: datetime | None
+    granted: tuple[str, ...] | None
+
+
+def refresh_form(
+    client_id: str, client_secret: Secret, refresh_token: Secret, client_auth: str
+) -> tuple[Secret, Secret | None]:
+    """Return the form of a refresh (RFC 6749 6), and the Authorization header where one is due."""
+    client = WebApplicationClient(client_id)
+    if client_auth == "basic":
+        body = client.prepare_refresh_body(refresh_token=refresh_token.reveal())
+        return Secret(body), basic_authorization(client_id, client_secret)
+    body = client.prepare_refresh_body(
+        refresh_token=refresh_token.reveal(), client_id=client_id, client_secret=client_secret.reveal()
+    )
+    return Secret(body), None
+
+
+def basic_authorization(client_id: str, client_secret: Secret) -> Secret:
+    """Return the header's value; id and secret are form-encoded first (RFC 6749 2.3.1)."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
+    return Secret("Basic " + base64.b64encode(pair.encode()).decode())
+
+
+def read_token_answer(
+    document: Any, now: datetime, default_lifetime: timedelta | None = None, separator: str = " "
+) -> TokenAnswer | None:
+    """Read a good answer, or return None when there is no access token in it.
+
+    Everything else in it may be missing or odd without harm: `expires_in` as text, null, 0, negative
+    or with a fraction; `scope` as text or a list.
+    """
+    if not isinstance(document, Mapping):
+        return None
+    access = document.get("access_token")
+    if not isinstance(access, str) or not access:
+        return None
+    refresh = document.get("refresh_token")
+    return TokenAnswer(
+        access=Secret(access),
+        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
+        expires_at=_expires_at(document.get("expires_in"), now, default_lifetime),
+        granted=_scopes(document.get("scope"), separator),
+    )
+
+
+def _expires_at(value: Any, now: datetime, default: timedelta | None) -> datetime | None:
+    try:
+        seconds = float(value) if value is not None and not isinstance(value, bool) else 0.0
+        life = timedelta(seconds=seconds) if seconds > 0 else default
+    except (TypeError, ValueError, OverflowError):
+        life = default
+    if life is None or life > LONGEST_LIFE:
+        return None
+    return now + life
+
+
+def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
+    if isinstance(value, str) and value.strip():
+        return tuple(value.replace(separator, " ").split())
+    if isinstance(value, list):
+        return tuple(item for item in value if isinstance(item, str)) or None
+    return None

@@ -1,0 +1,224 @@
+"""Seals secrets for storage: AES-256-GCM, bound to their row, under keys that can be changed.
+
+A sealed cell reads `v1.<key id>.<nonce>.<ciphertext>`. Table, row and column are authenticated beside
+it, so a ciphertext that is moved to another row does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from monitor.errors import CannotDecrypt, ConfigurationError, KeyMissing
+from monitor.secret import Secret
+
+_KEY = re.compile(r"^([A-Za-z0-9-]{1,32})[.:]([A-Za-z0-9_-]{43}=?)$")
+CHECK_TEXT = "token-health key check"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An encryption key and the name that cells know it by."""
+
+    id: str
+    material: Secret
+
+    def line(self) -> str:
+        """Return the key as a key file has it."""
+        return f"{self.id}.{self.material.reveal()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Where a sealed text stands."""
+
+    table: str
+    row: str
+    column: str
+
+    def bound(self) -> bytes:
+        """Return the associated data that binds a ciphertext to this place."""
+        return "\x1f".join(("token-health", self.table, self.row, self.column)).encode()
+
+
+def new_key() -> Key:
+    """Make a fresh key, named by its day and a random suffix."""
+    material = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+    return Key(f"k{secrets.token_hex(4)}", Secret(material))
+
+
+def parse_keys(text: str, where: str) -> list[Key]:
+    """Read keys, one a line or separated by commas; the first seals, all of them open.
+
+    Raises ConfigurationError with the line's number, never its text.
+    """
+    keys: list[Key] = []
+    lines = (line.split("#", 1)[0] for line in text.splitlines())
+    entries = (entry.strip() for line in lines for entry in line.split(","))
+    for number, line in enumerate(filter(None, entries), 1):
+        match = _KEY.match(line)
+        if match is None:
+            raise ConfigurationError(
+                f"{where}, entry {number}: not a key; each is NAME.BASE64, as 'token-health init' writes."
+            )
+        if match.group(1) in {key.id for key in keys}:
+            raise ConfigurationError(f"{where}, entry {number}: a second key named {match.group(1)!r}.")
+        keys.append(Key(match.group(1), Secret(match.group(2).rstrip("="))))
+    if not keys:
+        raise ConfigurationError(f"{where}: no key in it; 'token-health init' makes one.")
+    return keys
+
+
+def read_key_file(path: Path) -> list[Key]:
+    """Read a key file, which only its owner may read."""
+    try:
+        text, mode = path.read_text(encoding="ascii"), path.stat().st_mode
+    except FileNotFoundError:
+        raise KeyMissing(
+            f"{path}: the key file is not there. Restore it from its backup; for a first start, "
+            "'token-health init' makes one."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyMissing(f"{path}: cannot read the key file: {error}.") from None
+    if mode & 0o077:
+        raise ConfigurationError(f"{path}: others may read this key file; run: chmod 600 {path}")
+    return parse_keys(text, str(path))
+
+
+def write_key_file(path: Path, keys: Sequence[Key]) -> None:
+    """Write a key file in one step, so that no reader sees half of it, readable by its owner only."""
+    text = (
+        "# Token Health encryption keys. The first one seals, all of them open.\n"
+        "# Keep a copy apart from the database: without these, stored tokens are lost.\n"
+        + "".join(key.line() + "\n" for key in keys)
+    )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(handle, text.encode("ascii"))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(temporary, path)
+
+
+class Vault:
+    """Seals with the first key, opens with any; `use` takes up changed keys while the service runs."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self.use(keys)
+
+    def use(self, keys: Sequence[Key]) -> None:
+        """Take these keys from now on."""
+        if not keys:
+            raise KeyMissing("There is no encryption key; 'token-health init' makes one.")
+        self._keys = {key.id: key for key in keys}
+        self._ciphers = {key.id: AESGCM(_material(key)) for key in keys}
+        self.current = keys[0].id
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The names of all keys, the sealing one first."""
+        return tuple(self._keys)
+
+    @property
+    def prefix(self) -> str:
+        """How every cell begins that the current key sealed."""
+        return prefix_of(self.current)
+
+    def seal(self, secret: Secret, cell: Cell) -> str:
+        """Return the secret as it may be stored at that place."""
+        nonce = os.urandom(12)
+        sealed = self._ciphers[self.current].encrypt(nonce, secret.reveal().encode(), cell.bound())
+        return f"{self.prefix}{_b64(nonce)}.{_b64(sealed)}"
+
+    def open(self, text: str, cell: Cell) -> Secret:
+        """Return the secret of a cell. Raises KeyMissing or CannotDecrypt, naming key and place."""
+        try:
+            version, key_id, nonce, sealed = text.split(".")
+        except ValueError:
+            raise CannotDecrypt(f"{cell.table} {cell.row!r}: {cell.column} is not a sealed text.") from None
+        cipher = self._ciphers.get(key_id)
+        if version != "v1" or cipher is None:
+            raise KeyMissing(
+                f"{cell.table} {cell.row!r}: {cell.column} is sealed with key {key_id!r}, which is not "
+                f"among those at hand ({', '.join(self._keys)}). Put it back into the key file."
+            )
+        try:
+            return Secret(cipher.decrypt(_unb64(nonce), _unb64(sealed), cell.bound()).decode())
+        except (InvalidTag, binascii.Error, ValueError):
+            raise CannotDecrypt(
+                f"{cell.table} {cell.row!r}: {cell.column} does not open with key {key_id!r}: it was "
+                "damaged, or moved here from another row."
+            ) from None
+
+    def check_text(self, key_id: str) -> str:
+        """Return the known text sealed with one key, to recognise it by at the next start."""
+        nonce = os.urandom(12)
+        bound = Cell("key_check", key_id, "sealed").bound()
+        sealed = self._ciphers[key_id].encrypt(nonce, CHECK_TEXT.encode(), bound)
+        return f"{prefix_of(key_id)}{_b64(nonce)}.{_b64(sealed)}"
+
+    def verify(self, checks: Mapping[str, str]) -> None:
+        """Make sure that every key in use is at hand and is the right one.
+
+        Raises KeyMissing with the name of the first that is not.
+        """
+        for key_id, sealed in checks.items():
+            if key_id not in self._ciphers:
+                raise KeyMissing(
+                    f"The database holds secrets sealed with key {key_id!r}, which is not among the keys at "
+                    f"hand ({', '.join(self._keys)}). Put it back into the key file; nothing was probed."
+                )
+            try:
+                self.open(sealed, Cell("key_check", key_id, "sealed"))
+            except CannotDecrypt:
+                raise KeyMissing(
+                    f"Key {key_id!r} has the right name but is another key than the one that sealed this "
+                    "database. Restore the original key file; nothing was probed."
+                ) from None
+
+
+def fingerprint(*secrets_: Secret | None) -> str:
+    """Return a hash that tells whether the same tokens are given again.
+
+    Unkeyed on purpose: tokens are long random strings that no guess finds, and the hash has to stay
+    the same when keys change.
+    """
+    digest = hashlib.sha256(b"token-health import")
+    for secret in secrets_:
+        digest.update(b"\x1f" + (secret.reveal().encode() if secret is not None else b"\x00"))
+    return digest.hexdigest()[:32]
+
+
+def prefix_of(key_id: str) -> str:
+    """Return how every cell begins that a key sealed."""
+    return f"v1.{key_id}."
+
+
+def _material(key: Key) -> bytes:
+    try:
+        raw = _unb64(key.material.reveal())
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != 32:
+        raise ConfigurationError(f"Encryption key {key.id!r} is not 32 bytes in base64.")
+    return raw
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _unb64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

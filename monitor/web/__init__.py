@@ -1,0 +1,1 @@
+"""Where programs and people come in over HTTP."""

@@ -1,0 +1,1 @@
+"""Speaks. HTTP to providers; the only room that knows httpx."""

@@ -1,0 +1,147 @@
+"""From a reply to an answer: what rules match and people read. Pure.
+
+Errors come in many shapes: RFC 6749's `error` and `error_description`, an object with `type` and
+`message` (Clio's API), a `message` alone, a 200 that says `"ok": false` (Slack). The usual ones are
+read here; a provider's file may name others.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import jmespath
+
+from monitor.health.evidence import Answer, Content, redact
+from monitor.providers.schema import Errors
+from monitor.wire.client import Reply
+
+# No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
+LONGEST_WAIT = timedelta(hours=24)
+_CHALLENGE = re.compile(r'^\s*(\w+)(?:.*?\berror\s*=\s*"?([A-Za-z_]+))?', re.DOTALL)
+
+
+@lru_cache(maxsize=256)
+def _query(expression: str) -> Any:
+    return jmespath.compile(expression)
+
+
+def pick(expression: str, document: Any) -> str | None:
+    """Return what a JMESPath finds as text; numbers become text, everything else None."""
+    if not expression:
+        return None
+    try:
+        value = _query(expression).search(document)
+    except jmespath.exceptions.JMESPathError:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value)
+
+
+def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
+    """Return the answer, and the document it carried (None where it was not JSON)."""
+    content, document = _content(reply)
+    status = reply.status
+    if status == 200 and content is Content.JSON and not errors.code and "error" not in document:
+        return _PLAIN_OK, document
+    error, description = _error(document, errors, status)
+    return (
+        Answer(
+            status=status,
+            content=content,
+            error=redact(error, 80) if error else None,
+            description=redact(description, 200) if description else None,
+            challenge=_challenge(reply.headers.get("www-authenticate")),
+            sample=redact(reply.body[:2048].decode("utf-8", "replace")) if status != 200 or error else "",
+            retry_at=retry_at(reply, now),
+            redirect=urlsplit(reply.headers.get("location", "")).hostname if 300 <= status < 400 else None,
+        ),
+        document,
+    )
+
+
+_PLAIN_OK = Answer(200)
+
+
+def _content(reply: Reply) -> tuple[Content, Any]:
+    body = reply.body.strip()
+    if not body:
+        return Content.EMPTY, None
+    if body[:1] in (b"{", b"["):
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            return Content.OTHER, None
+        # A list, or a number, is JSON by the letter, but no answer that OAuth or a whoami gives.
+        return (Content.JSON, document) if isinstance(document, dict) else (Content.OTHER, None)
+    start = body[:256].lstrip().lower()
+    html = start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in start
+    return (Content.HTML if html else Content.OTHER), None
+
+
+def _error(document: Any, errors: Errors, status: int) -> tuple[str | None, str | None]:
+    if not isinstance(document, dict):
+        return None, None
+    code = pick(errors.code, document)
+    description = pick(errors.description, document)
+    stated = document.get("error")
+    if isinstance(stated, dict):
+        code = code or _text(stated.get("type")) or _text(stated.get("code"))
+        description = description or _text(stated.get("message"))
+    elif status >= 400 or isinstance(stated, str):
+        code = code or _text(stated)
+        description = (
+            description or _text(document.get("error_description")) or _text(document.get("message"))
+        )
+    return code, description
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _challenge(header: str | None) -> str | None:
+    """Return the error that a Bearer challenge names (RFC 6750 3); another scheme says nothing of ours."""
+    match = _CHALLENGE.match(header) if header else None
+    if match is None or match.group(1).lower() != "bearer":
+        return None
+    return match.group(2)
+
+
+def retry_at(reply: Reply, now: datetime) -> datetime | None:
+    """Return when the provider takes requests again, if it says so.
+
+    Retry-After in seconds or as a date (RFC 9110 10.2.3); else, once nothing is left, X-RateLimit-Reset
+    in Unix time.
+    """
+    text = reply.headers.get("retry-after")
+    wait: timedelta | None = None
+    if text is not None:
+        wait = _wait(text, now)
+    elif reply.headers.get("x-ratelimit-remaining", "").strip() == "0":
+        try:
+            reset = float(reply.headers.get("x-ratelimit-reset", ""))
+            wait = datetime.fromtimestamp(reset, UTC) - now
+        except (ValueError, OverflowError, OSError):
+            wait = None
+    if wait is None or wait <= timedelta(0):
+        return None
+    return now + min(wait, LONGEST_WAIT)
+
+
+def _wait(text: str, now: datetime) -> timedelta | None:
+    try:
+        return timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)) - now

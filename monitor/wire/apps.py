@@ -1,0 +1,99 @@
+"""An app registration with its provider's endpoints, ready to be asked; metadata read where needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from monitor.health.evidence import Fault, FaultKind
+from monitor.health.rules import Rule
+from monitor.providers.schema import Limits, Provider
+from monitor.secret import Secret
+from monitor.wire.client import Reply, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Full URLs. An empty one is not offered."""
+
+    authorize: str
+    token: str
+    whoami: str
+    revoke: str = ""
+    introspect: str = ""
+
+
+@dataclass(frozen=True)
+class App:
+    """One registration of ours at a provider, in one region."""
+
+    id: str
+    provider: Provider
+    region: str
+    client_id: str
+    client_secret: Secret
+    scopes: frozenset[str]
+    base_url: str
+    auth_url: str
+    limits: Limits
+    rules: tuple[Rule, ...]
+    endpoints: Endpoints | None  # None: to be discovered
+
+    def scope_url(self, scope: str) -> str | None:
+        """Return where a scope is checked, None for one that the provider's file has no check for."""
+        check = self.provider.scopes.get(scope)
+        return self.base_url + check.probe if check is not None else None
+
+
+def endpoints_of(provider: Provider, base_url: str, auth_url: str) -> Endpoints | None:
+    """Return the endpoints that the provider's file says, None where they have to be discovered."""
+    oauth = provider.oauth
+    if oauth.discover:
+        return None
+    return Endpoints(
+        authorize=auth_url + oauth.authorize,
+        token=auth_url + oauth.token,
+        whoami=base_url + provider.whoami.path,
+        revoke=auth_url + oauth.revoke if oauth.revoke else "",
+        introspect=auth_url + oauth.introspect if oauth.introspect else "",
+    )
+
+
+async def discover(app: App, wire: Wire) -> App | Fault | Reply:
+    """Read an app's endpoints from its server's metadata (RFC 8414, OpenID Connect Discovery 1.0).
+
+    Returns the app with them, or what came back instead. The issuer has to be the configured one, and
+    every endpoint https (or on this machine), else tokens could be sent elsewhere.
+    """
+    reply = await wire.get(app.auth_url + app.provider.oauth.discover)
+    if isinstance(reply, Fault) or reply.status != 200:
+        return reply
+    try:
+        document = json.loads(reply.body)
+    except ValueError:
+        return Fault(FaultKind.TRUNCATED, "the server's metadata is not JSON")
+    if not isinstance(document, dict) or str(document.get("issuer", "")).rstrip("/") != app.auth_url:
+        return Fault(FaultKind.OURS, "the server's metadata names another issuer than base_url")
+    oauth, whoami = app.provider.oauth, app.provider.whoami
+    found = Endpoints(
+        authorize=_endpoint(document, "authorization_endpoint", app.auth_url, oauth.authorize),
+        token=_endpoint(document, "token_endpoint", app.auth_url, oauth.token),
+        whoami=_endpoint(document, "userinfo_endpoint", app.base_url, whoami.path),
+        revoke=_endpoint(document, "revocation_endpoint", app.auth_url, oauth.revoke),
+        introspect=_endpoint(document, "introspection_endpoint", app.auth_url, oauth.introspect),
+    )
+    if not (found.token and found.whoami):
+        return Fault(FaultKind.OURS, "the server's metadata has no token or userinfo endpoint")
+    return replace(app, endpoints=found)
+
+
+def _endpoint(document: dict[str, object], key: str, base: str, path: str) -> str:
+    if path:
+        return base + path
+    url = document.get(key)
+    if not isinstance(url, str):
+        return ""
+    parts = urlsplit(url)
+    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return url if parts.scheme == "https" or (parts.scheme == "http" and local) else ""

@@ -1,0 +1,248 @@
+"""One request to a provider: a reply, or a fault said exactly. The only importer of httpx.
+
+Two transports, for two questions:
+
+* Probes go over aiohttp's transport behind httpx's request objects, which costs a tenth of httpx's
+  own pool at a hundred requests at once. It reports a reset after our request was read as a failure to
+  connect, so faults are decided by the cause below httpx's exception, never by its class.
+* The token endpoint gets httpx's own transport and a new connection each time: there, 'was it sent?'
+  decides whether a refresh token may be used again, and this transport answers it truthfully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from pydantic import AfterValidator
+
+from monitor import __version__
+from monitor.errors import ConfigurationError
+from monitor.health.evidence import Fault, FaultKind
+from monitor.secret import Secret
+from monitor.tomlfile import Section
+
+USER_AGENT = f"token-health/{__version__}"
+LARGEST_BODY = 64 * 1024
+_UNREACHABLE = {101, 113, 99}  # ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: a status, lower-cased headers, and at most LARGEST_BODY bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _proxy(url: str) -> str:
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        raise ValueError("is a URL such as http://proxy.example:3128")
+    return url
+
+
+class HttpSettings(Section):
+    """[http]: how providers are reached.
+
+    Proxy variables of the environment are not read: bearer tokens go through a proxy only where this
+    file says so.
+    """
+
+    proxy: Annotated[str, AfterValidator(_proxy)] = ""
+    ca_file: Path | None = None
+
+
+class Wire:
+    """The open connections to providers; made inside the running loop, closed at the end."""
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        timeout: timedelta,
+        concurrency: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        context = tls or _tls(settings.ca_file)
+        self._deadline = timeout.total_seconds()
+        proxy = httpx.Proxy(settings.proxy) if settings.proxy else None
+        self._probes = AiohttpTransport(
+            verify=context, trust_env=False, proxy=proxy, client=lambda: _session(context, concurrency)
+        )
+        self._tokens = httpx.AsyncHTTPTransport(
+            verify=context, trust_env=False, proxy=proxy, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+        self._urls: dict[str, httpx.URL] = {}
+        # aiohttp has its own deadlines, but none for a body that drips: ours is around all of it.
+        self._no_timeouts = {"timeout": {"connect": None, "read": None, "write": None, "pool": None}}
+        # Connecting gives up before the deadline around it does, since "never connected" is the one
+        # time-out after which a refresh token is certainly unused.
+        connect = httpx.Timeout(self._deadline, connect=self._deadline * 0.8, pool=None)
+        self._timeouts = {"timeout": connect.as_dict()}
+
+    async def get(self, url: str, token: Secret | None = None) -> Reply | Fault:
+        """Ask a resource of the provider, with a bearer token if there is one (RFC 6750 2.1).
+
+        Redirects are not followed, and no cookie is kept: it would travel from one client to the next.
+        """
+        headers = list(_GET_HEADERS)
+        if token is not None:
+            headers.append((b"Authorization", b"Bearer " + token.reveal().encode("ascii", "replace")))
+        parsed = self._urls.get(url)
+        if parsed is None:
+            parsed = self._urls[url] = httpx.URL(url)
+        request = httpx.Request("GET", parsed, headers=headers, extensions=self._no_timeouts)
+        return await self._send(self._probes, request)
+
+    async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
+        """Post a form to an OAuth endpoint on a connection of its own."""
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        if authorization is not None:
+            headers["Authorization"] = authorization.reveal()
+        request = httpx.Request(
+            "POST", url, headers=headers, content=form.reveal().encode("ascii"), extensions=self._timeouts
+        )
+        return await self._send(self._tokens, request)
+
+    async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply | Fault:
+        connected = False
+        try:
+            async with asyncio.timeout(self._deadline):
+                response = await transport.handle_async_request(request)
+                connected = True
+                try:
+                    return await _read(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            return Fault(FaultKind.READ_TIMEOUT, f"no complete answer within {self._deadline:g} s")
+        except (httpx.TransportError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+            # `from None` everywhere below: an exception keeps its request, and that its bearer token.
+            return fault_of(error, answered=connected)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._probes.aclose()
+        await self._tokens.aclose()
+
+
+# `identity`: a whoami is a few hundred bytes, and what is not compressed cannot be a bomb.
+_GET_HEADERS = (
+    (b"User-Agent", USER_AGENT.encode()),
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+)
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"http.ca_file: {ca_file}: cannot be read: {error}.") from None
+
+
+def _session(context: ssl.SSLContext, concurrency: int) -> aiohttp.ClientSession:
+    # The semaphore around probes is the bound; a pool at least as large never makes a probe wait.
+    connector = aiohttp.TCPConnector(
+        ssl=context, limit=concurrency * 2, keepalive_timeout=330, ttl_dns_cache=60
+    )
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+async def _read(response: httpx.Response) -> Reply | Fault:
+    body = b""
+    async for chunk in response.aiter_raw():
+        body = chunk if not body else body + chunk
+        if len(body) > LARGEST_BODY:
+            return Fault(FaultKind.TOO_LARGE, f"more than {LARGEST_BODY // 1024} KiB")
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
+    }
+    return Reply(response.status_code, headers, body)
+
+
+def fault_of(error: BaseException, *, answered: bool = False) -> Fault:
+    """Say what happened from the causes below httpx's exception.
+
+    `answered` means that the headers had arrived: whatever it looks like, the request was sent.
+    """
+    chain = _chain(error)
+    if answered:
+        cut = any(isinstance(e, aiohttp.ClientPayloadError | httpx.RemoteProtocolError) for e in chain)
+        return Fault(FaultKind.TRUNCATED if cut else FaultKind.RESET, "the answer broke off")
+    if any(isinstance(e, httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.InvalidURL) for e in chain):
+        return Fault(FaultKind.OURS, type(error).__name__)
+    if any(isinstance(e, socket.gaierror | aiohttp.ClientConnectorDNSError) for e in chain):
+        return Fault(FaultKind.DNS, "the host's name was not resolved")
+    if any(isinstance(e, ssl.SSLError | aiohttp.ClientConnectorCertificateError) for e in chain) and any(
+        isinstance(
+            e, httpx.ConnectError | aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError
+        )
+        for e in chain
+    ):
+        return Fault(FaultKind.TLS, _tls_reason(chain))
+    return _transport_fault(chain)
+
+
+def _transport_fault(chain: list[BaseException]) -> Fault:
+    if any(
+        isinstance(e, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | httpx.ProxyError)
+        for e in chain
+    ):
+        return Fault(FaultKind.UNREACHABLE, "the proxy of [http] did not connect us")
+    # aiohttp: only a ClientConnectorError means that no connection was made. httpx-aiohttp also
+    # calls a dropped connection ConnectTimeout, hence this order.
+    if any(
+        isinstance(e, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+        and not isinstance(e, aiohttp.ClientConnectorError)
+        for e in chain
+    ):
+        return Fault(FaultKind.RESET, "the connection was closed before an answer")
+    if any(isinstance(e, aiohttp.ClientConnectorError) or type(e) is httpx.ConnectError for e in chain):
+        errno = next((e.errno for e in chain if isinstance(e, OSError) and e.errno), None)
+        if errno in _UNREACHABLE:
+            return Fault(FaultKind.UNREACHABLE, "no route to the host")
+        return Fault(FaultKind.REFUSED, "the connection was refused")
+    if any(isinstance(e, aiohttp.ServerTimeoutError | httpx.ReadTimeout | httpx.WriteTimeout) for e in chain):
+        return Fault(FaultKind.READ_TIMEOUT, "no answer in time")
+    if any(type(e) is httpx.ConnectTimeout for e in chain) and not _from_aiohttp(chain):
+        return Fault(FaultKind.CONNECT_TIMEOUT, "no connection in time")
+    return Fault(FaultKind.RESET, "the connection broke before an answer")
+
+
+def _from_aiohttp(chain: list[BaseException]) -> bool:
+    return any(isinstance(e, aiohttp.ClientError) for e in chain)
+
+
+def _tls_reason(chain: list[BaseException]) -> str:
+    for error in chain:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"certificate: {error.verify_message}"
+    return "the TLS handshake failed"
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        # aiohttp keeps the operating system's error in an attribute, beside the chain.
+        inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+        if isinstance(inner, BaseException) and inner not in found:
+            found.append(inner)
+        error = error.__cause__ or error.__context__
+    return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
-from monitor.health.causes import Cause, Owner, is_definite
+from monitor.health.causes import is_definite
 from monitor.health.lifecycle import Health, State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ def next_probe(
     """
     if health.state is State.SUSPECT or _counting(health):
         wait = cadence.recheck * min(2 ** max(0, health.streak - 2), 16)
-        at = now + min(wait, max(cadence.interval, cadence.recheck))
+        at: datetime = now + min(wait, max(cadence.interval, cadence.recheck))
     elif health.state is State.BROKEN and health.good_streak:
         at = now + cadence.recheck
     elif health.state is State.BROKEN:
@@ -92,7 +92,7 @@ def _counting(health: Health) -> bool:
 
 def _slowest(health: Health) -> int:
     # What passes by itself is watched closely, so that its end is seen; what a person has to mend is not.
-    return 2 if health.owner in (Owner.PROVIDER, Owner.NOBODY) else SLOWEST
+    return SLOWEST if is_definite(health.cause) else 2
 
 
 def refresh_at(
@@ -148,7 +148,3 @@ def scope_due(
         return None
     return needed[cursor % len(needed)]
 
-
-def is_weather(cause: Cause) -> bool:
-    """Whether a cause passes by itself or on our side, without the client."""
-    return cause is not Cause.OK and not is_definite(cause)

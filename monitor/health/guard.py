@@ -88,18 +88,19 @@ def _over(about: About, members: list[Tally], stands: bool, policy: GuardPolicy)
 
 
 def _fewest(holds: dict[About, Hold], groups: dict[About, list[Tally]]) -> Iterable[Hold]:
-    """Keep the one group that explains the others: the narrowest that holds all that is bad.
+    """Keep the one group that explains the others.
 
-    A provider with several apps of which one turned bad is that app's incident; one whose apps all
-    turned bad is the provider's.
+    A provider has regions, a region has apps. Where a wide group is held, its narrower ones are part of
+    the same incident, which is about the narrowest group that holds all that is bad.
     """
     kept: set[About] = set()
-    for provider in (about for about in holds if about.kind is Subject.PROVIDER):
-        kept.add(_narrowest(provider, holds, groups))
-    for kind in (Subject.REGION, Subject.APP):
-        for about in (a for a in holds if a.kind is kind):
-            if not any(_covers(wide, about, groups) for wide in kept):
-                kept.add(about)
+    settled: set[Place] = set()
+    for kind in (Subject.PROVIDER, Subject.REGION, Subject.APP):
+        for about in sorted(a for a in holds if a.kind is kind):
+            places = {tally.place for tally in groups[about]}
+            if not places <= settled:
+                kept.add(_narrowest(about, holds, groups))
+                settled |= places
     if len({t.place.provider for a in kept for t in groups[a]}) > 1 and all(
         holds[a].cause is Cause.NETWORK for a in kept
     ):

@@ -37,6 +37,7 @@ def application(world: World) -> Starlette:
             Route("/admin/grants/{id}/{action}", admin.grant, methods=["POST"]),
             Route("/admin/weather", admin.weather, methods=["POST"]),
             Route("/admin/limits", admin.limits, methods=["POST"]),
+            Route("/admin/reset", admin.reset, methods=["POST"]),
             Route("/admin/seen", admin.seen),
             route("/oauth/authorize", wire.authorize, "authorize", "GET", "POST"),
             route("/oauth/token", wire.token, "token", "POST"),

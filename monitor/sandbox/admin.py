@@ -106,6 +106,11 @@ class Admin:
         self.world.lose_answers = body.get("lose_answers", self.world.lose_answers)
         return JSONResponse({})
 
+    async def reset(self, request: Request) -> Response:
+        """Forget everything: a new world for the next test."""
+        self.world.__init__()  # type: ignore[misc]
+        return JSONResponse({})
+
     async def seen(self, request: Request) -> Response:
         """What was asked: requests by region and step, refresh tokens used twice, replays of old ones."""
         return JSONResponse(
@@ -114,6 +119,10 @@ class Admin:
                 "used_twice": sum(1 for times in self.world.used.values() if times > 1),
                 "refreshes": sum(self.world.used.values()),
                 "replays": self.world.replays,
+                "looks": {
+                    number: {"at_once": looks.at_once, "times": looks.times}
+                    for number, looks in self.world.looks.items()
+                },
                 "revoked": sum(1 for grant in self.world.grants.values() if grant.revoked),
             }
         )

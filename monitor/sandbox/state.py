@@ -69,6 +69,15 @@ class Weather:
 
 
 @dataclass
+class Looks:
+    """How often a grant's whoami was asked, how many at once at most, and when."""
+
+    running: int = 0
+    at_once: int = 0
+    times: list[float] = field(default_factory=list)
+
+
+@dataclass
 class World:
     """Everything."""
 
@@ -85,6 +94,7 @@ class World:
     calls: dict[str, deque[float]] = field(default_factory=dict)  # token or app -> times of requests
     per_minute: int = 50
     platform_per_second: float = 3.0
+    looks: dict[str, Looks] = field(default_factory=dict)  # grant -> how it was looked at
     lose_answers: int = 0  # so many token answers are rotated and then never sent
 
     def user(self, name: str, email: str, account_id: str, account_name: str, region: str) -> User:

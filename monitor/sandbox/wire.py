@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus, urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from monitor.sandbox.state import RESOURCES, App, Grant, User, World
+from monitor.sandbox.state import RESOURCES, App, Grant, Looks, User, World
 
 INVALID_TOKEN = {
     "error": "invalid_token",
@@ -178,6 +178,7 @@ class Wire:
         limited, headers = self._limited(grant)
         if limited is not None:
             return limited
+        await self._counted(grant)
         user = self.world.users[grant.user]
         whole = {
             "id": int(user.id),
@@ -192,6 +193,15 @@ class Wire:
             fields = fields or "id,name,email,account{id,name}"
         data = select_fields(whole, fields) if fields else {"id": whole["id"], "etag": whole["etag"]}
         return JSONResponse({"data": data}, headers=headers)
+
+    async def _counted(self, grant: Grant) -> None:
+        """Note that somebody looks, and take a moment over it, so that two at once are seen."""
+        looks = self.world.looks.setdefault(grant.id, Looks())
+        looks.times.append(time.time())
+        looks.running += 1
+        looks.at_once = max(looks.at_once, looks.running)
+        await asyncio.sleep(0.005)
+        looks.running -= 1
 
     async def resource(self, request: Request) -> Response:
         """One of the five resources, if grant and role allow it. Both refusals look the same."""

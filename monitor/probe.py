@@ -28,7 +28,7 @@ from monitor.secret import Secret
 from monitor.store.due import Lease, Sealed
 from monitor.tokens.refresh import Refresher, access_cell
 from monitor.tokens.vault import Vault
-from monitor.wire.answers import pick, read
+from monitor.wire.answers import pick_all, read
 from monitor.wire.apps import App, discover
 from monitor.wire.client import Wire
 
@@ -156,11 +156,7 @@ class Prober:
             return False
         if answer.ok:
             where = look.app.provider.whoami
-            look.identity = Identity(
-                pick(where.account_id, document),
-                pick(where.account_name, document),
-                pick(where.user, document),
-            )
+            look.identity = Identity(*pick_all((where.account_id, where.account_name, where.user), document))
         return answer.status == 401 and (
             answer.challenge == "invalid_token" or answer.content is Content.JSON
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import platform
 import secrets
@@ -116,6 +117,17 @@ def build_wire(parts: Parts) -> Wire:
     return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
 
 
+def calm_collector() -> None:
+    """Let the garbage collector look less often, and not at what was loaded for good.
+
+    A probe makes a few hundred short-lived objects and no cycles; with the default thresholds a sixth of
+    all CPU time went into looking through them (measured by `make bench`).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 class Service:
     """One process of the service."""
 
@@ -140,6 +152,7 @@ class Service:
             try:
                 serving = asyncio.create_task(self._serve(self._server))
                 await self._first(serving, self._started(self._server))
+                calm_collector()
                 if self._role is not Role.WEB:
                     await loop.start()
                 log.info(

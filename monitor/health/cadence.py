@@ -147,4 +147,3 @@ def scope_due(
     if checked_at is not None and now - checked_at < every / len(needed):
         return None
     return needed[cursor % len(needed)]
-

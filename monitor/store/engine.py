@@ -4,43 +4,61 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, event
+from sqlalchemy import DateTime, Dialect, Text, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import BigInteger, TypeDecorator
+from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
 from monitor.errors import AlreadyRunning, ConfigurationError, TokenHealthError
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime. SQLite forgets zones; this refuses naive times and restores UTC."""
+    """An aware UTC datetime: timestamptz on PostgreSQL; on SQLite text of one width, which sorts as time.
+
+    SQLite's own type forgets the zone; this one refuses naive times and gives UTC back.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a time without a zone: it would be another moment on another machine."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a stored time has to have a zone")
-        return value.astimezone(UTC)
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Keep times as ISO 8601 text on SQLite."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Refuse a time without a zone: it would be another moment on another machine."""
+        return _to_text if dialect.name == "sqlite" else _to_utc
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Give the time back in UTC."""
+        return _from_text if dialect.name == "sqlite" else _to_utc
+
+
+def _to_utc(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("a stored time has to have a zone")
+    return value.astimezone(UTC)
+
+
+def _to_text(value: datetime | None) -> str | None:
+    moment = _to_utc(value)
+    return moment.isoformat(" ", "microseconds") if moment is not None else None
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value is not None else None
 
 
 class epoch(FunctionElement[int]):

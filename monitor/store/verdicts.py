@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Double, Integer, Text, bindparam, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,8 +24,9 @@ from monitor.health.classify import Finding
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Health, Verdict
 from monitor.store import incidents
+from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.due import Lease
-from monitor.store.engine import Database
+from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, history, probe_count, watch
 
 
@@ -78,18 +79,44 @@ _WRITE = (
         | {"lease_by": None, "lease_until": None}
     )
 )
-# A healthy probe of a healthy connection changes four columns; most writes are this one.
-_WRITE_QUIET = (
-    update(watch)
-    .where(watch.c.connection == bindparam("_id"))
-    .values(
-        last_probe_at=bindparam("last_probe_at"),
-        last_success_at=bindparam("last_success_at"),
-        next_probe_at=bindparam("next_probe_at"),
-        lease_by=None,
-        lease_until=None,
+# A healthy probe of a healthy connection changes few columns; most writes are this one.
+_QUIET: Columns = {
+    "id": Text, "last_probe_at": UtcDateTime, "last_success_at": UtcDateTime, "next_probe_at": UtcDateTime,
+}  # fmt: skip
+
+
+def _write_quiet(is_sqlite: bool) -> Any:
+    given = unpacked(_QUIET, is_sqlite)
+    return (
+        update(watch)
+        .where(watch.c.connection == given.c.id)
+        .values(
+            last_probe_at=given.c.last_probe_at, last_success_at=given.c.last_success_at,
+            next_probe_at=given.c.next_probe_at, lease_by=None, lease_until=None,
+        )
+    )  # fmt: skip
+
+
+_COUNTS: Columns = {"connection": Text, "bucket": Integer, "cause": Text, "seconds": Double}
+
+
+def _add_counts(is_sqlite: bool) -> Any:
+    given = unpacked(_COUNTS, is_sqlite)
+    added: Any = (sqlite_insert if is_sqlite else postgres_insert)(probe_count).from_select(
+        ["connection", "bucket", "cause", "probes", "seconds"],
+        # `WHERE true` keeps SQLite from reading ON CONFLICT as a join condition.
+        select(given.c.connection, given.c.bucket, given.c.cause, literal(1), given.c.seconds).where(true()),
     )
-)
+    return added.on_conflict_do_update(
+        index_elements=["connection", "bucket", "cause"],
+        set_={
+            "probes": probe_count.c.probes + added.excluded.probes,
+            "seconds": probe_count.c.seconds + added.excluded.seconds,
+        },
+    )
+
+
+_BULK = {is_sqlite: (_write_quiet(is_sqlite), _add_counts(is_sqlite)) for is_sqlite in (True, False)}
 _OURS = (
     select(watch.c.connection, watch.c.lease_epoch)
     .where(watch.c.connection.in_(bindparam("ids", expanding=True)), watch.c.lease_by == bindparam("process"))
@@ -112,7 +139,7 @@ async def settle(
         ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
         if not ours:
             return []
-        await _write_watch(conn, ours)
+        await _write_watch(conn, ours, database.is_sqlite)
         await _count(conn, ours, bucket, database.is_sqlite)
         changed = [o for o in ours if o.verdict.changed]
         if changed:
@@ -123,25 +150,27 @@ async def settle(
     return ours
 
 
-async def _write_watch(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
-    quiet, full = [], []
+async def _write_watch(conn: AsyncConnection, outcomes: Sequence[Outcome], is_sqlite: bool) -> None:
+    quiet: list[tuple[Any, ...]] = []
+    full: list[dict[str, Any]] = []
     for outcome in outcomes:
-        row = {
-            "_id": outcome.lease.id,
-            "last_probe_at": outcome.probed_at,
-            "last_success_at": (outcome.probed_at if outcome.finding.ok else outcome.lease.last_success_at),
-            "next_probe_at": outcome.next_probe_at,
-        }
+        lease = outcome.lease
+        success = outcome.probed_at if outcome.finding.ok else lease.last_success_at
         if (
-            outcome.verdict.health is outcome.lease.health
-            and outcome.scope_checked_at == outcome.lease.scope_checked_at
-            and outcome.scopes_all == outcome.lease.scopes_all
+            outcome.verdict.health is lease.health
+            and outcome.scope_checked_at == lease.scope_checked_at
+            and outcome.scopes_all == lease.scopes_all
         ):
-            quiet.append(row)
+            quiet.append((lease.id, outcome.probed_at, success, outcome.next_probe_at))
         else:
-            full.append(row | _columns(outcome))
+            full.append(
+                {
+                    "_id": lease.id, "last_probe_at": outcome.probed_at, "last_success_at": success,
+                    "next_probe_at": outcome.next_probe_at,
+                } | _columns(outcome)
+            )  # fmt: skip
     if quiet:
-        await conn.execute(_WRITE_QUIET, quiet)
+        await conn.execute(_BULK[is_sqlite][0], packed(_QUIET, quiet, is_sqlite))
     if full:
         await conn.execute(_WRITE, full)
     await _write_reads_and_accounts(conn, outcomes)
@@ -203,30 +232,10 @@ async def _count(
 ) -> None:
     size = int(bucket.total_seconds())
     rows = [
-        {
-            "connection": o.lease.id,
-            "bucket": int(o.probed_at.timestamp()) // size * size,
-            "cause": o.finding.cause.value,
-            "probes": 1,
-            "seconds": o.seconds,
-        }
+        (o.lease.id, int(o.probed_at.timestamp()) // size * size, o.finding.cause.value, o.seconds)
         for o in outcomes
     ]
-    await conn.execute(_COUNT_SQLITE if is_sqlite else _COUNT_POSTGRES, rows)
-
-
-def _counting(dialect: Any) -> Any:
-    added = dialect(probe_count)
-    return added.on_conflict_do_update(
-        index_elements=["connection", "bucket", "cause"],
-        set_={
-            "probes": probe_count.c.probes + added.excluded.probes,
-            "seconds": probe_count.c.seconds + added.excluded.seconds,
-        },
-    )
-
-
-_COUNT_SQLITE, _COUNT_POSTGRES = _counting(sqlite_insert), _counting(postgres_insert)
+    await conn.execute(_BULK[is_sqlite][1], packed(_COUNTS, rows, is_sqlite))
 
 
 def _history(outcome: Outcome) -> dict[str, Any]:

@@ -31,6 +31,27 @@ def _query(expression: str) -> Any:
     return jmespath.compile(expression)
 
 
+def pick_all(expressions: tuple[str, ...], document: Any) -> list[str | None]:
+    """Return what each of several JMESPaths finds, like `pick`, in one pass."""
+    try:
+        values = _query(_several(expressions)).search(document)
+    except jmespath.exceptions.JMESPathError:
+        return [pick(expression, document) for expression in expressions]
+    return [_scalar(value) for value in values or [None] * len(expressions)]
+
+
+@lru_cache(maxsize=256)
+def _several(expressions: tuple[str, ...]) -> str:
+    # `null` for one that the provider's file leaves empty.
+    return "[" + ", ".join(expression or "`null`" for expression in expressions) + "]"
+
+
+def _scalar(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value)
+
+
 def pick(expression: str, document: Any) -> str | None:
     """Return what a JMESPath finds as text; numbers become text, everything else None."""
     if not expression:
@@ -39,9 +60,7 @@ def pick(expression: str, document: Any) -> str | None:
         value = _query(expression).search(document)
     except jmespath.exceptions.JMESPathError:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value)
+    return _scalar(value)
 
 
 def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
@@ -57,10 +76,10 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
             content=content,
             error=redact(error, 80) if error else None,
             description=redact(description, 200) if description else None,
-            challenge=_challenge(reply.headers.get("www-authenticate")),
+            challenge=_challenge(reply.header(b"www-authenticate")),
             sample=redact(reply.body[:2048].decode("utf-8", "replace")) if status != 200 or error else "",
             retry_at=retry_at(reply, now),
-            redirect=urlsplit(reply.headers.get("location", "")).hostname if 300 <= status < 400 else None,
+            redirect=urlsplit(reply.header(b"location") or "").hostname if 300 <= status < 400 else None,
         ),
         document,
     )
@@ -120,13 +139,13 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     Retry-After in seconds or as a date (RFC 9110 10.2.3); else, once nothing is left, X-RateLimit-Reset
     in Unix time.
     """
-    text = reply.headers.get("retry-after")
+    text = reply.header(b"retry-after")
     wait: timedelta | None = None
     if text is not None:
         wait = _wait(text, now)
-    elif reply.headers.get("x-ratelimit-remaining", "").strip() == "0":
+    elif (reply.header(b"x-ratelimit-remaining") or "").strip() == "0":
         try:
-            reset = float(reply.headers.get("x-ratelimit-reset", ""))
+            reset = float(reply.header(b"x-ratelimit-reset") or "")
             wait = datetime.fromtimestamp(reset, UTC) - now
         except (ValueError, OverflowError, OSError):
             wait = None

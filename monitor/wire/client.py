@@ -14,11 +14,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -37,13 +36,19 @@ LARGEST_BODY = 64 * 1024
 _UNREACHABLE = {101, 113, 99}  # ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: a status, lower-cased headers, and at most LARGEST_BODY bytes."""
+class Reply(NamedTuple):
+    """What came back: a status, the headers as sent, and at most LARGEST_BODY bytes."""
 
     status: int
-    headers: Mapping[str, str]
+    raw_headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header by its lower-case name. Few are ever asked for, so none is decoded before."""
+        for key, value in self.raw_headers:
+            if key.lower() == name:
+                return value.decode("latin-1")
+        return None
 
 
 def _proxy(url: str) -> str:
@@ -128,7 +133,7 @@ class Wire:
                 try:
                     return await _read(response)
                 finally:
-                    await response.aclose()
+                    await response.stream.aclose()  # type: ignore[union-attr]
         except TimeoutError:
             return Fault(FaultKind.READ_TIMEOUT, f"no complete answer within {self._deadline:g} s")
         except (httpx.TransportError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
@@ -165,15 +170,15 @@ def _session(context: ssl.SSLContext, concurrency: int) -> aiohttp.ClientSession
 
 
 async def _read(response: httpx.Response) -> Reply | Fault:
+    # The stream itself: httpx's own iterators around it count and decode what we asked not to be encoded.
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - both transports answer with one
     body = b""
-    async for chunk in response.aiter_raw():
+    async for chunk in stream:
         body = chunk if not body else body + chunk
         if len(body) > LARGEST_BODY:
             return Fault(FaultKind.TOO_LARGE, f"more than {LARGEST_BODY // 1024} KiB")
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
-    }
-    return Reply(response.status_code, headers, body)
+    return Reply(response.status_code, response.headers.raw, body)
 
 
 def fault_of(error: BaseException, *, answered: bool = False) -> Fault:

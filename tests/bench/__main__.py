@@ -95,7 +95,7 @@ def _nginx(folder: Path) -> Iterator[str]:
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
     folder.chmod(0o755)  # nginx's worker is another user when root starts it
     process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
-    time.sleep(0.7)  # noqa: TID251 - a bench, not a test
+    time.sleep(0.7)
     try:
         yield f"https://localhost:{port}"
     finally:
@@ -113,7 +113,7 @@ def _blackbox(folder: Path, url: str, probes: int) -> dict[str, float] | None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        time.sleep(1)  # noqa: TID251 - a bench, not a test
+        time.sleep(1)
         _row(folder, f"http://127.0.0.1:19115/probe?module=http_2xx&target={url}/", "drive", probes // 10)
         before = _cpu_of(process.pid)
         _row(folder, f"http://127.0.0.1:19115/probe?module=http_2xx&target={url}/", "drive", probes)
@@ -130,25 +130,48 @@ def _cpu_of(pid: int) -> float:
 
 def _print(console: Console, rows: dict[str, dict[str, float] | None], sizes: tuple[int, ...]) -> None:
     small, middle, large = (rows[str(size)] for size in sizes)
-    assert small and middle and large and (bare := rows["bare"])
-    table = Table(box=box.SIMPLE_HEAD, title="CPU-seconds for 1,000 probes (TLS, keep-alive)", title_justify="left")
+    bare = rows["bare"]
+    assert small and middle and large and bare
+    table = Table(
+        box=box.SIMPLE_HEAD, title="CPU-seconds for 1,000 probes (TLS, keep-alive)", title_justify="left"
+    )
     for column, justify in (("what", "left"), ("CPU-s", "right"), ("ratio", "right"), ("", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     blackbox = rows["blackbox"]
     base = middle["cpu"]
     if blackbox:
-        table.add_row("blackbox_exporter", f"{blackbox['cpu']:.3f}", f"{blackbox['cpu'] / base:.1f}", "aim: 4 or more")
+        table.add_row(
+            "blackbox_exporter", f"{blackbox['cpu']:.3f}", f"{blackbox['cpu'] / base:.1f}", "aim: 4 or more"
+        )
     else:
         table.add_row("blackbox_exporter", "–", "–", "not installed: prometheus-blackbox-exporter")
-    table.add_row("bare loop, same HTTP client", f"{bare['cpu']:.3f}", f"{base / bare['cpu']:.2f}", "ours is so many times that; aim: 2.5 or less")
+    table.add_row(
+        "bare loop, same HTTP client",
+        f"{bare['cpu']:.3f}",
+        f"{base / bare['cpu']:.2f}",
+        "ours is so many times that; aim: 2.5 or less",
+    )
     for size, row in zip(sizes, (small, middle, large), strict=True):
-        note = {sizes[1]: "aim: 0.30 or less", sizes[2]: f"aim: 20 % or less above {sizes[0]:,}"}.get(size, "")
-        table.add_row(f"Token Health, {size:,} connections", f"{row['cpu']:.3f}", f"{row['cpu'] / small['cpu']:.2f}", note)
+        note = {sizes[1]: "aim: 0.30 or less", sizes[2]: f"aim: 20 % or less above {sizes[0]:,}"}.get(
+            size, ""
+        )
+        table.add_row(
+            f"Token Health, {size:,} connections",
+            f"{row['cpu']:.3f}",
+            f"{row['cpu'] / small['cpu']:.2f}",
+            note,
+        )
     console.print(table)
     console.print(f"At {sizes[2]:,} connections:")
-    console.print(f"  resident memory   {large['rss'] / 1024:.0f} MB, {large['rss'] / sizes[2]:.2f} KB a connection (aim: under 6)")
-    console.print(f"  /metrics          {large['metrics']:.2f} s, {large['bytes'] / 1e6:.1f} MB (aim: under 1 s)")
-    console.print(f"  longest hold-up   {large['held'] * 1000:.0f} ms of the loop meanwhile (aim: under 100 ms)")
+    console.print(
+        f"  resident memory   {large['rss'] / 1024:.0f} MB, {large['rss'] / sizes[2]:.2f} KB a connection (aim: under 6)"
+    )
+    console.print(
+        f"  /metrics          {large['metrics']:.2f} s, {large['bytes'] / 1e6:.1f} MB (aim: under 1 s)"
+    )
+    console.print(
+        f"  longest hold-up   {large['held'] * 1000:.0f} ms of the loop meanwhile (aim: under 100 ms)"
+    )
     console.print(f"  wall clock        {large['rate']:.0f} probes a second on one core")
 
 

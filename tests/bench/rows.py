@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import resource
@@ -23,7 +22,7 @@ from monitor.exposition import Exposition
 from monitor.health.incidents import Place
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.service import Role, build_loop, opened
+from monitor.service import Role, build_loop, calm_collector, opened
 from monitor.store import connections
 from monitor.store.connections import NewConnection
 from monitor.store.tables import watch
@@ -104,7 +103,7 @@ async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
         await _all_due(parts)
         await _round(loop)  # the first round makes every connection healthy, with its history
         await _all_due(parts)
-        gc.collect()
+        calm_collector()
         before, began = cpu(), time.perf_counter()
         done = await _round(loop)
         used, wall = cpu() - before, time.perf_counter() - began

@@ -127,10 +127,8 @@ async def test_an_invalid_grant_after_a_lost_race_is_no_failure(rig):
     lease = await _leased(rig, "acme")
     done = await _refresh(rig, lease, "clio")
     assert done.result == "ok"
-    from dataclasses import replace
-
     lost_race = await rig.refresher.refresh(
-        replace(lease, sealed=stale), rig.parts.apps["clio"], stale, _no_turn
+        lease._replace(sealed=stale), rig.parts.apps["clio"], stale, _no_turn
     )
     assert lost_race.result == "elsewhere" and lost_race.sealed.version == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -159,7 +160,9 @@ async def _break(database, names, cause, now, times=2, guard=None):
             await conn.execute(update(watch).where(watch.c.connection.in_(names)).values(next_probe_at=at))
         leases = await due.claim(database, "p1", ["app", "other"], 500, at, LEASE)
         ill = [lease for lease in leases if lease.id in names]
-        await settle(database, [outcome(lease, found(cause, 1, "test"), at) for lease in ill], at, guard=guard)
+        await settle(
+            database, [outcome(lease, found(cause, 1, "test"), at) for lease in ill], at, guard=guard
+        )
         await due.release(database, "p1")
 
 
@@ -286,7 +289,7 @@ async def test_a_shared_budget_never_passes_its_rate_whoever_takes(database):
     )
     turns = sorted(turn for take in takes for turn in take)
     assert len(turns) == 10, "three a second for three seconds, and the one at once"
-    gaps = {round((b - a).total_seconds(), 3) for a, b in zip(turns, turns[1:], strict=False)}
+    gaps = {round((b - a).total_seconds(), 3) for a, b in itertools.pairwise(turns)}
     assert gaps == {0.333}
     await budgets.hold(database, "plat", START + timedelta(seconds=60))
     assert await budgets.take(database, "plat", 1, 180, START, timedelta(seconds=30)) == []

@@ -131,8 +131,8 @@ async def test_what_never_connected_is_certainly_not_sent(wire, transport, url, 
 @pytest.mark.parametrize("transport", ["probe", "token"])
 async def test_a_failed_handshake_is_tls_and_not_sent(wire, transport):
     async with serving(speaks_no_tls) as (url, _):
-        url = url.replace("http:", "https:")
-        fault = await (wire.get(url) if transport == "probe" else wire.post_form(url, Secret("a=b")))
+        tls = url.replace("http:", "https:")
+        fault = await (wire.get(tls) if transport == "probe" else wire.post_form(tls, Secret("a=b")))
     assert isinstance(fault, Fault)
     assert fault.kind is FaultKind.TLS
     assert not fault.perhaps_sent

@@ -27,7 +27,9 @@ from monitor.health.rules import Rule
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOST = "app.clio.example"
-GRANT = Grant(account_id="7", access_expires_at=NOW + timedelta(days=3), refresh_used_at=NOW - timedelta(days=1))
+GRANT = Grant(
+    account_id="7", access_expires_at=NOW + timedelta(days=3), refresh_used_at=NOW - timedelta(days=1)
+)
 GOOD = Answer(200)
 REFUSED = Answer(401, error="invalid_token", challenge="invalid_token")
 INVALID_GRANT = Answer(400, error="invalid_grant")

@@ -27,7 +27,7 @@ from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, State, step
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
-from monitor.probe import Looked, Prober, next_refresh
+from monitor.probe import Looked, Prober
 from monitor.reach import Heard
 from monitor.store import budgets, connections, due, history, incidents, processes, verdicts
 from monitor.store.due import Lease
@@ -100,6 +100,7 @@ class Loop:
         self.alive = 1
         self.ticked_at: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
+        meters.in_flight.set_function(lambda: len(self._workers))
 
     # -- what the ticks do ------------------------------------------------------------------------
 
@@ -153,7 +154,6 @@ class Loop:
         """Take leases from the queue until it is empty."""
         while self._queue and not self._stopping:
             lease = self._queue.popleft()
-            self._meters.in_flight.inc()
             try:
                 outcome = await self._one(lease)
             except Exception as error:
@@ -163,8 +163,6 @@ class Loop:
                     "probe.failed", connection=lease.id, error=type(error).__name__, detail=_brief(error)
                 )
                 continue
-            finally:
-                self._meters.in_flight.dec()
             self._done.append(outcome)
             if len(self._done) >= BATCH:
                 self._start(self.settle(), "settle")
@@ -204,7 +202,7 @@ class Loop:
                 cadence,
                 now,
                 retry_at=finding.retry_at,
-                refresh_at=next_refresh(lease.id, looked.sealed, app, cadence),
+                refresh_at=looked.refresh_at,
             ),
             scope_cursor=looked.scope_cursor,
             scope_checked_at=looked.scope_checked_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.clock import Clock
@@ -35,12 +35,11 @@ from monitor.wire.client import Wire
 _SCOPE_TROUBLE = (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED)
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """What one look found, beside the evidence: what to remember for the next."""
 
     evidence: Evidence
-    sealed: Sealed
+    refresh_at: datetime | None  # when the pair is due to be refreshed
     scope_cursor: int
     scope_checked_at: datetime | None
     scopes_all: bool
@@ -55,6 +54,8 @@ class _Look:
     lease: Lease
     app: App
     sealed: Sealed
+    cadence: Cadence
+    refresh_at: datetime | None
     exchanges: list[Exchange] = field(default_factory=list)
     note: RefreshNote | None = None
     identity: Identity | None = None
@@ -87,6 +88,8 @@ class Prober:
             lease,
             app,
             lease.sealed,
+            cadence,
+            next_refresh(lease.id, lease.sealed, app, cadence),
             scope_cursor=lease.scope_cursor,
             scope_checked_at=lease.scope_checked_at,
             scopes_all=lease.scopes_all,
@@ -94,12 +97,12 @@ class Prober:
         if app.endpoints is None and not await self._discover(look):
             return self._finish(look)
         try:
-            await self._ask(look, cadence)
+            await self._ask(look)
         except (CannotDecrypt, KeyMissing):
             look.note = RefreshNote.UNREADABLE
         return self._finish(look)
 
-    async def _ask(self, look: _Look, cadence: Cadence) -> None:
+    async def _ask(self, look: _Look) -> None:
         sealed = look.sealed
         if sealed.access is None:
             look.note = RefreshNote.NO_TOKEN
@@ -108,7 +111,7 @@ class Prober:
         token = self._vault.open(sealed.access, access_cell(look.lease.id))
         if sealed.lost:
             look.note = RefreshNote.LOST
-        if self._refresh_due(look, cadence):
+        if look.refresh_at is not None and look.refresh_at <= self._clock.now():
             token = await self._refresh(look) or token
         if look.note is RefreshNote.LOST:
             return
@@ -122,13 +125,6 @@ class Prober:
                 token = fresh
         if look.identity is not None:
             await self._scopes(look, token)
-
-    def _refresh_due(self, look: _Look, cadence: Cadence) -> bool:
-        sealed = look.sealed
-        if sealed.refresh is None or sealed.lost:
-            return False
-        at = next_refresh(look.lease.id, sealed, look.app, cadence)
-        return at is not None and at <= self._clock.now()
 
     def _expired(self, sealed: Sealed) -> bool:
         return sealed.access_expires_at is not None and sealed.access_expires_at <= self._clock.now()
@@ -144,6 +140,7 @@ class Prober:
             await self._heed(look.app, done.exchange.outcome)
         if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE):
             look.sealed = done.sealed
+            look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence)
             if done.sealed.access is not None:
                 return self._vault.open(done.sealed.access, access_cell(look.lease.id))
         return None
@@ -258,7 +255,7 @@ class Prober:
         )
         return Looked(
             Evidence(self._clock.now(), tuple(look.exchanges), look.identity, look.note, grant),
-            look.sealed,
+            look.refresh_at,
             look.scope_cursor,
             look.scope_checked_at,
             look.scopes_all,

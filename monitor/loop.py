@@ -91,6 +91,8 @@ class Loop:
         self._settling = asyncio.Lock()
         self._pulling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calm = asyncio.Event()
+        self._refilling = False
         self._stopping = False
         self._allowance = 0.0
         self._allowed_at: datetime | None = None
@@ -110,7 +112,7 @@ class Loop:
             if self._stopping:
                 return 0
             now = self._clock.now()
-            room = min(BATCH, self._pace.concurrency * 4) - len(self._queue)
+            room = min(BATCH, self._pace.concurrency * 5) - len(self._queue)
             room = min(room, self._allow(now))
             claimed: list[Lease] = []
             for group, limit in await self._groups(room):
@@ -148,7 +150,7 @@ class Loop:
         ):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            worker.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         """Take leases from the queue until it is empty."""
@@ -166,12 +168,16 @@ class Loop:
             self._done.append(outcome)
             if len(self._done) >= BATCH:
                 self._start(self.settle(), "settle")
-            if len(self._queue) < self._pace.concurrency // 2 and not self._pulling.locked():
-                self._start(self.pull_quietly(), "claim")
+            if len(self._queue) < self._pace.concurrency and not self._refilling:
+                self._refilling = True
+                self._start(self._refill(), "claim")
 
-    async def pull_quietly(self) -> None:
-        """Claim more without a word when there is nothing."""
-        await self.pull()
+    async def _refill(self) -> None:
+        """Claim more while the last ones are still being looked at."""
+        try:
+            await self.pull()
+        finally:
+            self._refilling = False
 
     async def _one(self, lease: Lease) -> Outcome:
         app = self._apps[lease.place.app]
@@ -322,7 +328,7 @@ class Loop:
         )
         now = datetime.now(UTC)
         for name, work, seconds in (
-            ("claim", self.pull_quietly, 1.0),
+            ("claim", self.pull, 1.0),
             ("settle", self.settle, SETTLE_EVERY),
             ("beat", self.beat, BEAT.total_seconds()),
             ("guard", self.keep_house, 60.0),
@@ -343,7 +349,7 @@ class Loop:
     def _start(self, work: object, name: str) -> None:
         task = asyncio.create_task(self._guarded(work, name), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
     async def _guarded(self, work: object, name: str) -> None:
         try:
@@ -376,11 +382,19 @@ class Loop:
         return self._settled
 
     async def _idle(self) -> None:
+        """Wait until nothing runs and everything is written."""
         while self._workers or self._tasks or self._done:
             if self._workers or self._tasks:
-                await asyncio.wait(self._workers | self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            elif self._done:
+                self._calm.clear()
+                await self._calm.wait()
+            else:
                 await self.settle()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        self._tasks.discard(task)
+        if not self._workers and not self._tasks:
+            self._calm.set()
 
     async def stop(self) -> None:
         """Begin nothing more, let what runs finish, write it, and give back the rest."""

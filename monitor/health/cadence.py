@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import floor
 from zlib import crc32
 
 from monitor.health.causes import is_definite
 from monitor.health.lifecycle import Health, State
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # While it is broken, the wait between probes doubles up to this many intervals.
 SLOWEST = 12
 # How much of an access token's life may be left over when it is refreshed early: a token that lives
@@ -41,12 +41,12 @@ def fraction(*parts: object) -> float:
 
 def next_beat(connection: str, cadence: Cadence, now: datetime, times: int = 1) -> datetime:
     """Return the next due time of a connection, `times` intervals apart, half a beat away at least."""
-    span = cadence.interval * times
+    # In seconds, not timedeltas: this runs once a probe.
+    span = cadence.interval.total_seconds() * times
     phase = span * fraction(connection)
-    beats: int = (now + span / 2 - _EPOCH - phase) // span + 1
+    beats = floor((now.timestamp() + span / 2 - phase) / span) + 1
     shift = (fraction(connection, beats) - 0.5) * cadence.jitter
-    due: datetime = _EPOCH + phase + span * beats + span * shift
-    return due
+    return datetime.fromtimestamp(phase + span * (beats + shift), UTC)
 
 
 def next_probe(

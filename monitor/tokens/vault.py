@@ -1,6 +1,6 @@
 """Seals secrets for storage: AES-256-GCM, bound to their row, under keys that can be changed.
 
-A sealed cell reads `v1.<key id>.<nonce>.<ciphertext>`. Table, row and column are authenticated beside
+A sealed cell reads `v1.<key id>.<nonce and ciphertext>`. Table, row and column are authenticated beside
 it, so a ciphertext that is moved to another row does not open.
 """
 
@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,8 +39,7 @@ class Key:
         return f"{self.id}.{self.material.reveal()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """Where a sealed text stands."""
 
     table: str
@@ -48,7 +48,7 @@ class Cell:
 
     def bound(self) -> bytes:
         """Return the associated data that binds a ciphertext to this place."""
-        return "\x1f".join(("token-health", self.table, self.row, self.column)).encode()
+        return f"token-health\x1f{self.table}\x1f{self.row}\x1f{self.column}".encode()
 
 
 def new_key() -> Key:
@@ -140,12 +140,12 @@ class Vault:
         """Return the secret as it may be stored at that place."""
         nonce = os.urandom(12)
         sealed = self._ciphers[self.current].encrypt(nonce, secret.reveal().encode(), cell.bound())
-        return f"{self.prefix}{_b64(nonce)}.{_b64(sealed)}"
+        return f"{self.prefix}{_b64(nonce + sealed)}"
 
     def open(self, text: str, cell: Cell) -> Secret:
         """Return the secret of a cell. Raises KeyMissing or CannotDecrypt, naming key and place."""
         try:
-            version, key_id, nonce, sealed = text.split(".")
+            version, key_id, sealed = text.split(".")
         except ValueError:
             raise CannotDecrypt(f"{cell.table} {cell.row!r}: {cell.column} is not a sealed text.") from None
         cipher = self._ciphers.get(key_id)
@@ -155,7 +155,8 @@ class Vault:
                 f"among those at hand ({', '.join(self._keys)}). Put it back into the key file."
             )
         try:
-            return Secret(cipher.decrypt(_unb64(nonce), _unb64(sealed), cell.bound()).decode())
+            raw = _unb64(sealed)
+            return Secret(cipher.decrypt(raw[:12], raw[12:], cell.bound()).decode())
         except (InvalidTag, binascii.Error, ValueError):
             raise CannotDecrypt(
                 f"{cell.table} {cell.row!r}: {cell.column} does not open with key {key_id!r}: it was "
@@ -167,7 +168,7 @@ class Vault:
         nonce = os.urandom(12)
         bound = Cell("key_check", key_id, "sealed").bound()
         sealed = self._ciphers[key_id].encrypt(nonce, CHECK_TEXT.encode(), bound)
-        return f"{prefix_of(key_id)}{_b64(nonce)}.{_b64(sealed)}"
+        return f"{prefix_of(key_id)}{_b64(nonce + sealed)}"
 
     def verify(self, checks: Mapping[str, str]) -> None:
         """Make sure that every key in use is at hand and is the right one.

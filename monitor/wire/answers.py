@@ -97,7 +97,7 @@ def _content(reply: Reply) -> tuple[Content, Any]:
         return Content.EMPTY, None
     if body[:1] in (b"{", b"["):
         try:
-            document = json.loads(body)
+            document = json.loads(body.decode())
         except (ValueError, RecursionError):
             return Content.OTHER, None
         # A list, or a number, is JSON by the letter, but no answer that OAuth or a whoami gives.

@@ -40,8 +40,9 @@ log = structlog.get_logger("monitor.loop")
 
 BATCH = 500
 SETTLE_EVERY = 0.25  # seconds
-BEAT = timedelta(seconds=10)
-GONE = timedelta(seconds=60)  # a process silent for so long is off the list
+BEAT = timedelta(seconds=5)
+GONE = timedelta(seconds=20)  # a process silent for so long is dead, and what it held is free
+LARGEST_SKEW = timedelta(seconds=5)  # between our clock and the database's; leases are times
 DRAIN = 8.0  # seconds; the whole service has ten to end in
 FLEET_DUTY = "fleet"
 
@@ -100,6 +101,7 @@ class Loop:
         self.lag = 0.0
         self.leads = False
         self.alive = 1
+        self.skew = timedelta(0)
         self.ticked_at: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
         meters.in_flight.set_function(lambda: len(self._workers))
@@ -267,7 +269,10 @@ class Loop:
     async def beat(self) -> None:
         """Say that this process lives, keep or take the fleet's duty, and look at the fleet's size."""
         now = self._clock.now()
-        self.alive = await processes.beat(self._database, self._process, self._role, __version__, now, GONE)
+        pulse = await processes.beat(self._database, self._process, self._role, __version__, now, GONE)
+        self.alive, self.skew = pulse.alive, pulse.skew
+        if pulse.freed:
+            log.warning("process.buried", leases=pulse.freed)
         self.leads = await processes.hold_duty(self._database, FLEET_DUTY, self._process, now, BEAT * 3)
         self.lag = await due.lag(self._database, now)
         await self.resize()
@@ -418,6 +423,8 @@ class Loop:
             return "the loop has not started"
         if now - self.ticked_at > timedelta(seconds=30):
             return "the loop has stopped ticking"
+        if self.skew > LARGEST_SKEW:
+            return f"our clock is {self.skew.total_seconds():.0f} s off the database's; run NTP on both"
         limit = max(60.0, 2 * self._cadence.interval.total_seconds())
         if self.lag > limit:
             return f"probes are {self.lag:.0f} s late"

@@ -28,7 +28,7 @@ from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Prober
 from monitor.settings import Loaded
-from monitor.store import connections, schema, sealing
+from monitor.store import connections, processes, schema, sealing
 from monitor.store.engine import Database, database_trouble
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import Vault
@@ -145,6 +145,8 @@ class Service:
         await self._refuse_unknown_apps()
         if self._role is not Role.WEB:
             parts.database.claim_file()
+            if parts.database.is_sqlite and (freed := await processes.bury_all(parts.database)):
+                log.warning("service.recovered", leases=freed)
         wire = build_wire(parts)
         loop, refresher = build_loop(parts, wire, self._meters, self._name, self._role)
         self._server = server(application(self._ops(loop)), settings.web.host, settings.web.port)

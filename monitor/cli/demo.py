@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.rule import Rule
+from rich.table import Table
 
 from monitor.cli.root import out
 from monitor.errors import TokenHealthError
@@ -74,8 +76,8 @@ interval = "3s"
 recheck = "1s"
 scope_interval = "4s"
 timeout = "2s"
-[guard]
-minimum = 9
+[guard]             # here half of the fleet breaks on purpose, each for a reason of its own
+share = 0.95
 [log]
 format = "json"
 """
@@ -123,7 +125,17 @@ class Stage:
 
     def say(self, text: str) -> None:
         """Say what happens in the story."""
-        out.print(f"[dim]{time.monotonic() - self.began:5.1f} s[/]  [bold blue]▸[/] {text}")
+        self.line(f"[bold blue]▸[/] {text}")
+
+    def line(self, text: str, *below: str) -> None:
+        """Print a line with its time, and what belongs to it below, wrapped beside the time."""
+        row = Table.grid(padding=(0, 2))
+        row.add_column(justify="right", style="dim", no_wrap=True)
+        row.add_column()
+        row.add_row(f"{time.monotonic() - self.began:5.1f} s", text)
+        for more in below:
+            row.add_row("", Padding(more, (0, 0, 0, 2)))
+        out.print(row)
 
 
 def demo(
@@ -255,7 +267,7 @@ async def _story(stage: Stage, parts: Parts) -> None:
         (0.5, lambda: stage.say(f"{len(FIRMS)} connections are imported; the service probes them all.")),
         (6.0, lambda: _troubles(stage)),
         (13.0, lambda: _outage(stage)),
-        (30.0, lambda: _mend(stage)),
+        (20.0, lambda: _mend(stage)),
     ]
     told = 0
     while (elapsed := time.monotonic() - stage.began) < LONGEST:
@@ -304,13 +316,14 @@ async def _report(stage: Stage, parts: Parts, after: int) -> int:
         seen.append(change.cause.value if broken else change.state.value)
         if change.state is State.SUSPECT:
             continue  # a doubt; nobody is told, so the demo does not tell either
-        style = STYLE[change.state]
-        text = f"[{style}]{SIGN[change.state]} {connection:<10} {change.state.value}[/]"
+        text = f"[{STYLE[change.state]}]{SIGN[change.state]} {connection} {change.state.value}[/]"
         if broken:
-            text += f": [bold]{change.cause.value}[/]. {escape(consequence(change.cause).advice)}"
+            advice = escape(consequence(change.cause).advice)
+            stage.line(f"{text}: [bold]{change.cause.value}[/]", f"[dim]{change.owner.value}:[/] {advice}")
         elif seen[:-1].count("healthy"):
-            text += ": recovered by itself; its incident is closed."
-        out.print(f"[dim]{time.monotonic() - stage.began:5.1f} s[/]    {text}")
+            stage.line(f"{text}: recovered by itself; its incident is closed.")
+        else:
+            stage.line(text)
     return after
 
 

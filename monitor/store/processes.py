@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.engine import Database
-from monitor.store.tables import duty, process
+from monitor.store.tables import duty, process, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a beat found: how many processes live, what was freed, how far our clock is off."""
+
+    alive: int
+    freed: int
+    skew: timedelta
 
 
 async def beat(
-    database: Database, name: str, role: str, version: str, now: datetime, forget: timedelta
-) -> int:
-    """Say that this process is alive; return how many are. Those silent for `forget` are dropped."""
+    database: Database, name: str, role: str, version: str, now: datetime, gone: timedelta
+) -> Pulse:
+    """Say that this process is alive, and bury those silent for `gone`: free what they held.
+
+    On PostgreSQL the database's clock is the judge, so that replicas whose clocks differ do not bury
+    each other. A process that was only asleep loses its leases: its late verdicts are fenced off, and a
+    refresh that it left open is judged as any other.
+    """
     async with database.write() as conn:
-        done = await conn.execute(update(process).where(process.c.id == name).values(beat_at=now))
+        theirs = now
+        if not database.is_sqlite:
+            theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+        done = await conn.execute(update(process).where(process.c.id == name).values(beat_at=theirs))
         if done.rowcount == 0:
             await conn.execute(
-                insert(process).values(id=name, role=role, version=version, started_at=now, beat_at=now)
+                insert(process).values(id=name, role=role, version=version, started_at=theirs, beat_at=theirs)
             )
-        await conn.execute(delete(process).where(process.c.beat_at < now - forget))
-        return int((await conn.execute(select(func.count()).select_from(process))).scalar_one())
+        freed = await _bury(conn, process.c.beat_at < theirs - gone)
+        alive = (await conn.execute(select(func.count()).select_from(process))).scalar_one()
+        return Pulse(int(alive), freed, abs(theirs - now))
 
 
 async def leave(database: Database, name: str) -> None:
@@ -30,6 +50,30 @@ async def leave(database: Database, name: str) -> None:
     async with database.write() as conn:
         await conn.execute(delete(duty).where(duty.c.holder == name))
         await conn.execute(delete(process).where(process.c.id == name))
+
+
+async def bury_all(database: Database) -> int:
+    """Give back what services held that are certainly gone; return how many leases.
+
+    Only for the one service that holds an SQLite file's lock: whoever is still on the list died. Its
+    open refreshes stay in the journal, to be judged.
+    """
+    async with database.write() as conn:
+        return await _bury(conn, true())
+
+
+async def _bury(conn: AsyncConnection, which: ColumnElement[bool]) -> int:
+    # Locked and passed over, so that two processes that bury the same one do not wait for each other.
+    dead = select(process.c.id).where(which).with_for_update(skip_locked=True)
+    names = list((await conn.execute(dead)).scalars())
+    if not names:
+        return 0
+    freed = await conn.execute(
+        update(watch).where(watch.c.lease_by.in_(names)).values(lease_by=None, lease_until=None)
+    )
+    await conn.execute(delete(duty).where(duty.c.holder.in_(names)))
+    await conn.execute(delete(process).where(process.c.id.in_(names)))
+    return freed.rowcount
 
 
 async def hold_duty(database: Database, work: str, name: str, now: datetime, lease: timedelta) -> bool:
@@ -50,12 +94,3 @@ async def hold_duty(database: Database, work: str, name: str, now: datetime, lea
             return True
     except IntegrityError:
         return False
-
-
-async def count(database: Database, now: datetime, alive: timedelta) -> int:
-    """Return how many processes gave a sign of life within `alive`."""
-    async with database.read() as conn:
-        found = await conn.execute(
-            select(func.count()).select_from(process).where(process.c.beat_at >= now - alive)
-        )
-        return int(found.scalar_one())

@@ -301,7 +301,7 @@ async def test_one_process_holds_a_duty_and_another_takes_it_over(database):
     later = START + timedelta(seconds=61)
     assert await processes.hold_duty(database, "fleet", "p2", later, LEASE)
     assert not await processes.hold_duty(database, "fleet", "p1", later, LEASE)
-    assert await processes.beat(database, "p2", "all", "1", later, LEASE) == 1
+    assert (await processes.beat(database, "p2", "all", "1", later, LEASE)).alive == 1
     await processes.leave(database, "p2")
     assert await processes.hold_duty(database, "fleet", "p1", later, LEASE)
 
@@ -345,3 +345,14 @@ def test_health_round_trips_through_its_columns():
     assert due.health_of(type("Row", (), columns)()) == Health(
         state=State.BROKEN, cause=Cause.REVOKED, streak=3
     )
+
+
+async def test_what_a_silent_process_held_is_free_for_the_others(database):
+    await connections.put(database, [new("a")], START, "test")
+    await processes.beat(database, "p1", "all", "1", START, LEASE)
+    await due.claim(database, "p1", ["app"], 1, START, LEASE * 100)
+    async with database.write() as conn:
+        await conn.execute(text("UPDATE process SET beat_at = '2020-01-01 00:00:00.000000+00:00'"))
+    pulse = await processes.beat(database, "p2", "all", "1", START, timedelta(seconds=20))
+    assert (pulse.alive, pulse.freed) == (1, 1)
+    assert [lease.id for lease in await due.claim(database, "p2", ["app"], 1, START, LEASE)] == ["a"]

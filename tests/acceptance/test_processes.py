@@ -1,0 +1,254 @@
+"""The whole program from outside, as processes: killed, stopped, and several at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Sandbox, environ, postgres_url, write_config
+
+FAST = 'interval = "2s"\nrecheck = "1s"\nrefresh_ahead = "10m"\nscope_interval = "1h"\n'
+
+
+def config(folder: Path, sandbox: Sandbox, database: str, port: int | None = None, **more) -> Path:
+    """A configuration whose story runs in seconds."""
+    path = write_config(folder, sandbox.url, database, **more)
+    text = path.read_text()
+    text = text.replace('interval = "5m"\nrecheck = "30s"\ntimeout = "2s"\n', FAST + 'timeout = "2s"\n')
+    path.write_text(text + f'\n[web]\nlisten = "127.0.0.1:{port or free_port()}"\n')
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """One `token-health run`."""
+
+    def __init__(self, path: Path, apps: tuple[str, ...], port: int | None = None) -> None:
+        env = os.environ | environ(*apps)
+        if port is not None:
+            env["TOKEN_HEALTH__WEB__LISTEN"] = f"127.0.0.1:{port}"
+        self.log = path.with_name(f"run-{time.monotonic_ns()}.log").open("w+b")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "monitor", "run", "--config", str(path)],
+            stdout=self.log, stderr=self.log, env=env,
+        )  # fmt: skip
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(15)
+        self.log.seek(0)
+        self.text = self.log.read().decode()
+        self.log.close()
+        return code
+
+
+def cli(path: Path, *words: str, apps: tuple[str, ...] = ("clio",), code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", *words, "--config", str(path)],
+        capture_output=True, text=True, env=os.environ | environ(*apps), timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def import_fleet(path: Path, sandbox: Sandbox, app: str, region: str, count: int) -> list[str]:
+    """Authorize and import a fleet; return the grants."""
+    wishes = [
+        {"client_id": app, "account_id": 100 + i, "account_name": f"Firm {i}", "region": region}
+        for i in range(count)
+    ]
+    made = sandbox.grants(wishes)
+    lines = []
+    for i, grant in enumerate(made):
+        tokens = grant["tokens"]
+        expires = time.gmtime(time.time() + tokens["expires_in"])  # noqa: TID251 - the sandbox's own clock
+        lines.append(
+            json.dumps(
+                {
+                    "id": f"firm-{i}", "app": app, "client": {"name": f"Firm {i}"}, "account_id": str(100 + i),
+                    "tokens": {
+                        "access_token": tokens["access_token"], "refresh_token": tokens["refresh_token"],
+                        "expires_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", expires),
+                    },
+                }
+            )
+        )  # fmt: skip
+    file = path.with_name("fleet.jsonl")
+    file.write_text("\n".join(lines))
+    cli(path, "connections", "import", str(file), apps=(app,))
+    return [grant["grant"] for grant in made]
+
+
+def until(true, seconds: float = 20, every: float = 0.1):
+    """Wait for something that a process does; a bound, not a measure."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (found := true()) is not None and found is not False:
+            return found
+        time.sleep(every)
+    raise AssertionError("it did not come about")
+
+
+def states(path: Path, app: str = "clio") -> dict[str, str]:
+    fleet = json.loads(cli(path, "status", "--json", apps=(app,)))
+    return {row["id"]: row["cause"] or row["state"] for row in fleet}
+
+
+def get(port: int, page: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_sigterm_ends_what_is_under_way_and_gives_everything_back(tmp_path, sandbox):
+    sandbox.app("clio")
+    port = free_port()
+    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", port)
+    import_fleet(path, sandbox, "clio", "us", 20)
+    program = Program(path, ("clio",))
+    until(lambda: get(port, "/readyz")[0] == 200)
+    until(lambda: set(states(path).values()) == {"ok"})
+    sandbox.weather("slow", seconds=1.0)
+    until(lambda: sandbox.seen()["requests"]["us whoami"] > 25)
+    began = time.monotonic()
+    assert program.end() == 0, program.text
+    assert time.monotonic() - began < 10, "the contract's ten seconds"
+    assert "service.stopped" in program.text and "Traceback" not in program.text
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "th.db") as db:
+        assert db.execute("SELECT count(*) FROM watch WHERE lease_by IS NOT NULL").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM process").fetchone() == (0,)
+    db.close()
+
+
+def test_a_second_service_on_the_same_sqlite_file_says_so(tmp_path, sandbox):
+    sandbox.app("clio")
+    port = free_port()
+    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", port)
+    first = Program(path, ("clio",))
+    until(lambda: get(port, "/healthz")[0] == 200)
+    second = Program(path, ("clio",), free_port())
+    assert second.process.wait(20) == 2
+    second.end()
+    assert "runs on this SQLite file" in second.text and "Traceback" not in second.text
+    first.end()
+
+
+@pytest.mark.timeout(180)
+def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_path, sandbox):
+    """Rotating refresh tokens that live for seconds, and a service that is killed again and again.
+
+    At the end each connection works, or says refresh_lost; and no refresh token was ever used twice.
+    """
+    sandbox.app("plat", system="platform", lifetime=4)
+    sandbox.limits(platform_per_second=100000)
+    path = config(
+        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}",
+        apps={"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 600000"}},
+    )  # fmt: skip
+    import_fleet(path, sandbox, "plat", "platform-us", 30)
+    for kill in range(6):
+        program = Program(path, ("plat",))
+        before = sandbox.seen()["refreshes"]
+        # Within refreshes, each time at another moment.
+        until(lambda before=before: sandbox.seen()["refreshes"] > before + 5, every=0.01)
+        time.sleep(0.03 * kill)
+        program.end(signal.SIGKILL)
+    program = Program(path, ("plat",))
+    until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"}, 30)
+    program.end()
+    seen = sandbox.seen()
+    assert seen["used_twice"] == 0 and seen["replays"] == 0
+    assert seen["refreshes"] > 40
+    found = list(states(path, "plat").values())
+    assert found.count("ok") >= 1, found
+
+
+@pytest.mark.timeout(240)
+def test_three_processes_share_the_work_and_one_is_killed_again_and_again(tmp_path, sandbox, postgres_server):
+    """On PostgreSQL: every connection is probed on time, none by two at once, no token used twice."""
+    sandbox.app("plat", system="platform", lifetime=6)
+    sandbox.limits(platform_per_second=100000)
+    database = postgres_url(postgres_server)
+    path = config(
+        tmp_path, sandbox, database,
+        apps={"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 600000"}},
+    )  # fmt: skip
+    grants = import_fleet(path, sandbox, "plat", "platform-us", 60)
+    ports = [free_port() for _ in range(3)]
+    programs = [Program(path, ("plat",), port) for port in ports]
+    until(lambda: all(get(port, "/readyz")[0] == 200 for port in ports), 30)
+    fleets = [get(port, "/metrics")[1].count("token_health_connections{") for port in ports]
+    assert sorted(bool(n) for n in fleets) == [False, False, True], "the fleet is exported once"
+    for kill in range(4):
+        looked = {g: len(v["times"]) for g, v in sandbox.seen()["looks"].items()}
+        programs[kill % 2].end(signal.SIGKILL)
+        programs[kill % 2] = Program(path, ("plat",), ports[kill % 2])
+
+        def all_again(looked=looked):
+            now = sandbox.seen()["looks"]
+            return sum(len(now.get(g, {"times": []})["times"]) > looked.get(g, 0) for g in grants) > 50
+
+        until(all_again, 40)
+    for program in programs:
+        program.end()
+    seen = sandbox.seen()
+    assert max(look["at_once"] for look in seen["looks"].values()) == 1, "none by two at once"
+    assert seen["used_twice"] == 0 and seen["replays"] == 0
+    assert seen["refreshes"] > 60
+    found = list(states(path, "plat").values())
+    assert set(found) <= {"ok", "refresh_lost"}, found
+    assert found.count("ok") > 40, found
+
+
+def test_a_lost_key_is_named_at_start_before_anything_is_probed(tmp_path, sandbox):
+    sandbox.app("clio")
+    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}")
+    import_fleet(path, sandbox, "clio", "us", 1)
+    key = (tmp_path / "token-health.key").read_text().splitlines()[-1].split(".")[0]
+    (tmp_path / "token-health.key").unlink()
+    from monitor.tokens.vault import new_key, write_key_file
+
+    write_key_file(tmp_path / "token-health.key", [new_key()])
+    program = Program(path, ("clio",))
+    assert program.process.wait(20) == 2
+    program.end()
+    assert key in program.text and "nothing was probed" in program.text
+    assert "us whoami" not in sandbox.seen()["requests"]
+
+
+def test_keys_are_rotated_while_the_service_runs(tmp_path, sandbox):
+    sandbox.app("clio", lifetime=5)
+    port = free_port()
+    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", port)
+    import_fleet(path, sandbox, "clio", "us", 10)
+    program = Program(path, ("clio",))
+    until(lambda: set(states(path).values()) == {"ok"})
+    for _ in range(2):
+        assert "sealed with key" in cli(path, "keys", "rotate")
+    looked = sandbox.seen()["requests"]["us whoami"]
+    until(lambda: sandbox.seen()["requests"]["us whoami"] > looked + 40)
+    assert set(states(path).values()) == {"ok"}
+    program.end()
+    assert "keys.reloaded" in program.text and "Traceback" not in program.text

@@ -1,0 +1,159 @@
+"""Each bad configuration is one clear sentence: what, where, what to do. And no value is shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from monitor.errors import ConfigurationError, KeyMissing, NotFound
+from monitor.providers import catalogue
+from monitor.settings import load
+from monitor.tokens.vault import Vault, new_key
+
+APP = '[[apps]]\nid = "clio"\nprovider = "clio"\nclient_id = "x"\nclient_secret_env = "S"\n'
+
+
+def loaded(tmp_path, text, **environ):
+    path = tmp_path / "token-health.toml"
+    path.write_text(text)
+    return load(path, environ)
+
+
+BAD = [
+    ("[schedule]\nintervall = '5m'", "line 2: schedule.intervall: there is no such key; did you mean 'interval'?"),
+    ("[shedule]\ninterval = '5m'", "shedule: there is no such key; did you mean 'schedule'?"),
+    ("[schedule]\ninterval = '5 parsecs'", "line 2: schedule.interval: '5 parsecs' is no duration"),
+    ("[schedule]\ninterval = 5", "line 2: schedule.interval: is a duration such as"),
+    ("[schedule]\ninterval = '0s'", "line 2: schedule.interval: has to be longer than 0"),
+    ("[schedule]\ntimeout = '-5s'", "schedule.timeout: '-5s' is negative"),
+    ("[schedule]\njitter = 'ten'", "line 2: schedule.jitter: 'ten' is no share"),
+    ("[schedule]\nconcurrency = 0", "line 2: schedule.concurrency: Input should be greater than or equal to 1"),
+    ("[web]\nlisten = '8080'", "line 2: web.listen: '8080' is no address to listen on"),
+    ("[web]\npublic_url = 'http://example.com'", "web.public_url: has to start with https://"),
+    ("[http]\nproxy = 'proxy:3128'", "line 2: http.proxy: is a URL such as"),
+    ("[[apps]]\nid = 'a'\nprovider = 'clio'\nclient_id = 'x'", "needs exactly one of client_secret_env"),
+    ("[[apps]]\nid = 'a'\nclient_id = 'x'\nclient_secret_env = 'S'", "needs a provider"),
+    (APP + APP, "'clio' stands there more than once"),
+    (APP + "[[apps]]\nid = 'b'\nprovider = 'clio'\nclient_id = 'x'\nclient_secret_env = 'S'\nregoin = 'us'",
+     "line 11: apps.1.regoin: there is no such key; did you mean 'region'?"),
+    ("[schedule\n", "not TOML"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "sentence"), BAD, ids=[sentence[:50] for _, sentence in BAD])
+def test_a_mistake_is_named_with_its_line(tmp_path, text, sentence):
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(tmp_path, text)
+    assert sentence in str(caught.value)
+
+
+def test_no_mistake_shows_a_secret(tmp_path):
+    text = "[[apps]]\nid = 'a'\nprovider = 'clio'\nclient_secret = 'c4n4ry'\n[database]\nurl = 7\n"
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(tmp_path, text)
+    assert "c4n4ry" not in str(caught.value)
+
+
+def test_the_environment_overrides_the_file(tmp_path):
+    found = loaded(
+        tmp_path, "[schedule]\ninterval = '5m'\n",
+        TOKEN_HEALTH__SCHEDULE__INTERVAL="90s", TOKEN_HEALTH__SCHEDULE__CONCURRENCY="7",
+        TOKEN_HEALTH__WEB__LISTEN="127.0.0.1:9", TOKEN_HEALTH__EMAIL__REMINDERS='["1d"]',
+    )  # fmt: skip
+    s = found.settings
+    assert (s.schedule.interval, s.schedule.concurrency, s.web.port) == (timedelta(seconds=90), 7, 9)
+    assert s.email.reminders == (timedelta(days=1),)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("TOKEN_HEALTH__SCHEDULE__INTERVALL", "TOKEN_HEALTH__SCHEDULE__INTERVAL"),
+        ("TOKEN_HEALTH__BOGUS__X", "there is no such setting"),
+        ("TOKEN_HEALTH__APPS__0__ID", "apps are set in the file"),
+    ],
+)
+def test_an_unknown_variable_is_an_error_that_names_the_nearest(tmp_path, name, hint):
+    with pytest.raises(ConfigurationError, match=hint):
+        loaded(tmp_path, "", **{name: "1"})
+
+
+def test_every_section_of_the_contract_is_known(tmp_path):
+    found = loaded(
+        tmp_path,
+        '[smtp]\nurl = "smtp://127.0.0.1:1025"\nfrom = "Integrations <integrations@example.com>"\n'
+        '[email]\nreminders = ["2d", "5d", "10d"]\nquiet_hours = "18:00-08:00"\noperator = "ops@example.com"\n'
+        '[oncall]\nalertmanager_url = ""\nurls = []\n' + APP
+        + 'region = "eu"\nscopes = ["contacts"]\nbase_url = ""\nprovider_file = ""\n',
+    )  # fmt: skip
+    assert found.settings.smtp.sender.startswith("Integrations")
+
+
+def test_secrets_are_taken_from_where_the_file_says(tmp_path):
+    vault = Vault([new_key()])
+    text = APP.replace('client_secret_env = "S"', 'client_secret_file = "secret"')
+    with pytest.raises(KeyMissing, match="cannot read secret"):
+        loaded(tmp_path, text).apps(vault)
+    (tmp_path / "secret").write_text("s3cret\n")
+    assert loaded(tmp_path, text).apps(vault)["clio"].client_secret.reveal() == "s3cret"
+    with pytest.raises(ConfigurationError, match="no variable S"):
+        loaded(tmp_path, APP).apps(vault)
+    (tmp_path / "url").write_text("sqlite:///elsewhere.db")
+    found = loaded(tmp_path, '[database]\nurl_file = "url"\n')
+    assert found.database_url() == f"sqlite:///{tmp_path}/elsewhere.db"
+
+
+def test_apps_name_what_their_provider_does_not_have(tmp_path):
+    vault = Vault([new_key()])
+    for more, sentence in (
+        ('region = "mars"', "has no region 'mars'; it has us, eu, ca, au"),
+        ('scopes = ["emails"]', "has no scope 'emails'"),
+    ):
+        with pytest.raises(ConfigurationError, match=sentence):
+            loaded(tmp_path, APP + more, S="x").apps(vault)
+    with pytest.raises(NotFound, match="built in are"):
+        loaded(tmp_path, APP.replace('"clio"\nclient', '"klio"\nclient'), S="x").apps(vault)
+    with pytest.raises(ConfigurationError, match="set base_url"):
+        loaded(tmp_path, APP.replace('provider = "clio"', 'provider = "oidc"'), S="x").apps(vault)
+
+
+def test_every_region_of_clio_is_where_clio_says(tmp_path):
+    vault = Vault([new_key()])
+    hosts = {}
+    for region in ("us", "eu", "ca", "au"):
+        app = loaded(tmp_path, APP + f'region = "{region}"', S="x").apps(vault)["clio"]
+        hosts[region] = (app.base_url, app.endpoints.token)
+    assert hosts["us"] == ("https://app.clio.com", "https://app.clio.com/oauth/token")
+    assert hosts["au"] == ("https://au.app.clio.com", "https://au.app.clio.com/oauth/token")
+
+
+@pytest.mark.parametrize("name", list(catalogue.built_in()))
+def test_the_built_in_providers_are_sound(name):
+    assert catalogue.load(name).name == name
+
+
+BAD_PROVIDERS = [
+    ('token = "/oauth/token"', 'token = "oauth/token"', "oauth.token: is a path that starts with /"),
+    ('token = "/oauth/token"', 'tokn = "/oauth/token"', "oauth.tokn: there is no such key; did you mean 'token'?"),
+    ('account_id = "data.account.id"', 'account_id = "data..id"', "whoami.account_id: is no JMESPath"),
+    ('account_id = "data.account.id"', "", "whoami.account_id: is required and not there"),
+    ('"https://eu.app.clio.com"', '"http://eu.app.clio.com"', "regions.eu.base_url: has to start with https://"),
+    ('description = "(?i)expired(?!.*revoked)"', 'description = "("', "rules.0.description: is no regular expression"),
+    ('cause = "refresh_expired"', 'cause = "expired"', "rules.0.cause: Input should be"),
+    ('cause = "refresh_expired"', 'cause = "ok"', "a rule names a failure"),
+    ("status = 400", 'status = "four"', "status 'four' is a number such as 403"),
+    ('access_lifetime = "7d"', "access_lifetime = 7", "oauth.access_lifetime: is a duration"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), BAD_PROVIDERS, ids=[s[:60] for *_, s in BAD_PROVIDERS])
+def test_a_provider_file_is_checked_by_line(tmp_path, old, new, sentence):
+    text = catalogue.built_in()["clio"].read_text()
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigurationError) as caught:
+        catalogue.load_file(path)
+    assert sentence in str(caught.value)
+    assert "line " in str(caught.value)

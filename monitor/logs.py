@@ -16,6 +16,10 @@ from monitor.secret import Secret
 _SECRET_KEYS = frozenset(
     {"access_token", "refresh_token", "client_secret", "authorization", "token", "code", "password", "cookie"}
 )
+# Our own words and names; rules such as rfc6749.invalid_grant+access_refused_early look like tokens.
+_OUR_OWN = frozenset(
+    {"timestamp", "level", "event", "connection", "app", "rule", "was", "cause", "owner", "tick"}
+)
 # Libraries that would print URLs with queries, or a line a second.
 _QUIET = ("httpx", "httpcore", "apscheduler", "aiohttp", "aiosqlite", "alembic", "uvicorn", "asyncio")
 
@@ -25,7 +29,7 @@ def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
     for key, value in event.items():
         if key in _SECRET_KEYS or isinstance(value, Secret):
             event[key] = "[removed]"
-        elif isinstance(value, str) and key not in ("timestamp", "level"):
+        elif isinstance(value, str) and key not in _OUR_OWN:
             event[key] = redact(value, 2000)
     return event
 

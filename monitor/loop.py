@@ -94,6 +94,7 @@ class Loop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._calm = asyncio.Event()
         self._refilling = False
+        self._only_named = False
         self._stopping = False
         self._allowance = 0.0
         self._allowed_at: datetime | None = None
@@ -170,7 +171,7 @@ class Loop:
             self._done.append(outcome)
             if len(self._done) >= BATCH:
                 self._start(self.settle(), "settle")
-            if len(self._queue) < self._pace.concurrency and not self._refilling:
+            if len(self._queue) < self._pace.concurrency and not self._refilling and not self._only_named:
                 self._refilling = True
                 self._start(self._refill(), "claim")
 
@@ -370,7 +371,7 @@ class Loop:
     async def run_named(self, ids: Sequence[str]) -> list[Outcome]:
         """Look at these connections now, all of them, and return what was settled."""
         await self.prepare()
-        self._keep_settled, self._settled = True, []
+        self._keep_settled, self._settled, self._only_named = True, [], True
         leases = await due.claim_named(
             self._database, self._process, ids, self._clock.now(), self._pace.lease
         )

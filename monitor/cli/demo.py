@@ -134,7 +134,7 @@ class Stage:
         row.add_column()
         row.add_row(f"{time.monotonic() - self.began:5.1f} s", text)
         for more in below:
-            row.add_row("", Padding(more, (0, 0, 0, 2)))
+            row.add_row("", Padding(more, (0, 0, 0, 2), expand=False))
         out.print(row)
 
 

@@ -206,12 +206,18 @@ async def print_explanation(p: Parts, connection: str) -> None:
             at = f" [dim]of {iso(told.evidence_at)}[/]" if title == "Evidence" else ""
             out.print(f"\n[bold]{title}[/]{at}")
             for line in lines:
-                out.print(Padding(escape(line), (0, 0, 0, 2)))
+                out.print(Padding(escape(line), (0, 0, 0, 2), expand=False))
     changes = await history.timeline(p.database, connection, 6)
     if len(changes) > 1:
         out.print("\n[bold]Before that[/]")
         for change in changes[1:]:
             cause = f" {change.cause.value}" if change.cause.value != "ok" else ""
-            out.print(Padding(f"{iso(change.at)}  {change.state.value}{cause}", (0, 0, 0, 2)))
+            out.print(Padding(f"{iso(change.at)}  {change.state.value}{cause}", (0, 0, 0, 2), expand=False))
     for entry in await audit.of_subject(p.database, connection, 3):
-        out.print(Padding(f"[dim]{iso(entry.at)}  {entry.action} by {escape(entry.actor)}[/]", (0, 0, 0, 2)))
+        out.print(
+            Padding(
+                f"[dim]{iso(entry.at)}  {entry.action} by {escape(entry.actor)}[/]",
+                (0, 0, 0, 2),
+                expand=False,
+            )
+        )

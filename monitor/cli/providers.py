@@ -31,6 +31,8 @@ def list_(json: JsonOption = False) -> None:
         print_json([{"name": p.name, "title": p.title, "regions": list(p.regions)} for p in found])
         return
     table = plain_table("name", "title", "regions", "scopes checked")
+    for column in table.columns[2:]:
+        column.no_wrap, column.overflow = False, "fold"
     for provider in found:
         table.add_row(
             provider.name, provider.title, " ".join(provider.regions), " ".join(provider.scopes) or "–"
@@ -49,7 +51,7 @@ def show(
     if json:
         print_json(provider.model_dump(mode="json", exclude_none=True))
         return
-    out.print(escape(catalogue.built_in()[name].read_text(encoding="utf-8")), end="")
+    print(catalogue.built_in()[name].read_text(encoding="utf-8"), end="")
 
 
 @commands.command()

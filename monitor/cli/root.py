@@ -54,12 +54,12 @@ def run_async(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(work())  # type: ignore[arg-type]
 
 
-def loaded(config: Path | None) -> Loaded:
-    """Read the configuration, and set up logging as it says."""
+def loaded(config: Path | None, *, log: bool = False) -> Loaded:
+    """Read the configuration. Only the service logs; a command tells what it has to tell itself."""
     from monitor import logs, settings
 
     found = settings.load(settings.find_file(config))
-    logs.configure(found.settings.log.format, found.settings.log.level)
+    logs.configure(found.settings.log.format, found.settings.log.level if log else "error")
     return found
 
 

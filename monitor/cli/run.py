@@ -58,7 +58,7 @@ def run(
     """Run the service: scheduler, probes, refreshes, web and metrics. Ends cleanly on SIGTERM."""
     from monitor.service import Role, Service, opened
 
-    found = loaded(config)
+    found = loaded(config, log=True)
     if not found.settings.apps:
         raise ConfigurationError(f"{found.path}: no [[apps]] yet, so there is nothing to watch. Add one.")
 

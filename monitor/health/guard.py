@@ -124,7 +124,7 @@ def _narrowest(wide: About, holds: dict[About, Hold], groups: dict[About, list[T
     if apps and hold.cause is Cause.APP_MISCONFIGURED:
         return apps[0]
     smaller = [about for about in candidates if len(groups[about]) < len(groups[wide])]
-    return min(smaller, key=lambda a: (len(groups[a]), a), default=wide)
+    return min(smaller, key=lambda a: (len(groups[a]), a.kind is Subject.APP, a), default=wide)
 
 
 def _covers(wide: About, narrow: About, groups: dict[About, list[Tally]]) -> bool:

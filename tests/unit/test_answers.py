@@ -114,9 +114,7 @@ def test_a_providers_pause_is_read_and_bounded(headers, wait):
     ],
 )  # fmt: skip
 def test_no_expires_in_does_harm(expires_in, seconds):
-    answer = read_token_answer(
-        {"access_token": "a", "expires_in": expires_in}, NOW, timedelta(seconds=60)
-    )
+    answer = read_token_answer({"access_token": "a", "expires_in": expires_in}, NOW, timedelta(seconds=60))
     assert answer is not None
     assert answer.expires_at == NOW + timedelta(seconds=seconds)
     assert read_token_answer({"access_token": "a", "expires_in": 10**9}, NOW).expires_at is None

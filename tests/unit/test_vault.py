@@ -90,7 +90,7 @@ def test_a_mistake_in_a_key_file_is_told_by_its_place_and_never_by_its_text():
 
 def test_a_secret_shows_itself_nowhere():
     secret = Secret("c4n4ry")
-    shown = f"{secret} {secret!r} {secret:>20} {[secret]} {dict(a=secret)}"
+    shown = f"{secret} {secret!r} {secret:>20} {[secret]} { {'a': secret} }"
     assert "c4n4ry" not in shown
     with pytest.raises(TypeError):
         pickle.dumps(secret)

@@ -1,0 +1,271 @@
+"""Budgets, metrics, other providers and secrets, with everything put together."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import shutil
+import subprocess
+from datetime import timedelta
+
+import pytest
+import structlog
+from pytest_httpserver import HTTPServer
+
+from monitor import logs
+from monitor.desk import export_tokens, stretched_apps
+from monitor.exposition import Exposition
+from monitor.health.incidents import Place
+from monitor.metrics import FLEET, OWN
+from monitor.secret import Secret
+from monitor.store import connections
+from monitor.store.connections import NewConnection
+from monitor.tokens.refresh import access_cell
+from tests.conftest import START, missing, rigged
+
+PLATFORM = {"plat": {"provider": "clio-platform"}}
+
+
+def _sqlite(tmp_path):
+    return f"sqlite:///{tmp_path / 'th.db'}"
+
+
+async def _big_fleet(rig, count):
+    vault = rig.parts.vault
+    await connections.put(
+        rig.parts.database,
+        [
+            NewConnection(
+                id=f"c{i:05}", place=Place("plat", "clio-platform", "us"), client_name="x", contacts=(),
+                locale="en", timezone="UTC", scopes=(), account_id="1", labels={},
+                access=vault.seal(Secret("t"), access_cell(f"c{i:05}")), imported="x", first_probe_at=START,
+            )
+            for i in range(count)
+        ],
+        START, "test",
+    )  # fmt: skip
+
+
+async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, sandbox):
+    """Three a second for the whole app, of which probing takes half: 90 a minute, whoever asks."""
+    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
+        await _big_fleet(rig, 10_000)
+        await rig.loop.prepare()
+        assert rig.loop.intervals()["plat"] == timedelta(minutes=10_000 * 1.2 / 90)
+        assert [(app, wanted) for app, _, wanted in await stretched_apps(rig.parts)] == [
+            ("plat", timedelta(minutes=5))
+        ]
+        begun = []
+        rig.loop._begin = begun.extend
+        for _ in range(60):
+            await rig.loop.pull()
+            # As many turns are spent as were claimed.
+            rig.loop._pacer._reserved["plat"].clear()
+            rig.clock.tick(seconds=1)
+        assert 80 <= len(begun) <= 90 + 5, "the limit's share in a minute, and what was reserved ahead"
+
+
+async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sandbox):
+    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
+        await rig.add("acme", "bolt", app="plat")
+        await rig.look()
+        sandbox.limits(platform_per_second=0.1)
+        before = rig.clock.now()
+        await rig.after(minutes=8)
+        assert "rate_limited" in {(await rig.state(n))[1] for n in ("acme", "bolt")}
+        assert await rig.loop._pacer.reserve(rig.parts.apps["plat"], 5) == 0, "nothing starts now"
+        assert rig.clock.now() > before
+
+
+async def test_a_standards_following_server_is_watched_by_its_metadata(
+    tmp_path, sandbox, httpserver: HTTPServer
+):
+    issuer = httpserver.url_for("").rstrip("/")
+    httpserver.expect_request("/.well-known/openid-configuration").respond_with_json(
+        {"issuer": issuer, "token_endpoint": issuer + "/t", "userinfo_endpoint": issuer + "/u",
+         "authorization_endpoint": issuer + "/a"}
+    )  # fmt: skip
+    httpserver.expect_request("/u", headers={"Authorization": "Bearer good"}).respond_with_json(
+        {"sub": "user-7", "preferred_username": "ann"}
+    )
+    httpserver.expect_request("/u").respond_with_data(
+        "", 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    )
+    httpserver.expect_request("/t", method="POST").respond_with_json({"error": "invalid_grant"}, 400)
+    extra = f'base_url = "{issuer}"'
+    apps = {"oidc": {"provider": "oidc"}}
+    path = tmp_path / "x"
+    path.mkdir()
+    async with rigged(path, sandbox, _sqlite(path), apps={"clio": {}}) as rig:
+        config = (path / "token-health.toml").read_text().split("[[apps]]")[0]
+        (path / "token-health.toml").write_text(
+            config
+            + f'[[apps]]\nid = "oidc"\nprovider = "oidc"\nclient_id = "x"\nclient_secret_env = "S"\n{extra}\n'
+        )
+        from monitor import desk, intake, settings
+        from monitor.metrics import Meters
+        from monitor.service import Role, build_loop, build_wire, opened
+
+        async with opened(settings.load(path / "token-health.toml", {"S": "x"}), rig.clock) as parts:
+            wire = build_wire(parts)
+            loop, _ = build_loop(parts, wire, Meters(), "p", Role.ALL)
+            records = [
+                intake.Record.model_validate(
+                    {
+                        "id": n,
+                        "app": "oidc",
+                        "client": {"name": n},
+                        "tokens": {"access_token": t, "refresh_token": "r"},
+                    }
+                )
+                for n, t in (("good", "good"), ("bad", "bad"))
+            ]
+            await desk.take_in(parts, records, "test")
+            await loop.prepare()
+            for _ in range(3):
+                await loop.run_due()
+                rig.clock.tick(minutes=1)
+            good, bad = [await connections.show(parts.database, n) for n in ("good", "bad")]
+            assert (good.health.state.value, good.account_id) == ("healthy", "user-7")
+            assert (bad.health.state.value, bad.health.cause.value) == ("broken", "revoked")
+            await loop.stop()
+            await wire.close()
+    assert apps
+
+
+async def _metrics(rig, openmetrics=False, **more):
+    exposition = Exposition(
+        rig.parts.database, rig.loop._meters, rig.parts.apps,
+        interval=timedelta(minutes=5), client_names=more.get("client_names", True),
+    )  # fmt: skip
+    pieces = exposition.write(
+        leads=more.get("leads", True),
+        lag=1.5,
+        alive=1,
+        intervals=rig.loop.intervals(),
+        openmetrics=openmetrics,
+    )
+    return b"".join([piece async for piece in pieces]).decode()
+
+
+async def test_the_metrics_are_the_contracts_and_promtool_takes_them(rig):
+    await rig.add("acme", "bolt", scopes=("contacts",))
+    await rig.look()
+    rig.sandbox.do(rig.grants["bolt"], "revoke")
+    await rig.after(minutes=8)
+    await rig.settle("bolt")
+    page = await _metrics(rig)
+    where = 'connection="acme",app="clio",provider="clio"'
+    assert f'token_health_connection_up{{{where},client="Firm acme"}} 1' in page
+    assert (
+        'token_health_connection_up{connection="bolt",app="clio",provider="clio",client="Firm bolt"} 0'
+        in page
+    )
+    assert 'client="Firm bolt",cause="revoked",owner="client"} 1' in page
+    assert 'token_health_connections{provider="clio",app="clio",state="broken"} 1' in page
+    assert f"token_health_last_success_timestamp_seconds{{{where}}} {int(START.timestamp())}" not in page
+    assert 'token_health_probes_total{app="clio",cause="revoked",provider="clio"}' in page
+    assert 'token_health_refreshes_total{app="clio",provider="clio",result="refused"}' in page
+    assert "token_health_schedule_lag_seconds 1.5" in page
+    for metric in (*FLEET, *OWN):
+        assert f"# HELP {metric.name}" in page, metric.name
+    sealed = (await rig.known("acme")).sealed
+    assert rig.parts.vault.open(sealed.access, access_cell("acme")).reveal() not in page
+    promtool = shutil.which("promtool") or missing("promtool is not installed (Debian: prometheus)")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=page, text=True, capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+async def test_the_fleet_is_left_to_the_process_that_leads_and_names_may_be_left_out(rig):
+    await rig.add("acme")
+    await rig.look()
+    assert "token_health_connection_up{" not in await _metrics(rig, leads=False)
+    assert "Firm acme" not in await _metrics(rig, client_names=False)
+    assert (await _metrics(rig, openmetrics=True)).endswith("# EOF\n")
+
+
+async def test_a_label_cannot_break_out(rig):
+    from monitor.exposition import escape
+
+    assert escape('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
+
+
+async def test_promise_4_no_token_gets_into_logs_database_or_errors(tmp_path, sandbox):
+    """A canary in every secret; then everything that is written is searched for it."""
+    stream = io.StringIO()
+    logs.configure("json", "debug", stream)
+    try:
+        async with rigged(tmp_path, sandbox, _sqlite(tmp_path)) as rig:
+            await rig.add("acme", scopes=("contacts",))
+            await rig.look()
+            secrets = list(export_tokens(rig.parts, await rig.known("acme")).values())[:2]
+            sandbox.do(rig.grants["acme"], "expire_access")
+            await rig.after(minutes=8)
+            secrets += list(export_tokens(rig.parts, await rig.known("acme")).values())[:2]
+            sandbox.do(rig.grants["acme"], "revoke")
+            await rig.after(minutes=8)
+            await rig.settle("acme")
+            try:
+                canary = Secret("c4n4ry" * 6)
+                raise ValueError(f"refused {canary}")
+            except ValueError:
+                structlog.get_logger("t").exception(
+                    "event", token="c4n4ryc4n4ry", note=f"Bearer {'c4n4ry' * 6}"
+                )
+            logging.getLogger("httpx").info("GET https://x/?code=c4n4ry")
+        written = stream.getvalue() + "".join(
+            path.read_bytes().decode("latin-1") for path in tmp_path.glob("th.db*")
+        )
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers[:] = []
+    assert len(set(secrets)) >= 3
+    for secret in [*secrets, "c4n4ry", "s3cret"]:
+        assert secret not in written
+    assert '"connection": "acme"' in written and json.loads(stream.getvalue().splitlines()[0])["timestamp"]
+
+
+async def test_a_moved_ciphertext_is_found_out_and_costs_no_request(rig):
+    await rig.add("acme", "bolt")
+    await rig.look()
+    from sqlalchemy import text
+
+    asked = rig.sandbox.seen()["requests"]["us whoami"]
+    async with rig.parts.database.write() as conn:
+        await conn.execute(
+            text("UPDATE credential SET access = (SELECT access FROM credential WHERE connection = 'bolt') "
+                 "WHERE connection = 'acme'")
+        )  # fmt: skip
+        await conn.execute(text("UPDATE watch SET next_probe_at = NULL WHERE connection = 'bolt'"))
+    await rig.after(minutes=8)
+    assert await rig.settle("acme") == ("broken", "app_misconfigured")
+    assert rig.sandbox.seen()["requests"]["us whoami"] == asked
+
+
+async def test_a_large_backlog_is_worked_off_without_a_thundering_herd(tmp_path, sandbox):
+    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), schedule="concurrency = 10") as rig:
+        await rig.loop.prepare()
+        assert rig.loop._allow(rig.clock.now()) == 10, "concurrency a second"
+        rig.loop._fleet_size = 30_000
+        rig.clock.tick(seconds=1)
+        assert rig.loop._allow(rig.clock.now()) == 310, "three times the steady hundred a second"
+
+
+@pytest.mark.parametrize("trouble", ["stopped", "late", "skew"])
+async def test_readiness_says_what_is_wrong(rig, trouble):
+    loop, now = rig.loop, rig.clock.now()
+    assert loop.healthy(now) == "the loop has not started"
+    loop.ticked_at = now
+    assert loop.healthy(now) is None
+    match trouble:
+        case "stopped":
+            assert "stopped ticking" in loop.healthy(now + timedelta(seconds=31))
+        case "late":
+            loop.lag = 700
+            assert "700 s late" in loop.healthy(now)
+        case "skew":
+            loop.skew = timedelta(seconds=9)
+            assert "9 s off the database's" in loop.healthy(now)

@@ -1,0 +1,131 @@
+"""An import file is taken whole or not at all, and every bad line is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor import intake
+from monitor.errors import ConfigurationError, ImportRefused
+from monitor.settings import load
+from monitor.tokens.vault import Vault, new_key
+
+CONFIG = '[[apps]]\nid = "clio-us"\nprovider = "clio"\nclient_id = "x"\nclient_secret_env = "S"\n'
+GOOD = {
+    "id": "acme", "app": "clio-us",
+    "client": {"name": "Acme LLP", "contacts": ["it@acme.example"], "locale": "en", "timezone": "America/New_York"},
+    "scopes": ["contacts", "matters"], "account_id": "1234",
+    "tokens": {"access_token": "a", "refresh_token": "r", "expires_at": "2026-11-23T12:00:00Z"},
+    "labels": {"tier": "gold"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def apps(tmp_path):
+    path = tmp_path / "token-health.toml"
+    path.write_text(CONFIG)
+    return load(path, {"S": "x"}).apps(Vault([new_key()]))
+
+
+def write(tmp_path, *records, name="in.jsonl"):
+    path = tmp_path / name
+    path.write_text("\n".join(r if isinstance(r, str) else json.dumps(r) for r in records))
+    return path
+
+
+def with_(**more):
+    return GOOD | more
+
+
+def test_the_contracts_example_is_taken(tmp_path, apps):
+    (record,) = intake.read(write(tmp_path, GOOD), apps)
+    assert record.client.timezone == "America/New_York"
+    assert record.tokens.refresh_token.get_secret_value() == "r"
+    assert "'r'" not in repr(record) and "access_token='a'" not in repr(record)
+
+
+def test_numbers_are_taken_for_ids_since_providers_have_them(tmp_path, apps):
+    (record,) = intake.read(write(tmp_path, with_(account_id=1234)), apps)
+    assert record.account_id == "1234"
+
+
+BAD = [
+    ("{", "line 2: not JSON"),
+    ("[1]", "line 2: not a JSON object"),
+    (with_(id="b", app="clio-eu"), "line 2: app 'clio-eu' is not configured; configured are clio-us"),
+    (with_(id="b", scopes=["mails"]), "line 2: scopes: Clio Manage has no 'mails'"),
+    (with_(id="b", scops=[]), "line 2: scops: there is no such key; did you mean 'scopes'?"),
+    (with_(id=""), "line 2: id:"),
+    (with_(id="b/../c"), "line 2: id:"),
+    (with_(id="acme"), "line 2: id 'acme' stands on line 1 already"),
+    (with_(id="b", client={"name": "B", "contacts": ["not an address"]}), "line 2: client.contacts.0: is no e-mail"),
+    (with_(id="b", client={"name": "B", "timezone": "Mars/Olympus"}), "line 2: client.timezone: 'Mars/Olympus'"),
+    (with_(id="b", client={"name": "B\nBcc: x"}), "line 2: client.name: is empty or has line breaks"),
+    (with_(id="b", client={}), "line 2: client.name: is required and not there"),
+    (with_(id="b", tokens={"access_token": "c4n4ry", "expires_at": "soon"}), "line 2: tokens.expires_at:"),
+    (with_(id="b", tokens={"refresh_token": "c4n4ry"}), "line 2: tokens.access_token: is required"),
+    (with_(id="b", tokens={"access_token": "c4n4ry", "expires_at": "2026-11-23T12:00:00"}), "timezone"),
+    (with_(id="b", token_source={"url": "x"}), "token_source"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "sentence"), BAD, ids=[s[:45] for _, s in BAD])
+def test_a_bad_line_is_named_and_shows_no_token(tmp_path, apps, bad, sentence):
+    with pytest.raises(ImportRefused) as caught:
+        intake.read(write(tmp_path, GOOD, bad), apps)
+    said = "\n".join(caught.value.problems)
+    assert sentence in said
+    assert "c4n4ry" not in said
+
+
+def test_every_bad_line_of_five_hundred_is_named(tmp_path, apps):
+    lines = [with_(id=f"c{i}", app="nope" if i in (7, 77, 444) else "clio-us") for i in range(500)]
+    with pytest.raises(ImportRefused, match="3 lines cannot be imported, so nothing was") as caught:
+        intake.read(write(tmp_path, *lines), apps)
+    assert [p.split(":")[0] for p in caught.value.problems] == ["line 8", "line 78", "line 445"]
+
+
+def test_csv_is_taken_with_several_contacts_and_labels(tmp_path, apps):
+    path = write(
+        tmp_path,
+        "id,app,client_name,contacts,scopes,access_token,refresh_token,expires_at,label.tier",
+        '"acme",clio-us,"Acme, LLP",it@acme.example;boss@acme.example,contacts matters,a,r,2026-11-23T12:00:00Z,gold',
+        "bolt,clio-us,Bolt,,,,,,",
+        name="in.csv",
+    )
+    acme, bolt = intake.read(path, apps)
+    assert acme.client.name == "Acme, LLP" and len(acme.client.contacts) == 2
+    assert acme.labels == {"tier": "gold"} and acme.scopes == ("contacts", "matters")
+    assert bolt.tokens is None, "pending: it was never authorized"
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["id,app", "a,clio-us"], "line 1: column 'client_name' is missing"),
+        (["id,app,client_name,colour", "a,clio-us,A,red"], "line 1: unknown column 'colour'"),
+        (["id,app,client_name", "a,clio-us"], "line 2: has another number of columns"),
+        (["id,app,client_name", "a,clio-us,A,B"], "line 2: has another number of columns"),
+    ],
+)
+def test_csv_mistakes_are_named(tmp_path, apps, lines, sentence):
+    with pytest.raises(ImportRefused) as caught:
+        intake.read(write(tmp_path, *lines, name="in.csv"), apps)
+    assert sentence in caught.value.problems[0]
+
+
+def test_files_that_are_none_are_one_sentence(tmp_path, apps):
+    with pytest.raises(ConfigurationError, match="no such file"):
+        intake.read(tmp_path / "nope", apps)
+    with pytest.raises(ConfigurationError, match="no connection in this file"):
+        intake.read(write(tmp_path, "", ""), apps)
+    (tmp_path / "bin").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        intake.read(tmp_path / "bin", apps)
+
+
+def test_a_line_separator_within_a_name_is_no_new_line(tmp_path, apps):
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(with_(client={"name": "A\u2028B"}), ensure_ascii=False))
+    assert intake.read(path, apps)[0].client.name == "A\u2028B"

@@ -210,7 +210,7 @@ class Loop:
                 verdict.health,
                 cadence,
                 now,
-                retry_at=finding.retry_at,
+                retry_at=evidence.retry_at,
                 refresh_at=looked.refresh_at,
             ),
             scope_cursor=looked.scope_cursor,

@@ -123,7 +123,7 @@ class Prober:
             if fresh is not None:
                 await self._whoami(look, fresh)
                 token = fresh
-        if look.identity is not None:
+        if look.identity is not None and look.exchanges[-1].outcome.ok and not _spent(look):
             await self._scopes(look, token)
 
     def _expired(self, sealed: Sealed) -> bool:
@@ -182,6 +182,9 @@ class Prober:
             elif isinstance(answer, Fault) or answer.status >= 429:
                 all_answered = False
                 break  # bad weather: the other scopes would meet it too
+            if _spent(look):
+                all_answered = all_answered and scope == chosen[-1]
+                break  # that was the last request the provider allows for now
         if every:
             look.scopes_all = lease.scopes_all and not all_answered
         if chosen:
@@ -262,6 +265,12 @@ class Prober:
             look.reads,
             look.refresh_result,
         )
+
+
+def _spent(look: _Look) -> bool:
+    """Whether the last answer said that no request is left for now (X-RateLimit-Remaining)."""
+    outcome = look.exchanges[-1].outcome
+    return isinstance(outcome, Answer) and outcome.retry_at is not None
 
 
 def next_refresh(connection: str, sealed: Sealed, app: App, cadence: Cadence) -> datetime | None:

@@ -28,7 +28,7 @@ from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Prober
 from monitor.settings import Loaded
-from monitor.store import connections, processes, schema, sealing
+from monitor.store import audit, connections, processes, schema, sealing
 from monitor.store.engine import Database, database_trouble
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import Vault
@@ -155,6 +155,7 @@ class Service:
                 serving = asyncio.create_task(self._serve(self._server))
                 await self._first(serving, self._started(self._server))
                 calm_collector()
+                await self._record("service.start")
                 if self._role is not Role.WEB:
                     await loop.start()
                 log.info(
@@ -177,6 +178,7 @@ class Service:
                 with contextlib.suppress(TokenHealthError):
                     await serving
                 await wire.close()
+                await self._record("service.stop")
                 log.info("service.stopped")
 
     def stop(self) -> None:
@@ -192,6 +194,15 @@ class Service:
                 f"web.listen: cannot listen on {listen}: it is taken, or not this machine's address. "
                 "Choose another, or stop what listens there."
             ) from None
+
+    async def _record(self, action: str) -> None:
+        """Write into the audit that this process came or went; a database that is gone takes no word."""
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            async with self._parts.database.write() as conn:
+                await audit.record(
+                    conn, self._parts.clock.now(), audit.SERVICE, action, self._name,
+                    role=self._role.value, version=__version__,
+                )  # fmt: skip
 
     async def _started(self, web: Server) -> None:
         while not web.started:

@@ -175,6 +175,12 @@ class Evidence:
     refresh: RefreshNote | None = None
     grant: Grant = field(default_factory=Grant)
 
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the provider takes the next request, by what it said last of all; None when it may come."""
+        asked = [e.outcome.retry_at for e in self.exchanges if isinstance(e.outcome, Answer)]
+        return max((at for at in asked if at is not None), default=None)
+
     def last(self, step: Step) -> Exchange | None:
         """Return the last exchange of a step, if there was one."""
         for exchange in reversed(self.exchanges):

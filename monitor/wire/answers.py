@@ -71,7 +71,8 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     content, document = _content(reply)
     status = reply.status
     if status == 200 and content is Content.JSON and not errors.code and "error" not in document:
-        return _PLAIN_OK, document
+        pause = retry_at(reply, now) if reply.header(b"x-ratelimit-remaining") == "0" else None
+        return (_PLAIN_OK if pause is None else Answer(200, retry_at=pause)), document
     error, description = _error(document, errors, status)
     return (
         Answer(

@@ -4,6 +4,8 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS = never
+# Commands start in half the time, also where Python may not write byte code itself.
+export UV_COMPILE_BYTECODE = 1
 # uv would otherwise warn about, or use, an environment that happens to be active.
 unexport VIRTUAL_ENV
 
@@ -13,7 +15,7 @@ demo: $(VENV)/.installed
 	@$(RUN)/token-health demo
 
 test: $(VENV)/.installed-dev
-	$(RUN)/pytest -n auto
+	$(RUN)/pytest -n auto --dist worksteal
 
 check: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

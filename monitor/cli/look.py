@@ -122,12 +122,10 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
         out.print(summary(fleet))
         for item in await incidents.open_now(p.database):
             if item.about.kind is not Subject.CONNECTION:
-                held = ", client mails held" if item.guard else ""
-                out.print(
-                    f"[bold]Incident:[/] {item.cause.value} of {escape(str(item.about))}, "
-                    f"{item.members} connection{'s' if item.members != 1 else ''}{held}, "
-                    f"since {ago(item.opened_at, now)}"
-                )
+                what = f"{item.cause.value} of {item.about}, {item.members} connections broken"
+                if item.guard and item.reasons:
+                    what = f"{item.cause.value}: {item.reasons[0].rstrip('.')}"
+                out.print(f"[bold]Incident:[/] {escape(what)}, since {ago(item.opened_at, now)}.")
         await _say_stretched(p)
 
 

@@ -66,7 +66,7 @@ def judge(tallies: Iterable[Tally], standing: frozenset[About], policy: GuardPol
     holds = {
         about: hold
         for about, members in groups.items()
-        if (hold := _over(about, members, about in standing, policy)) is not None
+        if (hold := _over(about, members, about in standing or OUR_NETWORK in standing, policy)) is not None
     }
     return tuple(sorted(_fewest(holds, groups), key=lambda hold: hold.about))
 
@@ -101,18 +101,21 @@ def _fewest(holds: dict[About, Hold], groups: dict[About, list[Tally]]) -> Itera
             if not places <= settled:
                 kept.add(_narrowest(about, holds, groups))
                 settled |= places
-    if len({t.place.provider for a in kept for t in groups[a]}) > 1 and all(
-        holds[a].cause is Cause.NETWORK for a in kept
-    ):
-        bad, total = sum(holds[a].bad for a in kept), sum(holds[a].total for a in kept)
-        return [Hold(OUR_NETWORK, Cause.NETWORK, bad, total)]
-    return [holds[about] for about in kept]
+    return _our_network([holds[about] for about in kept])
+
+
+def _our_network(holds: list[Hold]) -> list[Hold]:
+    """What we cannot reach from here is one incident of ours, not one of each provider."""
+    ours = [hold for hold in holds if hold.cause is Cause.NETWORK]
+    if not ours:
+        return holds
+    bad, total = sum(hold.bad for hold in ours), sum(hold.total for hold in ours)
+    others = [hold for hold in holds if hold.cause is not Cause.NETWORK]
+    return [*others, Hold(OUR_NETWORK, Cause.NETWORK, bad, total)]
 
 
 def _narrowest(wide: About, holds: dict[About, Hold], groups: dict[About, list[Tally]]) -> About:
     hold = holds[wide]
-    if hold.cause is Cause.NETWORK:
-        return wide
     candidates = [
         about
         for about in holds

@@ -256,8 +256,10 @@ def _members(about: About) -> Any:
             return chosen.where(watch.c.provider == provider, watch.c.region == region)
         case Subject.PROVIDER:
             return chosen.where(watch.c.provider == about.name)
-        case Subject.NETWORK | Subject.CONNECTION:
-            return chosen.where(watch.c.bad_since.is_not(None))
+        case Subject.NETWORK:
+            return chosen.where(watch.c.cause == Cause.NETWORK.value)
+        case Subject.CONNECTION:
+            return chosen.where(watch.c.connection == about.name)
 
 
 async def open_now(database: Database) -> list[OpenIncident]:

@@ -51,6 +51,10 @@ def test_two_providers_that_we_cannot_reach_are_our_own_network():
     assert [(h.about, h.bad) for h in holds] == [(OUR_NETWORK, 20)]
 
 
+def test_one_provider_that_we_cannot_reach_is_our_own_network_too():
+    assert abouts(tally(fine=5, network=20)) == ["our network"]
+
+
 def test_it_comes_down_only_at_half_of_what_raised_it():
     up = {PROVIDER}
     assert abouts(tally(fine=85, revoked=15), standing=up) == ["provider clio"]

@@ -50,6 +50,13 @@ def _visible(text: str) -> str:
     return text
 
 
+def _token(secret: SecretStr) -> SecretStr:
+    """Refuse what no token is made of (RFC 6749 A.12: visible ASCII), such as a line break in it."""
+    if any(not 0x21 <= ord(c) <= 0x7E for c in secret.get_secret_value()):
+        raise ValueError("has spaces, line breaks or other characters that no token has")
+    return secret
+
+
 class Client(Section):
     """Whose connection it is."""
 
@@ -62,8 +69,8 @@ class Client(Section):
 class Tokens(Section):
     """The tokens that the middleware holds today."""
 
-    access_token: Annotated[SecretStr, Field(min_length=1)]
-    refresh_token: SecretStr | None = None
+    access_token: Annotated[SecretStr, Field(min_length=1), AfterValidator(_token)]
+    refresh_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     expires_at: AwareDatetime | None = None
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from monitor import __version__
 from monitor.clock import Clock
@@ -24,7 +24,7 @@ from monitor.health.causes import Cause
 from monitor.health.classify import Reach, classify
 from monitor.health.explain import document
 from monitor.health.guard import GuardPolicy
-from monitor.health.lifecycle import Policy, State, step
+from monitor.health.lifecycle import Policy, State, Verdict, step
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Looked, Prober
@@ -43,7 +43,7 @@ SETTLE_EVERY = 0.25  # seconds
 BEAT = timedelta(seconds=5)
 GONE = timedelta(seconds=20)  # a process silent for so long is dead, and what it held is free
 LARGEST_SKEW = timedelta(seconds=5)  # between our clock and the database's; leases are times
-DRAIN = 8.0  # seconds; the whole service has ten to end in
+DRAIN = 7.0  # seconds; the whole service has ten to end in
 FLEET_DUTY = "fleet"
 
 
@@ -196,6 +196,9 @@ class Loop:
         quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
         finding = classify(evidence, app.rules, Reach() if quiet else self._heard.view(now))
         verdict = step(lease.health, finding, self._policy, now)
+        if finding.ok and not looked.complete and lease.health.state is not State.PENDING:
+            # What was in doubt could not be looked at: that is no recovery.
+            verdict = Verdict(lease.health, changed=False)
         self._measure(app, looked)
         first = lease.account_id is None and finding.ok and evidence.identity is not None
         identity = evidence.identity
@@ -234,18 +237,32 @@ class Loop:
             while self._done:
                 batch, self._done = self._done[:BATCH], self._done[BATCH:]
                 try:
-                    ours = await verdicts.settle(
-                        self._database,
-                        self._process,
-                        batch,
-                        self._guard,
-                        self._clock.now(),
-                        self._pace.count_interval,
-                    )
+                    await self._write(batch)
                 except SQLAlchemyError:
                     self._done = batch + self._done  # nothing was written; the next tick tries again
                     raise
-                self._tell(batch, ours)
+
+    async def _write(self, batch: list[Outcome]) -> None:
+        """Write a batch. A row that the database does not take must not hold up the others."""
+        try:
+            ours = await verdicts.settle(
+                self._database,
+                self._process,
+                batch,
+                self._guard,
+                self._clock.now(),
+                self._pace.count_interval,
+            )
+        except (DataError, ValueError) as error:
+            if len(batch) > 1:
+                half = len(batch) // 2
+                await self._write(batch[:half])
+                await self._write(batch[half:])
+                return
+            self._meters.tick_errors.labels("settle").inc()
+            log.error("verdict.refused", connection=batch[0].lease.id, error=type(error).__name__)
+        else:
+            self._tell(batch, ours)
 
     def _tell(self, batch: Sequence[Outcome], ours: Sequence[Outcome]) -> None:
         """After the commit: count, and log what changed."""

@@ -22,6 +22,7 @@ from monitor.health.evidence import (
     Identity,
     RefreshNote,
     Step,
+    plain,
 )
 from monitor.pacing import Pacer
 from monitor.secret import Secret
@@ -45,6 +46,7 @@ class Looked(NamedTuple):
     scopes_all: bool
     reads: Mapping[str, datetime] | None  # None: nothing new
     refresh_result: str | None = None
+    complete: bool = True  # False: scopes that had to be checked were not
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class _Look:
     scope_checked_at: datetime | None = None
     scopes_all: bool = False
     reads: dict[str, datetime] | None = None
+    complete: bool = True
 
 
 class Prober:
@@ -123,7 +126,7 @@ class Prober:
             if fresh is not None:
                 await self._whoami(look, fresh)
                 token = fresh
-        if look.identity is not None and look.exchanges[-1].outcome.ok and not _spent(look):
+        if look.identity is not None and look.exchanges[-1].outcome.ok:
             await self._scopes(look, token)
 
     def _expired(self, sealed: Sealed) -> bool:
@@ -153,7 +156,8 @@ class Prober:
             return False
         if answer.ok:
             where = look.app.provider.whoami
-            look.identity = Identity(*pick_all((where.account_id, where.account_name, where.user), document))
+            found = pick_all((where.account_id, where.account_name, where.user), document)
+            look.identity = Identity(*(plain(text) if text is not None else None for text in found))
         return answer.status == 401 and (
             answer.challenge == "invalid_token" or answer.content is Content.JSON
         )
@@ -172,22 +176,22 @@ class Prober:
         else:
             one = scope_due(checkable, lease.scope_cursor, lease.scope_checked_at, self._scope_every, now)
             chosen = (one,) if one is not None else ()
-        all_answered = True
+        answered = 0
         for scope in chosen:
+            if _spent(look):
+                break  # the provider allows no further request for now
             url = look.app.scope_url(scope)
             assert url is not None  # noqa: S101 - `checkable` has only those
             answer, _ = await self._get(look, Step.SCOPE, url, token, scope)
             if answer.ok:
                 look.reads = (look.reads or dict(lease.reads)) | {scope: now}
             elif isinstance(answer, Fault) or answer.status >= 429:
-                all_answered = False
                 break  # bad weather: the other scopes would meet it too
-            if _spent(look):
-                all_answered = all_answered and scope == chosen[-1]
-                break  # that was the last request the provider allows for now
+            answered += 1
         if every:
-            look.scopes_all = lease.scopes_all and not all_answered
-        if chosen:
+            look.complete = answered == len(chosen)
+            look.scopes_all = lease.scopes_all and not look.complete
+        if answered:
             look.scope_checked_at = now
             look.scope_cursor = (lease.scope_cursor + 1) % max(1, len(checkable))
 
@@ -203,9 +207,9 @@ class Prober:
             answer, document = reply, None
         else:
             answer, document = read(reply, look.app.provider.errors, now)
-        plain, host = _plain(url)
+        shown, host = _shown(url)
         look.exchanges.append(
-            Exchange(step, f"GET {plain}", host, began, (now - began).total_seconds(), answer, scope)
+            Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)
         )
         if not answer.ok:
             await self._heed(look.app, answer)
@@ -264,6 +268,7 @@ class Prober:
             look.scopes_all,
             look.reads,
             look.refresh_result,
+            look.complete,
         )
 
 
@@ -287,13 +292,13 @@ def next_refresh(connection: str, sealed: Sealed, app: App, cadence: Cadence) ->
     )
 
 
-_PLAIN: dict[str, tuple[str, str]] = {}
+_SHOWN: dict[str, tuple[str, str]] = {}
 
 
-def _plain(url: str) -> tuple[str, str]:
+def _shown(url: str) -> tuple[str, str]:
     """Return a URL without its query, and its host; there are few different ones, asked very often."""
-    found = _PLAIN.get(url)
+    found = _SHOWN.get(url)
     if found is None:
         parts = urlsplit(url)
-        found = _PLAIN[url] = (f"{parts.scheme}://{parts.netloc}{parts.path}", parts.netloc)
+        found = _SHOWN[url] = (f"{parts.scheme}://{parts.netloc}{parts.path}", parts.netloc)
     return found

@@ -69,7 +69,7 @@ def process_name() -> str:
 @asynccontextmanager
 async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
     """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
-    vault = Vault(loaded.keys())
+    vault = Vault(loaded.keys(), loaded.keys)
     database = Database(loaded.database_url())
     try:
         await schema.ensure(database)
@@ -169,12 +169,12 @@ class Service:
                 await self._first(serving, self._stop.wait(), self._watch_keys())
             finally:
                 log.info("service.stopping")
+                self._server.should_exit = True
                 if self._role is not Role.WEB:
                     await loop.stop()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(1):
                             await refresher.drain()
-                self._server.should_exit = True
                 with contextlib.suppress(TokenHealthError):
                     await serving
                 await wire.close()

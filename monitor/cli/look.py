@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from monitor.service import Parts
 
 
+WAITS = 5  # seconds that `probe` waits for connections that the service is looking at
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(probe)
@@ -62,6 +65,14 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
                 settled = []
                 for start in range(0, len(chosen), 500):
                     settled += await loop.run_named(chosen[start : start + 500])
+                for _ in range(WAITS):
+                    # The service may be at some of them just now; it holds them for a moment only.
+                    done = {o.lease.id for o in settled}
+                    busy = [n for n in chosen if n not in done and known[n].health.state is not State.PAUSED]
+                    if not busy:
+                        break
+                    await p.clock.sleep(1)
+                    settled += await loop.run_named(busy[:500])
         finally:
             await loop.stop()
             await refresher.drain()

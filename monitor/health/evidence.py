@@ -30,13 +30,23 @@ def redact(text: str, limit: int = SAMPLE_LENGTH) -> str:
     """Return `text` without tokens, addresses and control characters, at most `limit` characters."""
     # Cut generously first, so that a 60 KB page costs no regular expression over all of it; a secret
     # cut in two at this edge is beyond `limit` and gone anyway.
-    text = text[: limit * 4]
+    text = _encodable(text[: limit * 4])
     text = _SECRET_FIELD.sub(r"\1[removed]", text)
     text = _BEARER.sub(r"\1 [removed]", text)
     text = _LONG_RUN.sub("[removed]", text)
     text = _EMAIL.sub(r"\1…@\2", text)
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def plain(text: str, limit: int = 200) -> str:
+    """Return a name from outside as one line without control or direction marks, cut to `limit`."""
+    return _CONTROL.sub(" ", _encodable(text[:limit])).replace("\n", " ").replace("\t", " ").strip()
+
+
+def _encodable(text: str) -> str:
+    # JSON may bring half of a surrogate pair, which no database and no terminal takes.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Step(StrEnum):

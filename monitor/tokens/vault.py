@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +116,9 @@ def write_key_file(path: Path, keys: Sequence[Key]) -> None:
 class Vault:
     """Seals with the first key, opens with any; `use` takes up changed keys while the service runs."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, keys: Sequence[Key], source: Callable[[], Sequence[Key]] | None = None) -> None:
+        # `source` is asked again when a cell names a key that is not at hand: somebody may be rotating.
+        self._source = source
         self.use(keys)
 
     def use(self, keys: Sequence[Key]) -> None:
@@ -148,7 +151,7 @@ class Vault:
             version, key_id, sealed = text.split(".")
         except ValueError:
             raise CannotDecrypt(f"{cell.table} {cell.row!r}: {cell.column} is not a sealed text.") from None
-        cipher = self._ciphers.get(key_id)
+        cipher = self._ciphers.get(key_id) or self._asked_again(key_id)
         if version != "v1" or cipher is None:
             raise KeyMissing(
                 f"{cell.table} {cell.row!r}: {cell.column} is sealed with key {key_id!r}, which is not "
@@ -162,6 +165,13 @@ class Vault:
                 f"{cell.table} {cell.row!r}: {cell.column} does not open with key {key_id!r}: it was "
                 "damaged, or moved here from another row."
             ) from None
+
+    def _asked_again(self, key_id: str) -> AESGCM | None:
+        if self._source is None:
+            return None
+        with contextlib.suppress(KeyMissing, ConfigurationError):
+            self.use(self._source())
+        return self._ciphers.get(key_id)
 
     def check_text(self, key_id: str) -> str:
         """Return the known text sealed with one key, to recognise it by at the next start."""

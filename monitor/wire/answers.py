@@ -23,6 +23,7 @@ from monitor.wire.client import Reply
 
 # No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
 LONGEST_WAIT = timedelta(hours=24)
+LONGEST_WINDOW = timedelta(hours=1)
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 _CHALLENGE = re.compile(r'^\s*(\w+)(?:.*?\berror\s*=\s*"?([A-Za-z_]+))?', re.DOTALL)
 
@@ -150,7 +151,8 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     elif (reply.header(b"x-ratelimit-remaining") or "").strip() == "0":
         try:
             reset = float(reply.header(b"x-ratelimit-reset") or "")
-            wait = datetime.fromtimestamp(reset, UTC) - now
+            # A moment on their clock, not ours: a clock that is off must not silence us for long.
+            wait = min(datetime.fromtimestamp(reset, UTC) - now, LONGEST_WINDOW)
         except (ValueError, OverflowError, OSError):
             wait = None
     if wait is None or wait <= timedelta(0):

@@ -130,7 +130,9 @@ class Wire:
                     await response.stream.aclose()  # type: ignore[union-attr]
         except TimeoutError:
             return Fault(FaultKind.READ_TIMEOUT, f"no complete answer within {self._deadline:g} s")
-        except (httpx.TransportError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+        except ValueError as error:  # a token that cannot stand in a header: ours, and never shown
+            return Fault(FaultKind.OURS, f"the request could not be made: {type(error).__name__}")
+        except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
             # `from None` everywhere below: an exception keeps its request, and that its bearer token.
             return fault_of(error, answered=connected)
 

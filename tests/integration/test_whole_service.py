@@ -22,7 +22,7 @@ from monitor.secret import Secret
 from monitor.store import connections
 from monitor.store.connections import NewConnection
 from monitor.tokens.refresh import access_cell
-from tests.conftest import START, missing, rigged
+from tests.conftest import START, missing, postgres_url, rigged
 
 PLATFORM = {"plat": {"provider": "clio-platform"}}
 
@@ -269,3 +269,66 @@ async def test_readiness_says_what_is_wrong(rig, trouble):
         case "skew":
             loop.skew = timedelta(seconds=9)
             assert "9 s off the database's" in loop.healthy(now)
+
+
+async def test_a_doubt_that_could_not_be_looked_at_is_no_recovery(rig):
+    """The limit ends before the scope that is in doubt: neither refused nor read."""
+    await rig.add("acme", scopes=("contacts", "matters"), permissions=["contacts"])
+    await rig.look()
+    assert await rig.settle("acme") == ("broken", "insufficient_scope")
+    rig.sandbox.do(rig.grants["acme"], "restore", resources=["contacts", "matters"])
+    rig.sandbox.limits(per_minute=rig.sandbox.seen()["requests"]["us whoami"] + 5)  # one is left
+    await rig.after(minutes=30)
+    rig.sandbox.limits(per_minute=1000)
+    assert await rig.state("acme") == ("broken", "insufficient_scope")
+    await rig.after(hours=2)
+    assert await rig.state("acme") == ("healthy", "ok")
+
+
+async def test_a_row_that_the_database_refuses_holds_up_no_other(tmp_path, sandbox, postgres_server):
+    async with rigged(tmp_path, sandbox, postgres_url(postgres_server)) as rig:
+        await rig.add("acme", "bolt", "coda")
+        write = rig.loop._judge
+
+        def poisoned(lease, *rest):
+            outcome = write(lease, *rest)
+            bad = outcome.finding.__class__(
+                outcome.finding.cause, outcome.finding.owner, 1.0, "nul\x00", ("nul\x00",)
+            )
+            return outcome._replace(finding=bad) if lease.id == "bolt" else outcome
+
+        rig.loop._judge = poisoned
+        await rig.after(seconds=1)
+        assert await rig.state("acme") == await rig.state("coda") == ("healthy", "ok")
+        assert await rig.state("bolt") == ("pending", "ok")
+
+
+async def test_names_from_outside_are_one_plain_line(rig):
+    from monitor.health.evidence import plain, redact
+
+    await rig.add("acme")
+    await rig.look()
+    rig.sandbox.do(
+        rig.grants["acme"], "move", account_id=9, account_name="Evil\x1b[2J\n\u202eFirm\ud800".encode(
+            "utf-16", "surrogatepass").decode("utf-16", "replace"),
+    )  # fmt: skip
+    await rig.after(minutes=8)
+    assert await rig.settle("acme") == ("broken", "wrong_account")
+    from monitor.store import history
+
+    said = (await history.timeline(rig.parts.database, "acme"))[0].reasons[0]
+    assert "\x1b" not in said and "\n" not in said and "\u202e" not in said
+    assert plain("a\ud800b") == "a?b" and "\ud800" not in redact("x\ud800")
+
+
+async def test_a_key_that_was_just_rotated_is_fetched_when_a_cell_names_it(rig):
+    from monitor.desk import rotate_keys
+    from monitor.service import opened
+
+    await rig.add("acme")
+    async with opened(rig.parts.loaded, rig.clock) as other:
+        done = await rotate_keys(other)
+    assert done.current not in rig.parts.vault.key_ids
+    await rig.look()
+    assert await rig.state("acme") == ("healthy", "ok"), "not for a moment in doubt"
+    assert rig.parts.vault.current == done.current

@@ -66,6 +66,7 @@ BAD = [
     (with_(id="b", tokens={"access_token": "c4n4ry", "expires_at": "soon"}), "line 2: tokens.expires_at:"),
     (with_(id="b", tokens={"refresh_token": "c4n4ry"}), "line 2: tokens.access_token: is required"),
     (with_(id="b", tokens={"access_token": "c4n4ry", "expires_at": "2026-11-23T12:00:00"}), "timezone"),
+    (with_(id="b", tokens={"access_token": "c4n4ry\r\nX: y"}), "line 2: tokens.access_token: has spaces, line breaks"),
     (with_(id="b", token_source={"url": "x"}), "token_source"),
 ]  # fmt: skip
 

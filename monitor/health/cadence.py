@@ -34,9 +34,9 @@ class Cadence:
     refresh_ahead: timedelta = timedelta(minutes=10)
 
 
-def fraction(*parts: object) -> float:
-    """Return a number in [0, 1) that looks random and is always the same for the same parts."""
-    return crc32("\x1f".join(map(str, parts)).encode()) / 2**32
+def fraction(name: str, part: object = "") -> float:
+    """Return a number in [0, 1) that looks random and is always the same for the same name and part."""
+    return crc32(f"{name}\x1f{part}".encode()) / 2**32
 
 
 def next_beat(connection: str, cadence: Cadence, now: datetime, times: int = 1) -> datetime:

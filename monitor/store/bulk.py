@@ -39,11 +39,10 @@ def _type(kind: type[Any]) -> TypeEngine[Any]:
 def packed(columns: Columns, rows: Sequence[Sequence[Any]], is_sqlite: bool) -> dict[str, Any]:
     """Return the parameters for `unpacked`: one text, or one array a column."""
     if is_sqlite:
-        return {"rows": json.dumps(rows, default=_text, separators=(",", ":"))}
+        texts = [[_text(value) for value in row] for row in rows]
+        return {"rows": json.dumps(texts, separators=(",", ":"))}
     return {f"rows_{key}": list(values) for key, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "microseconds")
-    raise TypeError(f"{type(value).__name__} cannot be packed")
+def _text(value: object) -> object:
+    return value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value

@@ -169,9 +169,14 @@ def sandbox_process() -> Iterator[str]:
 
 @pytest.fixture
 def sandbox(sandbox_process: str) -> Sandbox:
-    """A fresh world in the session's sandbox."""
+    """A fresh world in the session's sandbox.
+
+    Its limits run on the real clock while hours of a test's own clock pass in a second, so they are wide
+    unless a test narrows them.
+    """
     found = Sandbox(sandbox_process)
     found.call("/admin/reset", {})
+    found.limits(per_minute=100_000, platform_per_second=100_000)
     return found
 
 

@@ -1,0 +1,170 @@
+"""What people ask of the outbox: what was said and what waits, and a mail that a person wants sent now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from alerts import ledger
+from alerts.ledger import Voice
+from alerts.notices import Client, Item, Kind, Slot, Wish
+from alerts.tables import address, delivery, notice, notice_item
+from monitor.errors import ConfigurationError
+from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.lifecycle import State
+from monitor.store import audit, incidents
+from monitor.store.connections import Known
+from monitor.store.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One envelope of a notice."""
+
+    address: str
+    state: str
+    attempts: int
+    answer: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice with its envelopes, for people."""
+
+    id: int
+    slot: Slot
+    kind: Kind
+    client: str
+    state: str
+    outcome: str
+    reason: str
+    number: int
+    requested_by: str | None
+    planned_at: datetime
+    due_at: datetime
+    settled_at: datetime | None
+    connections: tuple[str, ...]
+    envelopes: tuple[Sent, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as `--json` gives it."""
+        return {
+            "id": self.id,
+            "slot": self.slot.value,
+            "kind": self.kind.value,
+            "client": self.client,
+            "connections": list(self.connections),
+            "state": self.state,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "reminder": self.number if self.slot is Slot.REMINDER else None,
+            "requested_by": self.requested_by,
+            "planned_at": _iso(self.planned_at),
+            "due_at": _iso(self.due_at),
+            "settled_at": _iso(self.settled_at),
+            "to": [
+                {
+                    "address": sent.address,
+                    "state": sent.state,
+                    "attempts": sent.attempts,
+                    "answer": sent.answer or None,
+                    "at": _iso(sent.at),
+                }
+                for sent in self.envelopes
+            ],
+        }
+
+
+async def about_connection(database: Database, connection_id: str, limit: int = 20) -> list[Told]:
+    """Return what was said, or waits to be said, about a connection; newest first."""
+    mine = select(notice_item.c.notice).where(notice_item.c.connection == connection_id)
+    return await _read(database, notice.c.id.in_(mine), limit)
+
+
+async def listing(database: Database, limit: int, *, everything: bool = False) -> list[Told]:
+    """Return what waits, is being sent, or could not be sent; or everything. Newest first."""
+    open_ones = notice.c.state.in_(["waiting", "sending", "failed"])
+    return await _read(database, open_ones if not everything else notice.c.id > 0, limit)
+
+
+async def _read(database: Database, which: Any, limit: int) -> list[Told]:
+    async with database.read() as conn:
+        rows = (
+            await conn.execute(select(notice).where(which).order_by(notice.c.id.desc()).limit(limit))
+        ).all()
+        numbers = [row.id for row in rows]
+        items: dict[int, list[str]] = defaultdict(list)
+        for row in await conn.execute(
+            select(notice_item.c.notice, notice_item.c.connection)
+            .where(notice_item.c.notice.in_(numbers))
+            .order_by(notice_item.c.connection)
+        ):
+            items[row.notice].append(row.connection)
+        sent: dict[int, list[Sent]] = defaultdict(list)
+        for row in await conn.execute(
+            select(delivery).where(delivery.c.notice.in_(numbers)).order_by(delivery.c.id)
+        ):
+            sent[row.notice].append(Sent(row.address, row.state, row.attempts, row.answer, row.settled_at))
+    return [_told(row, items[row.id], sent[row.id]) for row in rows]
+
+
+def _told(row: Row[Any], items: Sequence[str], sent: Sequence[Sent]) -> Told:
+    return Told(
+        row.id, Slot(row.slot), Kind(row.kind), row.client, row.state, row.outcome, row.reason, row.number,
+        row.requested_by, row.planned_at, row.due_at, row.settled_at, tuple(items), tuple(sent),
+    )  # fmt: skip
+
+
+async def undeliverable(database: Database) -> list[tuple[str, datetime, str]]:
+    """Return the addresses that refused mail: address, since, the server's words."""
+    async with database.read() as conn:
+        rows = await conn.execute(select(address).order_by(address.c.refused_at.desc()))
+        return [(row.address, row.refused_at, row.answer) for row in rows]
+
+
+async def request(database: Database, voice: Voice, known: Known, now: datetime, by: str) -> int:
+    """Have a client asked now, because a person says so: no quiet hours, no hold, no fuse.
+
+    Refused where authorizing would mend nothing: even a person cannot send a wrong mail from here.
+    """
+    health = known.health
+    if not known.contacts:
+        raise ConfigurationError(f"{known.id}: no contact is on record; import it again with one.")
+    if health.state is State.PENDING and known.sealed.access is None:
+        kind, cause = Kind.FIRST_AUTHORIZATION, Cause.OK
+    elif (
+        health.state is State.BROKEN
+        and health.owner is Owner.CLIENT
+        and consequence(health.cause).client_mail
+    ):
+        kind, cause = Kind(health.cause.value), health.cause
+    else:
+        why = f"it is {health.state.value}"
+        if health.state is State.BROKEN:
+            why += f" ({health.cause.value}), which the client cannot mend"
+        raise ConfigurationError(
+            f"{known.id}: the client is not mailed, since {why}. Without --send you get a link to hand over."
+        )
+    client = Client(known.client_name, known.contacts, known.locale, known.timezone)
+    key = ledger.audience(client.name, client.contacts, client.locale, client.timezone)
+    open_ones = await incidents.of_connection(database, known.id)
+    item = Item(
+        known.id, open_ones[0].id if open_ones else None, cause, open_ones[0].opened_at if open_ones else None
+    )
+    wish = Wish(Slot.ASK, kind, (item,), now, "asked for by a person")
+    async with database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        number = await ledger.write_new(conn, client, key, wish, voice, now, requested_by=by)
+        await ledger.bring_in_line(conn, {client.name}, voice, now)
+        await audit.record(conn, now, by, "mail.request", known.id, kind=kind.value)
+    return number
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment is not None else None

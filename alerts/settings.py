@@ -1,0 +1,155 @@
+"""[smtp], [email] and [brand] of token-health.toml."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field
+
+from alerts.mail.compose import Brand
+from alerts.mail.message import LOGO, Logo, Sender
+from alerts.notices import MailPolicy, Quiet
+from monitor.errors import ConfigurationError
+from monitor.tomlfile import Duration, Section, positive
+
+LARGEST_LOGO = 200 * 1024
+_IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
+
+
+def _sender(text: str) -> str:
+    if text:
+        _address(Sender.parse(text).address)
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized if text else ""
+    except EmailNotValidError as error:
+        raise ValueError(f"is no email address: {error}") from None
+
+
+def _quiet(text: str) -> str:
+    Quiet.parse(text)
+    return text
+
+
+def _colour(text: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ValueError(f'{text!r} is no colour; write "#16324f"')
+    return text.lower()
+
+
+def _ascending(spans: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+    if any(span <= timedelta(0) for span in spans) or list(spans) != sorted(set(spans)):
+        raise ValueError('are spans in rising order, such as ["2d", "5d", "10d"]')
+    return spans
+
+
+def _descending(spans: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+    if any(span <= timedelta(0) for span in spans) or list(spans) != sorted(set(spans), reverse=True):
+        raise ValueError('are spans in falling order, such as ["30d", "7d", "1d"]')
+    return spans
+
+
+AddressText = Annotated[str, AfterValidator(_address)]
+Positive = Annotated[Duration, AfterValidator(positive)]
+
+
+class SmtpSettings(Section):
+    """[smtp]: where mails go out. Without `from` none does."""
+
+    url: str = "smtp://127.0.0.1:1025"
+    url_file: Path | None = None
+    url_env: str | None = None
+    sender: Annotated[str, AfterValidator(_sender)] = Field(default="", alias="from")
+    starttls: Literal["auto", "always", "never"] = "auto"
+    username: str = ""
+    password_file: Path | None = None
+    password_env: str | None = None
+    ca_file: Path | None = None
+    timeout: Positive = timedelta(seconds=30)
+
+
+class EmailSettings(Section):
+    """[email]: what clients are sent, and when."""
+
+    delay: Duration = timedelta(minutes=10)
+    reminders: Annotated[tuple[Duration, ...], AfterValidator(_ascending)] = (
+        timedelta(days=2),
+        timedelta(days=5),
+        timedelta(days=10),
+    )
+    hand_over: Positive = timedelta(days=3)
+    expiry: Annotated[tuple[Duration, ...], AfterValidator(_descending)] = (
+        timedelta(days=30),
+        timedelta(days=7),
+        timedelta(days=1),
+    )
+    quiet_hours: Annotated[str, AfterValidator(_quiet)] = "20:00-07:00"
+    operator: AddressText = ""
+    max_per_hour: int = Field(default=30, ge=1)
+    link_lifetime: Positive = timedelta(days=14)
+    templates: Path | None = None
+
+    def policy(self) -> MailPolicy:
+        """Return the rules that follow."""
+        return MailPolicy(
+            delay=self.delay,
+            reminders=self.reminders,
+            hand_over=self.hand_over,
+            expiry=self.expiry,
+            quiet=Quiet.parse(self.quiet_hours),
+        )
+
+
+class BrandSettings(Section):
+    """[brand]: whom the mails and pages are from, as clients see it."""
+
+    name: str = ""
+    colour: Annotated[str, AfterValidator(_colour)] = "#16324f"
+    logo: Path | None = None
+    reply_to: AddressText = ""
+    footer: str = ""
+    support: str = ""
+
+    def read_logo(self, folder: Path) -> Logo | None:
+        """Read the logo's file. Raises ConfigurationError."""
+        if self.logo is None:
+            return None
+        try:
+            data = (folder / self.logo).read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"brand.logo: cannot read {self.logo}: {error.strerror}.") from None
+        kind = next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
+        if kind is None or len(data) > LARGEST_LOGO:
+            raise ConfigurationError(
+                f"brand.logo: {self.logo} is no PNG, JPEG or GIF of at most {LARGEST_LOGO // 1024} KiB."
+            )
+        return Logo(data, kind)
+
+    def brand(self, sender: str, *, logo: bool) -> Brand:
+        """Return what templates know of us; the sender's name where no other is given."""
+        name = self.name or (Sender.parse(sender).name if sender else "") or "Token Health"
+        return Brand(
+            name,
+            self.colour,
+            self.on_colour,
+            f"cid:{LOGO}" if logo else "",
+            self.footer,
+            self.support,
+        )
+
+    @property
+    def on_colour(self) -> str:
+        """Black or white, whichever reads better on the brand's colour (WCAG 2.2, contrast)."""
+        red, green, blue = (int(self.colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        light = sum(
+            weight * (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4)
+            for weight, c in ((0.2126, red), (0.7152, green), (0.0722, blue))
+        )
+        return "#ffffff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#101a24"

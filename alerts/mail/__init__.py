@@ -1,0 +1,1 @@
+"""Mails: templates, language, branding, and the message that comes of them."""

@@ -1,0 +1,80 @@
+"""The message as it goes over the wire: headers, text and HTML parts, the logo inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+
+from alerts.mail.compose import Written, clean
+
+# The default folds at 78 and would turn long values into encoded words.
+POLICY = SMTP.clone(max_line_length=998)
+LOGO = "logo"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a mail is from: `Integrations <integrations@example.com>`, and where answers go."""
+
+    name: str
+    address: str
+    reply_to: str = ""
+
+    @classmethod
+    def parse(cls, text: str, reply_to: str = "") -> Sender:
+        """Read a From. Raises ValueError."""
+        name, address = parseaddr(text)
+        if "@" not in address or any(c in text for c in "\r\n"):
+            raise ValueError(f'{text!r} is no sender; write "Integrations <integrations@example.com>"')
+        return cls(name, address, reply_to)
+
+    @property
+    def domain(self) -> str:
+        """The domain that Message-IDs are made under."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """An image that is sent along, since mail programs do not load remote ones."""
+
+    data: bytes
+    subtype: str
+
+
+def build(
+    written: Written,
+    sender: Sender,
+    to: str,
+    message_id: str,
+    now: datetime,
+    *,
+    language: str = "en",
+    thread: str | None = None,
+    logo: Logo | None = None,
+) -> EmailMessage:
+    """Return the message. Answers by machines are told that a machine wrote it (RFC 3834 5)."""
+    message = EmailMessage(policy=POLICY)
+    message["From"] = Address(clean(sender.name), addr_spec=sender.address)
+    message["To"] = Address(addr_spec=to)
+    if sender.reply_to:
+        message["Reply-To"] = Address(addr_spec=sender.reply_to)
+    message["Subject"] = written.subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id
+    if thread is not None:
+        message["In-Reply-To"] = thread
+        message["References"] = thread
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message["Content-Language"] = language
+    message.set_content(written.text, cte="quoted-printable")
+    message.add_alternative(written.html, subtype="html", cte="quoted-printable")
+    if logo is not None and f"cid:{LOGO}" in written.html:
+        html = message.get_payload()[1]  # type: ignore[index]
+        html.add_related(logo.data, "image", logo.subtype, cid=f"<{LOGO}>")  # type: ignore[union-attr]
+    return message

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import smtplib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -14,12 +12,16 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.channels.smtp import Session, Unreachable
+from alerts.language import languages
+from alerts.mail.samples import sample
+from alerts.notices import Kind
 from monitor.clock import SystemClock
 from monitor.desk import stretched_apps
 from monitor.errors import TokenHealthError
 from monitor.health.evidence import Fault
-from monitor.service import Parts, build_wire, opened
-from monitor.settings import Loaded, SmtpSettings, load
+from monitor.service import Parts, build_composer, build_wire, opened
+from monitor.settings import Loaded, load
 from monitor.store import connections, sealing
 from monitor.tokens.vault import prefix_of
 from monitor.tomlfile import show_duration
@@ -54,7 +56,9 @@ async def checkup(path: Path) -> list[Check]:
             checks += await _inside(parts)
     except (TokenHealthError, SQLAlchemyError, OSError) as error:
         checks.append(Check("keys and database", False, str(error)))
-    checks.append(await asyncio.to_thread(_smtp, loaded, loaded.settings.smtp))
+    checks += [await _smtp(loaded), _mails(loaded)]
+    if (links := _links(loaded)) is not None:
+        checks.append(links)
     return checks
 
 
@@ -147,17 +151,43 @@ async def _stretched(parts: Parts) -> Iterable[Check]:
     ]
 
 
-def _smtp(loaded: Loaded, settings: SmtpSettings) -> Check:
-    if "smtp" not in loaded.settings.model_fields_set:
-        return Check("smtp", None, "[smtp] is not set; this release sends no mail.")
-    parts = urlsplit(settings.url)
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        return Check("smtp", False, "smtp.url is smtp://HOST:PORT or smtps://HOST:PORT.")
-    where = f"{parts.hostname}:{parts.port or (465 if parts.scheme == 'smtps' else 25)}"
+async def _smtp(loaded: Loaded) -> Check:
+    if not loaded.settings.smtp.sender:
+        return Check("smtp", None, "smtp.from is not set, so no client is mailed.")
     try:
-        kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
-        with kind(parts.hostname, parts.port or 0, timeout=5) as server:
-            code, _ = server.ehlo()
-    except (OSError, smtplib.SMTPException) as error:
-        return Check("smtp", False, f"{where}: {type(error).__name__}.")
-    return Check("smtp", code == 250, f"{where}: answers {code} to EHLO.")
+        server = loaded.mail_server()
+        async with Session(server):
+            pass
+    except (TokenHealthError, Unreachable) as error:
+        return Check("smtp", False, str(error))
+    how = "TLS" if server.implicit_tls else "STARTTLS" if server.starttls else "without encryption"
+    who = f", signed in as {server.username}" if server.username else ""
+    return Check(
+        "smtp", True, f"{server.name}: reachable, {how}{who}. Send one: token-health email test ADDRESS"
+    )
+
+
+def _mails(loaded: Loaded) -> Check:
+    """Write every kind in every language: an override may lack a brace in any of them."""
+    try:
+        composer, _ = build_composer(loaded)
+        composer.check()
+        for kind in Kind:
+            for language in languages():
+                sample(composer, kind, language, SystemClock().now())
+    except TokenHealthError as error:
+        return Check("mails", False, str(error))
+    own = loaded.settings.email.templates
+    return Check(
+        "mails",
+        True,
+        f"{len(Kind)} kinds in {len(languages())} languages can be written"
+        + (f", with the templates of {own} first." if own else "."),
+    )
+
+
+def _links(loaded: Loaded) -> Check | None:
+    url = loaded.settings.web.public_url
+    if loaded.settings.smtp.sender and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
+        return Check("links", None, f"web.public_url is {url}: clients elsewhere cannot open links to it.")
+    return None

@@ -5,19 +5,33 @@ The commands here are the command line's today, and the API's when it comes.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from email_validator import EmailNotValidError, validate_email
+
+from alerts import book, outbox, silences
+from alerts.book import Told
+from alerts.channels import Outcome
+from alerts.channels.smtp import Session, Unreachable
+from alerts.mail.message import Sender, build
+from alerts.mail.samples import sample
+from alerts.notices import Kind, Slot
+from alerts.silences import Over
+from monitor.clock import SystemClock
+from monitor.errors import ConfigurationError, NotFound
 from monitor.health.cadence import stretched
-from monitor.health.explain import Story
+from monitor.health.explain import Story, span, when
 from monitor.health.incidents import Place
+from monitor.health.lifecycle import State
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
-from monitor.service import Parts
-from monitor.settings import secret_cell
-from monitor.store import audit, connections, history, incidents, sealing
+from monitor.service import Parts, build_composer, build_post
+from monitor.settings import Loaded, secret_cell
+from monitor.store import audit, connections, history, incidents, links, sealing
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
 from monitor.store.sealing import Cells
@@ -155,6 +169,8 @@ async def story(parts: Parts, connection_id: str) -> Story:
     open_ones = await incidents.of_connection(parts.database, connection_id)
     larger = open_ones[1] if len(open_ones) > 1 else None
     app, change = parts.apps.get(known.place.app), newest[0] if newest else None
+    now = parts.clock.now()
+    said = [_said(told, now) for told in await book.about_connection(parts.database, connection_id, 8)]
     settings = parts.loaded.settings
     return Story(
         id=known.id,
@@ -175,7 +191,141 @@ async def story(parts: Parts, connection_id: str) -> Story:
         larger=_larger(larger) if larger else None,
         held=larger.guard if larger else False,
         policy=settings.policy,
+        said=(*await _silenced(parts, known), *await _steps(parts, connection_id), *said),
+        mails=bool(settings.smtp.sender),
     )
+
+
+def _said(told: Told, now: datetime) -> str:
+    """Say a notice in one line."""
+    what, ago = told.kind.value.replace("_", " "), span(now - (told.settled_at or now))
+    if told.slot is Slot.REMINDER:
+        what = f"reminder {told.number}"
+    match told.state:
+        case "waiting":
+            by = f", asked for by {told.requested_by}" if told.requested_by else ""
+            return f"Waits: {what}, due {when(told.due_at, now)}{by}."
+        case "withdrawn":
+            return f"{told.state.capitalize()} {ago} ago: {what} ({told.outcome})."
+        case state:
+            to = "; ".join(
+                f"{sent.address} {sent.state}"
+                + (f" ({sent.answer})" if sent.state != "sent" and sent.answer else "")
+                for sent in told.envelopes
+            )
+            return f"{state.capitalize()} {ago} ago: {what} to {to or told.outcome}."
+
+
+async def _silenced(parts: Parts, known: Known) -> list[str]:
+    now = parts.clock.now()
+    names = {Over.ALL: "", Over.CLIENT: known.client_name, Over.CONNECTION: known.id}
+    return [
+        f"Held by {item.by}: {item.reason or 'no reason given'}"
+        + (f", until {item.until:%Y-%m-%d %H:%M} UTC." if item.until else ".")
+        for item in await silences.standing(parts.database, now)
+        if names[item.over] == item.name
+    ]
+
+
+async def _steps(parts: Parts, connection_id: str) -> list[str]:
+    """Say how far the client came with the newest link that was opened."""
+    now = parts.clock.now()
+    for link in await links.of_connection(parts.database, connection_id):
+        for done, verb in (
+            (link.used_at, "approved"),
+            (link.started_at, "started"),
+            (link.opened_at, "opened"),
+        ):
+            if done is not None and (link.opened_at or link.started_at) is not None:
+                return [f"The client {verb} the link {span(now - done)} ago (mail scanners open links, too)."]
+    return []
+
+
+async def new_link(parts: Parts, connection_id: str, actor: str) -> str:
+    """Make a link that an operator hands over; it starts whatever the connection's state is."""
+    known = await connections.show(parts.database, connection_id)
+    settings, now = parts.loaded.settings, parts.clock.now()
+    open_ones = await incidents.of_connection(parts.database, connection_id)
+    secret = await links.issue(
+        parts.database,
+        connection_id,
+        locale=known.locale,
+        now=now,
+        expires_at=now + settings.email.link_lifetime,
+        incident=open_ones[0].id if open_ones else None,
+        cause="pending" if known.health.state is State.PENDING else known.health.cause.value,
+        always=True,
+    )
+    async with parts.database.write() as conn:
+        await audit.record(conn, now, actor, "link.made", connection_id)
+    return f"{settings.web.public_url}/r/{secret.reveal()}"
+
+
+async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
+    """Have the client mailed now; return the notice's number. Raises where it would mend nothing."""
+    post = build_post(parts)
+    if post is None:
+        raise ConfigurationError(
+            f"{parts.loaded.path}: set smtp.from (and smtp.url) first; then mails go out."
+        )
+    known = await connections.show(parts.database, connection_id)
+    return await book.request(parts.database, post.voice, known, parts.clock.now(), actor)
+
+
+async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
+    """Release or drop what a fleet guard holds; return of how many connections."""
+    standing = [i for i in await incidents.open_now(parts.database) if i.guard and i.about.name == name]
+    if not standing:
+        raise NotFound(f"No guard stands over {name!r}; 'token-health notices list' shows those that do.")
+    return await incidents.decide(parts.database, standing[0].about, mails, parts.clock.now(), actor)
+
+
+async def release_fuse(parts: Parts, actor: str) -> None:
+    """Let first mails out for an hour, however many."""
+    now = parts.clock.now()
+    async with parts.database.write() as conn:
+        await outbox.release_fuse(conn, now, timedelta(hours=1))
+        await audit.record(conn, now, actor, "mails.release", "fuse")
+
+
+async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
+    """Send a sample mail past the outbox: outcome, the server's words, and where it was sent."""
+    smtp = loaded.settings.smtp
+    if not smtp.sender:
+        raise ConfigurationError(f"{loaded.path}: set smtp.from (and smtp.url) first; then mails go out.")
+    try:
+        to = validate_email(address, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ConfigurationError(f"{address}: is no email address: {error}") from None
+    server, now = loaded.mail_server(), SystemClock().now()
+    composer, logo = build_composer(loaded)
+    sender = Sender.parse(smtp.sender, loaded.settings.brand.reply_to)
+    message = build(
+        sample(composer, Kind.REVOKED, "en", now),
+        sender,
+        to,
+        f"<th.test.{secrets.token_hex(8)}@{sender.domain}>",
+        now,
+        logo=logo,
+    )
+    message.replace_header("Subject", f"[Test] {message['Subject']}")
+
+    async def always() -> bool:
+        return True
+
+    try:
+        async with Session(server) as session:
+            outcome, answer = await session.send(message, sender.address, to, always)
+            return outcome, answer, server.name
+    except Unreachable as error:
+        return Outcome.LATER, str(error), server.name
+
+
+async def accept_account(parts: Parts, connection_id: str, account: str, actor: str) -> str | None:
+    """Take another account as the right one from now on; return the one before."""
+    before = (await connections.show(parts.database, connection_id)).account_id
+    await connections.set_account(parts.database, connection_id, account, parts.clock.now(), actor)
+    return before
 
 
 def _larger(found: OpenIncident) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ from monitor.store import budgets, connections, due, history, incidents, process
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.history import Kept
-from monitor.store.verdicts import Outcome
+from monitor.store.verdicts import Outcome, Tell
 from monitor.wire.apps import App
 
 log = structlog.get_logger("monitor.loop")
@@ -57,6 +57,10 @@ class Pace:
     count_interval: timedelta = timedelta(days=1)
 
 
+# What has to be done now and then: its name, the work, and every how many seconds.
+Tick = tuple[str, Callable[[], Awaitable[object]], float]
+
+
 class Loop:
     """All connections, looked at on time by as many probes at once as the pace allows."""
 
@@ -76,11 +80,13 @@ class Loop:
         guard: GuardPolicy,
         pace: Pace,
         kept: Kept,
+        tell: Tell | None = None,
     ) -> None:
         self._database, self._prober, self._pacer, self._apps = database, prober, pacer, dict(apps)
         self._clock, self._meters = clock, meters
         self._process, self._role = process, role
         self._policy, self._guard, self._pace, self._kept = policy, guard, pace, kept
+        self._tell_others = tell
         self._cadence = cadence
         self._cadences = dict.fromkeys(apps, cadence)
         self._heard = Heard()
@@ -200,7 +206,8 @@ class Loop:
             # What was in doubt could not be looked at: that is no recovery.
             verdict = Verdict(lease.health, changed=False)
         self._measure(app, looked)
-        first = lease.account_id is None and finding.ok and evidence.identity is not None
+        # The account is put on record by the first good probe, and its name with every recovery.
+        first = finding.ok and (lease.account_id is None or verdict.changed)
         identity = evidence.identity
         return Outcome(
             lease=lease,
@@ -252,6 +259,7 @@ class Loop:
                 self._guard,
                 self._clock.now(),
                 self._pace.count_interval,
+                self._tell_others,
             )
         except (DataError, ValueError) as error:
             if len(batch) > 1:
@@ -341,8 +349,8 @@ class Loop:
                 await budgets.ensure(self._database, app.id, self._clock.now())
         await self.resize()
 
-    async def start(self) -> None:
-        """Begin to tick."""
+    async def start(self, others: Iterable[Tick] = ()) -> None:
+        """Begin to tick; `others` are what else has to be done now and then in this process."""
         await self.prepare()
         await self.beat()
         scheduler = AsyncIOScheduler(
@@ -356,6 +364,7 @@ class Loop:
             ("beat", self.beat, BEAT.total_seconds()),
             ("guard", self.keep_house, 60.0),
             ("retention", self.forget, 3600.0),
+            *others,
         ):
             scheduler.add_job(
                 self._tick, "interval", seconds=seconds, args=(work, name), id=name, next_run_time=now
@@ -395,6 +404,17 @@ class Loop:
         self._begin(leases)
         await self._idle()
         return self._settled
+
+    async def look_now(self, connection: str) -> Outcome | None:
+        """Look at one connection at once, beside whatever else runs; None where another process is at it."""
+        leases = await due.claim_named(
+            self._database, self._process, [connection], self._clock.now(), self._pace.lease
+        )
+        if not leases:
+            return None
+        outcome = await self._one(leases[0])
+        await self._write([outcome])
+        return outcome
 
     async def run_due(self) -> list[Outcome]:
         """Look at all that is due at this moment, and return what was settled."""

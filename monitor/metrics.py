@@ -103,6 +103,39 @@ RECOVERY = Metric(
     "From the confirmation of a break to its end.",
     ("provider", "cause"),
 )
+NOTIFICATIONS = Metric(
+    "token_health_notifications",
+    "counter",
+    "Attempts to tell somebody, by how they ended.",
+    ("channel", "kind", "result"),
+)
+OUTBOX_AGE = Metric(
+    "token_health_outbox_oldest_age_seconds",
+    "gauge",
+    "How long the oldest message that should be out has been waiting.",
+)
+HELD = Metric(
+    "token_health_notifications_held",
+    "gauge",
+    "Broken connections whose client is not told because the fleet guard holds it.",
+)
+FUSE = Metric(
+    "token_health_mail_fuse_blown",
+    "gauge",
+    "1 while more first mails want out than email.max_per_hour allows, so that none goes.",
+)
+STEPS = Metric(
+    "token_health_reauthorization_steps",
+    "counter",
+    "Steps of clients on their way back, from the mail to the approval.",
+    ("provider", "step"),
+)
+STEP_SECONDS = Metric(
+    "token_health_reauthorization_seconds",
+    "histogram",
+    "From the break to the first mail (mailed), and from the link's making to each later step.",
+    ("provider", "step", "cause", "locale"),
+)
 FENCED = Metric(
     "token_health_fenced_verdicts",
     "counter",
@@ -134,6 +167,12 @@ OWN = (
     REFRESHES,
     DETECTION,
     RECOVERY,
+    NOTIFICATIONS,
+    OUTBOX_AGE,
+    HELD,
+    FUSE,
+    STEPS,
+    STEP_SECONDS,
     FENCED,
     TICK_ERRORS,
     IN_FLIGHT,
@@ -158,6 +197,12 @@ class Meters:
         self.duration = self._histogram(PROBE_DURATION, _REQUEST_SECONDS)
         self.detection = self._histogram(DETECTION, _INCIDENT_SECONDS)
         self.recovery = self._histogram(RECOVERY, _INCIDENT_SECONDS)
+        self.notifications = self._counter(NOTIFICATIONS)
+        self.outbox_age = Gauge(OUTBOX_AGE.name, OUTBOX_AGE.help, registry=self.registry)
+        self.held = Gauge(HELD.name, HELD.help, registry=self.registry)
+        self.fuse = Gauge(FUSE.name, FUSE.help, registry=self.registry)
+        self.steps = self._counter(STEPS)
+        self.step_seconds = self._histogram(STEP_SECONDS, _INCIDENT_SECONDS)
         self._kept: dict[tuple[str, ...], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
 
@@ -182,3 +227,8 @@ class Meters:
         if child is None:
             child = self._timers[key] = self.duration.labels(*key)
         child.observe(seconds)
+
+    def funnel(self, provider: str, step: str, cause: str, locale: str, seconds: float) -> None:
+        """One more step of a client on the way back."""
+        self.steps.labels(provider, step).inc()
+        self.step_seconds.labels(provider, step, cause, locale).observe(max(0.0, seconds))

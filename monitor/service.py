@@ -19,27 +19,36 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.ledger import Voice
+from alerts.mail.compose import Composer
+from alerts.mail.message import Logo, Sender
+from alerts.pump import Post, Pump
 from monitor import __version__
 from monitor.clock import Clock, SystemClock
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.exposition import Exposition
-from monitor.loop import Loop, Pace
+from monitor.loop import Loop, Pace, Tick
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Prober
 from monitor.settings import Loaded
 from monitor.store import audit, connections, processes, schema, sealing
 from monitor.store.engine import Database, database_trouble
+from monitor.store.verdicts import Tell
+from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import Vault
 from monitor.web.app import Server, application, server
 from monitor.web.ops import Ops, Pulse
+from monitor.web.reauthorize import Look, Reauthorize
 from monitor.wire.apps import App
 from monitor.wire.client import Wire
 
 log = structlog.get_logger("monitor.service")
 
 KEY_WATCH_SECONDS = 5.0
+# Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
+PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
 
 
 class Role(StrEnum):
@@ -85,8 +94,10 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
         await database.close()
 
 
-def build_loop(parts: Parts, wire: Wire, meters: Meters, name: str, role: Role) -> tuple[Loop, Refresher]:
-    """Put the loop together from opened parts."""
+def build_loop(
+    parts: Parts, wire: Wire, meters: Meters, name: str, role: Role, tell: Tell | None = None
+) -> tuple[Loop, Refresher]:
+    """Put the loop together from opened parts. `tell` writes what is to be said about a verdict."""
     settings, clock = parts.loaded.settings, parts.clock
     refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
     pacer = Pacer(parts.database, clock)
@@ -107,8 +118,87 @@ def build_loop(parts: Parts, wire: Wire, meters: Meters, name: str, role: Role) 
         pace=Pace(
             settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
         ),
+        tell=tell,
     )
     return loop, refresher
+
+
+def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
+    """Open the mail templates with the brand, the operator's own before ours."""
+    settings = loaded.settings
+    logo = settings.brand.read_logo(loaded.directory)
+    folder = settings.email.templates
+    brand = settings.brand.brand(settings.smtp.sender, logo=logo is not None)
+    return Composer(brand, loaded.directory / folder if folder else None), logo
+
+
+def build_post(parts: Parts) -> Post | None:
+    """Gather what sending mails needs; None where no sender is configured, and so nobody is mailed."""
+    settings = parts.loaded.settings
+    if not settings.smtp.sender:
+        return None
+    composer, logo = build_composer(parts.loaded)
+    sender = Sender.parse(settings.smtp.sender, settings.brand.reply_to)
+    lifetimes = {
+        app.id: app.provider.oauth.refresh_absolute_lifetime
+        for app in parts.apps.values()
+        if app.provider.oauth.refresh_absolute_lifetime is not None
+    }
+    return Post(
+        voice=Voice(settings.email.policy(), settings.email.operator, sender.domain, lifetimes),
+        composer=composer,
+        sender=sender,
+        server=parts.loaded.mail_server(),
+        titles={app.id: app.provider.title for app in parts.apps.values()},
+        public_url=settings.web.public_url,
+        link_lifetime=settings.email.link_lifetime,
+        max_per_hour=settings.email.max_per_hour,
+        logo=logo,
+    )
+
+
+def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
+    """Put the outbox's pump together, None where nobody is mailed."""
+    post = build_post(parts)
+    return Pump(parts.database, post, parts.clock, meters, name) if post is not None else None
+
+
+def build_granter(parts: Parts, wire: Wire) -> Granter:
+    """Put together what takes clients through consent."""
+    callback = f"{parts.loaded.settings.web.public_url}/oauth/callback"
+    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback)
+
+
+def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:
+    """Put the client's pages together."""
+    settings = parts.loaded.settings
+    logo = settings.brand.read_logo(parts.loaded.directory)
+    brand = settings.brand.brand(settings.smtp.sender, logo=False)
+
+    async def probe_now(connection: str) -> None:
+        try:
+            await loop.look_now(connection)
+        except Exception as error:
+            # The approval is stored; the loop probes again in a moment, and the page says so.
+            log.error("probe.failed", connection=connection, error=type(error).__name__)
+
+    return Reauthorize(
+        parts.database,
+        granter,
+        parts.apps,
+        parts.clock,
+        meters,
+        Look(
+            brand.name,
+            brand.colour,
+            brand.on_colour,
+            (logo.data, logo.subtype) if logo else None,
+            brand.footer,
+            brand.support,
+        ),
+        settings.web.public_url,
+        probe_now,
+    )
 
 
 def build_wire(parts: Parts) -> Wire:
@@ -148,8 +238,14 @@ class Service:
             if parts.database.is_sqlite and (freed := await processes.bury_all(parts.database)):
                 log.warning("service.recovered", leases=freed)
         wire = build_wire(parts)
-        loop, refresher = build_loop(parts, wire, self._meters, self._name, self._role)
-        self._server = server(application(self._ops(loop)), settings.web.host, settings.web.port)
+        pump = build_pump(parts, self._meters, self._name)
+        tell = pump.tell if pump is not None else None
+        loop, refresher = build_loop(parts, wire, self._meters, self._name, self._role, tell)
+        granter = build_granter(parts, wire)
+        pages = build_pages(parts, granter, loop, self._meters)
+        self._server = server(
+            application(self._ops(loop), pages), settings.web.host, settings.web.port, settings.web.proxies
+        )
         with _handling(self._stop):
             try:
                 serving = asyncio.create_task(self._serve(self._server))
@@ -157,7 +253,7 @@ class Service:
                 calm_collector()
                 await self._record("service.start")
                 if self._role is not Role.WEB:
-                    await loop.start()
+                    await loop.start(await self._ticks(loop, pump, granter))
                 log.info(
                     "service.started",
                     role=self._role.value,
@@ -180,6 +276,25 @@ class Service:
                 await wire.close()
                 await self._record("service.stop")
                 log.info("service.stopped")
+
+    async def _ticks(self, loop: Loop, pump: Pump | None, granter: Granter) -> list[Tick]:
+        """What else is done now and then: mails, and tokens that nobody needs any more."""
+
+        async def plan() -> None:
+            if pump is not None and loop.leads:
+                await pump.plan()
+
+        async def revoke() -> None:
+            if loop.leads:
+                await granter.revoke_leftovers()
+
+        ticks: list[Tick] = [("revoke", revoke, REVOKE_EVERY)]
+        if pump is None:
+            log.warning("mail.off", why="smtp.from is not set; no client is mailed")
+        else:
+            await pump.recover()
+            ticks += [("mails.plan", plan, PLAN_EVERY), ("mails.send", pump.pump, SEND_EVERY)]
+        return ticks
 
     def stop(self) -> None:
         """Ask the service to end."""

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from alerts.channels.smtp import Server
+from alerts.settings import BrandSettings, EmailSettings, SmtpSettings
 from monitor.errors import ConfigurationError, KeyMissing
 from monitor.health.cadence import Cadence
 from monitor.health.guard import GuardPolicy
@@ -75,6 +77,7 @@ class WebSettings(Section):
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
     public_url: OptionalUrl = "http://127.0.0.1:8080"
+    proxies: tuple[str, ...] = ("127.0.0.1",)  # reverse proxies whose X-Forwarded-For is believed
 
     @property
     def host(self) -> str:
@@ -119,23 +122,6 @@ class MetricsSettings(Section):
     """[metrics]"""
 
     client_names: bool = True
-
-
-class SmtpSettings(Section):
-    """[smtp]: where mails go out. This release only checks it (`doctor`); it sends no mail."""
-
-    url: str = "smtp://127.0.0.1:1025"
-    url_file: Path | None = None
-    url_env: str | None = None
-    sender: str = Field(default="", alias="from")
-
-
-class EmailSettings(Section):
-    """[email]: what clients are sent, and when; read by the release that sends mails."""
-
-    reminders: tuple[Duration, ...] = (timedelta(days=2), timedelta(days=5), timedelta(days=10))
-    quiet_hours: str = ""
-    operator: str = ""
 
 
 class OncallSettings(Section):
@@ -201,6 +187,7 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     smtp: SmtpSettings = SmtpSettings()
     email: EmailSettings = EmailSettings()
+    brand: BrandSettings = BrandSettings()
     oncall: OncallSettings = OncallSettings()
     apps: tuple[AppSettings, ...] = ()
 
@@ -252,6 +239,29 @@ class Loaded:
             url = self._from_file(db.url_file, "database.url_file").reveal()
         match = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
         return f"sqlite:///{self.directory / match.group(1)}" if match else url
+
+    def mail_server(self) -> Server:
+        """Return the mail server. Raises ConfigurationError."""
+        smtp, url, password = self.settings.smtp, self.settings.smtp.url, None
+        if smtp.url_env:
+            url = self._from_environment(smtp.url_env, "smtp.url_env").reveal()
+        elif smtp.url_file:
+            url = self._from_file(smtp.url_file, "smtp.url_file").reveal()
+        if smtp.password_env:
+            password = self._from_environment(smtp.password_env, "smtp.password_env")
+        elif smtp.password_file:
+            password = self._from_file(smtp.password_file, "smtp.password_file")
+        try:
+            return Server.parse(
+                url,
+                starttls=smtp.starttls,
+                username=smtp.username,
+                password=password,
+                ca_file=self.directory / smtp.ca_file if smtp.ca_file else None,
+                timeout=smtp.timeout.total_seconds(),
+            )
+        except ValueError as error:
+            raise ConfigurationError(f"{self.path}: smtp.url: {error}.") from None
 
     @property
     def key_file(self) -> Path:

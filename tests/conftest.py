@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email
+import email.policy
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.smtp import SMTP
 
 # Whole packages are imported before any clock is frozen: pydantic builds its validators once, and with
 # the real datetime.
 import monitor.checkup
 import monitor.cli.main
+import monitor.desk
+from alerts.pump import Pump
 from monitor import desk, intake, settings
 from monitor.loop import Loop
 from monitor.metrics import Meters
-from monitor.service import Parts, Role, build_loop, build_wire, opened, process_name
+from monitor.service import (
+    Parts,
+    Role,
+    build_granter,
+    build_loop,
+    build_pump,
+    build_wire,
+    opened,
+    process_name,
+)
 from monitor.store import schema
 from monitor.store.connections import Known, show
 from monitor.store.engine import Database
+from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import new_key, write_key_file
 
@@ -180,6 +197,59 @@ def sandbox(sandbox_process: str) -> Sandbox:
     return found
 
 
+# -- mail ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Mailbox:
+    """A real SMTP server that keeps what it takes. `answers` decides on addresses and messages."""
+
+    host: str
+    port: int
+    taken: list[EmailMessage] = field(default_factory=list)
+    recipients: dict[str, str] = field(default_factory=dict)  # address -> answer to RCPT
+    data_answer: str = "250 taken"
+
+    @property
+    def url(self) -> str:
+        return f"smtp://{self.host}:{self.port}"
+
+    async def handle_RCPT(self, server, session, envelope, address, options) -> str:
+        answer = self.recipients.get(address, "250 OK")
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server, session, envelope) -> str:
+        if not self.data_answer.startswith("250"):
+            return self.data_answer
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        message["X-Envelope-To"] = envelope.rcpt_tos[0]
+        self.taken.append(message)  # type: ignore[arg-type]
+        return self.data_answer
+
+    def subjects(self) -> list[str]:
+        return [str(message["Subject"]) for message in self.taken]
+
+    def link(self, index: int = -1, nth: int = 0) -> str:
+        text = self.taken[index].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        return re.findall(r"https?://\S+/r/\S+", text)[nth]
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    found = Mailbox("127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(found, hostname="mail.example", enable_SMTPUTF8=True, loop=asyncio.get_running_loop()),
+        "127.0.0.1",
+        0,
+    )
+    found.port = server.sockets[0].getsockname()[1]
+    yield found
+    server.close()
+    await server.wait_closed()
+
+
 # -- a whole service on injected time -----------------------------------------------------------------
 
 CONFIG = """
@@ -246,9 +316,31 @@ class Rig:
     refresher: Refresher
     clock: SetClock
     sandbox: Sandbox
+    pump: Pump | None = None
+    granter: Granter | None = None
+    meters: Meters = field(default_factory=Meters)
     grants: dict[str, str] = field(default_factory=dict)
 
-    async def add(self, *names: str, app: str = "clio", scopes: tuple[str, ...] = (), **wish: Any) -> None:
+    async def mails(self, **span: float) -> int:
+        """Let time pass, look, and send what is due; return how many envelopes were tried."""
+        if span:
+            await self.after(**span)
+        assert self.pump is not None
+        await self.pump.plan()
+        tried = await self.pump.pump()
+        # A mail may have wanted a fresh probe first.
+        await self.after(seconds=21)
+        return tried + await self.pump.pump()
+
+    async def add(
+        self,
+        *names: str,
+        app: str = "clio",
+        scopes: tuple[str, ...] = (),
+        client: dict[str, Any] | None = None,
+        tokens: bool = True,
+        **wish: Any,
+    ) -> None:
         """Authorize at the sandbox and import."""
         path = self.parts.apps[app].base_url.rsplit("/", 1)[1]
         start = 100 + len(self.grants)
@@ -259,24 +351,22 @@ class Rig:
         records = []
         for made, name, asked in zip(self.sandbox.grants(wishes), names, wishes, strict=True):
             self.grants[name] = made["grant"]
-            tokens = made["tokens"]
-            expires = self.clock.now() + timedelta(seconds=tokens["expires_in"])
-            records.append(
-                intake.Record.model_validate(
-                    {
-                        "id": name,
-                        "app": app,
-                        "client": {"name": f"Firm {name}", "contacts": [f"it@{name}.example"]},
-                        "scopes": scopes,
-                        "account_id": str(asked["account_id"]),
-                        "tokens": {
-                            "access_token": tokens["access_token"],
-                            "refresh_token": tokens["refresh_token"],
-                            "expires_at": expires,
-                        },
-                    }
-                )
-            )
+            pair = made["tokens"]
+            expires = self.clock.now() + timedelta(seconds=pair["expires_in"])
+            record: dict[str, Any] = {
+                "id": name,
+                "app": app,
+                "client": {"name": f"Firm {name}", "contacts": [f"it@{name}.example"]} | (client or {}),
+                "scopes": scopes,
+                "account_id": str(asked["account_id"]),
+            }
+            if tokens:
+                record["tokens"] = {
+                    "access_token": pair["access_token"],
+                    "refresh_token": pair["refresh_token"],
+                    "expires_at": expires,
+                }
+            records.append(intake.Record.model_validate(record))
         await desk.take_in(self.parts, records, "test")
 
     async def look(self) -> None:
@@ -312,15 +402,18 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
     apps = config.get("apps") or {"clio": {}}
     for name, app in apps.items():
         system = "platform" if app.get("provider") == "clio-platform" else "manage"
-        sandbox.app(name, system=system)
+        sandbox.app(name, system=system, redirect_uris=[f"{PUBLIC_URL}/oauth/callback"])
     path = write_config(folder, sandbox.url, database, **config)
     loaded = settings.load(path, environ(*apps))
     clock = SetClock()
     async with opened(loaded, clock) as parts:
         wire = build_wire(parts)
-        loop, refresher = build_loop(parts, wire, Meters(), process_name(), Role.ALL)
+        name, meters = process_name(), Meters()
+        pump = build_pump(parts, meters, name)
+        loop, refresher = build_loop(parts, wire, meters, name, Role.ALL, pump.tell if pump else None)
+        granter = build_granter(parts, wire)
         try:
-            yield Rig(parts, loop, refresher, clock, sandbox)
+            yield Rig(parts, loop, refresher, clock, sandbox, pump, granter, meters)
         finally:
             await loop.stop()
             await wire.close()
@@ -330,6 +423,25 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
 async def rig(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Rig]:
     """One Clio Manage app on SQLite."""
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as found:
+        yield found
+
+
+MAIL = """
+[smtp]
+url = "{url}"
+from = "Integrations <integrations@agency.example>"
+[email]
+operator = "ops@agency.example"
+quiet_hours = ""
+"""
+PUBLIC_URL = "http://127.0.0.1:8080"
+
+
+@pytest.fixture
+async def mailrig(tmp_path: Path, sandbox: Sandbox, mailbox: Mailbox) -> AsyncIterator[Rig]:
+    """One Clio Manage app, and mails that go out to a real SMTP server."""
+    database = f"sqlite:///{tmp_path / 'th.db'}"
+    async with rigged(tmp_path, sandbox, database, more=MAIL.format(url=mailbox.url)) as found:
         yield found
 
 

@@ -230,6 +230,28 @@ def resume(ids: IdsArgument, config: ConfigOption = None) -> None:
     run_async(work)
 
 
+@commands.command("accept-account")
+def accept_account(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    account: Annotated[str, typer.Argument(help="The account's id at the provider.")],
+    config: ConfigOption = None,
+) -> None:
+    """Take another account as the right one from now on, after the client said so."""
+
+    async def work() -> None:
+        from monitor.desk import accept_account as accept
+        from monitor.store import audit
+
+        async with parts(config) as p:
+            before = await accept(p, connection, account, audit.person())
+        out.print(
+            f"{escape(connection)}: account {escape(account)} is the right one from now on"
+            + (f"; it was {escape(before)}." if before else ".")
+        )
+
+    run_async(work)
+
+
 @commands.command()
 def remove(
     ids: IdsArgument,

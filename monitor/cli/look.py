@@ -49,7 +49,7 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
     from monitor.errors import TokenHealthError
     from monitor.health.lifecycle import State
     from monitor.metrics import Meters
-    from monitor.service import Role, build_loop, build_wire, process_name
+    from monitor.service import Role, build_loop, build_pump, build_wire, process_name
     from monitor.store import connections
 
     async with parts(config) as p:
@@ -59,7 +59,9 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
                 await connections.show(p.database, name)
         chosen = ids or [k.id for k in known.values() if k.health.state is not State.PAUSED]
         wire = build_wire(p)
-        loop, refresher = build_loop(p, wire, Meters(), process_name(), Role.WORKER)
+        name, meters = process_name(), Meters()
+        pump = build_pump(p, meters, name)
+        loop, refresher = build_loop(p, wire, meters, name, Role.WORKER, pump.tell if pump else None)
         try:
             with err.status(f"Probing {len(chosen)} connection{'s' if len(chosen) != 1 else ''} …"):
                 settled = []
@@ -165,6 +167,7 @@ def explain(
 
 
 async def _explain(config: Path | None, connection: str, json: bool) -> None:
+    from alerts.book import about_connection
     from monitor.cli.show import iso, status_row
     from monitor.desk import story
     from monitor.health import explain as explaining
@@ -172,8 +175,8 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
 
     async with parts(config) as p:
         if json:
-            told = await story(p, connection)
-            text = explaining.explain(told, p.clock.now())
+            tale = await story(p, connection)
+            text = explaining.explain(tale, p.clock.now())
             known = await connections.show(p.database, connection)
             print_json(
                 status_row(known)
@@ -183,10 +186,12 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
                     "who_acts": text.who,
                     "told": text.told,
                     "next": text.next,
-                    "rule": told.rule,
-                    "evidence": list(told.evidence),
-                    "evidence_at": iso(told.evidence_at),
-                    "notifications": [],
+                    "rule": tale.rule,
+                    "evidence": list(tale.evidence),
+                    "evidence_at": iso(tale.evidence_at),
+                    "notifications": [
+                        told.document() for told in await about_connection(p.database, connection)
+                    ],
                 }
             )
             return
@@ -208,7 +213,7 @@ async def print_explanation(p: Parts, connection: str) -> None:
         ("Why", text.why),
         ("Evidence", text.evidence),
         ("Who acts", (text.who,)),
-        ("Who was told", (text.told,)),
+        ("Who was told", text.told),
         ("What comes next", text.next),
     ):
         if lines:

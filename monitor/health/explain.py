@@ -36,6 +36,8 @@ class Story:
     incident_since: datetime | None = None
     larger: str | None = None  # the shared incident that this one belongs to
     held: bool = False  # by the fleet guard
+    said: tuple[str, ...] = ()  # what was said or waits to be said, newest first
+    mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
 
 
@@ -47,7 +49,7 @@ class Explanation:
     why: tuple[str, ...]
     evidence: tuple[str, ...]
     who: str
-    told: str
+    told: tuple[str, ...]
     next: tuple[str, ...]
 
 
@@ -156,15 +158,23 @@ def _who(story: Story) -> str:
     return f"{health.owner.value.capitalize()}. {row.advice}"
 
 
-def _told(story: Story) -> str:
+def _told(story: Story) -> tuple[str, ...]:
     row = consequence(story.health.cause)
     if story.health.state is not State.BROKEN:
-        return "Nobody was told, since nothing is confirmed broken."
+        return story.said or ("Nobody was told, since nothing is confirmed broken.",)
     if story.held:
-        return "The client is not told: the fleet guard holds it, since many connections broke together."
-    if story.health.owner is Owner.CLIENT and row.client_mail:
-        return "No mail was sent to the client; an incident is open."
-    return "The client is not told, since authorizing again would mend nothing; an incident is open."
+        return (
+            "The client is not told: the fleet guard holds it, since many connections broke together.",
+            *story.said,
+        )
+    if story.health.owner is not Owner.CLIENT or not row.client_mail:
+        return (
+            "The client is not told, since authorizing again would mend nothing; an incident is open.",
+            *story.said,
+        )
+    if not story.mails:
+        return ("No client is mailed: [smtp] has no `from` yet. An incident is open.", *story.said)
+    return story.said or ("Nothing yet; an incident is open.",)
 
 
 def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:

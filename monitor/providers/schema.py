@@ -88,6 +88,13 @@ class OAuth(Section):
     refresh_absolute_lifetime: Duration | None = None
     scope_separator: str = " "
     default_scopes: tuple[str, ...] = ()
+    sends_scopes: bool = True  # false where the app's registration alone says what is asked for
+    authorize_params: dict[str, str] = Field(default_factory=dict)  # more for the authorize request
+    issuer: str = ""  # what RFC 9207's `iss` has to be, where it is not the OAuth host
+    revoke_with: Literal["token", "bearer"] = "token"  # RFC 7009, or the access token as a bearer
+    # What revoking one token ends: its own grant, or all that the user granted to the app. The second is
+    # assumed unless the provider says otherwise, since a new grant must not be ended with the old one.
+    revoke_ends: Literal["grant", "user"] = "user"
 
     @property
     def rotation(self) -> Rotation:

@@ -273,6 +273,31 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
             await audit.record(conn, now, actor, "connection.remove", name)
 
 
+async def set_account(
+    database: Database, connection_id: str, account: str, now: datetime, actor: str
+) -> None:
+    """Put another account on record, and look at the connection at once: what it is may be right now."""
+    async with database.write() as conn:
+        await _must_exist(conn, [connection_id])
+        before = await conn.execute(
+            select(connection.c.account_id).where(connection.c.id == connection_id).with_for_update()
+        )
+        was = before.scalar_one()
+        await conn.execute(
+            update(connection)
+            .where(connection.c.id == connection_id)
+            .values(account_id=account, account_name=None, updated_at=now)
+        )
+        await conn.execute(
+            update(watch)
+            .where(watch.c.connection == connection_id, watch.c.next_probe_at.is_not(None))
+            .values(next_probe_at=now, lease_epoch=watch.c.lease_epoch + 1, lease_by=None, lease_until=None)
+        )
+        await audit.record(
+            conn, now, actor, "connection.accept_account", connection_id, account=account, before=was
+        )
+
+
 async def _close_incidents(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
     await incidents.one_at_a_time(conn)
     await conn.execute(

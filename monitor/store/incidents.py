@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.errors import NotFound
 from monitor.health.causes import Cause, Owner, Subject, consequence
 from monitor.health.guard import GuardPolicy, Hold, Tally, judge
 from monitor.health.incidents import About, Place, shared_subject
 from monitor.health.lifecycle import IncidentChange, State
+from monitor.store import audit
 from monitor.store.engine import Database
 from monitor.store.tables import incident, watch
 
@@ -43,6 +45,11 @@ class OpenIncident:
     opened_at: datetime
     reasons: tuple[str, ...]
     members: int = 0
+    mails: str = ""  # what a person said of the mails that a guard holds
+
+
+RELEASED, DROPPED = "released", "dropped"  # what a person said of the mails that a guard holds
+guards = incident.alias("guards")
 
 
 async def one_at_a_time(conn: AsyncConnection) -> None:
@@ -149,7 +156,7 @@ async def guard(conn: AsyncConnection, policy: GuardPolicy, now: datetime) -> tu
     for about, number in standing.items():
         if about not in {hold.about for hold in holds}:
             await conn.execute(
-                update(incident).where(incident.c.id == number).values(guard=False, updated_at=now)
+                update(incident).where(incident.c.id == number).values(guard=False, updated_at=now, mails="")
             )
             # Who is still broken belongs to the cause's own subject again, or to nobody larger.
             await conn.execute(
@@ -244,6 +251,17 @@ async def _raise_guard(conn: AsyncConnection, hold: Hold, standing: int | None, 
         )
         .values(parent_id=standing, updated_at=now)
     )
+    # What a person dropped stays dropped, also for those that join the same break later.
+    await conn.execute(
+        update(incident)
+        .where(
+            incident.c.parent_id == standing,
+            incident.c.closed_at.is_(None),
+            incident.c.mails != DROPPED,
+            exists().where(guards.c.id == standing, guards.c.mails == DROPPED),
+        )
+        .values(mails=DROPPED)
+    )
 
 
 def _members(about: About) -> Any:
@@ -305,4 +323,48 @@ def _of(row: Any) -> OpenIncident:
         opened_at=row.opened_at,
         reasons=tuple(row.reasons),
         members=getattr(row, "members", 0),
+        mails=row.mails,
+    )
+
+
+async def decide(database: Database, about: About, mails: str, now: datetime, actor: str) -> int:
+    """Release or drop the mails that a standing guard holds; return of how many connections.
+
+    Raises NotFound where no guard stands.
+    """
+    async with database.write() as conn:
+        await one_at_a_time(conn)
+        row = (
+            await conn.execute(select(incident.c.id).where(_is_open(about), incident.c.guard.is_(True)))
+        ).one_or_none()
+        if row is None:
+            raise NotFound(f"No guard stands over {about}; 'token-health notices list' shows those that do.")
+        await conn.execute(update(incident).where(incident.c.id == row.id).values(mails=mails))
+        members = (
+            incident.c.parent_id == row.id,
+            incident.c.closed_at.is_(None),
+            incident.c.owner == Owner.CLIENT.value,
+        )
+        if mails == DROPPED:
+            await conn.execute(update(incident).where(*members).values(mails=DROPPED))
+        count = (await conn.execute(select(func.count()).select_from(incident).where(*members))).scalar_one()
+        await audit.record(conn, now, actor, f"mails.{mails}", str(about), connections=count)
+    return int(count)
+
+
+def held() -> Any:
+    """Return the query for how many broken connections' clients are not told because a guard holds it."""
+    parent = incident.alias("holder")
+    return (
+        select(func.count())
+        .select_from(incident)
+        .join(parent, parent.c.id == incident.c.parent_id)
+        .where(
+            incident.c.closed_at.is_(None),
+            incident.c.owner == Owner.CLIENT.value,
+            incident.c.mails != DROPPED,
+            parent.c.guard.is_(True),
+            parent.c.closed_at.is_(None),
+            parent.c.mails != RELEASED,
+        )
     )

@@ -41,7 +41,7 @@ class Connection(SQLModel, table=True):
     app: str = Field(sa_type=Text)
     provider: str = Field(sa_type=Text)
     region: str = Field(sa_type=Text)
-    client_name: str = Field(sa_type=Text)
+    client_name: str = Field(sa_type=Text, index=True)
     contacts: list[str] = _json()
     locale: str = Field(default="en", sa_type=Text)
     timezone: str = Field(default="UTC", sa_type=Text)
@@ -159,6 +159,9 @@ class Incident(SQLModel, table=True):
     updated_at: datetime = _time()
     closed_at: datetime | None = _time(default=None)
     parent_id: int | None = Field(default=None, foreign_key="incident.id", index=True)
+    mails: str = Field(
+        default="", sa_type=Text, sa_column_kwargs={"server_default": ""}
+    )  # what a person said of held mails: released, dropped
 
     __table_args__ = (
         Index(
@@ -170,6 +173,49 @@ class Incident(SQLModel, table=True):
             postgresql_where=text("closed_at IS NULL"),
         ),
     )
+
+
+class Link(SQLModel, table=True):
+    """A re-authorization link, by the hash of its secret. It serves one connection until it expires."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    hash: str = Field(sa_type=Text, unique=True)
+    connection: str = Field(
+        sa_column=Column(Text, ForeignKey("connection.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    incident: int | None = None
+    locale: str = Field(sa_type=Text)
+    cause: str = Field(default="", sa_type=Text)
+    always: bool = False  # an operator's link: it starts also where nothing is broken
+    made_at: datetime = _time()
+    expires_at: datetime = _time()
+    opened_at: datetime | None = _time(default=None)
+    started_at: datetime | None = _time(default=None)
+    used_at: datetime | None = _time(default=None)
+
+
+class Consent(SQLModel, table=True):
+    """One trip to the provider's consent page: bound to a browser, spent by its first callback.
+
+    Outcomes: open, exchanging, stored, declined, wrong_account, refused. `leftover` is a token that nobody
+    needs any more, kept sealed until the provider has revoked it.
+    """
+
+    id: int | None = Field(default=None, primary_key=True)
+    state_hash: str = Field(sa_type=Text, unique=True)
+    browser_hash: str = Field(sa_type=Text)
+    link: int = Field(sa_column=Column("link", ForeignKey("link.id", ondelete="CASCADE"), nullable=False))
+    connection: str = Field(sa_type=Text, index=True)
+    app: str = Field(sa_type=Text)
+    redirect_uri: str = Field(sa_type=Text)
+    verifier: str | None = Field(default=None, sa_type=Text)  # sealed
+    begun_at: datetime = _time()
+    expires_at: datetime = _time()
+    spent_at: datetime | None = _time(default=None)
+    outcome: str = Field(default="open", sa_type=Text)
+    account_id: str | None = Field(default=None, sa_type=Text)
+    account_name: str | None = Field(default=None, sa_type=Text)
+    leftover: str | None = Field(default=None, sa_type=Text)  # a token to be revoked, sealed
 
 
 class History(SQLModel, table=True):
@@ -259,6 +305,8 @@ watch = table(Watch)
 credential = table(Credential)
 journal = table(RefreshJournal)
 incident = table(Incident)
+link = table(Link)
+consent = table(Consent)
 history = table(History)
 probe_count = table(ProbeCount)
 audit = table(Audit)

@@ -6,15 +6,16 @@
 3. Count the probes.
 4. For what changed: the history with its evidence, and the incident opened, updated or closed.
 5. If anything changed: let the fleet guard judge, before anybody is told.
+6. Tell: what is to be said about the changed incidents is written in this same transaction (promise 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Double, Integer, Text, bindparam, insert, literal, select, true, update
+from sqlalchemy import Double, Integer, Text, bindparam, insert, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +28,9 @@ from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.due import Lease
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, history, probe_count, watch
+
+# Writes what is to be said about these connections into the transaction it is handed.
+Tell = Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[None]]
 
 
 class Outcome(NamedTuple):
@@ -140,6 +144,7 @@ async def settle(
     guard: GuardPolicy,
     now: datetime,
     bucket: timedelta,
+    tell: Tell | None = None,
 ) -> list[Outcome]:
     """Write a batch; return the outcomes that were still ours to write."""
     async with database.write() as conn:
@@ -157,6 +162,9 @@ async def settle(
             await incidents.one_at_a_time(conn)
             await incidents.apply(conn, [_incident_change(o) for o in changed], now)
             await incidents.guard(conn, guard, now)
+            about = [o.lease.id for o in changed if o.verdict.incident is not None]
+            if tell is not None and about:
+                await tell(conn, about, now)
     return ours
 
 
@@ -228,10 +236,13 @@ async def _write_reads_and_accounts(conn: AsyncConnection, outcomes: Sequence[Ou
         {"_id": o.lease.id, "account": o.account[0], "name": o.account[1]} for o in outcomes if o.account
     ]
     if accounts:
-        # Only where none is on record: the first authorization says which account is expected.
+        # Never another than the one on record: the first authorization says which account is expected.
         await conn.execute(
             update(connection)
-            .where(connection.c.id == bindparam("_id"), connection.c.account_id.is_(None))
+            .where(
+                connection.c.id == bindparam("_id"),
+                or_(connection.c.account_id.is_(None), connection.c.account_id == bindparam("account")),
+            )
             .values(account_id=bindparam("account"), account_name=bindparam("name")),
             accounts,
         )

@@ -7,12 +7,13 @@ scope, a body that is no JSON), and a rotated pair would be thrown away with the
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
+from oauthlib.common import add_params_to_uri
 from oauthlib.oauth2 import WebApplicationClient
 
 from monitor.secret import Secret
@@ -43,6 +44,74 @@ def refresh_form(
         refresh_token=refresh_token.reveal(), client_id=client_id, client_secret=client_secret.reveal()
     )
     return Secret(body), None
+
+
+def new_verifier(client_id: str) -> Secret:
+    """Make a PKCE code verifier (RFC 7636 4.1)."""
+    return Secret(WebApplicationClient(client_id).create_code_verifier(64))
+
+
+def authorize_url(
+    endpoint: str,
+    client_id: str,
+    redirect_uri: str,
+    state: Secret,
+    *,
+    scopes: Sequence[str] = (),
+    separator: str = " ",
+    verifier: Secret | None = None,
+    more: Mapping[str, str] | None = None,
+) -> str:
+    """Return where the browser goes to ask for consent (RFC 6749 4.1.1, RFC 7636 4.3)."""
+    params = [
+        ("response_type", "code"),
+        ("client_id", client_id),
+        ("redirect_uri", redirect_uri),
+        ("state", state.reveal()),
+    ]
+    if scopes:
+        params.append(("scope", separator.join(scopes)))
+    if verifier is not None:
+        challenge = WebApplicationClient(client_id).create_code_challenge(verifier.reveal(), "S256")
+        params += [("code_challenge", challenge), ("code_challenge_method", "S256")]
+    params += list((more or {}).items())
+    return str(add_params_to_uri(endpoint, params))
+
+
+def exchange_form(
+    client_id: str,
+    client_secret: Secret,
+    code: Secret,
+    redirect_uri: str,
+    client_auth: str,
+    verifier: Secret | None = None,
+) -> tuple[Secret, Secret | None]:
+    """Return the form that turns a code into tokens (RFC 6749 4.1.3), and the Authorization header."""
+    client = WebApplicationClient(client_id)
+    proof = verifier.reveal() if verifier is not None else None
+    if client_auth == "basic":
+        body = client.prepare_request_body(
+            code=code.reveal(), redirect_uri=redirect_uri, include_client_id=False, code_verifier=proof
+        )
+        return Secret(body), basic_authorization(client_id, client_secret)
+    body = client.prepare_request_body(
+        code=code.reveal(),
+        redirect_uri=redirect_uri,
+        code_verifier=proof,
+        client_secret=client_secret.reveal(),
+    )
+    return Secret(body), None
+
+
+def revoke_form(
+    client_id: str, client_secret: Secret, token: Secret, client_auth: str
+) -> tuple[Secret, Secret | None]:
+    """Return the form of a revocation (RFC 7009 2.1), and the Authorization header where one is due."""
+    fields = {"token": token.reveal()}
+    if client_auth == "basic":
+        return Secret(urlencode(fields)), basic_authorization(client_id, client_secret)
+    fields |= {"client_id": client_id, "client_secret": client_secret.reveal()}
+    return Secret(urlencode(fields)), None
 
 
 def basic_authorization(client_id: str, client_secret: Secret) -> Secret:

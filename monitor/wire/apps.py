@@ -22,6 +22,7 @@ class Endpoints:
     whoami: str
     revoke: str = ""
     introspect: str = ""
+    iss_required: bool = False  # the server says that it sends `iss` back (RFC 9207 3)
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class App:
     limits: Limits
     rules: tuple[Rule, ...]
     endpoints: Endpoints | None  # None: to be discovered
+
+    @property
+    def issuer(self) -> str:
+        """What `iss` on the callback has to be, where it is sent (RFC 9207 2.4)."""
+        return self.provider.oauth.issuer or self.auth_url
 
     def scope_url(self, scope: str) -> str | None:
         """Return where a scope is checked, None for one that the provider's file has no check for."""
@@ -82,6 +88,7 @@ async def discover(app: App, wire: Wire) -> App | Fault | Reply:
         whoami=_endpoint(document, "userinfo_endpoint", app.base_url, whoami.path),
         revoke=_endpoint(document, "revocation_endpoint", app.auth_url, oauth.revoke),
         introspect=_endpoint(document, "introspection_endpoint", app.auth_url, oauth.introspect),
+        iss_required=document.get("authorization_response_iss_parameter_supported") is True,
     )
     if not (found.token and found.whoami):
         return Fault(FaultKind.OURS, "the server's metadata has no token or userinfo endpoint")

@@ -165,7 +165,7 @@ async def test_explain_tells_the_whole_chain_and_no_secret(rig):
     await rig.after(minutes=8)
     await rig.settle("acme")
     text = explain(await story(rig.parts, "acme"), rig.clock.now())
-    whole = " ".join([text.headline, *text.why, *text.evidence, text.who, text.told, *text.next])
+    whole = " ".join([text.headline, *text.why, *text.evidence, text.who, *text.told, *text.next])
     assert "access was withdrawn" in text.headline
     assert "whoami" in whole and "→ 401 invalid_token" in whole and "invalid_grant" in whole
     assert text.who.startswith("Client.")

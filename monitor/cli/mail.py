@@ -1,0 +1,314 @@
+"""email, notices, reauthorize: what clients are told."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from monitor.cli.root import (
+    ConfigOption,
+    JsonOption,
+    err,
+    loaded,
+    out,
+    parts,
+    print_json,
+    run_async,
+)
+from monitor.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from alerts.silences import Over
+
+email = typer.Typer(help="Look at the mails, and prove that they go out.", no_args_is_help=True)
+notices = typer.Typer(
+    help="What clients were told, and what waits; hold it, release it.", no_args_is_help=True
+)
+
+ClientOption = Annotated[str | None, typer.Option("--client", help="A client, by name.")]
+ConnectionOption = Annotated[str | None, typer.Option("--connection", help="A connection, by id.")]
+EveryOption = Annotated[bool, typer.Option("--all", help="All clients.")]
+GuardOption = Annotated[
+    str | None, typer.Option("--guard", help="What a fleet guard holds: clio, clio/eu, an app's id.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(email, name="email")
+    app.add_typer(notices, name="notices")
+    app.command()(reauthorize)
+
+
+@email.command()
+def preview(
+    template: Annotated[
+        str, typer.Argument(help="Which kind, such as revoked; all without.", show_default=False)
+    ] = "",
+    locale: Annotated[str, typer.Option(help="Which locale; all without.", show_default=False)] = "",
+    folder: Annotated[Path, typer.Option("--out", help="Where to write.")] = Path("mail-preview"),
+    config: ConfigOption = None,
+) -> None:
+    """Write mails as HTML, as text, and as a page that shows them as a phone and a desk do."""
+    from datetime import UTC
+
+    from alerts.language import languages
+    from alerts.mail.samples import sample
+    from alerts.notices import Kind
+    from monitor.cli.preview import gallery, page
+    from monitor.service import build_composer
+
+    kinds = [kind.value for kind in Kind]
+    if template and template not in kinds:
+        raise ConfigurationError(f"{template}: there is no such mail; there are {', '.join(kinds)}.")
+    composer, logo = build_composer(loaded(config))
+    # Any day will do, and always the same one makes previews comparable.
+    now = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in [template] if template else kinds:
+        for language in [locale] if locale else languages():
+            mail = sample(composer, Kind(name), language, now)
+            stem = f"{name}.{language}"
+            html = page(mail.html, logo)
+            (folder / f"{stem}.html").write_text(html, encoding="utf-8")
+            (folder / f"{stem}.txt").write_text(f"Subject: {mail.subject}\n\n{mail.text}", encoding="utf-8")
+            written.append((stem, mail.subject))
+    (folder / "index.html").write_text(gallery(written), encoding="utf-8")
+    count = len(written)
+    out.print(f"[green]✓[/] {count} mail{'s' if count != 1 else ''} in {escape(str(folder))}")
+    out.print(f"Look: {escape(str((folder / 'index.html').resolve().as_uri()))}", soft_wrap=True)
+
+
+@email.command()
+def test(address: Annotated[str, typer.Argument(help="Who gets it.")], config: ConfigOption = None) -> None:
+    """Send a sample mail, and say what the server answered at each step."""
+
+    async def work() -> None:
+        from alerts.channels import Outcome
+        from monitor.desk import send_sample
+
+        with err.status(f"Sending to {address} …"):
+            outcome, answer, where = await send_sample(loaded(config), address)
+        if outcome is not Outcome.SENT:
+            raise ConfigurationError(f"{where}: {outcome.value}: {answer}")
+        out.print(f"[green]✓[/] {escape(where)} took it: {escape(answer)}")
+
+    run_async(work)
+
+
+def reauthorize(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    send: Annotated[
+        bool, typer.Option("--send", help="Mail it to the client instead of printing it.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make a fresh re-authorize link: print it, or have it mailed to the client now."""
+
+    async def work() -> None:
+        from monitor import desk
+        from monitor.store import audit
+
+        async with parts(config) as p:
+            if send:
+                number = await desk.ask_client(p, connection, audit.person())
+                out.print(f"[green]✓[/] Notice {number} waits; the running service sends it within seconds.")
+                return
+            print(await desk.new_link(p, connection, audit.person()))
+
+    run_async(work)
+
+
+@notices.command("list")
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="Also what was sent or taken back.")] = False,
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List what waits, what could not be sent, and what is held."""
+
+    async def work() -> None:
+        from alerts import book, silences
+
+        async with parts(config) as p:
+            now = p.clock.now()
+            told = await book.listing(p.database, limit, everything=everything)
+            holds = await silences.standing(p.database, now)
+            refused = await book.undeliverable(p.database)
+            guards = await _guards(p)
+        if json:
+            print_json(
+                {
+                    "notices": [item.document() for item in told],
+                    "holds": [
+                        {
+                            "over": h.over.value,
+                            "name": h.name,
+                            "reason": h.reason,
+                            "by": h.by,
+                            "until": h.until,
+                        }
+                        for h in holds
+                    ],
+                    "guards": [{"over": name, "holds": held, "mails": said} for name, held, said in guards],
+                    "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
+                }
+            )
+            return
+        _print_notices(told, holds, guards, refused, now, everything)
+
+    run_async(work)
+
+
+def _print_notices(
+    told: list[Any], holds: list[Any], guards: list[Any], refused: list[Any], now: datetime, everything: bool
+) -> None:
+    from monitor.cli.show import ago, plain_table
+
+    if told:
+        table = plain_table("no.", "state", "what", "client", "when", "to")
+        style = {"waiting": "yellow", "sending": "cyan", "sent": "green", "failed": "bold red"}
+        for item in told:
+            when = item.settled_at or item.due_at
+            to = ", ".join(f"{sent.address} {sent.state}" for sent in item.envelopes) or item.outcome
+            table.add_row(
+                str(item.id),
+                f"[{style.get(item.state, 'dim')}]{item.state}[/]",
+                item.kind.value + (f" {item.number}" if item.number else ""),
+                escape(item.client or "operator"),
+                ago(when, now),
+                escape(to),
+            )
+        out.print(table)
+    else:
+        out.print("Nothing was said yet." if everything else "Nothing waits, and nothing failed.")
+    for name, held, said in guards:
+        state = f"{said} by a person" if said else "held"
+        out.print(f"[bold]Guard[/] over {escape(name)}: the mails of {held} connections are {state}.")
+    for hold in holds:
+        what = "all clients" if hold.over.value == "all" else f"{hold.over.value} {hold.name}"
+        until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold.until else ""
+        why = f": {hold.reason}" if hold.reason else ""
+        out.print(f"[bold]Hold[/] over {escape(what)}{until} by {escape(hold.by)}{escape(why)}.")
+    for address, at, answer in refused:
+        out.print(f"[bold red]Undeliverable[/] {escape(address)} since {ago(at, now)}: {escape(answer)}")
+
+
+async def _guards(p: Any) -> list[tuple[str, int, str]]:
+    from monitor.store import incidents
+
+    return [
+        (item.about.name, item.members, item.mails)
+        for item in await incidents.open_now(p.database)
+        if item.guard
+    ]
+
+
+@notices.command()
+def hold(
+    client: ClientOption = None,
+    connection: ConnectionOption = None,
+    everything: EveryOption = False,
+    span: Annotated[str, typer.Option("--for", help="For how long: 12h, 3d. Without: until released.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for whoever wonders.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Tell nothing to a client, about a connection, or to anybody, until released."""
+
+    async def work() -> None:
+        from alerts import silences
+        from monitor.store.audit import person
+        from monitor.tomlfile import parse_duration
+
+        over, name = _chosen(client, connection, everything)
+        until = None
+        async with parts(config) as p:
+            now = p.clock.now()
+            if span:
+                try:
+                    length = parse_duration(span)
+                except ValueError as error:
+                    raise ConfigurationError(f"--for: {error}") from None
+                assert isinstance(length, timedelta)  # noqa: S101 - for the type checker
+                until = now + length
+            await silences.begin(p.database, over, name, reason, until, now, person())
+        out.print(
+            f"Held: {escape(name or 'all clients')}. What is due waits, and is looked at anew afterwards."
+        )
+
+    run_async(work)
+
+
+@notices.command()
+def release(
+    client: ClientOption = None,
+    connection: ConnectionOption = None,
+    everything: EveryOption = False,
+    guard: GuardOption = None,
+    fuse: Annotated[
+        bool, typer.Option("--fuse", help="Let first mails out for an hour, however many.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Lift a hold, let out what a guard holds, or mend the fuse."""
+
+    async def work() -> None:
+        from alerts import silences
+        from monitor import desk
+        from monitor.store import incidents
+        from monitor.store.audit import person
+
+        async with parts(config) as p:
+            now = p.clock.now()
+            if fuse:
+                await desk.release_fuse(p, person())
+                out.print("The fuse is whole for an hour; first mails go out.")
+            elif guard is not None:
+                count = await desk.decide_guard(p, guard, incidents.RELEASED, person())
+                out.print(
+                    f"Released: the clients of {count} connections are told, when each is confirmed again."
+                )
+            else:
+                over, name = _chosen(client, connection, everything)
+                await silences.end(p.database, over, name, now, person())
+                out.print(f"Released: {escape(name or 'all clients')}.")
+
+    run_async(work)
+
+
+@notices.command()
+def drop(guard: GuardOption = None, config: ConfigOption = None) -> None:
+    """Never tell the clients of what a guard holds about this break."""
+
+    async def work() -> None:
+        from monitor import desk
+        from monitor.store import incidents
+        from monitor.store.audit import person
+
+        if guard is None:
+            raise ConfigurationError("Say which: --guard NAME; 'token-health notices list' shows them.")
+        async with parts(config) as p:
+            count = await desk.decide_guard(p, guard, incidents.DROPPED, person())
+        out.print(f"Dropped: the clients of {count} connections are not told about this break.")
+
+    run_async(work)
+
+
+def _chosen(client: str | None, connection: str | None, everything: bool) -> tuple[Over, str]:
+    from alerts.silences import Over
+
+    given = [
+        (Over.CLIENT, client or ""),
+        (Over.CONNECTION, connection or ""),
+        (Over.ALL, ""),
+    ]
+    chosen = [item for item, ok in zip(given, (client, connection, everything), strict=True) if ok]
+    if len(chosen) != 1:
+        raise ConfigurationError("Say which, one of: --client NAME, --connection ID, --all.")
+    return chosen[0]

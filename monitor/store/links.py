@@ -1,0 +1,307 @@
+"""Re-authorization links and trips to the consent page; both are kept by the hash of their secret only."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.health.rotation import Journal
+from monitor.secret import Secret
+from monitor.store.engine import Database
+from monitor.store.journal import SealedPair
+from monitor.store.tables import connection, consent, credential, journal, link, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as it stands. `always`: an operator's, which starts also where nothing is broken."""
+
+    id: int
+    connection: str
+    provider: str
+    incident: int | None
+    locale: str
+    cause: str
+    always: bool
+    made_at: datetime
+    expires_at: datetime
+    opened_at: datetime | None
+    started_at: datetime | None
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A trip to the provider's consent page. `verifier` (PKCE) is sealed."""
+
+    id: int
+    browser_hash: str
+    link: int
+    connection: str
+    app: str
+    redirect_uri: str
+    verifier: str | None
+    begun_at: datetime
+    expires_at: datetime
+    spent_at: datetime | None
+    outcome: str
+    account_id: str | None
+    account_name: str | None
+
+
+def fresh_secret() -> Secret:
+    """Make the secret of a link, state or browser: 256 random bits."""
+    return Secret(secrets.token_urlsafe(32))
+
+
+def hashed(secret: Secret) -> str:
+    """Return what is kept of a secret. It is random, so a plain hash is enough."""
+    return hashlib.sha256(secret.reveal().encode()).hexdigest()
+
+
+async def issue(
+    database: Database,
+    connection_id: str,
+    *,
+    locale: str,
+    now: datetime,
+    expires_at: datetime,
+    incident: int | None = None,
+    cause: str = "",
+    always: bool = False,
+) -> Secret:
+    """Make a link for one connection; return its secret, which is nowhere else."""
+    secret = fresh_secret()
+    async with database.write() as conn:
+        await conn.execute(
+            insert(link).values(
+                hash=hashed(secret), connection=connection_id, incident=incident, locale=locale, cause=cause,
+                always=always, made_at=now, expires_at=expires_at,
+            )
+        )  # fmt: skip
+    return secret
+
+
+_LINK = select(link, connection.c.provider).join(connection, connection.c.id == link.c.connection)
+
+
+async def find(database: Database, secret: Secret) -> Link | None:
+    """Look a link up by its secret."""
+    async with database.read() as conn:
+        row = (await conn.execute(_LINK.where(link.c.hash == hashed(secret)))).one_or_none()
+    return None if row is None else _link(row)
+
+
+async def by_id(database: Database, number: int) -> Link | None:
+    """Look a link up by its number."""
+    async with database.read() as conn:
+        row = (await conn.execute(_LINK.where(link.c.id == number))).one_or_none()
+    return None if row is None else _link(row)
+
+
+async def of_connection(database: Database, connection_id: str, limit: int = 20) -> list[Link]:
+    """Return the newest links of a connection, newest first."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            _LINK.where(link.c.connection == connection_id).order_by(link.c.id.desc()).limit(limit)
+        )
+        return [_link(row) for row in rows]
+
+
+async def note_opened(database: Database, number: int, now: datetime) -> bool:
+    """Note the first opening, for the statistics alone; True when it was the first."""
+    async with database.write() as conn:
+        done = await conn.execute(
+            update(link).where(link.c.id == number, link.c.opened_at.is_(None)).values(opened_at=now)
+        )
+        return done.rowcount == 1
+
+
+async def begin_trip(
+    database: Database,
+    of: Link,
+    *,
+    state: Secret,
+    browser: Secret,
+    app: str,
+    redirect_uri: str,
+    verifier: str | None,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """Write a trip down before the browser leaves for the provider."""
+    async with database.write() as conn:
+        await conn.execute(
+            insert(consent).values(
+                state_hash=hashed(state), browser_hash=hashed(browser), link=of.id,
+                connection=of.connection, app=app, redirect_uri=redirect_uri, verifier=verifier,
+                begun_at=now, expires_at=expires_at, outcome="open",
+            )
+        )  # fmt: skip
+        await conn.execute(
+            update(link).where(link.c.id == of.id, link.c.started_at.is_(None)).values(started_at=now)
+        )
+
+
+async def trip(database: Database, state: Secret) -> Trip | None:
+    """Look a trip up by the state that came back."""
+    async with database.read() as conn:
+        row = (await conn.execute(select(consent).where(consent.c.state_hash == hashed(state)))).one_or_none()
+    return None if row is None else _trip(row)
+
+
+async def spend(database: Database, number: int, outcome: str, now: datetime) -> bool:
+    """Spend a trip: of all callbacks with its state one gets True. Its verifier is kept no longer."""
+    async with database.write() as conn:
+        done = await conn.execute(
+            update(consent)
+            .where(consent.c.id == number, consent.c.spent_at.is_(None))
+            .values(spent_at=now, outcome=outcome, verifier=None)
+        )
+        return done.rowcount == 1
+
+
+async def conclude(
+    database: Database,
+    number: int,
+    outcome: str,
+    *,
+    account: tuple[str | None, str | None] = (None, None),
+    leftover: str | None = None,
+) -> None:
+    """Write how a trip ended. `leftover` is a sealed token that is to be revoked."""
+    async with database.write() as conn:
+        await conn.execute(
+            update(consent)
+            .where(consent.c.id == number)
+            .values(outcome=outcome, account_id=account[0], account_name=account[1], leftover=leftover)
+        )
+
+
+async def replace_pair(
+    database: Database,
+    of: Trip,
+    pair: SealedPair,
+    *,
+    account: tuple[str, str | None],
+    leftover: str | None,
+    now: datetime,
+) -> bool:
+    """Put the new pair in the old one's place and let it be probed at once: one transaction.
+
+    Nothing from before is believed any more: reads, doubts and flapping start anew, a probe that is under
+    way is fenced off, and a refresh that is under way will find another version and keep off. Where no
+    account is on record, this one is. False when another account came on record meanwhile.
+    """
+    async with database.write() as conn:
+        recorded = (
+            await conn.execute(
+                select(connection.c.account_id).where(connection.c.id == of.connection).with_for_update()
+            )
+        ).one_or_none()
+        if recorded is None or (recorded.account_id is not None and recorded.account_id != account[0]):
+            return False
+        await conn.execute(
+            update(connection)
+            .where(connection.c.id == of.connection)
+            .values(account_id=account[0], account_name=account[1], updated_at=now)
+        )
+        values: dict[str, Any] = {
+            "access": pair.access,
+            "version": credential.c.version + 1,
+            "issued_at": pair.issued_at,
+            "access_expires_at": pair.access_expires_at,
+            "authorized_at": now,
+            "refresh_used_at": now,
+            "granted": list(pair.granted) if pair.granted is not None else None,
+            "lost": False,
+        }
+        if pair.refresh is not None:
+            values["refresh"] = pair.refresh
+        await conn.execute(
+            update(credential).where(credential.c.connection == of.connection).values(**values)
+        )
+        # What an older refresh left open says nothing about the new pair.
+        await conn.execute(
+            update(journal)
+            .where(journal.c.connection == of.connection, journal.c.ended_at.is_(None))
+            .values(ended_at=now, outcome=Journal.RETRIED.value)
+        )
+        await conn.execute(
+            update(watch)
+            .where(watch.c.connection == of.connection, watch.c.state != "paused")
+            .values(
+                next_probe_at=now, lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1,
+                scopes_all=True, reads={}, scope_cursor=0, scope_checked_at=None,
+                streak=0, streak_since=None, good_streak=0, flaps=0.0, flaps_at=None,
+            )
+        )  # fmt: skip
+        await conn.execute(
+            update(consent)
+            .where(consent.c.id == of.id)
+            .values(outcome="stored", account_id=account[0], account_name=account[1], leftover=leftover)
+        )
+        # One approval serves all links that were mailed for it.
+        await conn.execute(
+            update(link)
+            .where(link.c.connection == of.connection, link.c.used_at.is_(None), link.c.made_at <= now)
+            .values(used_at=now)
+        )
+    return True
+
+
+async def leftovers(database: Database, limit: int = 20) -> list[tuple[int, str, str, datetime]]:
+    """Return tokens that wait for their revocation: trip, app, sealed token, since when."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(consent.c.id, consent.c.app, consent.c.leftover, consent.c.begun_at)
+            .where(consent.c.leftover.is_not(None))
+            .limit(limit)
+        )
+        return [(row.id, row.app, row.leftover, row.begun_at) for row in rows]
+
+
+async def drop_leftover(database: Database, number: int) -> None:
+    """Forget a token that was revoked, or that nobody could revoke for days."""
+    async with database.write() as conn:
+        await conn.execute(update(consent).where(consent.c.id == number).values(leftover=None))
+
+
+async def others_with_account(database: Database, connection_id: str, provider: str, account: str) -> bool:
+    """Whether another connection of ours at the provider belongs to the same account."""
+    async with database.read() as conn:
+        row = await conn.execute(
+            select(connection.c.id)
+            .where(
+                connection.c.provider == provider,
+                connection.c.account_id == account,
+                connection.c.id != connection_id,
+            )
+            .limit(1)
+        )
+        return row.first() is not None
+
+
+async def forget(conn: AsyncConnection, before: datetime) -> None:
+    """Drop links and trips that expired before a time."""
+    await conn.execute(delete(link).where(link.c.expires_at < before))
+
+
+def _link(row: Any) -> Link:
+    return Link(
+        row.id, row.connection, row.provider, row.incident, row.locale, row.cause, row.always, row.made_at,
+        row.expires_at, row.opened_at, row.started_at, row.used_at,
+    )  # fmt: skip
+
+
+def _trip(row: Any) -> Trip:
+    return Trip(
+        row.id, row.browser_hash, row.link, row.connection, row.app, row.redirect_uri, row.verifier,
+        row.begun_at, row.expires_at, row.spent_at, row.outcome, row.account_id, row.account_name,
+    )  # fmt: skip

@@ -1,0 +1,320 @@
+"""From the client's consent to a new pair: the road of the authorization code (RFC 6749 4.1).
+
+1. `start`: state, browser secret and PKCE verifier are drawn, and the trip is written down.
+2. `finish`: the state that comes back has to be one of ours, unspent, in time, and in the same browser; then
+   it is spent, so that a code is exchanged once whatever is reloaded.
+3. The code is exchanged, and whoami asked *before* anything of ours is touched. Another account than the
+   one on record is refused with its name, and nothing is overwritten.
+4. The new pair takes the old one's place in one transaction (`store.links.replace_pair`).
+
+A crash before 4 leaves everything as it was, with a link that still works. After 4 the loop probes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from hmac import compare_digest
+
+import structlog
+
+from monitor.clock import Clock
+from monitor.errors import CannotDecrypt, KeyMissing
+from monitor.health.causes import Cause
+from monitor.health.evidence import Fault, plain
+from monitor.secret import Secret
+from monitor.store import connections, links
+from monitor.store.engine import Database
+from monitor.store.journal import SealedPair
+from monitor.store.links import Link, Trip, hashed
+from monitor.tokens import messages
+from monitor.tokens.messages import TokenAnswer
+from monitor.tokens.refresh import access_cell, refresh_cell
+from monitor.tokens.vault import Cell, Vault
+from monitor.wire.answers import pick_all, read
+from monitor.wire.apps import App, discover
+from monitor.wire.client import Wire
+
+log = structlog.get_logger("monitor.grant")
+
+TRIP_LASTS = timedelta(minutes=30)
+KEEP_LEFTOVERS = timedelta(days=2)
+WHOAMI_TRIES = 3
+
+
+class Arrival(StrEnum):
+    """How a trip to the consent page ended; each has a page of its own."""
+
+    STORED = "stored"
+    DECLINED = "declined"
+    WRONG_ACCOUNT = "wrong_account"
+    TAMPERED = "tampered"  # a state that we never gave out, or none
+    OTHER_BROWSER = "other_browser"
+    REUSED = "reused"
+    LATE = "late"
+    MIXED_UP = "mixed_up"  # RFC 9207: the answer is another server's
+    REFUSED = "refused"  # the provider says no to our request or code
+    UNREACHABLE = "unreachable"  # the provider does not answer just now
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Where the browser goes, and what it takes along."""
+
+    url: str
+    state: Secret
+    browser: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What came of a callback. `account` is the name that was seen, `expected` the one on record."""
+
+    arrival: Arrival
+    trip: Trip | None = None
+    account: str | None = None
+    expected: str | None = None
+
+
+class Granter:
+    """Takes clients through the consent of their providers."""
+
+    def __init__(
+        self,
+        database: Database,
+        wire: Wire,
+        vault: Vault,
+        clock: Clock,
+        apps: Mapping[str, App],
+        redirect_uri: str,
+    ) -> None:
+        self._database, self._wire, self._vault = database, wire, vault
+        self._clock, self._apps, self._redirect_uri = clock, dict(apps), redirect_uri
+
+    async def start(self, link: Link) -> Departure | None:
+        """Write a trip down and return where it goes; None while the provider's metadata cannot be read.
+
+        Raises NotFound where the connection is gone meanwhile.
+        """
+        known = await connections.show(self._database, link.connection)
+        app = await self._app(known.place.app)
+        if app is None or app.endpoints is None:
+            return None
+        oauth = app.provider.oauth
+        state, browser = links.fresh_secret(), links.fresh_secret()
+        verifier = messages.new_verifier(app.client_id) if oauth.pkce else None
+        now = self._clock.now()
+        await links.begin_trip(
+            self._database,
+            link,
+            state=state,
+            browser=browser,
+            app=app.id,
+            redirect_uri=self._redirect_uri,
+            verifier=self._vault.seal(verifier, _verifier_cell(state)) if verifier is not None else None,
+            now=now,
+            expires_at=now + TRIP_LASTS,
+        )
+        url = messages.authorize_url(
+            app.endpoints.authorize,
+            app.client_id,
+            self._redirect_uri,
+            state,
+            scopes=(*oauth.default_scopes, *known.scopes) if oauth.sends_scopes else (),
+            separator=oauth.scope_separator,
+            verifier=verifier,
+            more=oauth.authorize_params,
+        )
+        return Departure(url, state, browser)
+
+    async def finish(self, state: Secret, browser: Secret | None, params: Mapping[str, str]) -> Arrived:
+        """Take a callback: check where it comes from, exchange its code, compare the account, store."""
+        trip = await links.trip(self._database, state) if state else None
+        if trip is None:
+            return Arrived(Arrival.TAMPERED)
+        if browser is None or not compare_digest(hashed(browser), trip.browser_hash):
+            # Not spent: a stranger who sends the state here must not end the trip of its owner.
+            return Arrived(Arrival.OTHER_BROWSER, trip)
+        now = self._clock.now()
+        if trip.spent_at is not None:
+            return Arrived(Arrival.REUSED, trip)
+        app = await self._app(trip.app)
+        if app is None or app.endpoints is None:
+            return Arrived(Arrival.UNREACHABLE, trip)
+        if (early := self._before_exchange(trip, app, params)) is not None:
+            if not await links.spend(self._database, trip.id, early.value, now):
+                return Arrived(Arrival.REUSED, trip)
+            return Arrived(early, trip)
+        try:
+            verifier = self._vault.open(trip.verifier, _verifier_cell(state)) if trip.verifier else None
+        except (CannotDecrypt, KeyMissing):
+            return Arrived(Arrival.LATE, trip)
+        if not await links.spend(self._database, trip.id, "exchanging", now):
+            return Arrived(Arrival.REUSED, trip)
+        return await self._exchange(trip, app, Secret(params["code"]), verifier)
+
+    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str]) -> Arrival | None:
+        if trip.expires_at <= self._clock.now():
+            return Arrival.LATE
+        issuer = params.get("iss", "")
+        if issuer and issuer.rstrip("/") != app.issuer.rstrip("/"):
+            return Arrival.MIXED_UP
+        if not issuer and app.endpoints is not None and app.endpoints.iss_required:
+            return Arrival.MIXED_UP
+        if params.get("error") == "access_denied":
+            return Arrival.DECLINED
+        if params.get("error") or not params.get("code"):
+            log.warning("consent.refused", app=app.id, error=plain(params.get("error", "no code"))[:80])
+            return Arrival.REFUSED
+        return None
+
+    async def _exchange(self, trip: Trip, app: App, code: Secret, verifier: Secret | None) -> Arrived:
+        assert app.endpoints is not None  # noqa: S101 - checked by finish()
+        oauth = app.provider.oauth
+        form, authorization = messages.exchange_form(
+            app.client_id, app.client_secret, code, trip.redirect_uri, oauth.client_auth, verifier
+        )
+        reply = await self._wire.post_form(app.endpoints.token, form, authorization)
+        if isinstance(reply, Fault):
+            return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
+        answer, document = read(reply, app.provider.errors, self._clock.now())
+        pair = None
+        if answer.ok:
+            pair = messages.read_token_answer(
+                document, self._clock.now(), oauth.access_lifetime, oauth.scope_separator
+            )
+        if pair is None:
+            down = answer.status >= 500 or answer.status == 429
+            ended = Arrival.UNREACHABLE if down else Arrival.REFUSED
+            return await self._ended(trip, ended, detail=answer.error or str(answer.status))
+        return await self._take(trip, app, pair)
+
+    async def _take(self, trip: Trip, app: App, pair: TokenAnswer) -> Arrived:
+        """Compare the account with the one on record, and only then put the new pair in place."""
+        account = await self._whoami(app, pair.access)
+        if account is None:
+            return await self._ended(trip, Arrival.UNREACHABLE, detail="whoami")
+        number, name = account
+        known = await connections.show(self._database, trip.connection)
+        if known.account_id is not None and known.account_id != number:
+            return await self._wrong_account(trip, app, pair, account, known.account_name)
+        stored = SealedPair(
+            access=self._vault.seal(pair.access, access_cell(trip.connection)),
+            refresh=self._vault.seal(pair.refresh, refresh_cell(trip.connection)) if pair.refresh else None,
+            issued_at=self._clock.now(),
+            access_expires_at=pair.expires_at,
+            granted=pair.granted,
+        )
+        leftover = self._old_token(trip, app, known) if pair.refresh is not None else None
+        done = await links.replace_pair(
+            self._database, trip, stored, account=account, leftover=leftover, now=self._clock.now()
+        )
+        if not done:
+            return await self._wrong_account(trip, app, pair, account, known.account_name)
+        log.info("consent.stored", connection=trip.connection, app=app.id)
+        return Arrived(Arrival.STORED, trip, name)
+
+    async def _wrong_account(
+        self,
+        trip: Trip,
+        app: App,
+        pair: TokenAnswer,
+        account: tuple[str, str | None],
+        expected: str | None,
+    ) -> Arrived:
+        """Refuse, overwrite nothing, and give back what was granted by mistake where that harms nobody."""
+        number, name = account
+        shared = await links.others_with_account(self._database, trip.connection, app.provider.name, number)
+        token = pair.refresh if app.provider.oauth.revoke_with == "token" and pair.refresh else pair.access
+        leftover = None
+        if not shared or app.provider.oauth.revoke_ends == "grant":
+            leftover = self._vault.seal(token, _leftover_cell(trip.id))
+        await links.conclude(
+            self._database, trip.id, Arrival.WRONG_ACCOUNT.value, account=(number, name), leftover=leftover
+        )
+        log.warning("consent.wrong_account", connection=trip.connection, app=app.id)
+        return Arrived(Arrival.WRONG_ACCOUNT, trip, name or number, expected)
+
+    def _old_token(self, trip: Trip, app: App, known: connections.Known) -> str | None:
+        """Return the replaced token, sealed for its revocation, where that cannot end the new grant."""
+        bearer = app.provider.oauth.revoke_with == "bearer"
+        sealed = known.sealed.access if bearer else known.sealed.refresh
+        dead = known.health.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED)
+        if app.provider.oauth.revoke_ends != "grant" or sealed is None or dead:
+            return None
+        try:
+            cell = access_cell(known.id) if bearer else refresh_cell(known.id)
+            return self._vault.seal(self._vault.open(sealed, cell), _leftover_cell(trip.id))
+        except (CannotDecrypt, KeyMissing):
+            return None
+
+    async def _whoami(self, app: App, token: Secret) -> tuple[str, str | None] | None:
+        """Ask whose token it is; a provider that hiccups is asked again before the consent is wasted."""
+        assert app.endpoints is not None  # noqa: S101 - checked by finish()
+        where = app.provider.whoami
+        for attempt in range(WHOAMI_TRIES):
+            if attempt:
+                await self._clock.sleep(0.5 * attempt)
+            reply = await self._wire.get(app.endpoints.whoami, token)
+            if isinstance(reply, Fault):
+                continue
+            answer, document = read(reply, app.provider.errors, self._clock.now())
+            if answer.ok:
+                number, name = pick_all((where.account_id, where.account_name), document)
+                if number is not None:
+                    return plain(number), plain(name) if name is not None else None
+        return None
+
+    async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:
+        await links.conclude(self._database, trip.id, arrival.value)
+        log.warning(
+            "consent.failed", connection=trip.connection, app=trip.app, why=arrival.value, detail=detail
+        )
+        return Arrived(arrival, trip)
+
+    async def _app(self, name: str) -> App | None:
+        app = self._apps.get(name)
+        if app is not None and app.endpoints is None:
+            found = await discover(app, self._wire)
+            if not isinstance(found, App):
+                return None
+            app = self._apps[name] = found
+        return app
+
+    async def revoke_leftovers(self) -> int:
+        """Revoke at the provider what nobody needs any more; return how many. A refusal is an end, too."""
+        done = 0
+        for number, name, sealed, since in await links.leftovers(self._database):
+            app = await self._app(name)
+            late = self._clock.now() - since > KEEP_LEFTOVERS
+            if late or app is None or app.endpoints is None or not app.endpoints.revoke:
+                if late or (app is not None and app.endpoints is not None):
+                    await links.drop_leftover(self._database, number)
+                continue
+            try:
+                token = self._vault.open(sealed, _leftover_cell(number))
+            except (CannotDecrypt, KeyMissing):
+                await links.drop_leftover(self._database, number)
+                continue
+            if app.provider.oauth.revoke_with == "bearer":
+                form, authorization = Secret(""), Secret(f"Bearer {token.reveal()}")
+            else:
+                form, own = messages.revoke_form(
+                    app.client_id, app.client_secret, token, app.provider.oauth.client_auth
+                )
+                authorization = own  # type: ignore[assignment]
+            reply = await self._wire.post_form(app.endpoints.revoke, form, authorization)
+            if not isinstance(reply, Fault) and reply.status < 500 and reply.status != 429:
+                await links.drop_leftover(self._database, number)
+                done += 1
+        return done
+
+
+def _verifier_cell(state: Secret) -> Cell:
+    return Cell("consent", hashed(state)[:32], "verifier")
+
+
+def _leftover_cell(trip: int) -> Cell:
+    return Cell("consent", str(trip), "leftover")

@@ -77,6 +77,8 @@ class Admin:
                 grant.access = dict.fromkeys(grant.access, time.time() + 3600)
             case "move":
                 user.account_id, user.account_name = str(body["account_id"]), body["account_name"]
+            case "look":
+                return JSONResponse({"grant": grant.id, "user": user.id, "revoked": grant.revoked})
             case "deactivate":
                 user.enabled = False
             case action:

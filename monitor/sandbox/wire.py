@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import html
 import math
 import re
@@ -98,7 +99,10 @@ class Wire:
             return RedirectResponse(f"{back}?{urlencode({'error': 'access_denied', **state})}", 303)
         user = self.world.users[str(form["user"])]
         code = secrets.token_urlsafe(24)
-        self.world.codes[code] = {"app": app.client_id, "user": user.id, "redirect_uri": back}
+        self.world.codes[code] = {
+            "app": app.client_id, "user": user.id, "redirect_uri": back,
+            "challenge": given.get("code_challenge", ""),
+        }  # fmt: skip
         return RedirectResponse(f"{back}?{urlencode({'code': code, **state})}", 303)
 
     async def token(self, request: Request) -> Response:
@@ -144,6 +148,8 @@ class Wire:
         code = self.world.codes.pop(form.get("code", ""), None)
         if code is None or code["app"] != app.client_id or code["redirect_uri"] != form.get("redirect_uri"):
             return _oauth_error("invalid_grant", "The authorization code is invalid or was used.")
+        if code["challenge"] != _challenge(form.get("code_verifier", "")):
+            return _oauth_error("invalid_grant", "The code verifier does not fit (RFC 7636 4.6).")
         _, answer = self.world.grant(app, self.world.users[code["user"]])
         return JSONResponse(answer)
 
@@ -279,6 +285,13 @@ def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:
             return "", ""
         return unquote_plus(name), unquote_plus(secret)
     return form.get("client_id", ""), form.get("client_secret", "")
+
+
+def _challenge(verifier: str) -> str:
+    """Return the S256 challenge of a verifier, nothing for none (RFC 7636 4.2)."""
+    if not verifier:
+        return ""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def _oauth_error(error: str, description: str, status: int = 400) -> Response:

@@ -197,7 +197,7 @@ def refused(about: About, speak: Tongue) -> Page:
     return Page(
         _("%(provider)s did not accept our request") % {"provider": about.provider},
         (
-            _("Nothing was changed. This is a fault on our side, and we have been told about it."),
+            _("Nothing was changed. This is a fault on our side, not on yours."),
             _("You can try again; if it happens once more, please let us know.") + " "
             + _ask_us(about.support, _),
         ),

@@ -32,7 +32,7 @@ from monitor.store.engine import Database
 from monitor.store.tables import watch
 
 LEASE = timedelta(minutes=5)  # longer than an SMTP server may take for everything before the dot
-LOOK_AGAIN = timedelta(seconds=20)
+LOOK_AGAIN = timedelta(seconds=5)
 # After a failure that passes: so long until the next attempt. The last one is repeated.
 BACK_OFF = tuple(timedelta(minutes=m) for m in (1, 3, 10, 30, 60, 120))
 GIVE_UP = timedelta(days=3)

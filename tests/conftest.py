@@ -329,7 +329,7 @@ class Rig:
         await self.pump.plan()
         tried = await self.pump.pump()
         # A mail may have wanted a fresh probe first.
-        await self.after(seconds=21)
+        await self.after(seconds=6)
         return tried + await self.pump.pump()
 
     async def add(

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.padding import Padding
 from rich.rule import Rule
-from rich.table import Table
 
 from monitor.cli.root import out
+from monitor.cli.stage import FIRMS, Reader, Stage, stage_set
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
     from monitor.service import Parts
 
 # The story ends when everybody's fate is known, or at the latest after so many seconds.
-LONGEST = 55.0
+LONGEST = 75.0
 
 
 def register(app: typer.Typer) -> None:
@@ -38,245 +30,91 @@ def register(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-@dataclass(frozen=True)
-class Firm:
-    """A client of the demo, and what will become of its connection."""
-
-    id: str
-    name: str
-    app: str
-    account: int
-    fate: str  # the cause that has to be found; "" for healthy
-    scopes: tuple[str, ...] = ("contacts", "matters")
-    granted: tuple[str, ...] | None = None
-    recorded_account: int | None = None
-
-
-FIRMS = (
-    Firm("harbor", "Harbor Legal", "clio-us", 101, ""),
-    Firm("maple", "Maple & Partners", "clio-us", 102, "revoked"),
-    Firm("northgate", "Northgate Law", "clio-us", 103, "refresh_expired"),
-    Firm("riverside", "Riverside Attorneys", "clio-us", 104, "insufficient_scope", granted=("contacts",)),
-    Firm("oakwood", "Oakwood Counsel", "clio-us", 105, "role_restricted"),
-    Firm("summit", "Summit Chambers", "clio-us", 106, "wrong_account", recorded_account=907),
-    Firm("lindgren", "Lindgren Advokat", "clio-eu", 201, "provider_outage"),
-    Firm("moreau", "Moreau Avocats", "clio-eu", 202, "provider_outage"),
-    Firm("weber", "Weber Rechtsanwälte", "clio-eu", 203, "provider_outage"),
-    Firm("pinecrest", "Pinecrest Law", "clio-ca", 301, "app_misconfigured"),
-    Firm("coral", "Coral Bay Legal", "clio-au", 401, "unexpected"),
-    Firm("sterling", "Sterling Platform", "platform", 501, "refresh_lost", scopes=()),
-    Firm("newcomer", "Newcomer LLP", "clio-us", 107, "pending"),
-)
-
-CONFIG = """\
-[web]
-listen = "127.0.0.1:{web}"
-[schedule]          # the story in seconds instead of minutes
-interval = "3s"
-recheck = "1s"
-scope_interval = "4s"
-timeout = "2s"
-[guard]             # here half of the fleet breaks on purpose, each for a reason of its own
-share = 0.95
-[log]
-format = "json"
-"""
-APP = """
-[[apps]]
-id = "{id}"
-provider = "{provider}"
-region = "{region}"
-base_url = "{url}/{path}"
-client_id = "{id}"
-client_secret_env = "DEMO_SECRET"
-scopes = ["contacts", "matters"]
-"""
-APPS = (
-    ("clio-us", "clio", "us", "us"),
-    ("clio-eu", "clio", "eu", "eu"),
-    ("clio-ca", "clio", "ca", "ca"),
-    ("clio-au", "clio", "au", "au"),
-    ("platform", "clio-platform", "us", "platform-us"),
-)
-
-
-@dataclass
-class Stage:
-    """The running demo: where things are, and what has been seen so far."""
-
-    folder: Path
-    sandbox: str
-    began: float
-    grants: dict[str, str] = field(default_factory=dict)
-    seen: dict[str, list[str]] = field(default_factory=dict)  # connection -> causes confirmed
-
-    def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call the sandbox's admin interface."""
-        data = json.dumps(body).encode() if body is not None else b"{}"
-        request = urllib.request.Request(  # noqa: S310 - our own sandbox, on loopback
-            self.sandbox + path, data, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def to(self, firm: str, action: str, **body: Any) -> None:
-        """Do something to a firm's grant."""
-        self.call(f"/admin/grants/{self.grants[firm]}/{action}", body)
-
-    def say(self, text: str) -> None:
-        """Say what happens in the story."""
-        self.line(f"[bold blue]▸[/] {text}")
-
-    def line(self, text: str, *below: str) -> None:
-        """Print a line with its time, and what belongs to it below, wrapped beside the time."""
-        row = Table.grid(padding=(0, 2))
-        row.add_column(justify="right", style="dim", no_wrap=True)
-        row.add_column()
-        row.add_row(f"{time.monotonic() - self.began:5.1f} s", text)
-        for more in below:
-            row.add_row("", Padding(more, (0, 0, 0, 2), expand=False))
-        out.print(row)
-
-
 def demo(
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave it running afterwards, to look around.")
-    ] = False,
+        bool | None,
+        typer.Option("--keep/--no-keep", help="Leave it running for you. On a terminal that is the default."),
+    ] = None,
 ) -> None:
-    """Show it all at work in a minute: a sandbox, a dozen connections, and what becomes of them."""
-    asyncio.run(_demo(keep))
+    """Show it all at work in a minute: a sandbox, a mailbox, and a dozen connections of different fates."""
+    stay = keep if keep is not None else sys.stdin.isatty() and sys.stdout.isatty()
+    asyncio.run(_demo(stay))
 
 
 async def _demo(keep: bool) -> None:
     out.print(Rule("[bold]Token Health[/]: a minute in the life of a fleet", align="left"))
     out.print(
-        "A Clio sandbox and the service start as processes of their own. The service knows nothing of what "
-        "is about to happen; it only sees answers.\n"
+        "A Clio sandbox, a mailbox and the service start as processes of their own. The service knows "
+        "nothing of what is about to happen; it only sees answers.\n"
     )
     folder = Path(tempfile.mkdtemp(prefix="token-health-demo-"))
     try:
-        async with _stage(folder) as (stage, parts):
-            await _story(stage, parts)
+        async with stage_set(folder) as (stage, parts):
+            told = await _story(stage, parts)
             await _summary(stage, parts)
             if keep:
-                out.print(f"\nStill running. Metrics: {_web(folder)}/metrics. Ctrl-C ends it.")
-                out.print(f"Look around: [bold]token-health status --config {folder}/token-health.toml[/]")
-                await asyncio.Event().wait()
+                await _your_turn(stage, parts, told)
     except asyncio.CancelledError:
         out.print("Ended.")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.asynccontextmanager
-async def _stage(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
-    from monitor import intake, settings
-    from monitor.desk import take_in
-    from monitor.service import opened
-    from monitor.tokens.vault import new_key, write_key_file
-
-    began = time.monotonic()
-    sandbox = subprocess.Popen(
-        [sys.executable, "-m", "monitor.sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    service: subprocess.Popen[bytes] | None = None
-    environ = os.environ | {"DEMO_SECRET": "demo-secret"}
-    try:
-        line = await asyncio.to_thread(sandbox.stdout.readline)  # type: ignore[union-attr]
-        if not line.startswith("http"):
-            raise TokenHealthError("The sandbox did not start; see the lines above.")
-        stage = Stage(folder, line.strip(), began)
-        (folder / "token-health.toml").write_text(
-            CONFIG.format(web=_free_port())
-            + "".join(
-                APP.format(id=a, provider=p, region=r, path=path, url=stage.sandbox) for a, p, r, path in APPS
-            )
-        )
-        write_key_file(folder / "token-health.key", [new_key()])
-        _authorize(stage)
-        loaded = settings.load(folder / "token-health.toml", environ)
-        async with opened(loaded) as parts:
-            await take_in(parts, intake.read(folder / "connections.jsonl", parts.apps), "demo")
-            with (folder / "service.log").open("wb") as log:
-                service = subprocess.Popen(  # noqa: S603 - ourselves
-                    [sys.executable, "-m", "monitor", "run", "--config", str(folder / "token-health.toml")],
-                    stdout=log,
-                    stderr=log,
-                    env=environ,
-                )
-            yield stage, parts
-    finally:
-        for process in (service, sandbox):
-            if process is not None:
-                process.terminate()
-                process.wait(timeout=12)
+async def _your_turn(stage: Stage, parts: Parts, told: int) -> None:
+    """Leave the stage to the visitor, and go on telling what happens."""
+    out.print()
+    out.print(Rule("[bold]Your turn[/]", align="left"))
+    config = stage.folder / "token-health.toml"
+    for text in (
+        f"1. Remove the app of a firm, as its administrator:   [bold]{stage.sandbox}/[/]",
+        f"2. Read the mail that comes of it:                   [bold]{stage.mailbox}/[/]",
+        "3. Click its button. Approve with another firm's account, then with the right one.",
+        f"Metrics: {stage.web}/metrics   Fleet: token-health status --config {config}",
+        "Ctrl-C ends it.",
+    ):
+        out.print(text, soft_wrap=True)
+    out.print()
+    while True:
+        told = await _report(stage, parts, told)
+        await asyncio.sleep(0.25)
 
 
-def _authorize(stage: Stage) -> None:
-    """Let every firm but the pending one authorize its app at the sandbox, and write the import file."""
-    for app, provider, _, _ in APPS:
-        system = "platform" if provider == "clio-platform" else "manage"
-        life = {"lifetime": 14} if system == "platform" else {}
-        stage.call(
-            "/admin/apps",
-            {
-                "client_id": app,
-                "secret": "demo-secret",
-                "system": system,
-                "permissions": ["contacts", "matters"],
-                **life,
-            },
-        )
-    lines = []
-    for firm in FIRMS:
-        record: dict[str, Any] = {
-            "id": firm.id,
-            "app": firm.app,
-            "scopes": firm.scopes,
-            "client": {"name": firm.name, "contacts": [f"it@{firm.id}.example"]},
-        }
-        if firm.fate != "pending":
-            region = next(path for app, _, _, path in APPS if app == firm.app)
-            wish: dict[str, Any] = {
-                "client_id": firm.app,
-                "account_id": firm.account,
-                "account_name": firm.name,
-                "region": region,
-                "email": f"it@{firm.id}.example",
-            }
-            if firm.granted is not None:
-                wish["permissions"] = firm.granted
-            made = stage.call("/admin/grants", {"grants": [wish]})["grants"][0]
-            stage.grants[firm.id] = made["grant"]
-            tokens = made["tokens"]
-            record["tokens"] = {
-                "access_token": tokens["access_token"],
-                "refresh_token": tokens["refresh_token"],
-                "expires_at": time.strftime(
-                    "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + tokens["expires_in"])
-                ),
-            }
-            record["account_id"] = str(firm.recorded_account or firm.account)
-        lines.append(json.dumps(record) + "\n")
-    (stage.folder / "connections.jsonl").write_text("".join(lines))
-
-
-async def _story(stage: Stage, parts: Parts) -> None:
-    """Play the acts, and report each verdict as the service reaches it."""
+async def _story(stage: Stage, parts: Parts) -> int:
+    """Play the acts, report each verdict as the service reaches it; return the newest one's number."""
     acts = [
         (0.5, lambda: stage.say(f"{len(FIRMS)} connections are imported; the service probes them all.")),
         (6.0, lambda: _troubles(stage)),
         (13.0, lambda: _outage(stage)),
         (20.0, lambda: _mend(stage)),
     ]
-    told = 0
+    told, reading = 0, False
     while (elapsed := time.monotonic() - stage.began) < LONGEST:
         while acts and elapsed >= acts[0][0]:
             acts.pop(0)[1]()
         told = await _report(stage, parts, told)
-        if not acts and _complete(stage):
-            return
+        link = stage.newest_link("maple") if not acts and not reading else None
+        if link is not None:
+            reading = True
+            await _client_reads(stage, parts, link)
+        if not acts and reading and _complete(stage):
+            return await _report(stage, parts, told)
         await asyncio.sleep(0.25)
+    return told
+
+
+async def _client_reads(stage: Stage, parts: Parts, link: str) -> None:
+    """Maple's administrator follows the link: first with the wrong account, then with the right one."""
+    from monitor.desk import ask_client
+
+    reader = Reader()
+    stage.say("Maple's administrator clicks, and approves with Harbor's account by mistake.")
+    said = await asyncio.to_thread(reader.approve, link, "Harbor Legal")
+    stage.line(f"  the page says: [yellow]{said}[/]", "[dim]Nothing was overwritten.[/]")
+    stage.say("The same link once more, now with Maple's own account.")
+    said = await asyncio.to_thread(reader.approve, link, "Maple & Partners")
+    stage.line(f"  the page says: [green]{said}[/]")
+    stage.say("The operator invites Newcomer: token-health reauthorize newcomer --send")
+    await ask_client(parts, "newcomer", "demo")
 
 
 def _troubles(stage: Stage) -> None:
@@ -321,9 +159,12 @@ async def _report(stage: Stage, parts: Parts, after: int) -> int:
             advice = escape(consequence(change.cause).advice)
             stage.line(f"{text}: [bold]{change.cause.value}[/]", f"[dim]{change.owner.value}:[/] {advice}")
         elif seen[:-1].count("healthy"):
-            stage.line(f"{text}: recovered by itself; its incident is closed.")
+            stage.line(f"{text}: recovered; its incident is closed.")
         else:
             stage.line(text)
+    for mail in (arrived := stage.arrived())[stage.mails :]:
+        stage.line(f"[cyan]✉[/] {escape(mail['to'])}: [italic]{escape(mail['subject'])}[/]")
+    stage.mails = len(arrived)
     return after
 
 
@@ -333,9 +174,12 @@ def _complete(stage: Stage) -> bool:
         seen = stage.seen.get(firm.id, [])
         if firm.fate not in ("", "pending") and firm.fate not in seen:
             return False
-        if firm.fate in ("provider_outage", "role_restricted", "") and (not seen or seen[-1] != "healthy"):
+        heals = firm.fate in ("provider_outage", "role_restricted", "") or firm.id == "maple"
+        if heals and (not seen or seen[-1] != "healthy"):
             return False
-    return True
+    # The last words: the thanks to Maple, and the invitation to Newcomer.
+    said = [(mail["to"], mail["subject"].split(":")[0]) for mail in stage.arrived()]
+    return ("it@maple.example", "Thank you") in said and any(to == "it@newcomer.example" for to, _ in said)
 
 
 async def _summary(stage: Stage, parts: Parts) -> None:
@@ -354,41 +198,28 @@ async def _summary(stage: Stage, parts: Parts) -> None:
     await print_explanation(parts, "maple")
     out.print()
     out.print(Rule("[bold]Summary[/]", align="left"))
-    table = plain_table("connection", "found", "as it was?", "client to be mailed?", "recovered?")
-    wrong = 0
+    table = plain_table("connection", "found", "as it was?", "mails to the client", "recovered?")
+    wrong, arrived = 0, [mail["to"] for mail in stage.arrived()]
     for firm in FIRMS:
         seen = stage.seen.get(firm.id, [])
         found = [s for s in seen if s not in ("healthy", "suspect")]
         right = (firm.fate in found) if firm.fate not in ("", "pending") else not found
+        mails = arrived.count(f"it@{firm.id}.example")
+        asked = firm.fate == "pending" or any(TABLE[Cause(cause)].client_mail for cause in found)
+        right = right and bool(mails) == asked
         wrong += not right
-        mailed = any(TABLE[Cause(cause)].client_mail for cause in found)
         table.add_row(
             firm.id,
             ", ".join(dict.fromkeys(found)) or firm.fate or "healthy",
             "[green]✓[/]" if right else "[red]✗[/]",
-            "yes" if mailed else "no",
+            str(mails) if mails else "none",
             "yes" if found and seen[-1] == "healthy" else "",
         )
     out.print(table)
     known = len(FIRMS) - wrong
     out.print(
         f"{known} of {len(FIRMS)} fates found out in {time.monotonic() - stage.began:.0f} s. "
-        "The outage came and went without a client to blame."
+        f"{len(arrived)} mails; the outage came and went without one."
     )
     if wrong:
         raise TokenHealthError(f"{wrong} of the demo's connections were not found out; this is a defect.")
-
-
-def _web(folder: Path) -> str:
-    import tomllib
-
-    listen = tomllib.loads((folder / "token-health.toml").read_text())["web"]["listen"]
-    return f"http://{listen}"
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,10 +9,11 @@ import socket
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from monitor.sandbox import pages
 from monitor.sandbox.admin import Admin
 from monitor.sandbox.state import World
 from monitor.sandbox.wire import Wire, in_weather
@@ -25,12 +26,19 @@ def application(world: World) -> Starlette:
     def route(path: str, handler: object, step: str, *methods: str) -> Route:
         return Route("/{region}" + path, in_weather(world, handler, step), methods=list(methods))  # type: ignore[arg-type]
 
-    async def home(_request: Request) -> Response:
-        return JSONResponse({"sandbox": "clio", "regions": "/us /eu /ca /au, /platform-us …"})
+    async def console(_request: Request) -> Response:
+        return HTMLResponse(pages.console(world))
+
+    async def remove(request: Request) -> Response:
+        grant = world.grants.get(request.path_params["id"])
+        if grant is not None:
+            world.revoke(grant)
+        return RedirectResponse("/", 303)
 
     return Starlette(
         routes=[
-            Route("/", home),
+            Route("/", console),
+            Route("/console/{id}/remove", remove, methods=["POST"]),
             Route("/admin/apps", admin.apps, methods=["POST"]),
             Route("/admin/grants", admin.grants, methods=["POST"]),
             Route("/admin/grants/{id}/reissue", admin.reissue, methods=["POST"]),

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import html
 import math
 import re
 import secrets
@@ -17,7 +16,8 @@ from urllib.parse import unquote_plus, urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from monitor.sandbox.state import RESOURCES, App, Grant, Looks, User, World
+from monitor.sandbox import pages
+from monitor.sandbox.state import RESOURCES, App, Grant, Looks, World
 
 INVALID_TOKEN = {
     "error": "invalid_token",
@@ -83,21 +83,25 @@ class Wire:
         given = dict(request.query_params)
         app = self.world.apps.get(given.get("client_id", ""))
         if app is None or app.suspended:
-            return HTMLResponse(_page("Unknown application", "<p>This app cannot be authorized.</p>"), 400)
+            return HTMLResponse(
+                pages.page("Unknown application", "<p>This app cannot be authorized.</p>"), 400
+            )
         if given.get("redirect_uri") not in app.redirect_uris:
-            return HTMLResponse(_page("Invalid redirect URI", "<p>It has to match exactly.</p>"), 400)
+            return HTMLResponse(pages.page("Invalid redirect URI", "<p>It has to match exactly.</p>"), 400)
         region = request.path_params["region"]
         if request.method == "GET":
             users = [u for u in self.world.users.values() if u.region == region and u.enabled]
-            return HTMLResponse(_consent(app, users))
+            return HTMLResponse(pages.consent(app, users))
         form = await request.form()
         back = given["redirect_uri"]
         state = {"state": given["state"]} if "state" in given else {}
         if form.get("decision") != "approve":
             if given.get("redirect_on_decline") != "true":
-                return HTMLResponse(_page("Declined", "<p>You may close this window.</p>"))
+                return HTMLResponse(pages.page("Declined", "<p>You may close this window.</p>"))
             return RedirectResponse(f"{back}?{urlencode({'error': 'access_denied', **state})}", 303)
-        user = self.world.users[str(form["user"])]
+        user = self.world.users.get(str(form.get("user")))
+        if user is None:
+            return HTMLResponse(pages.page("Choose an account", "<p>Go back and choose one.</p>"), 400)
         code = secrets.token_urlsafe(24)
         self.world.codes[code] = {
             "app": app.client_id, "user": user.id, "redirect_uri": back,
@@ -302,34 +306,3 @@ def _unauthorized() -> Response:
     described = INVALID_TOKEN["error_description"]
     challenge = f'Bearer realm="Clio", error="invalid_token", error_description="{described}"'
     return JSONResponse(INVALID_TOKEN, 401, {"WWW-Authenticate": challenge})
-
-
-def _consent(app: App, users: list[User]) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="user" value="{user.id}"{" checked" if not index else ""}> '
-        f"{html.escape(user.account_name)} <small>{html.escape(user.email)}</small></label>"
-        for index, user in enumerate(users)
-    )
-    wants = ", ".join(sorted(app.permissions)) or "nothing but your name"
-    return _page(
-        "Authorize this app",
-        f"<p>It asks to read: {html.escape(wants)}.</p><form method=post>{choices}"
-        '<button name="decision" value="approve">Approve</button> '
-        '<button name="decision" value="decline">Decline</button></form>',
-    )
-
-
-def _page(title: str, body: str) -> str:
-    style = (
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:4rem auto;"
-        "padding:0 1rem;color:#16324f}"
-        "label{display:block;padding:.5rem 0}small{color:#5b7083}"
-        "button{font:inherit;padding:.5rem 1.25rem;margin-top:1rem;border-radius:6px;"
-        "border:1px solid #16324f}"
-        "button[value=approve]{background:#16324f;color:#fff}"
-    )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} – Clio sandbox</title>'
-        f"<style>{style}</style><h1>{title}</h1>{body}"
-        "<p><small>This is a sandbox, not Clio.</small></p></html>"
-    )

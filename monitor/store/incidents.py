@@ -30,6 +30,7 @@ class Change:
     change: IncidentChange | None
     cause: Cause
     owner: Owner
+    at: datetime  # of the probe that said so
     reasons: tuple[str, ...] = ()
 
 
@@ -69,7 +70,7 @@ async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime)
     for change in opened + updated:
         shared = shared_subject(change.cause, change.place)
         parent = await _open_shared(conn, shared, change, now) if shared is not None else None
-        await _put(conn, change, parent, now)
+        await _put(conn, change, parent)
     if closed:
         await conn.execute(
             update(incident)
@@ -84,13 +85,13 @@ async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime)
         await close_empty(conn, now)
 
 
-async def _put(conn: AsyncConnection, change: Change, parent: int | None, now: datetime) -> None:
+async def _put(conn: AsyncConnection, change: Change, parent: int | None) -> None:
     about = About(Subject.CONNECTION, change.connection)
     values = {
         "cause": change.cause.value,
         "owner": change.owner.value,
         "reasons": list(change.reasons),
-        "updated_at": now,
+        "updated_at": change.at,
         "parent_id": parent,
     }
     row = (await conn.execute(select(incident.c.id).where(_is_open(about)))).one_or_none()
@@ -99,7 +100,7 @@ async def _put(conn: AsyncConnection, change: Change, parent: int | None, now: d
     else:
         await conn.execute(
             insert(incident).values(
-                kind=about.kind.value, name=about.name, guard=False, opened_at=now, **values
+                kind=about.kind.value, name=about.name, guard=False, opened_at=change.at, **values
             )
         )
 

@@ -283,5 +283,6 @@ def _incident_change(outcome: Outcome) -> incidents.Change:
         change=outcome.verdict.incident,
         cause=health.cause,
         owner=health.owner,
+        at=outcome.probed_at,
         reasons=outcome.finding.reasons,
     )

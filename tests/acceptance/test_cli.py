@@ -168,4 +168,5 @@ def test_the_demo_finds_out_every_fate():
     done = run("demo", env={"NO_COLOR": "1", "COLUMNS": "100"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "13 of 13 fates found out" in done.stdout
-    assert done.stdout.count("recovered by itself") >= 4
+    assert done.stdout.count("recovered; its incident is closed") >= 5
+    assert "That was another account" in done.stdout and "Thank you, it works" in done.stdout

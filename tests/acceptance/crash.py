@@ -1,0 +1,82 @@
+"""Does one thing of the service's, and kills its own process at a named step: what a power cut leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from alerts import outbox, pump
+from alerts.channels import smtp
+from monitor import settings
+from monitor.metrics import Meters
+from monitor.secret import Secret
+from monitor.service import Role, build_granter, build_loop, build_pump, build_wire, opened
+from monitor.store import links
+from monitor.tokens.grant import Granter
+from monitor.wire.client import Wire
+from tests.conftest import SetClock, environ
+
+# step -> what dies, and whether before or after it has done its work
+STEPS = {
+    "telling": (pump.Pump, "tell", "after"),
+    "opened": (outbox, "open_due", "after"),
+    "claimed": (outbox, "claim", "after"),
+    "connected": (smtp.Session, "send", "before"),
+    "before the dot": (outbox, "hand_over", "before"),
+    "at the dot": (outbox, "hand_over", "after"),
+    "acknowledged": (smtp.Session, "send", "after"),
+    "settled": (outbox, "settle", "after"),
+    "spent": (links, "spend", "after"),
+    "exchanged": (Wire, "post_form", "after"),
+    "compared": (Granter, "_whoami", "after"),
+    "stored": (links, "replace_pair", "after"),
+}
+
+
+def die_at(step: str) -> None:
+    holder, name, when = STEPS[step]
+    real = getattr(holder, name)
+
+    @functools.wraps(real)
+    async def dying(*args, **kwargs):
+        if when == "after":
+            result = await real(*args, **kwargs)
+            if result is not None and not result:
+                return result  # nothing was done: there is no step to die at
+        os.kill(os.getpid(), signal.SIGKILL)
+        return None
+
+    setattr(holder, name, dying)
+
+
+async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
+    if step:
+        die_at(step)
+    async with opened(settings.load(config, environ()), SetClock(now)) as parts:
+        meters, wire = Meters(), build_wire(parts)
+        mails = build_pump(parts, meters, "crash")
+        if trip:
+            state, browser, code = trip
+            arrived = await build_granter(parts, wire).finish(Secret(state), Secret(browser), {"code": code})
+            print(arrived.arrival.value)
+        else:
+            await mails.recover()
+            loop, _ = build_loop(parts, wire, meters, "crash", Role.ALL, mails.tell)
+            await loop.prepare()
+            await loop.run_due()
+            await mails.plan()
+            await mails.pump()
+            await loop.stop()
+        await wire.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(
+        main(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4]))
+    )

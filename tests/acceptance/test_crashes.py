@@ -1,0 +1,106 @@
+"""Promises 2 and 3 under SIGKILL: at no step of outbox or callback is anything lost or said twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from alerts import book
+from monitor import desk
+from monitor.store import links
+from tests.conftest import MAIL, rigged
+
+
+async def run(folder, now, step="", trip=()):
+    """Run the driver in a process of its own; it dies where it is told to, and ends well where not."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.acceptance.crash", str(folder / "token-health.toml"), now.isoformat(),
+        step, json.dumps(list(trip)), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode == (-signal.SIGKILL if step else 0), err.decode()
+    return out.decode().strip().rpartition("\n")[2]
+
+
+@pytest.fixture
+async def scene(tmp_path, sandbox, mailbox):
+    """A connection that was revoked, and confirmed so."""
+    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+        await rig.add("acme")
+        await rig.look()
+        rig.sandbox.do(rig.grants["acme"], "revoke")
+        await rig.after(minutes=8)
+        yield rig
+
+
+def ask_of(told):
+    return next(t for t in told if t.slot.value == "ask")
+
+
+@pytest.mark.parametrize(
+    "step", ["telling", "opened", "claimed", "connected", "before the dot", "acknowledged", "settled"]
+)
+async def test_a_kill_at_any_step_of_the_outbox_leaves_exactly_one_mail(step, scene, tmp_path, mailbox):
+    at = scene.clock.now() + timedelta(seconds=31)
+    await run(tmp_path, at, step)
+    if step == "telling":
+        assert await scene.state("acme") == ("suspect", "revoked"), "the verdict died with what it says"
+        assert await book.about_connection(scene.parts.database, "acme") == []
+    for minutes in (1, 2, 10, 60):
+        await run(tmp_path, at + timedelta(minutes=minutes))
+    assert mailbox.subjects() == ["Action needed: reconnect Clio Manage for Firm acme"]
+    told = ask_of(await book.about_connection(scene.parts.database, "acme"))
+    assert told.state == "sent"
+    expected = "unconfirmed" if step == "acknowledged" else "sent"
+    assert [sent.state for sent in told.envelopes] == [expected]
+
+
+async def test_a_kill_at_the_very_dot_is_said_honestly_and_followed_after_a_day(scene, tmp_path, mailbox):
+    """Nobody can know whether the server took it. It is not said twice, and not forgotten either."""
+    at = scene.clock.now() + timedelta(seconds=31)
+    await run(tmp_path, at, "at the dot")
+    await run(tmp_path, at + timedelta(hours=1))
+    assert mailbox.taken == []
+    told = ask_of(await book.about_connection(scene.parts.database, "acme"))
+    assert [sent.state for sent in told.envelopes] == ["unconfirmed"]
+    scene.clock.time = at + timedelta(days=1, hours=1)
+    await run(tmp_path, scene.clock.now())
+    assert mailbox.subjects() == ["Reminder: Clio Manage for Firm acme still needs you"]
+
+
+async def _consent(rig):
+    link = await desk.new_link(rig.parts, "acme", "test")
+    found = await links.find(rig.parts.database, desk.Secret(link.rsplit("/", 1)[1]))
+    departure = await rig.granter.start(found)
+    user = rig.sandbox.do(rig.grants["acme"], "look")["user"]
+    async with httpx.AsyncClient() as browser:
+        answer = await browser.post(departure.url, data={"user": user, "decision": "approve"})
+    code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+    assert re.fullmatch(r"[\w-]+", code)
+    return departure.state.reveal(), departure.browser.reveal(), code
+
+
+@pytest.mark.parametrize("step", ["spent", "exchanged", "compared", "stored"])
+async def test_a_kill_at_any_step_of_the_callback_loses_and_repeats_nothing(step, scene, tmp_path, mailbox):
+    await scene.settle("acme")
+    before = (await scene.known("acme")).sealed
+    trip = await _consent(scene)
+    await run(tmp_path, scene.clock.now(), step, trip)
+    assert await run(tmp_path, scene.clock.now(), "", trip) == "reused", "a code is exchanged once"
+    if step == "stored":
+        await scene.after(seconds=1)
+    else:
+        assert (await scene.known("acme")).sealed == before, "the old pair is untouched"
+        assert await run(tmp_path, scene.clock.now(), "", await _consent(scene)) == "stored"
+        await scene.after(seconds=1)
+    assert await scene.state("acme") == ("healthy", "ok")
+    assert (await scene.known("acme")).sealed.version == before.version + 1

@@ -78,7 +78,7 @@ class SmtpSettings(Section):
 class EmailSettings(Section):
     """[email]: what clients are sent, and when."""
 
-    delay: Duration = timedelta(minutes=10)
+    delay: Duration | None = None  # without: ten minutes, and a whole round of probes at least
     reminders: Annotated[tuple[Duration, ...], AfterValidator(_ascending)] = (
         timedelta(days=2),
         timedelta(days=5),
@@ -96,10 +96,15 @@ class EmailSettings(Section):
     link_lifetime: Positive = timedelta(days=14)
     templates: Path | None = None
 
-    def policy(self) -> MailPolicy:
-        """Return the rules that follow."""
+    def policy(self, interval: timedelta, recheck: timedelta) -> MailPolicy:
+        """Return the rules that follow.
+
+        By itself the first mail waits until every connection was looked at once more, with its doubts
+        settled: only then can the fleet guard know whether it is one client's break.
+        """
+        whole_round = interval * 1.2 + recheck * 4
         return MailPolicy(
-            delay=self.delay,
+            delay=max(timedelta(minutes=10), whole_round) if self.delay is None else self.delay,
             reminders=self.reminders,
             hand_over=self.hand_over,
             expiry=self.expiry,

@@ -145,7 +145,7 @@ def build_post(parts: Parts) -> Post | None:
         if app.provider.oauth.refresh_absolute_lifetime is not None
     }
     return Post(
-        voice=Voice(settings.email.policy(), settings.email.operator, sender.domain, lifetimes),
+        voice=Voice(settings.mail_policy, settings.email.operator, sender.domain, lifetimes),
         composer=composer,
         sender=sender,
         server=parts.loaded.mail_server(),

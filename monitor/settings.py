@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from alerts.channels.smtp import Server
+from alerts.notices import MailPolicy
 from alerts.settings import BrandSettings, EmailSettings, SmtpSettings
 from monitor.errors import ConfigurationError, KeyMissing
 from monitor.health.cadence import Cadence
@@ -208,6 +209,10 @@ class Settings(Section):
     def policy(self) -> Policy:
         s = self.schedule
         return Policy(s.confirm_after, s.recheck, flap_half_life=s.interval * 12)
+
+    @property
+    def mail_policy(self) -> MailPolicy:
+        return self.email.policy(self.schedule.interval, self.schedule.recheck)
 
     @property
     def guard_policy(self) -> GuardPolicy:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from alerts import book, silences
 from alerts.silences import Over
 from monitor import desk
@@ -194,3 +196,68 @@ async def test_a_fresh_probe_stands_behind_every_mail(mailrig, mailbox):
         await mailrig.mails(minutes=1)
     assert mailbox.taken == []
     assert await mailrig.state("acme") == ("healthy", "ok")
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # the TLS is around it
+async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
+    """STARTTLS with a certificate that is checked, implicit TLS, and AUTH that is refused."""
+    import asyncio
+    import ssl
+    import subprocess
+
+    from aiosmtpd.smtp import SMTP, AuthResult
+
+    from alerts.channels import Outcome
+    from alerts.channels.smtp import Server, Session, Unreachable
+    from alerts.mail.compose import Written
+    from alerts.mail.message import Sender, build
+    from monitor.secret import Secret
+    from tests.conftest import START
+
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+    def context() -> ssl.SSLContext:
+        made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        made.load_cert_chain(certificate, key)
+        return made
+
+    def signed_in(server, session, envelope, mechanism, data):
+        return AuthResult(success=data.password == b"right", handled=False)
+
+    async def always():
+        return True
+
+    loop = asyncio.get_running_loop()
+
+    def server(**more):
+        return SMTP(mailbox, hostname="mail.example", loop=loop, authenticator=signed_in, **more)
+
+    upgraded = await loop.create_server(
+        lambda: server(tls_context=context(), require_starttls=True, auth_required=True), "127.0.0.1", 0
+    )
+    wrapped = await loop.create_server(
+        lambda: server(auth_require_tls=False, auth_required=True), "127.0.0.1", 0, ssl=context()
+    )
+    mail = build(
+        Written("s", "t\n.\n..x\n", "<p>t</p>"), Sender.parse("a@b.example"), "c@d.example", "<1@b>", START
+    )
+    for listening, scheme in ((upgraded, "smtp"), (wrapped, "smtps")):
+        url = f"{scheme}://localhost:{listening.sockets[0].getsockname()[1]}"
+        more = {"starttls": "always", "username": "me", "timeout": 5.0}
+        known = Server.parse(url, password=Secret("right"), ca_file=certificate, **more)
+        async with Session(known) as session:
+            outcome, answer = await session.send(mail, "a@b.example", "c@d.example", always)
+        assert outcome is Outcome.SENT, answer
+        wrong = Server.parse(url, password=Secret("wrong"), ca_file=certificate, **more)
+        with pytest.raises(Unreachable, match="535") as refused:
+            async with Session(wrong):
+                pass
+        assert "wrong" not in str(refused.value)
+        listening.close()
+    text = mailbox.taken[0].get_body(("plain",)).get_content()
+    assert text == "t\n.\n..x\n", "lines that begin with a dot arrive as they were written"

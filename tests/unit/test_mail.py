@@ -1,0 +1,127 @@
+"""Mails as they are written: every kind in every language, and names that try to break out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_file
+from babel.messages.pofile import read_po
+from jinja2.ext import babel_extract
+
+import alerts
+from alerts.language import FOLDER, accepted, languages, tongue
+from alerts.mail.compose import _SHORT, PARTS, Brand, Composer, clean
+from alerts.mail.message import Sender, build
+from alerts.mail.samples import sample
+from alerts.notices import Kind
+from monitor.errors import ConfigurationError
+from monitor.health.causes import TABLE
+from tests.conftest import START
+
+ROOT = Path(alerts.__file__).parent.parent
+BRAND = Brand("Northwind Integrations", support="help@northwind.example", footer="1 High Street")
+EVIL = 'A "B" <b>&amp;</b>\r\nBcc: x@evil.example \u202egnp.exe \u2066🐙 ' + "z" * 300
+
+
+def sentences() -> set[str]:
+    """Every sentence that templates and pages say."""
+    found = set(_SHORT.values())
+    for path in (ROOT / "alerts/mail").rglob("*"):
+        if path.suffix in (".txt", ".mjml"):
+            with path.open("rb") as file:
+                found |= {
+                    m[0] if isinstance(m, tuple) else m for _, _, m, _ in babel_extract(file, ("_",), [], {})
+                }
+    for path in ("alerts/mail/compose.py", "monitor/web/pages.py"):
+        found |= {m for _, m, _, _ in extract_from_file("python", ROOT / path)}
+    return found
+
+
+@pytest.mark.parametrize("language", languages()[1:])
+def test_no_sentence_lacks_its_translation(language):
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    missing = [text for text in sentences() if not (found := catalogue.get(text)) or not found.string]
+    left_over = [m.id for m in catalogue if m.id and m.id not in sentences()]
+    broken = [
+        m.id
+        for m in catalogue
+        if m.id and set(re.findall(r"%\(\w+\)s", m.id)) != set(re.findall(r"%\(\w+\)s", m.string))
+    ]
+    assert (missing, left_over, broken, [m.id for m in catalogue if m.fuzzy and m.id]) == ([], [], [], [])
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_is_written_in_every_language(kind, language):
+    mail = sample(Composer(BRAND), kind, language, START)
+    assert mail.subject and "%(" not in mail.subject + mail.text + mail.html
+    assert "{{" not in mail.html and "{%" not in mail.html
+    if kind not in (Kind.RESOLVED, Kind.HANDOVER, Kind.FUSE):
+        link = "https://integrations.example.com/r/not-a-real-link"
+        assert f'href="{link}"' in mail.html and link in mail.text
+        assert f'lang="{language}"' in mail.html
+
+
+def test_every_cause_that_the_client_mends_has_its_folder_of_three():
+    for cause, row in TABLE.items():
+        if row.client_mail:
+            folder = ROOT / "alerts/mail/kinds" / Kind(cause.value).value
+            assert {path.name for path in folder.iterdir()} == set(PARTS)
+
+
+@pytest.mark.parametrize("kind", [Kind.REVOKED, Kind.DIGEST, Kind.HANDOVER, Kind.RESOLVED])
+def test_a_name_cannot_break_out_of_its_place(kind):
+    mail = sample(Composer(BRAND), kind, "en", START, client=EVIL)
+    assert "\n" not in mail.subject and "\u202e" not in mail.subject + mail.text + mail.html
+    assert "<b>&amp;" not in mail.html
+    message = build(mail, Sender.parse("N <n@northwind.example>"), "it@firm.example", "<1@x>", START)
+    head = message.as_bytes().partition(b"\r\n\r\n")[0]
+    assert b"\nBcc:" not in head and message["Auto-Submitted"] == "auto-generated"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Müller & Söhne 🐙", "Müller & Söhne 🐙"),
+        ("a\r\nb\tc", "a b c"),
+        ("x\u202ey\u200fz\u2069", "xyz"),
+        ("محامون", "محامون"),
+        ("👩‍⚖️ law", "👩‍⚖️ law"),
+    ],
+)
+def test_cleaning_keeps_names_and_drops_what_plays_tricks(given, kept):
+    assert clean(given) == kept
+
+
+def test_an_override_comes_first_and_a_bad_one_is_named(tmp_path):
+    folder = tmp_path / "kinds" / "revoked"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("Ours, {{ client }}")
+    assert (
+        sample(Composer(BRAND, tmp_path), Kind.REVOKED, "en", START).subject == "Ours, Whitfield & Moreau LLP"
+    )
+    (folder / "subject.txt").write_text("{{ nothing_like_it }}")
+    with pytest.raises(ConfigurationError, match=r"kinds/revoked/subject\.txt.*nothing_like_it"):
+        sample(Composer(BRAND, tmp_path), Kind.REVOKED, "en", START)
+    (folder / "subject.txt").write_text("{{ ''.__class__.__mro__ }}")
+    with pytest.raises(ConfigurationError, match="unsafe"):
+        sample(Composer(BRAND, tmp_path), Kind.REVOKED, "en", START)
+    (folder / "subject.txt").unlink()
+    (folder / "body.mjml").write_text("<mj-section><mj-column>")
+    with pytest.raises(ConfigurationError, match=r"kinds/revoked/body\.mjml: this MJML does not compile"):
+        Composer(BRAND, tmp_path).check()
+
+
+def test_dates_are_the_clients_own():
+    assert tongue("en", "America/New_York").moment(START) == "November 23, 2026, 4:00\u00a0AM EST"
+    assert tongue("de", "Europe/Berlin").moment(START) == "23. November 2026, 10:00 MEZ"
+    assert tongue("pt-BR").language == "en", "a language we lack is written in English"
+
+
+def test_the_first_language_that_we_have_is_taken():
+    assert accepted("nl, fr;q=0.8, de;q=0.9") == "de"
+    assert accepted("") == accepted("nl") == accepted(";;q=x") == "en"

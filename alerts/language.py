@@ -7,6 +7,7 @@ needed; a sentence that one lacks falls back to English.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,10 +64,12 @@ class Tongue:
         """Write a moment: `November 23, 2026 at 9:05 AM EST`, without seconds."""
         text = format_datetime(at, "long", tzinfo=self.zone, locale=self.locale)
         seconds = format_datetime(at, "ss", tzinfo=self.zone, locale=self.locale)
-        # CLDR sets a narrow space before AM, which many mail programs show as none.
-        return (text.replace(f":{seconds}", "", 1) if text.count(":") >= 2 else text).replace(
-            "\u202f", "\u00a0"
-        )
+        if text.count(":") >= 2:
+            text = text.replace(f":{seconds}", "", 1)
+        # Where CLDR has no short name for a zone it writes +0100, which few readers know.
+        text = re.sub(r"([+-])0?(\d{1,2}):?00$", r"UTC\1\2", text)
+        # It sets a narrow space before AM, which many mail programs show as none.
+        return text.replace("\u202f", "\u00a0")
 
     def day(self, at: datetime) -> str:
         """Write a day: `November 23, 2026`."""

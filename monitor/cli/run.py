@@ -35,7 +35,12 @@ def init(
             raise ConfigurationError(f"{path}: is there already; nothing was written. Choose another --dir.")
     directory.mkdir(parents=True, exist_ok=True)
     # The file is TOML, not HTML, and its one value is our own.
-    env = Environment(loader=PackageLoader("monitor.cli"), undefined=StrictUndefined, autoescape=False)  # noqa: S701
+    env = Environment(
+        loader=PackageLoader("monitor.cli"),
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+    )
     text = env.get_template("token-health.toml.j2").render(settings=Settings(), key_file=key_file.name)
     handle = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

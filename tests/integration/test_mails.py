@@ -259,5 +259,5 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
                 pass
         assert "wrong" not in str(refused.value)
         listening.close()
-    text = mailbox.taken[0].get_body(("plain",)).get_content()
+    text = mailbox.taken[0].get_body(("plain",)).get_content().replace("\r\n", "\n")
     assert text == "t\n.\n..x\n", "lines that begin with a dot arrive as they were written"

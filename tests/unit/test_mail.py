@@ -119,6 +119,7 @@ def test_an_override_comes_first_and_a_bad_one_is_named(tmp_path):
 def test_dates_are_the_clients_own():
     assert tongue("en", "America/New_York").moment(START) == "November 23, 2026, 4:00\u00a0AM EST"
     assert tongue("de", "Europe/Berlin").moment(START) == "23. November 2026, 10:00 MEZ"
+    assert tongue("fr", "Europe/Paris").moment(START) == "23 novembre 2026, 10:00 UTC+1"
     assert tongue("pt-BR").language == "en", "a language we lack is written in English"
 
 

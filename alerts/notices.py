@@ -223,7 +223,7 @@ def plan(
     """Return what should be waiting to be sent to this client, and about it to the operator."""
     told = sorted(said, key=lambda s: s.at)
     wishes = [
-        _ask(client, cases, told, policy),
+        _ask(client, cases, told, policy, now),
         _remind(client, cases, told, policy, now),
         _expiring(client, cases, told, policy, now),
         _thank(client, cases, told, policy, now),
@@ -261,7 +261,9 @@ def _asked(case: Case, told: Sequence[Said]) -> list[Said]:
     ]
 
 
-def _ask(client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy) -> Wish | None:
+def _ask(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> Wish | None:
     due: dict[str, datetime] = {}
     for case in cases:
         if case.asks and client.contacts and not _asked(case, told):
@@ -271,7 +273,8 @@ def _ask(client: Client, cases: Sequence[Case], told: Sequence[Said], policy: Ma
     if not due:
         return None
     first = min(due.values())
-    chosen = [c for c in cases if c.connection in due and due[c.connection] <= first + policy.delay]
+    near = max(first, now) + policy.delay
+    chosen = [c for c in cases if c.connection in due and due[c.connection] <= near]
     kind = Kind(chosen[0].cause.value) if len(chosen) == 1 else Kind.DIGEST
     return Wish(
         Slot.ASK,
@@ -304,7 +307,9 @@ def _remind(
     if not due:
         return None
     first = min(at for at, _ in due.values())
-    chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= first + policy.together]
+    # What is due soon goes along, counted from now where this one is late.
+    near = max(first, now) + policy.together
+    chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= near]
     return Wish(
         Slot.REMINDER,
         Kind.REMINDER,

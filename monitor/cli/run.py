@@ -38,7 +38,7 @@ def init(
     env = Environment(
         loader=PackageLoader("monitor.cli"),
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701
         keep_trailing_newline=True,
     )
     text = env.get_template("token-health.toml.j2").render(settings=Settings(), key_file=key_file.name)

@@ -412,6 +412,17 @@ async def _conclude(conn: AsyncConnection, number: int, now: datetime) -> bool:
     return bool(done.scalar() == "sent")
 
 
+async def forget(database: Database, before: datetime) -> int:
+    """Drop notices that were settled before a time, with their envelopes; return how many."""
+    async with database.write() as conn:
+        done = await conn.execute(
+            notice.delete().where(
+                notice.c.settled_at < before, notice.c.state.in_(["sent", "failed", "withdrawn"])
+            )
+        )
+        return int(done.rowcount)
+
+
 async def oldest_waiting(database: Database, now: datetime) -> float:
     """Return for how many seconds the oldest mail that should be out has been waiting."""
     async with database.read() as conn:

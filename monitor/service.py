@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts import outbox
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer
 from alerts.mail.message import Logo, Sender
@@ -32,7 +33,7 @@ from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Prober
 from monitor.settings import Loaded
-from monitor.store import audit, connections, processes, schema, sealing
+from monitor.store import audit, connections, links, processes, schema, sealing
 from monitor.store.engine import Database, database_trouble
 from monitor.store.verdicts import Tell
 from monitor.tokens.grant import Granter
@@ -288,7 +289,13 @@ class Service:
             if loop.leads:
                 await granter.revoke_leftovers()
 
-        ticks: list[Tick] = [("revoke", revoke, REVOKE_EVERY)]
+        async def forget() -> None:
+            if loop.leads:
+                before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
+                await outbox.forget(self._parts.database, before)
+                await links.forget(self._parts.database, before)
+
+        ticks: list[Tick] = [("revoke", revoke, REVOKE_EVERY), ("mails.retention", forget, 3600.0)]
         if pump is None:
             log.warning("mail.off", why="smtp.from is not set; no client is mailed")
         else:

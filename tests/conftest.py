@@ -438,10 +438,11 @@ PUBLIC_URL = "http://127.0.0.1:8080"
 
 
 @pytest.fixture
-async def mailrig(tmp_path: Path, sandbox: Sandbox, mailbox: Mailbox) -> AsyncIterator[Rig]:
-    """One Clio Manage app, and mails that go out to a real SMTP server."""
-    database = f"sqlite:///{tmp_path / 'th.db'}"
-    async with rigged(tmp_path, sandbox, database, more=MAIL.format(url=mailbox.url)) as found:
+async def mailrig(
+    tmp_path: Path, sandbox: Sandbox, mailbox: Mailbox, database_url: str
+) -> AsyncIterator[Rig]:
+    """One Clio Manage app, and mails that go out to a real SMTP server; on SQLite and on PostgreSQL."""
+    async with rigged(tmp_path, sandbox, database_url, more=MAIL.format(url=mailbox.url)) as found:
         yield found
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.rotation import Journal
 from monitor.secret import Secret
@@ -288,9 +287,10 @@ async def others_with_account(database: Database, connection_id: str, provider: 
         return row.first() is not None
 
 
-async def forget(conn: AsyncConnection, before: datetime) -> None:
-    """Drop links and trips that expired before a time."""
-    await conn.execute(delete(link).where(link.c.expires_at < before))
+async def forget(database: Database, before: datetime) -> int:
+    """Drop links that expired before a time, with their trips; return how many."""
+    async with database.write() as conn:
+        return int((await conn.execute(delete(link).where(link.c.expires_at < before))).rowcount)
 
 
 def _link(row: Any) -> Link:

@@ -179,6 +179,25 @@ async def test_a_mail_server_that_is_busy_is_asked_again_later(mailrig, mailbox)
     assert [(t.state, t.envelopes[0].attempts) for t in told if t.slot.value == "ask"] == [("sent", 2)]
 
 
+async def test_old_notices_and_links_are_forgotten(mailrig, mailbox):
+    from alerts import outbox
+    from monitor.store import links
+
+    await mailrig.add("acme")
+    await _break(mailrig, "acme")
+    await mailrig.mails(minutes=11)
+    await mailrig.pump.plan()
+    database, now = mailrig.parts.database, mailrig.clock.now()
+    assert (await outbox.forget(database, now - timedelta(days=1)), await links.forget(database, now)) == (
+        0,
+        0,
+    )
+    later = now + timedelta(days=400)
+    assert (await outbox.forget(database, later), await links.forget(database, later)) == (1, 1)
+    waiting = await book.about_connection(database, "acme")
+    assert [told.state for told in waiting] == ["waiting"], "what still waits is kept"
+
+
 async def test_a_fresh_probe_stands_behind_every_mail(mailrig, mailbox):
     """A provider that refused everybody and recovered: no mail rests on what was seen before."""
     await mailrig.add("acme")

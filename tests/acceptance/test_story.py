@@ -72,6 +72,20 @@ def picture(page, name: str) -> None:
         page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
+def accessibility_faults(browser, *urls: str) -> list[str]:
+    """What axe finds against WCAG 2; it needs JavaScript of its own, which the pages do not."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(bypass_csp=True)
+    found = []
+    for url in urls:
+        looked = context.new_page()
+        looked.goto(url)
+        found += [f"{url}: {v['id']}" for v in Axe().run(looked).response["violations"]]
+    context.close()
+    return found
+
+
 def mails(web: str) -> list[dict[str, str]]:
     with urllib.request.urlopen(f"{web}/messages.json", timeout=5) as answer:
         return json.load(answer)
@@ -131,6 +145,7 @@ def test_a_client_comes_back_in_a_real_browser(locale, tmp_path, sandbox, catche
         assert page.locator("h1").inner_text() == heading
         assert page.locator("html").get_attribute("lang") == locale
         picture(page, f"{locale}-2-link")
+        assert accessibility_faults(page.context.browser, link, f"{web}/r/made-up") == []
         page.get_by_role("button", name=go).click()
         assert urlsplit(page.url).path == "/us/oauth/authorize"
         picture(page, f"{locale}-3-consent")

@@ -204,7 +204,8 @@ def _said(told: Told, now: datetime) -> str:
     match told.state:
         case "waiting":
             by = f", asked for by {told.requested_by}" if told.requested_by else ""
-            return f"Waits: {what}, due {when(told.due_at, now)}{by}."
+            due = f"due {when(told.due_at, now)}" if told.due_at > now else "due now"
+            return f"Waits: {what}, {due}{by}."
         case "withdrawn":
             return f"{told.state.capitalize()} {ago} ago: {what} ({told.outcome})."
         case state:

@@ -7,7 +7,6 @@ import contextlib
 import html
 import http.cookiejar
 import json
-import os
 import re
 import socket
 import subprocess
@@ -95,7 +94,7 @@ provider = "{provider}"
 region = "{region}"
 base_url = "{url}/{path}"
 client_id = "{id}"
-client_secret_env = "DEMO_SECRET"
+client_secret_file = "app-secret"
 scopes = ["contacts", "matters"]
 """
 APPS = (
@@ -183,7 +182,6 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
         text=True,
     )
     service: subprocess.Popen[bytes] | None = None
-    environ = os.environ | {"DEMO_SECRET": "demo-secret"}
     try:
         line = await asyncio.to_thread(sandbox.stdout.readline)  # type: ignore[union-attr]
         if not line.startswith("http"):
@@ -200,8 +198,9 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
             )
         )
         write_key_file(folder / "token-health.key", [new_key()])
+        (folder / "app-secret").write_text("demo-secret")
         _authorize(stage)
-        loaded = settings.load(folder / "token-health.toml", environ)
+        loaded = settings.load(folder / "token-health.toml")
         async with opened(loaded) as parts:
             await take_in(parts, intake.read(folder / "connections.jsonl", parts.apps), "demo")
             with (folder / "service.log").open("wb") as log:
@@ -209,7 +208,6 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
                     [sys.executable, "-m", "monitor", "run", "--config", str(folder / "token-health.toml")],
                     stdout=log,
                     stderr=log,
-                    env=environ,
                 )
             yield stage, parts
     finally:

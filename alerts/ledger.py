@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.notices import Case, Client, Item, Kind, MailPolicy, Said, Slot, Wish, plan
+from alerts.notices import Case, Client, Item, MailPolicy, Said, Slot, Wish, plan
 from alerts.tables import delivery, notice, notice_item, silence
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
@@ -412,6 +412,3 @@ async def withdraw(
         .where(delivery.c.notice == number, delivery.c.state == "waiting")
         .values(state="withdrawn", settled_at=now)
     )
-
-
-__all__ = ["Kind", "Standing", "Voice", "audience", "bring_in_line", "of_connections", "stand", "write_new"]

@@ -16,14 +16,13 @@ TIMEZONES = {"en": "America/New_York", "de": "Europe/Berlin", "fr": "Europe/Pari
 
 def sample(composer: Composer, kind: Kind, locale: str, now: datetime, client: str = CLIENT) -> Written:
     """Write a kind as a client of this locale would get it."""
-    subjects, more = _content(kind, now, composer.brand.name)
+    subjects, more = _content(kind, now)
     return composer.write(
         kind, client, subjects, locale, TIMEZONES.get(locale.split("_", maxsplit=1)[0], "UTC"), **more
     )
 
 
-def _content(kind: Kind, now: datetime, brand: str) -> tuple[list[Subject], Mapping[str, Any]]:
-    del brand
+def _content(kind: Kind, now: datetime) -> tuple[list[Subject], Mapping[str, Any]]:
     first = Subject(
         connection="whitfield-clio",
         provider="Clio Manage",

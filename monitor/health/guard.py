@@ -30,13 +30,13 @@ class Tally:
     """How the connections of one place stand.
 
     `lately` counts those that turned bad within the window, by cause; `held` those that are bad now
-    and belong to a guard's incident; `fine` those not bad.
+    and belong to a guard's incident, by cause; `fine` those not bad.
     """
 
     place: Place
     fine: int
     lately: Mapping[Cause, int] = field(default_factory=dict)
-    held: int = 0
+    held: Mapping[Cause, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,22 @@ def judge(tallies: Iterable[Tally], standing: frozenset[About], policy: GuardPol
 
 def _over(about: About, members: list[Tally], stands: bool, policy: GuardPolicy) -> Hold | None:
     causes: Counter[Cause] = Counter()
+    held: Counter[Cause] = Counter()
     for tally in members:
         causes.update(tally.lately)
+        held.update(tally.held)
     lately, fine = causes.total(), sum(t.fine for t in members)
-    # A standing guard stays for those it holds, also when they turned bad before the window.
-    bad = max(lately, sum(t.held for t in members)) if stands else lately
+    # A standing guard stays for those it holds, also when they turned bad before the window; and it is
+    # about what they have, not about the few that joined last.
+    bad = max(lately, held.total()) if stands else lately
+    if stands and held.total() >= lately:
+        causes = held
     total = bad + fine
     share = policy.share / 2 if stands else policy.share
     least = max(1, policy.minimum // 2) if stands else policy.minimum
     if bad < least or bad < share * total:
         return None
-    cause = max(causes, key=lambda c: (causes[c], c.value)) if causes else Cause.UNEXPECTED
+    cause = max(causes, key=lambda c: (causes[c], c.value))
     return Hold(about, cause, bad, total)
 
 

@@ -200,7 +200,7 @@ async def _tallies(conn: AsyncConnection, policy: GuardPolicy, now: datetime) ->
     ):
         fine[Place(row.app, row.provider, row.region)] = row.n
     causes: dict[Place, dict[Cause, int]] = defaultdict(dict)
-    held: Counter[Place] = Counter()
+    held: dict[Place, dict[Cause, int]] = defaultdict(dict)
     bad = await conn.execute(
         select(
             *place,
@@ -213,11 +213,12 @@ async def _tallies(conn: AsyncConnection, policy: GuardPolicy, now: datetime) ->
     )
     for row in bad:
         where = Place(row.app, row.provider, row.region)
-        held[where] += int(row.held)
+        if row.held:
+            held[where][Cause(row.candidate)] = int(row.held)
         if row.n:
             causes[where][Cause(row.candidate)] = int(row.n)
     return [
-        Tally(where, fine[where], causes.get(where, {}), held[where])
+        Tally(where, fine[where], causes.get(where, {}), held.get(where, {}))
         for where in fine.keys() | causes.keys() | held.keys()
     ]
 

@@ -14,7 +14,12 @@ PROVIDER = About(Subject.PROVIDER, "clio")
 
 
 def tally(app="a", region="us", provider="clio", fine=0, held=0, **causes):
-    return Tally(Place(app, provider, region), fine, {Cause(c): n for c, n in causes.items()}, held)
+    return Tally(
+        Place(app, provider, region),
+        fine,
+        {Cause(c): n for c, n in causes.items()},
+        {Cause.PROVIDER_OUTAGE: held} if held else {},
+    )
 
 
 def abouts(*tallies, standing=()):
@@ -67,6 +72,14 @@ def test_it_stays_up_for_those_it_holds_when_the_window_is_over():
     assert abouts(tally(fine=50, held=30)) == []
 
 
+def test_a_standing_guard_stays_about_what_its_connections_have():
+    # An outage of an hour: all that turned bad within the window is one firm's revocation.
+    (hold,) = judge([tally(fine=50, held=30, revoked=1)], frozenset({PROVIDER}), POLICY)
+    assert hold.cause is Cause.PROVIDER_OUTAGE
+    (hold,) = judge([tally(fine=50, held=30)], frozenset({PROVIDER}), POLICY)
+    assert hold.cause is Cause.PROVIDER_OUTAGE
+
+
 def test_the_sentence_says_how_many_and_why():
     (hold,) = judge((tally(fine=40, revoked=10, unexpected=2),), frozenset(), POLICY)
     assert "12 of 52 connections of provider clio turned bad together, mostly revoked" in hold.sentence
@@ -75,7 +88,8 @@ def test_the_sentence_says_how_many_and_why():
 tallies = st.lists(
     st.builds(
         lambda app, region, provider, fine, bad, held: Tally(
-            Place(f"{provider}-{region}-{app}", provider, region), fine, {Cause.REVOKED: bad} if bad else {}, held
+            Place(f"{provider}-{region}-{app}", provider, region), fine, {Cause.REVOKED: bad} if bad else {},
+            {Cause.REVOKED: held} if held else {},
         ),
         st.integers(0, 3), st.sampled_from(["us", "eu"]), st.sampled_from(["clio", "other"]),
         st.integers(0, 50), st.integers(0, 50), st.integers(0, 50),

@@ -9,7 +9,7 @@ export UV_COMPILE_BYTECODE = 1
 # uv would otherwise warn about, or use, an environment that happens to be active.
 unexport VIRTUAL_ENV
 
-.PHONY: demo test check format bench install clean
+.PHONY: demo test check format generate bench install clean
 
 demo: $(VENV)/.installed
 	@$(RUN)/token-health demo
@@ -27,6 +27,11 @@ check: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
+
+# The files that Prometheus, Alertmanager and Grafana load, and docs/metrics.md; tests prove them current.
+generate: $(VENV)/.installed-dev
+	$(RUN)/python -m alerts.rules.build
+	$(RUN)/python -m dashboards.build
 
 bench: $(VENV)/.installed-dev
 	$(RUN)/python -m tests.bench

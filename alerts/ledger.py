@@ -19,8 +19,10 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts import silences
 from alerts.notices import Case, Client, Item, MailPolicy, Said, Slot, Wish, plan
-from alerts.tables import delivery, notice, notice_item, silence
+from alerts.tables import delivery, notice, notice_item
+from alerts.windows import Scope, Silenced, Window, first_over
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
 from monitor.store.incidents import DROPPED, RELEASED
@@ -38,6 +40,7 @@ class Voice:
     operator: str = ""
     domain: str = "localhost"
     lifetimes: Mapping[str, timedelta] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ async def stand(
 ) -> dict[str, Standing]:
     """Return how these clients stand, by the hash of who is told."""
     rows = (await conn.execute(_TRUTH.where(connection.c.client_name.in_(clients)))).all()
-    silences = await _silences(conn, now)
+    silent = await silences.holding(conn, voice.windows, now)
     healed = await _healed(conn, [row.id for row in rows], voice.policy, now)
     told = await _told(conn, [row.id for row in rows])
     groups: dict[str, list[Any]] = defaultdict(list)
@@ -123,7 +126,7 @@ async def stand(
         said = {number: one for row in members for number, one in told.get(row.id, {}).items()}
         found[key] = Standing(
             Client(first.client_name, tuple(first.contacts), first.locale, first.timezone),
-            tuple(_case(row, silences, healed.get(row.id, ()), voice) for row in members),
+            tuple(_case(row, silent, healed.get(row.id, ()), voice) for row in members),
             tuple(said[number] for number in sorted(said)),
         )
     return found
@@ -139,10 +142,11 @@ _parent = incident.alias("parent")
 _TRUTH = (
     select(
         connection.c.id, connection.c.client_name, connection.c.contacts, connection.c.locale,
-        connection.c.timezone, watch.c.app, watch.c.state, watch.c.cause, watch.c.owner, watch.c.candidate,
-        watch.c.good_streak, watch.c.last_probe_at, credential.c.authorized_at, credential.c.refresh,
-        credential.c.access_expires_at, credential.c.issued_at, incident.c.id.label("incident"),
-        incident.c.opened_at, incident.c.updated_at, incident.c.mails, _parent.c.guard,
+        connection.c.timezone, watch.c.app, watch.c.provider, watch.c.state, watch.c.cause, watch.c.owner,
+        watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, credential.c.authorized_at,
+        credential.c.refresh, credential.c.access_expires_at, credential.c.issued_at,
+        incident.c.id.label("incident"), incident.c.opened_at, incident.c.updated_at, incident.c.mails,
+        _parent.c.guard,
         _parent.c.mails.label("parent_mails"), _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)
@@ -159,11 +163,12 @@ _TRUTH = (
 
 def _case(
     row: Row[Any],
-    silences: dict[tuple[str, str], str],
+    silent: Sequence[Silenced],
     healed: tuple[tuple[int, datetime], ...],
     voice: Voice,
 ) -> Case:
     expires_at, lives_for = _expiry(row, voice)
+    silence = first_over(silent, Scope(row.provider, row.app, row.client_name, row.id)) if silent else None
     return Case(
         connection=row.id,
         state=State(row.state),
@@ -176,10 +181,7 @@ def _case(
         probed_at=row.last_probe_at,
         held=bool(row.guard) and row.parent_closed is None and row.parent_mails != RELEASED,
         dropped=row.mails == DROPPED,
-        silenced=silences.get(("all", ""))
-        or silences.get(("client", row.client_name))
-        or silences.get(("connection", row.id))
-        or "",
+        silenced=silence.sentence if silence is not None else "",
         healed=healed,
         authorized_at=row.authorized_at,
         expires_at=expires_at,
@@ -195,15 +197,6 @@ def _expiry(row: Row[Any], voice: Voice) -> tuple[datetime | None, timedelta | N
     if row.refresh is None and row.access_expires_at is not None:
         return row.access_expires_at, row.access_expires_at - row.issued_at if row.issued_at else None
     return None, None
-
-
-async def _silences(conn: AsyncConnection, now: datetime) -> dict[tuple[str, str], str]:
-    rows = await conn.execute(
-        select(silence.c.kind, silence.c.name, silence.c.reason).where(
-            silence.c.ended_at.is_(None), or_(silence.c.until.is_(None), silence.c.until > now)
-        )
-    )
-    return {(row.kind, row.name): row.reason or "held by an operator" for row in rows}
 
 
 async def _healed(

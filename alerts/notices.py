@@ -34,6 +34,8 @@ class Slot(StrEnum):
     RESOLVED = "resolved"
     HANDOVER = "handover"  # to the operator: mails brought nothing
     FUSE = "fuse"  # to the operator: too many mails at once
+    PAGE = "page"  # to on-call (`alerts.oncall`): what has to be looked at
+    CLEAR = "clear"  # to on-call: what is over
 
 
 class Kind(StrEnum):

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, insert, or_, select, true, update
+from sqlalchemy import and_, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import ledger
+from alerts import fuse, ledger
 from alerts.channels import Outcome
 from alerts.ledger import Voice
-from alerts.notices import Client, Item, Kind, Slot, Wish, stale
-from alerts.tables import address, delivery, fuse, notice, notice_item
+from alerts.notices import Item, Kind, Slot, stale
+from alerts.oncall import SLOTS as ONCALL
+from alerts.tables import address, delivery, notice, notice_item
 from monitor.health.causes import Cause
 from monitor.store import incidents
 from monitor.store.engine import Database
@@ -36,8 +37,9 @@ LOOK_AGAIN = timedelta(seconds=5)
 # After a failure that passes: so long until the next attempt. The last one is repeated.
 BACK_OFF = tuple(timedelta(minutes=m) for m in (1, 3, 10, 30, 60, 120))
 GIVE_UP = timedelta(days=3)
-FUSE = "first mails"
-FUSED = (Slot.ASK.value, Slot.EXPIRING.value)
+# Pages are tried again sooner, and a channel's lease is short: a page that is late is a page lost.
+PAGE_LEASE = timedelta(minutes=1)
+PAGE_BACK_OFF = tuple(timedelta(seconds=s) for s in (10, 30, 60, 120, 300))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,17 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class FuseState:
-    """The last fuse: blown while more first mails want out within an hour than the cap allows."""
+class Signal:
+    """One page, or the end of one, over one channel, claimed for an attempt."""
 
-    blown_at: datetime | None = None
-    wanted: int = 0
-    released_until: datetime | None = None
+    id: int
+    notice: int
+    slot: Slot
+    key: str
+    channel: str
+    attempts: int
+    began_at: datetime
+    matter: dict[str, Any]
 
 
 async def plan_all(database: Database, voice: Voice, now: datetime) -> None:
@@ -77,19 +84,19 @@ async def plan_all(database: Database, voice: Voice, now: datetime) -> None:
 
 async def open_due(
     database: Database, voice: Voice, cap: int, now: datetime, limit: int = 50
-) -> tuple[list[int], FuseState]:
+) -> tuple[list[int], fuse.State]:
     """Turn due notices into mails to be sent, after one more look; return them, and how the fuse is."""
     async with database.read() as conn:
-        state = await fuse_state(conn)
+        state = await fuse.read(conn)
         # A blown fuse is looked at again also when nothing else is due: what it held may have healed.
         if not await _due(conn, now, 1) and state.blown_at is None:
             return [], state
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        blown = (await fuse_state(conn)).blown_at is not None
+        blown = (await fuse.read(conn)).blown_at is not None
         first = await _due(conn, now, limit, blown=blown)
         await ledger.bring_in_line(conn, {row.client for row in first}, voice, now)
-        state = await _judge_fuse(conn, voice, cap, now)
+        state = await fuse.judge(conn, voice, cap, now)
         opened = []
         for row in await _due(conn, now, limit, blown=state.blown_at is not None):
             automatic = row.requested_by is None
@@ -106,11 +113,12 @@ async def open_due(
 
 async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool = False) -> Sequence[Any]:
     # What a blown fuse holds must not stand in the way of what may go out.
-    may_go = or_(notice.c.requested_by.is_not(None), notice.c.slot.not_in(FUSED)) if blown else true()
+    may_go = or_(notice.c.requested_by.is_not(None), notice.c.slot.not_in(fuse.FUSED)) if blown else true()
     rows = await conn.execute(
         select(notice)
         .where(
             may_go,
+            notice.c.slot.not_in(ONCALL),
             notice.c.state == "waiting",
             notice.c.due_at <= now,
             or_(notice.c.look_at.is_(None), notice.c.look_at <= now),
@@ -148,83 +156,17 @@ async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
     await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
 
 
-# -- the fuse -----------------------------------------------------------------------------------------
-
-
-async def fuse_state(conn: AsyncConnection) -> FuseState:
-    """Return how the fuse is."""
-    row = (await conn.execute(select(fuse).where(fuse.c.name == FUSE))).one_or_none()
-    return FuseState() if row is None else FuseState(row.blown_at, row.wanted, row.released_until)
-
-
-async def _judge_fuse(conn: AsyncConnection, voice: Voice, cap: int, now: datetime) -> FuseState:
-    """Count the first mails of the last hour and those that want out now; more than the cap blow it.
-
-    It counts what *wants* out, so that it holds all of a wave and not only its end.
-    """
-    before = await fuse_state(conn)
-    wanted = (
-        await conn.execute(
-            select(func.count()).where(
-                notice.c.slot.in_(FUSED),
-                notice.c.requested_by.is_(None),
-                or_(
-                    (notice.c.state == "waiting") & (notice.c.due_at <= now + voice.policy.delay),
-                    notice.c.state.in_(["sending", "sent"])
-                    & (notice.c.settled_at > now - timedelta(hours=1)),
-                ),
-            )
-        )
-    ).scalar_one()
-    released = before.released_until is not None and before.released_until > now
-    blown_at = None if released or wanted <= cap else before.blown_at or now
-    after = FuseState(blown_at, int(wanted), before.released_until if released else None)
-    if after != before:
-        await _keep_fuse(conn, after)
-    if blown_at is not None and before.blown_at is None:
-        operator = Client("", (), "en", "UTC")
-        wish = Wish(Slot.FUSE, Kind.FUSE, (), now, f"{wanted} first mails want out, the cap is {cap}")
-        waits = await conn.execute(
-            select(notice.c.id).where(notice.c.slot == Slot.FUSE.value, notice.c.state == "waiting")
-        )
-        if waits.first() is None:
-            await ledger.write_new(conn, operator, "operator", wish, voice, now)
-    return after
-
-
-async def _keep_fuse(conn: AsyncConnection, state: FuseState) -> None:
-    values = {"blown_at": state.blown_at, "wanted": state.wanted, "released_until": state.released_until}
-    done = await conn.execute(update(fuse).where(fuse.c.name == FUSE).values(**values))
-    if done.rowcount == 0:
-        await conn.execute(insert(fuse).values(name=FUSE, **values))
-
-
-async def release_fuse(conn: AsyncConnection, now: datetime, span: timedelta) -> FuseState:
-    """Let first mails out for a while, however many: a person looked at them."""
-    state = FuseState(None, (await fuse_state(conn)).wanted, now + span)
-    await _keep_fuse(conn, state)
-    return state
-
-
 # -- envelopes ----------------------------------------------------------------------------------------
 
 
 async def claim(database: Database, process: str, now: datetime, limit: int = 20) -> list[Envelope]:
     """Lease envelopes that are to be sent now. Those whose sender died are freed, or unconfirmed."""
+    mails = delivery.c.channel == "email"
     async with database.read() as conn:
-        if not await _claimable(conn, now, 1):
+        if not await _claimable(conn, mails, now, 1):
             return []
     async with database.write() as conn:
-        await _recover(conn, now)
-        rows = await _claimable(conn, now, limit)
-        ids = [row.id for row in rows]
-        await conn.execute(
-            update(delivery)
-            .where(delivery.c.id.in_(ids))
-            .values(
-                state="sending", attempts=delivery.c.attempts + 1, lease_by=process, lease_until=now + LEASE
-            )
-        )
+        rows = await _lease(conn, mails, process, now, limit, LEASE)
         items = await _items(conn, [row.notice for row in rows])
         threads = await _threads(conn, rows, items)
         return [
@@ -238,22 +180,53 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
         ]  # fmt: skip
 
 
-async def _claimable(conn: AsyncConnection, now: datetime, limit: int) -> Sequence[Any]:
+async def claim_signals(database: Database, process: str, now: datetime, limit: int = 20) -> list[Signal]:
+    """Lease pages and their ends. One whose sender died goes out again: twice is better than never."""
+    signals = delivery.c.channel != "email"
+    async with database.read() as conn:
+        if not await _claimable(conn, signals, now, 1):
+            return []
+    async with database.write() as conn:
+        rows = await _lease(conn, signals, process, now, limit, PAGE_LEASE)
+        return [
+            Signal(
+                row.id, row.notice, Slot(row.slot), row.audience, row.channel, row.attempts + 1,
+                row.planned_at, row.matter or {},
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+async def _lease(
+    conn: AsyncConnection, which: Any, process: str, now: datetime, limit: int, span: timedelta
+) -> Sequence[Any]:
+    await _recover(conn, now)
+    rows = await _claimable(conn, which, now, limit)
+    await conn.execute(
+        update(delivery)
+        .where(delivery.c.id.in_([row.id for row in rows]))
+        .values(state="sending", attempts=delivery.c.attempts + 1, lease_by=process, lease_until=now + span)
+    )
+    return rows
+
+
+async def _claimable(conn: AsyncConnection, which: Any, now: datetime, limit: int) -> Sequence[Any]:
     expired = delivery.c.lease_until <= now
     rows = await conn.execute(
         select(
-            delivery.c.id, delivery.c.notice, delivery.c.address, delivery.c.message_id, delivery.c.attempts,
-            notice.c.slot, notice.c.kind, notice.c.client, notice.c.locale, notice.c.timezone,
-            notice.c.number,
+            delivery.c.id, delivery.c.notice, delivery.c.address, delivery.c.channel, delivery.c.message_id,
+            delivery.c.attempts, notice.c.slot, notice.c.kind, notice.c.client, notice.c.audience,
+            notice.c.locale, notice.c.timezone, notice.c.number, notice.c.planned_at, notice.c.matter,
         )
         .join(notice, notice.c.id == delivery.c.notice)
         .where(
+            which,
             or_(
                 and_(
                     notice.c.state == "sending", delivery.c.state == "waiting", delivery.c.next_at <= now
                 ),
                 and_(delivery.c.state.in_(["sending", "handed"]), expired),
-            )
+            ),
         )
         .order_by(delivery.c.next_at, delivery.c.id)
         .limit(limit)
@@ -349,7 +322,12 @@ async def hand_over(database: Database, process: str, envelope: int) -> bool:
 
 
 async def settle(
-    database: Database, process: str, envelope: Envelope, outcome: Outcome, answer: str, now: datetime
+    database: Database,
+    process: str,
+    envelope: Envelope | Signal,
+    outcome: Outcome,
+    answer: str,
+    now: datetime,
 ) -> bool:
     """Write what became of an attempt, and of the notice where it was the last of its envelopes.
 
@@ -365,7 +343,8 @@ async def settle(
             if planned is not None and now - planned > GIVE_UP:
                 outcome = Outcome.FAILED
             else:
-                wait = BACK_OFF[min(envelope.attempts, len(BACK_OFF)) - 1]
+                steps = BACK_OFF if isinstance(envelope, Envelope) else PAGE_BACK_OFF
+                wait = steps[min(envelope.attempts, len(steps)) - 1]
                 await conn.execute(
                     update(delivery).where(mine).values(state="waiting", next_at=now + wait, **free)
                 )
@@ -375,7 +354,8 @@ async def settle(
         )
         if done.rowcount == 0:
             return False
-        await _note_address(conn, envelope.address, outcome, answer, now)
+        if isinstance(envelope, Envelope):
+            await _note_address(conn, envelope.address, outcome, answer, now)
         return await _conclude(conn, envelope.notice, now)
 
 
@@ -423,10 +403,13 @@ async def forget(database: Database, before: datetime) -> int:
         return int(done.rowcount)
 
 
-async def oldest_waiting(database: Database, now: datetime) -> float:
-    """Return for how many seconds the oldest mail that should be out has been waiting."""
+async def oldest_waiting(database: Database, now: datetime, *, oncall: bool = False) -> float:
+    """Return for how many seconds the oldest mail, or page, that should be out has been waiting."""
+    which = notice.c.slot.in_(ONCALL) if oncall else notice.c.slot.not_in(ONCALL)
     async with database.read() as conn:
         oldest = (
-            await conn.execute(select(func.min(notice.c.settled_at)).where(notice.c.state == "sending"))
+            await conn.execute(
+                select(func.min(notice.c.settled_at)).where(notice.c.state == "sending", which)
+            )
         ).scalar()
     return max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0

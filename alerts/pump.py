@@ -11,20 +11,20 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import ledger, outbox
+from alerts import fuse, ledger, outbox
 from alerts.channels import Outcome
 from alerts.channels.smtp import Server, Session, Unreachable
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer, Subject
 from alerts.mail.message import Logo, Sender, build
 from alerts.notices import Item, Kind, Slot
-from alerts.outbox import Envelope, FuseState
+from alerts.outbox import Envelope
 from alerts.tables import notice
 from monitor.clock import Clock
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
 from monitor.metrics import Meters
-from monitor.store import incidents, links
+from monitor.store import links
 from monitor.store.engine import Database
 from monitor.store.tables import connection, history, watch
 
@@ -52,7 +52,7 @@ class Pump:
     def __init__(self, database: Database, post: Post, clock: Clock, meters: Meters, process: str) -> None:
         self._database, self._post, self._clock = database, post, clock
         self._meters, self._process = meters, process
-        self._fuse = FuseState()
+        self._fuse = fuse.State()
 
     async def tell(self, conn: AsyncConnection, about: Sequence[str], now: datetime) -> None:
         """Write what is to be said about these connections into their own transaction (promise 3)."""
@@ -68,8 +68,7 @@ class Pump:
         """The timer's work: reminders, released holds, expiries, and what changed by hand."""
         now = self._clock.now()
         await outbox.plan_all(self._database, self._post.voice, now)
-        self._meters.outbox_age.set(await outbox.oldest_waiting(self._database, now))
-        self._meters.held.set(await self._held())
+        self._meters.outbox_age.labels("email").set(await outbox.oldest_waiting(self._database, now))
 
     async def pump(self) -> int:
         """Send what may go out now; return how many envelopes were tried."""
@@ -82,7 +81,7 @@ class Pump:
             await self._send(envelopes)
         return tried
 
-    def _note_fuse(self, state: FuseState) -> None:
+    def _note_fuse(self, state: fuse.State) -> None:
         self._meters.fuse.set(1 if state.blown_at else 0)
         if state.blown_at and not self._fuse.blown_at:
             log.error("mail.fuse_blown", wanted=state.wanted, max_per_hour=self._post.max_per_hour)
@@ -175,10 +174,6 @@ class Pump:
                 (await conn.execute(select(notice.c.reason).where(notice.c.id == envelope.notice))).scalar()
                 or ""
             )
-
-    async def _held(self) -> int:
-        async with self._database.read() as conn:
-            return int((await conn.execute(incidents.held())).scalar_one())
 
     # -- what a mail tells ------------------------------------------------------------------------
 

@@ -1,19 +1,25 @@
-"""[smtp], [email] and [brand] of token-health.toml."""
+"""[smtp], [email], [brand], [oncall] and [[silences]] of token-health.toml."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from alerts.mail.compose import Brand
 from alerts.mail.message import LOGO, Logo, Sender
+from alerts.matters import Patience
 from alerts.notices import MailPolicy, Quiet
+from alerts.rules.alert import RUNBOOKS, TEAM, Severity
+from alerts.windows import Over, Weekly, Window
 from monitor.errors import ConfigurationError
+from monitor.health.causes import Owner
 from monitor.tomlfile import Duration, Section, positive
 
 LARGEST_LOGO = 200 * 1024
@@ -56,6 +62,19 @@ def _descending(spans: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
     return spans
 
 
+def _http(url: str) -> str:
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        raise ValueError("is a URL such as http://alertmanager.example:9093")
+    return url.rstrip("/")
+
+
+def _team(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text):
+        raise ValueError("is a short name of letters, digits, dots and dashes, such as integrations")
+    return text
+
+
+TeamName = Annotated[str, AfterValidator(_team)]
 AddressText = Annotated[str, AfterValidator(_address)]
 Positive = Annotated[Duration, AfterValidator(positive)]
 
@@ -158,3 +177,107 @@ class BrandSettings(Section):
             for weight, c in ((0.2126, red), (0.7152, green), (0.0722, blue))
         )
         return "#ffffff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#101a24"
+
+
+class RouteSettings(Section):
+    """[[oncall.routes]]: a channel of its own for part of what on-call is told."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+    url: str = ""
+    url_env: str | None = None
+    url_file: Path | None = None
+    severity: tuple[Severity, ...] = (Severity.PAGE,)
+    owner: tuple[Owner, ...] = ()
+    provider: tuple[str, ...] = ()
+    app: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_address(self) -> RouteSettings:
+        if sum(1 for given in (self.url, self.url_env, self.url_file) if given) != 1:
+            raise ValueError(f"route {self.name!r} needs exactly one of url_file, url_env or url")
+        return self
+
+
+class OncallSettings(Section):
+    """[oncall]: who is told what an engineer has to mend."""
+
+    alertmanager_url: Annotated[str, AfterValidator(_http)] = ""
+    alertmanager_url_env: str | None = None
+    alertmanager_url_file: Path | None = None
+    ca_file: Path | None = None
+    urls: tuple[str, ...] = ()
+    urls_env: str | None = None
+    urls_file: Path | None = None
+    routes: tuple[RouteSettings, ...] = ()
+    team: TeamName = TEAM
+    calm: Duration = timedelta(minutes=2)
+    patience: Positive = timedelta(days=3)
+    tiers: dict[str, Positive] = Field(default_factory=dict)
+    tier_label: str = "tier"
+    runbooks: Annotated[str, AfterValidator(_http)] = RUNBOOKS
+
+    @model_validator(mode="after")
+    def _names_once(self) -> OncallSettings:
+        names = [route.name for route in self.routes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or "email" in names:
+            raise ValueError(
+                f"routes: {(twice or ['email'])[0]!r} is taken; give each route a name of its own"
+            )
+        return self
+
+    @property
+    def waits(self) -> Patience:
+        """For how long a client of each tier may be broken."""
+        return Patience(self.tier_label, {"default": self.patience, **self.tiers})
+
+
+class SilenceSettings(Section):
+    """[[silences]]: what nobody is told about, once or every week; with `pause`, a maintenance window."""
+
+    name: str = Field(min_length=1)
+    all: bool = False
+    provider: str = ""
+    app: str = ""
+    client: str = ""
+    connection: str = ""
+    begin: AwareDatetime | None = Field(default=None, alias="from")
+    until: AwareDatetime | None = None
+    weekly: str = ""
+    timezone: str = "UTC"
+    reason: str = ""
+    pause: bool = False
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> SilenceSettings:
+        if len(self._given) != 1:
+            raise ValueError(
+                f"silence {self.name!r} lies over one of: provider, app, client, connection, or all = true"
+            )
+        if bool(self.weekly) == bool(self.until):
+            raise ValueError(f"silence {self.name!r} needs either weekly, or until (and perhaps from)")
+        if self.begin and self.until and self.begin >= self.until:
+            raise ValueError(f"silence {self.name!r} ends before it begins")
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(
+                f"silence {self.name!r}: {self.timezone!r} is no time zone; write Europe/Berlin"
+            ) from None
+        if self.weekly:
+            Weekly.parse(self.weekly, self.timezone)
+        return self
+
+    @property
+    def _given(self) -> list[tuple[Over, str]]:
+        named = [(over, str(getattr(self, over.value))) for over in Over if over is not Over.ALL]
+        return [item for item in named if item[1]] + ([(Over.ALL, "")] if self.all else [])
+
+    def window(self) -> Window:
+        """Return it as a value."""
+        ((over, name),) = self._given
+        weekly = Weekly.parse(self.weekly, self.timezone) if self.weekly else None
+        begin: datetime | None = self.begin
+        return Window(self.name, over, name, self.reason, self.pause, begin, self.until, weekly)

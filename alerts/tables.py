@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Text, text
+from sqlalchemy import JSON, Column, ForeignKey, Index, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from monitor.store.engine import UtcDateTime
@@ -36,6 +37,7 @@ class Notice(SQLModel, table=True):
     due_at: datetime = Field(sa_type=UtcDateTime)
     look_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # not before: a probe is on its way
     settled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    matter: dict[str, Any] | None = Field(default=None, sa_type=JSON)  # what on-call is told, as it was
 
     __table_args__ = (
         Index(
@@ -53,6 +55,7 @@ class Notice(SQLModel, table=True):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index("notice_client", "client"),
+        Index("notice_audience", "audience", "slot"),
     )
 
 
@@ -74,6 +77,8 @@ class NoticeItem(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """One envelope: a notice to one address. The Message-ID is the same for every attempt.
 
+    `channel` is "email" for clients and the operator; on-call's have the name of their route.
+
     States: waiting, sending, handed (all but the final dot was sent), sent, unconfirmed (handed, and the
     answer was lost), refused (the address), failed, withdrawn.
     """
@@ -82,6 +87,7 @@ class Delivery(SQLModel, table=True):
     notice: int = Field(
         sa_column=Column("notice", ForeignKey("notice.id", ondelete="CASCADE"), nullable=False)
     )
+    channel: str = Field(default="email", sa_type=Text, sa_column_kwargs={"server_default": "email"})
     address: str = Field(sa_type=Text)
     message_id: str = Field(sa_type=Text, unique=True)
     state: str = Field(default="waiting", sa_type=Text)
@@ -112,16 +118,21 @@ class Address(SQLModel, table=True):
 
 
 class Silence(SQLModel, table=True):
-    """Who is not told now: everybody, a client, or what concerns one connection."""
+    """What nobody is told about: everything, or one provider, app, client or connection.
+
+    It begins at `begun_at`, also when that is yet to come. One that pauses is a maintenance window: its
+    connections are not looked at while it holds.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
-    kind: str = Field(sa_type=Text)  # all, client, connection
+    kind: str = Field(sa_type=Text)  # all, provider, app, client, connection
     name: str = Field(default="", sa_type=Text)
     reason: str = Field(default="", sa_type=Text)
     by: str = Field(sa_type=Text)
     begun_at: datetime = Field(sa_type=UtcDateTime)
     until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    pauses: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class Fuse(SQLModel, table=True):

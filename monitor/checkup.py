@@ -16,11 +16,11 @@ from alerts.channels.smtp import Session, Unreachable
 from alerts.language import languages
 from alerts.mail.samples import sample
 from alerts.notices import Kind
+from monitor.assembly import Parts, build_composer, build_wire, opened
 from monitor.clock import SystemClock
 from monitor.desk import stretched_apps
 from monitor.errors import TokenHealthError
 from monitor.health.evidence import Fault
-from monitor.service import Parts, build_composer, build_wire, opened
 from monitor.settings import Loaded, load
 from monitor.store import connections, sealing
 from monitor.tokens.vault import prefix_of

@@ -6,20 +6,21 @@ The commands here are the command line's today, and the API's when it comes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
 
-from alerts import book, outbox, silences
+from alerts import book, fuse, silences
 from alerts.book import Told
 from alerts.channels import Outcome
 from alerts.channels.smtp import Session, Unreachable
 from alerts.mail.message import Sender, build
 from alerts.mail.samples import sample
 from alerts.notices import Kind, Slot
-from alerts.silences import Over
+from alerts.windows import Scope
+from monitor.assembly import Parts, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError, NotFound
 from monitor.health.cadence import stretched
@@ -29,7 +30,6 @@ from monitor.health.lifecycle import State
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
-from monitor.service import Parts, build_composer, build_post
 from monitor.settings import Loaded, secret_cell
 from monitor.store import audit, connections, history, incidents, links, sealing
 from monitor.store.connections import Imported, Known, NewConnection
@@ -219,13 +219,9 @@ def _said(told: Told, now: datetime) -> str:
 
 async def _silenced(parts: Parts, known: Known) -> list[str]:
     now = parts.clock.now()
-    names = {Over.ALL: "", Over.CLIENT: known.client_name, Over.CONNECTION: known.id}
-    return [
-        f"Held by {item.by}: {item.reason or 'no reason given'}"
-        + (f", until {item.until:%Y-%m-%d %H:%M} UTC." if item.until else ".")
-        for item in await silences.standing(parts.database, now)
-        if names[item.over] == item.name
-    ]
+    scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
+    standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
+    return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
 
 
 async def _steps(parts: Parts, connection_id: str) -> list[str]:
@@ -285,7 +281,7 @@ async def release_fuse(parts: Parts, actor: str) -> None:
     """Let first mails out for an hour, however many."""
     now = parts.clock.now()
     async with parts.database.write() as conn:
-        await outbox.release_fuse(conn, now, timedelta(hours=1))
+        await fuse.release(conn, now, timedelta(hours=1))
         await audit.record(conn, now, actor, "mails.release", "fuse")
 
 
@@ -343,3 +339,34 @@ async def stretched_apps(parts: Parts) -> list[tuple[str, timedelta, timedelta]]
         if interval > wanted:
             found.append((app.id, timedelta(seconds=round(interval.total_seconds())), wanted))
     return found
+
+
+async def try_channels(loaded: Loaded) -> AsyncIterator[tuple[str, Outcome, str]]:
+    """Send a test message over each of on-call's channels, and that it is over: name, outcome, answer."""
+    now = SystemClock().now()
+    routes = loaded.routes()
+    if not routes:
+        raise ConfigurationError(
+            f"{loaded.path}: on-call has no channel; set oncall.alertmanager_url, oncall.urls or "
+            "[[oncall.routes]]."
+        )
+    oncall = loaded.settings.oncall
+    matter = {
+        "labels": {
+            "alertname": "TokenHealthTest",
+            "severity": "ticket",
+            "owner": "operator",
+            "team": oncall.team,
+        },
+        "summary": "A test of Token Health's on-call channel",
+        "description": "Nobody has to do anything.",
+        "runbook": f"{oncall.runbooks}/README.md",
+        "since": now.isoformat(),
+    }
+    for route in routes:
+        channel = build_channel(loaded, route)
+        outcome, answer = await channel.send("test", matter, over=False, now=now)
+        if outcome is Outcome.SENT:
+            over, said = await channel.send("test", matter, over=True, now=now + timedelta(seconds=2))
+            outcome, answer = (outcome, answer) if over is Outcome.SENT else (over, said)
+        yield route.name, outcome, answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from monitor import metrics
+from monitor.clock import Clock
 from monitor.metrics import Meters, Metric
 from monitor.store import fleet
 from monitor.store.engine import Database
@@ -58,71 +60,172 @@ def _number(value: float) -> str:
     return repr(int(value)) if value == int(value) else repr(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of the fleet is written, and what people say of it in the configuration.
+
+    `connections` is "all", "broken" (only what is broken is a series of its own) or "none". `teams` has each
+    app's team; `tiers` for how long a client of a tier may be broken, with "default" for all others, and
+    `tier_label` which label of a connection is its tier.
+    """
+
+    client_names: bool = True
+    connections: str = "all"
+    teams: Mapping[str, str] = field(default_factory=dict)
+    team: str = ""
+    tiers: Mapping[str, timedelta] = field(default_factory=dict)
+    tier_label: str = "tier"
+
+    def tier(self, labels: Mapping[str, str]) -> str:
+        """Return the tier of a connection."""
+        tier = labels.get(self.tier_label, "")
+        return tier if tier in self.tiers else "default"
+
+
 class Exposition:
-    """Writes /metrics. `client_names` false leaves the clients' names out of the labels."""
+    """Writes /metrics."""
 
     def __init__(
         self,
         database: Database,
         meters: Meters,
         apps: Mapping[str, App],
+        clock: Clock,
         *,
         interval: timedelta,
-        client_names: bool,
+        extent: Extent,
     ) -> None:
-        self._database, self._meters, self._apps = database, meters, apps
-        self._interval, self._client_names = interval, client_names
+        self._database, self._meters, self._apps, self._clock = database, meters, apps, clock
+        self._interval, self._extent = interval, extent
 
     async def write(
         self, *, leads: bool, lag: float, alive: int, intervals: Mapping[str, timedelta], openmetrics: bool
     ) -> AsyncIterator[bytes]:
-        """Yield the page in pieces. `leads` says whether this process writes the fleet."""
-        if leads:
-            async for piece in self._connections():
+        """Yield the page in pieces. `leads` says whether this process writes the fleet.
+
+        Without the database the page has this process's own meters, and says that it is gone.
+        """
+        reachable = await self._database.reachable()
+        self._meters.database_up.set(1 if reachable else 0)
+        if reachable and leads:
+            async for piece in self._fleet(lag, alive, intervals):
                 yield piece
-            yield (await self._groups()).encode()
-            yield self._schedule(lag, alive, intervals).encode()
         if openmetrics:
             yield generate_openmetrics(self._meters.registry)  # type: ignore[no-untyped-call]
         else:
             yield generate_latest(self._meters.registry)
 
+    async def _fleet(
+        self, lag: float, alive: int, intervals: Mapping[str, timedelta]
+    ) -> AsyncIterator[bytes]:
+        if self._extent.connections == "all":
+            async for piece in self._connections():
+                yield piece
+        if self._extent.connections != "none":
+            yield (await self._broken()).encode()
+        yield (await self._groups()).encode()
+        yield (await self._incidents()).encode()
+        yield self._configured().encode()
+        yield self._schedule(lag, alive, intervals).encode()
+
     async def _connections(self) -> AsyncIterator[bytes]:
         """A family at a time, from one pass: a family's lines have to stand together."""
-        up, problem, expiry, refresh, success = (
+        up, expiry, refresh, success, took = (
             [head(m)]
             for m in (
                 metrics.CONNECTION_UP,
-                metrics.CONNECTION_PROBLEM,
                 metrics.ACCESS_EXPIRY,
                 metrics.REFRESH_EXPIRY,
                 metrics.LAST_SUCCESS,
+                metrics.LAST_PROBE,
             )
         )
         # Only apps whose provider lets refresh tokens run out.
         lifetimes = {app.id: found for app in self._apps.values() if any(found := _lifetimes(app))}
-        name_up, name_problem = metrics.CONNECTION_UP.name, metrics.CONNECTION_PROBLEM.name
+        name_up, name_took = metrics.CONNECTION_UP.name, metrics.LAST_PROBE.name
+        client_names = self._extent.client_names
         name_expiry, name_refresh = metrics.ACCESS_EXPIRY.name, metrics.REFRESH_EXPIRY.name
         name_success = metrics.LAST_SUCCESS.name
         async for page in fleet.pages(self._database):
             for row in page:
-                connection, app, provider, client, state, cause, owner, ok_at, expires, used, born = row
+                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds = row
                 where = f'connection="{escape(connection)}",app="{app}",provider="{provider}"'
                 if state in _WATCHED:
-                    who = f'{where},client="{escape(client)}"' if self._client_names else f'{where},client=""'
-                    broken = state == "broken"
-                    up.append(f"{name_up}{{{who}}} {0 if broken else 1}\n")
-                    if broken:
-                        problem.append(f'{name_problem}{{{who},cause="{cause}",owner="{owner}"}} 1\n')
+                    who = f'{where},client="{escape(client) if client_names else ""}"'
+                    up.append(f"{name_up}{{{who}}} {0 if state == 'broken' else 1}\n")
                 if expires is not None:
                     expiry.append(f"{name_expiry}{{{where}}} {expires}\n")
                 if app in lifetimes and (ends := _ends(lifetimes[app], used, born)) is not None:
                     refresh.append(f"{name_refresh}{{{where}}} {ends}\n")
                 if ok_at is not None:
                     success.append(f"{name_success}{{{where}}} {ok_at}\n")
-        for lines in (up, problem, expiry, refresh, success):
+                if seconds is not None:
+                    took.append(f"{name_took}{{{where}}} {seconds:.4g}\n")
+        for lines in (up, expiry, refresh, success, took):
             for start in range(0, len(lines), 5000):
                 yield "".join(lines[start : start + 5000]).encode()
+
+    async def _broken(self) -> str:
+        """What is broken, and how far its client is on the way back: few lines, also in a large fleet."""
+        problem, since = [], []
+        for row in await fleet.broken(self._database):
+            connection, app, provider, client, cause, owner, labels, opened = row
+            who = (connection, app, provider, client if self._extent.client_names else "", cause, owner)
+            problem.append((who, 1))
+            since.append(((*who, self._extent.tier(labels)), opened))
+        month = self._clock.now() - timedelta(days=30)
+        steps = [
+            ((row[0], row[1], row[2], step), at)
+            for row in await fleet.link_steps(self._database, month)
+            for step, at in zip(("link", "opened", "started", "completed"), row[3:], strict=True)
+            if at is not None
+        ]
+        return (
+            family(metrics.PROBLEM, problem)
+            + family(metrics.BROKEN_SINCE, since)
+            + family(metrics.STEP_AT, steps)
+        )
+
+    async def _incidents(self) -> str:
+        shared = await fleet.shared_incidents(self._database)
+        held = await fleet.held(self._database)
+        return family(
+            metrics.INCIDENT,
+            (
+                ((kind, name, *self._place(kind, name), cause, owner), members)
+                for kind, name, cause, owner, members in shared
+            ),
+        ) + family(metrics.HELD, (((kind, name, self._place(kind, name)[0]), n) for kind, name, n in held))
+
+    def _place(self, kind: str, name: str) -> tuple[str, str, str]:
+        """Return provider, app and team of what an incident is about; empty where it is about none."""
+        if kind == "app":
+            app = self._apps.get(name)
+            return app.provider.name if app else "", name, self._extent.teams.get(name, self._extent.team)
+        return name.partition("/")[0] if kind != "network" else "", "", self._extent.team
+
+    def _configured(self) -> str:
+        extent = self._extent
+        limits = {
+            app.id: app.limits.app_wide for app in self._apps.values() if app.limits.app_wide is not None
+        }
+        return (
+            family(metrics.PATIENCE, (((tier,), span.total_seconds()) for tier, span in extent.tiers.items()))
+            + family(
+                metrics.APP_INFO,
+                (
+                    ((app.provider.name, app.id, app.region, extent.teams.get(app.id, extent.team)), 1)
+                    for app in self._apps.values()
+                ),
+            )
+            + family(
+                metrics.APP_LIMIT,
+                (
+                    ((self._apps[app].provider.name, app), round(limit / 60, 4))
+                    for app, limit in limits.items()
+                ),
+            )
+        )
 
     async def _groups(self) -> str:
         states = await fleet.by_state(self._database)

@@ -112,6 +112,7 @@ class Loop:
         self.ticked_at: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
         meters.in_flight.set_function(lambda: len(self._workers))
+        meters.loop_tick.set_function(lambda: self.ticked_at.timestamp() if self.ticked_at else 0.0)
 
     # -- what the ticks do ------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class Loop:
         if finding.ok and not looked.complete and lease.health.state is not State.PENDING:
             # What was in doubt could not be looked at: that is no recovery.
             verdict = Verdict(lease.health, changed=False)
-        self._measure(app, looked)
+        self._measure(app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.
         first = finding.ok and (lease.account_id is None or verdict.changed)
         identity = evidence.identity
@@ -231,10 +232,10 @@ class Loop:
             evidence=document(evidence) if verdict.changed else (),
         )
 
-    def _measure(self, app: App, looked: Looked) -> None:
+    def _measure(self, app: App, looked: Looked, connection: str) -> None:
         name = app.provider.name
         for exchange in looked.evidence.exchanges:
-            self._meters.time_request(name, exchange.step.value, exchange.seconds)
+            self._meters.time_request(name, exchange.step.value, exchange.seconds, connection)
         if looked.refresh_result is not None:
             self._meters.refreshes.labels(name, app.id, looked.refresh_result).inc()
 
@@ -278,7 +279,7 @@ class Loop:
             self._meters.fenced.inc(len(batch) - len(ours))
         for outcome in ours:
             place, health = outcome.lease.place, outcome.verdict.health
-            self._meters.count_probe(place.provider, place.app, outcome.finding.cause.value)
+            self._meters.count_probe(place.provider, place.app, outcome.finding.cause.value, outcome.lease.id)
             if outcome.verdict.detected_after is not None:
                 self._meters.detection.labels(place.provider, health.cause.value).observe(
                     outcome.verdict.detected_after.total_seconds()
@@ -385,7 +386,8 @@ class Loop:
 
     async def _guarded(self, work: object, name: str) -> None:
         try:
-            await work  # type: ignore[misc]
+            with self._meters.tick_seconds.labels(name).time():
+                await work  # type: ignore[misc]
         except Exception as error:
             self._meters.tick_errors.labels(name).inc()
             log.error("tick.failed", tick=name, error=type(error).__name__, detail=_brief(error))

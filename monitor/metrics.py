@@ -6,9 +6,18 @@ histograms here belong to the process that counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -29,7 +38,7 @@ CONNECTION_UP = Metric(
     "1 while the connection is healthy or only doubted, 0 while it is broken.",
     ("connection", "app", "provider", "client"),
 )
-CONNECTION_PROBLEM = Metric(
+PROBLEM = Metric(
     "token_health_connection_problem",
     "gauge",
     "1 while the connection is broken; absent otherwise.",
@@ -55,6 +64,49 @@ LAST_SUCCESS = Metric(
     "gauge",
     "When a probe last found the connection healthy, in Unix time.",
     ("connection", "app", "provider"),
+)
+BROKEN_SINCE = Metric(
+    "token_health_connection_broken_since_timestamp_seconds",
+    "gauge",
+    "Since when the connection is broken, in Unix time; absent otherwise.",
+    ("connection", "app", "provider", "client", "cause", "owner", "tier"),
+)
+LAST_PROBE = Metric(
+    "token_health_connection_probe_seconds",
+    "gauge",
+    "How long the connection's last probe took, with its refresh and scope checks.",
+    ("connection", "app", "provider"),
+)
+STEP_AT = Metric(
+    "token_health_connection_step_timestamp_seconds",
+    "gauge",
+    "When a link was last made for the connection's client (each mail has one), opened, started and "
+    "completed, in Unix time; for links of the last 30 days.",
+    ("connection", "app", "provider", "step"),
+)
+PATIENCE = Metric(
+    "token_health_tier_patience_seconds",
+    "gauge",
+    "For how long a client of the tier may be broken before a person is told (oncall.patience and tiers).",
+    ("tier",),
+)
+APP_INFO = Metric(
+    "token_health_app_info",
+    "gauge",
+    "1; the labels say whose app it is.",
+    ("provider", "app", "region", "team"),
+)
+APP_LIMIT = Metric(
+    "token_health_app_requests_per_second_limit",
+    "gauge",
+    "Requests a second that the app may make in all, where its limit is one of the whole app.",
+    ("provider", "app"),
+)
+INCIDENT = Metric(
+    "token_health_incident_connections",
+    "gauge",
+    "Broken connections that belong to an open incident of a provider, region, app or our network.",
+    ("kind", "name", "provider", "app", "team", "cause", "owner"),
 )
 GUARD_ACTIVE = Metric(
     "token_health_guard_active",
@@ -112,12 +164,38 @@ NOTIFICATIONS = Metric(
 OUTBOX_AGE = Metric(
     "token_health_outbox_oldest_age_seconds",
     "gauge",
-    "How long the oldest message that should be out has been waiting.",
+    "How long the oldest message that should be out has been waiting, by channel: email or oncall.",
+    ("channel",),
 )
 HELD = Metric(
     "token_health_notifications_held",
     "gauge",
     "Broken connections whose client is not told because the fleet guard holds it.",
+    ("kind", "name", "provider"),
+)
+SILENCE = Metric(
+    "token_health_silence_active",
+    "gauge",
+    "1 while a silence holds; one that pauses is a maintenance window.",
+    ("over", "provider", "app", "client", "connection", "maintenance"),
+)
+SMTP_UP = Metric(
+    "token_health_smtp_up",
+    "gauge",
+    "1 while the mail server takes a connection from us, and our login.",
+    ("server",),
+)
+DATABASE_UP = Metric("token_health_database_up", "gauge", "1 while this process reaches the database.")
+LOOP_TICK = Metric(
+    "token_health_loop_tick_timestamp_seconds",
+    "gauge",
+    "When the loop of this process last ticked, in Unix time; 0 in a process without one.",
+)
+TICK_SECONDS = Metric(
+    "token_health_tick_seconds",
+    "histogram",
+    "Time of one run of the periodic work, most of it the database's.",
+    ("tick",),
 )
 FUSE = Metric(
     "token_health_mail_fuse_blown",
@@ -149,7 +227,10 @@ BUILD = Metric("token_health_build_info", "gauge", "1; the labels say what runs.
 
 FLEET = (
     CONNECTION_UP,
-    CONNECTION_PROBLEM,
+    PROBLEM,
+    BROKEN_SINCE,
+    LAST_PROBE,
+    STEP_AT,
     CONNECTIONS,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
@@ -160,6 +241,11 @@ FLEET = (
     INTERVAL_STRETCHED,
     OPEN_INCIDENTS,
     PROCESSES,
+    PATIENCE,
+    APP_INFO,
+    APP_LIMIT,
+    INCIDENT,
+    HELD,
 )
 OWN = (
     PROBES,
@@ -169,17 +255,25 @@ OWN = (
     RECOVERY,
     NOTIFICATIONS,
     OUTBOX_AGE,
-    HELD,
+    SILENCE,
+    SMTP_UP,
     FUSE,
     STEPS,
     STEP_SECONDS,
     FENCED,
     TICK_ERRORS,
+    TICK_SECONDS,
+    LOOP_TICK,
+    DATABASE_UP,
     IN_FLIGHT,
     BUILD,
 )
 
+STEP_NAMES = ("mailed", "opened", "started", "completed", "declined", "wrong_account", "expired")
+SLOW = 0.5  # seconds: from here on a request is worth a look at its connection
 _REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_TICK_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15)
+LONGEST_EXEMPLAR = 100  # of the 128 characters that OpenMetrics allows, name included
 _INCIDENT_SECONDS = (30, 60, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)
 
 
@@ -192,19 +286,39 @@ class Meters:
         self.refreshes = self._counter(REFRESHES)
         self.fenced = self._counter(FENCED)
         self.tick_errors = self._counter(TICK_ERRORS)
-        self.in_flight = Gauge(IN_FLIGHT.name, IN_FLIGHT.help, registry=self.registry)
-        self.build = Gauge(BUILD.name, BUILD.help, BUILD.labels, registry=self.registry)
+        self.tick_seconds = self._histogram(TICK_SECONDS, _TICK_SECONDS)
+        self.in_flight = self._gauge(IN_FLIGHT)
+        self.build = self._gauge(BUILD)
+        self.database_up = self._gauge(DATABASE_UP)
+        self.database_up.set(1)
+        self.loop_tick = self._gauge(LOOP_TICK)
+        self.silence = self._gauge(SILENCE)
+        self.smtp_up = self._gauge(SMTP_UP)
         self.duration = self._histogram(PROBE_DURATION, _REQUEST_SECONDS)
         self.detection = self._histogram(DETECTION, _INCIDENT_SECONDS)
         self.recovery = self._histogram(RECOVERY, _INCIDENT_SECONDS)
         self.notifications = self._counter(NOTIFICATIONS)
-        self.outbox_age = Gauge(OUTBOX_AGE.name, OUTBOX_AGE.help, registry=self.registry)
-        self.held = Gauge(HELD.name, HELD.help, registry=self.registry)
-        self.fuse = Gauge(FUSE.name, FUSE.help, registry=self.registry)
+        self.outbox_age = self._gauge(OUTBOX_AGE)
+        self.fuse = self._gauge(FUSE)
         self.steps = self._counter(STEPS)
         self.step_seconds = self._histogram(STEP_SECONDS, _INCIDENT_SECONDS)
         self._kept: dict[tuple[str, ...], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
+
+    def with_process(self) -> Meters:
+        """Add CPU, memory and files of this process, and its garbage collector; once, in a service."""
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        return self
+
+    def begin(self, providers: Iterable[str]) -> None:
+        """Let the counters that alerts compare begin at 0: Prometheus sees no first step out of nothing."""
+        for provider in providers:
+            for step in STEP_NAMES:
+                self.steps.labels(provider, step)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
@@ -212,21 +326,27 @@ class Meters:
     def _histogram(self, metric: Metric, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, registry=self.registry, buckets=buckets)
 
-    def count_probe(self, provider: str, app: str, cause: str) -> None:
-        """One more probe with this finding."""
+    def count_probe(self, provider: str, app: str, cause: str, connection: str = "") -> None:
+        """One more probe with this finding; a bad one leaves its connection as an exemplar."""
         key = (provider, app, cause)
         child = self._kept.get(key)
         if child is None:
             child = self._kept[key] = self.probes.labels(*key)
-        child.inc()
+        if cause != "ok" and 0 < len(connection) <= LONGEST_EXEMPLAR:
+            child.inc(exemplar={"connection": connection})
+        else:
+            child.inc()
 
-    def time_request(self, provider: str, step: str, seconds: float) -> None:
-        """One more request of a probe."""
+    def time_request(self, provider: str, step: str, seconds: float, connection: str = "") -> None:
+        """One more request of a probe; a slow one leaves its connection as an exemplar."""
         key = (provider, step)
         child = self._timers.get(key)
         if child is None:
             child = self._timers[key] = self.duration.labels(*key)
-        child.observe(seconds)
+        if seconds >= SLOW and 0 < len(connection) <= LONGEST_EXEMPLAR:
+            child.observe(seconds, {"connection": connection})
+        else:
+            child.observe(seconds)
 
     def funnel(self, provider: str, step: str, cause: str, locale: str, seconds: float) -> None:
         """One more step of a client on the way back."""

@@ -1,211 +1,51 @@
-"""Builds everything from settings, starts it and stops it. The clock is chosen here."""
+"""One process of the service: starts everything, ticks, and stops it in time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import os
 import platform
-import secrets
 import signal
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts import outbox
-from alerts.ledger import Voice
-from alerts.mail.compose import Composer
-from alerts.mail.message import Logo, Sender
-from alerts.pump import Post, Pump
+from alerts import outbox, silences
+from alerts.channels.smtp import Session, Unreachable
+from alerts.pager import Pager
+from alerts.pump import Pump
+from alerts.windows import Over, Silenced
 from monitor import __version__
-from monitor.clock import Clock, SystemClock
+from monitor.assembly import (
+    Parts,
+    Role,
+    build_granter,
+    build_loop,
+    build_pager,
+    build_pages,
+    build_pump,
+    build_wire,
+    process_name,
+    tell_both,
+)
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.exposition import Exposition
-from monitor.loop import Loop, Pace, Tick
+from monitor.loop import Loop, Tick
 from monitor.metrics import Meters
-from monitor.pacing import Pacer
-from monitor.probe import Prober
-from monitor.settings import Loaded
-from monitor.store import audit, connections, links, processes, schema, sealing
-from monitor.store.engine import Database, database_trouble
-from monitor.store.verdicts import Tell
+from monitor.store import audit, connections, links, maintenance, processes, schema
 from monitor.tokens.grant import Granter
-from monitor.tokens.refresh import Refresher
-from monitor.tokens.vault import Vault
 from monitor.web.app import Server, application, server
 from monitor.web.ops import Ops, Pulse
-from monitor.web.reauthorize import Look, Reauthorize
-from monitor.wire.apps import App
-from monitor.wire.client import Wire
 
 log = structlog.get_logger("monitor.service")
 
 KEY_WATCH_SECONDS = 5.0
 # Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
 PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
-
-
-class Role(StrEnum):
-    """What a process does: all of it, or the probing and the pages apart."""
-
-    ALL = "all"
-    WORKER = "worker"
-    WEB = "web"
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The opened parts that every command works with."""
-
-    loaded: Loaded
-    database: Database
-    vault: Vault
-    apps: dict[str, App]
-    clock: Clock
-
-
-def process_name() -> str:
-    """Name this process so that no other has had the name: host, pid, and something random."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-
-
-@asynccontextmanager
-async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
-    """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
-    vault = Vault(loaded.keys(), loaded.keys)
-    database = Database(loaded.database_url())
-    try:
-        await schema.ensure(database)
-        checks = await sealing.key_checks(database)
-        vault.verify(checks)
-        for key_id in vault.key_ids[:1]:
-            if key_id not in checks:
-                await sealing.add_key_check(database, key_id, vault.check_text(key_id))
-        yield Parts(loaded, database, vault, loaded.apps(vault), clock or SystemClock())
-    except SQLAlchemyError as error:
-        raise database_trouble(error, database) or error from None
-    finally:
-        await database.close()
-
-
-def build_loop(
-    parts: Parts, wire: Wire, meters: Meters, name: str, role: Role, tell: Tell | None = None
-) -> tuple[Loop, Refresher]:
-    """Put the loop together from opened parts. `tell` writes what is to be said about a verdict."""
-    settings, clock = parts.loaded.settings, parts.clock
-    refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
-    pacer = Pacer(parts.database, clock)
-    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval)
-    loop = Loop(
-        parts.database,
-        prober,
-        pacer,
-        parts.apps,
-        clock,
-        meters,
-        process=name,
-        role=role.value,
-        cadence=settings.cadence,
-        policy=settings.policy,
-        guard=settings.guard_policy,
-        kept=settings.kept,
-        pace=Pace(
-            settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
-        ),
-        tell=tell,
-    )
-    return loop, refresher
-
-
-def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
-    """Open the mail templates with the brand, the operator's own before ours."""
-    settings = loaded.settings
-    logo = settings.brand.read_logo(loaded.directory)
-    folder = settings.email.templates
-    brand = settings.brand.brand(settings.smtp.sender, logo=logo is not None)
-    return Composer(brand, loaded.directory / folder if folder else None), logo
-
-
-def build_post(parts: Parts) -> Post | None:
-    """Gather what sending mails needs; None where no sender is configured, and so nobody is mailed."""
-    settings = parts.loaded.settings
-    if not settings.smtp.sender:
-        return None
-    composer, logo = build_composer(parts.loaded)
-    sender = Sender.parse(settings.smtp.sender, settings.brand.reply_to)
-    lifetimes = {
-        app.id: app.provider.oauth.refresh_absolute_lifetime
-        for app in parts.apps.values()
-        if app.provider.oauth.refresh_absolute_lifetime is not None
-    }
-    return Post(
-        voice=Voice(settings.mail_policy, settings.email.operator, sender.domain, lifetimes),
-        composer=composer,
-        sender=sender,
-        server=parts.loaded.mail_server(),
-        titles={app.id: app.provider.title for app in parts.apps.values()},
-        public_url=settings.web.public_url,
-        link_lifetime=settings.email.link_lifetime,
-        max_per_hour=settings.email.max_per_hour,
-        logo=logo,
-    )
-
-
-def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
-    """Put the outbox's pump together, None where nobody is mailed."""
-    post = build_post(parts)
-    return Pump(parts.database, post, parts.clock, meters, name) if post is not None else None
-
-
-def build_granter(parts: Parts, wire: Wire) -> Granter:
-    """Put together what takes clients through consent."""
-    callback = f"{parts.loaded.settings.web.public_url}/oauth/callback"
-    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback)
-
-
-def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:
-    """Put the client's pages together."""
-    settings = parts.loaded.settings
-    logo = settings.brand.read_logo(parts.loaded.directory)
-    brand = settings.brand.brand(settings.smtp.sender, logo=False)
-
-    async def probe_now(connection: str) -> None:
-        try:
-            await loop.look_now(connection)
-        except Exception as error:
-            # The approval is stored; the loop probes again in a moment, and the page says so.
-            log.error("probe.failed", connection=connection, error=type(error).__name__)
-
-    return Reauthorize(
-        parts.database,
-        granter,
-        parts.apps,
-        parts.clock,
-        meters,
-        Look(
-            brand.name,
-            brand.colour,
-            brand.on_colour,
-            (logo.data, logo.subtype) if logo else None,
-            brand.footer,
-            brand.support,
-        ),
-        settings.web.public_url,
-        probe_now,
-    )
-
-
-def build_wire(parts: Parts) -> Wire:
-    """Open the wire as the settings say."""
-    schedule = parts.loaded.settings.schedule
-    return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
+# Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
+ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY = 5.0, 5.0, 60.0, 60.0
 
 
 def calm_collector() -> None:
@@ -225,7 +65,8 @@ class Service:
     def __init__(self, parts: Parts, role: Role) -> None:
         self._parts, self._role = parts, role
         self._name = process_name()
-        self._meters = Meters()
+        self._meters = Meters().with_process()
+        self._meters.begin({app.provider.name for app in parts.apps.values()})
         self._meters.build.labels(__version__, platform.python_version()).set(1)
         self._stop = asyncio.Event()
         self._server: Server | None = None
@@ -240,7 +81,8 @@ class Service:
                 log.warning("service.recovered", leases=freed)
         wire = build_wire(parts)
         pump = build_pump(parts, self._meters, self._name)
-        tell = pump.tell if pump is not None else None
+        pager = build_pager(parts, self._meters, self._name)
+        tell = tell_both(pump, pager)
         loop, refresher = build_loop(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
         pages = build_pages(parts, granter, loop, self._meters)
@@ -254,7 +96,7 @@ class Service:
                 calm_collector()
                 await self._record("service.start")
                 if self._role is not Role.WEB:
-                    await loop.start(await self._ticks(loop, pump, granter))
+                    await loop.start(await self._ticks(loop, pump, pager, granter))
                 log.info(
                     "service.started",
                     role=self._role.value,
@@ -278,8 +120,8 @@ class Service:
                 await self._record("service.stop")
                 log.info("service.stopped")
 
-    async def _ticks(self, loop: Loop, pump: Pump | None, granter: Granter) -> list[Tick]:
-        """What else is done now and then: mails, and tokens that nobody needs any more."""
+    async def _ticks(self, loop: Loop, pump: Pump | None, pager: Pager, granter: Granter) -> list[Tick]:
+        """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""
 
         async def plan() -> None:
             if pump is not None and loop.leads:
@@ -295,13 +137,67 @@ class Service:
                 await outbox.forget(self._parts.database, before)
                 await links.forget(self._parts.database, before)
 
-        ticks: list[Tick] = [("revoke", revoke, REVOKE_EVERY), ("mails.retention", forget, 3600.0)]
+        async def look() -> None:
+            if loop.leads:
+                await pager.plan()
+
+        async def keep_alive() -> None:
+            if loop.leads:
+                await pager.keep_alive()
+
+        async def windows() -> None:
+            await self._keep_windows(leads=loop.leads)
+
+        async def mail_server() -> None:
+            await self._try_mail_server(leads=loop.leads)
+
+        ticks: list[Tick] = [
+            ("revoke", revoke, REVOKE_EVERY),
+            ("mails.retention", forget, 3600.0),
+            ("windows", windows, WINDOWS_EVERY),
+            ("oncall.plan", look, ONCALL_EVERY),
+            ("oncall.send", pager.pump, SEND_EVERY),
+            ("oncall.alive", keep_alive, ALIVE_EVERY),
+        ]
+        await pager.recover()
         if pump is None:
             log.warning("mail.off", why="smtp.from is not set; no client is mailed")
         else:
-            await pump.recover()
-            ticks += [("mails.plan", plan, PLAN_EVERY), ("mails.send", pump.pump, SEND_EVERY)]
+            ticks += [
+                ("mails.plan", plan, PLAN_EVERY),
+                ("mails.send", pump.pump, SEND_EVERY),
+                ("mails.server", mail_server, SMTP_EVERY),
+            ]
         return ticks
+
+    async def _keep_windows(self, *, leads: bool) -> None:
+        """Let connections rest while their maintenance holds, and show what is silent."""
+        now = self._parts.clock.now()
+        self._meters.silence.clear()
+        if not leads:
+            return
+        async with self._parts.database.read() as conn:
+            standing = await silences.holding(conn, self._parts.loaded.settings.windows, now)
+        windows = {s.identity: (s.over.value, s.name) for s in standing if s.pauses}
+        rested, woken = await maintenance.keep(self._parts.database, windows, now)
+        if rested or woken:
+            log.info("maintenance", windows=sorted(windows), rested=rested, woken=woken)
+        for silence in standing:
+            self._meters.silence.labels(*_silence_labels(silence)).set(1)
+
+    async def _try_mail_server(self, *, leads: bool) -> None:
+        """Connect to the mail server and leave: whether it is there is known before a mail needs it."""
+        mail_server = self._parts.loaded.mail_server()
+        if not leads:
+            self._meters.smtp_up.clear()
+            return
+        try:
+            async with Session(mail_server):
+                up = 1
+        except Unreachable as error:
+            up = 0
+            log.warning("mail.server_down", answer=str(error))
+        self._meters.smtp_up.labels(mail_server.name).set(up)
 
     def stop(self) -> None:
         """Ask the service to end."""
@@ -345,8 +241,9 @@ class Service:
             self._parts.database,
             self._meters,
             self._parts.apps,
+            self._parts.clock,
             interval=settings.schedule.interval,
-            client_names=settings.metrics.client_names,
+            extent=settings.extent,
         )
         return Ops(
             exposition,
@@ -355,10 +252,7 @@ class Service:
         )
 
     async def _trouble(self, loop: Loop) -> str | None:
-        try:
-            async with self._parts.database.read() as conn:
-                await conn.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError):
+        if not await self._parts.database.reachable():
             return "the database is not reachable"
         if await schema.current(self._parts.database) != schema.head():
             return "the database's schema is not the one of this version"
@@ -387,6 +281,11 @@ class Service:
                     log.info("keys.reloaded", current=self._parts.vault.current)
                 except TokenHealthError as error:
                     log.error("keys.unreadable", file=str(path), detail=str(error))
+
+
+def _silence_labels(silence: Silenced) -> tuple[str, ...]:
+    named = [silence.name if silence.over is over else "" for over in Over if over is not Over.ALL]
+    return silence.over.value, *named, str(silence.pauses).lower()
 
 
 def _mtime(parts: Parts) -> float | None:

@@ -13,23 +13,38 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from alerts.channels.smtp import Server
 from alerts.notices import MailPolicy
-from alerts.settings import BrandSettings, EmailSettings, SmtpSettings
+from alerts.routes import Kind, Route, name_of
+from alerts.rules.alert import Severity
+from alerts.settings import BrandSettings, EmailSettings, OncallSettings, SilenceSettings, SmtpSettings
+from alerts.windows import Window
 from monitor.errors import ConfigurationError, KeyMissing
+from monitor.exposition import Extent
 from monitor.health.cadence import Cadence
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy
 from monitor.providers import catalogue
-from monitor.providers.schema import OptionalUrl, Provider
+from monitor.providers.schema import Provider
 from monitor.secret import Secret
+from monitor.sections import (
+    AppSettings,
+    DatabaseSettings,
+    GuardSettings,
+    HistorySettings,
+    LogSettings,
+    MetricsSettings,
+    ScheduleSettings,
+    SecuritySettings,
+    WebSettings,
+)
 from monitor.store.history import Kept
 from monitor.tokens.vault import Cell, Key, Vault, parse_keys, read_key_file
-from monitor.tomlfile import Duration, Section, positive, problems, read_toml
+from monitor.tomlfile import Section, problems, read_toml
 from monitor.wire.apps import App, endpoints_of
 from monitor.wire.client import HttpSettings
 
@@ -37,141 +52,6 @@ DEFAULT_FILE = Path("token-health.toml")
 PREFIX = "TOKEN_HEALTH__"
 # A lease has to outlive the longest probe: each of its requests may take the whole time-out.
 LEASE_TIMEOUTS = 12
-
-
-def _share(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value)
-        if match is None:
-            raise ValueError(f'{value!r} is no share; write "10%" or 0.1')
-        return float(match.group(1)) / 100
-    return value
-
-
-Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
-PositiveDuration = Annotated[Duration, AfterValidator(positive)]
-
-
-def _listen(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"{value!r} is no address to listen on; write 127.0.0.1:8080")
-    return value
-
-
-class DatabaseSettings(Section):
-    """[database]"""
-
-    url: str = "sqlite:///token-health.db"
-    url_file: Path | None = None
-    url_env: str | None = None
-
-
-class SecuritySettings(Section):
-    """[security]"""
-
-    key_file: Path = Path("token-health.key")
-
-
-class WebSettings(Section):
-    """[web]"""
-
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
-    public_url: OptionalUrl = "http://127.0.0.1:8080"
-    proxies: tuple[str, ...] = ("127.0.0.1",)  # reverse proxies whose X-Forwarded-For is believed
-
-    @property
-    def host(self) -> str:
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
-
-
-class ScheduleSettings(Section):
-    """[schedule]"""
-
-    interval: PositiveDuration = timedelta(minutes=5)
-    jitter: Share = 0.1
-    recheck: PositiveDuration = timedelta(seconds=30)
-    confirm_after: int = Field(default=2, ge=1, le=20)
-    refresh_ahead: Duration = timedelta(minutes=10)
-    concurrency: int = Field(default=100, ge=1, le=5000)
-    timeout: PositiveDuration = timedelta(seconds=10)
-    scope_interval: PositiveDuration = timedelta(hours=1)
-    pace: float | None = Field(default=None, gt=0)
-
-
-class GuardSettings(Section):
-    """[guard]: the fleet guard"""
-
-    share: Annotated[Share, Field(gt=0)] = 0.2
-    minimum: int = Field(default=5, ge=1)
-    window: PositiveDuration = timedelta(minutes=15)
-
-
-class HistorySettings(Section):
-    """[history]: what is kept, and for how long"""
-
-    changes: PositiveDuration = timedelta(days=400)
-    counts: PositiveDuration = timedelta(days=90)
-    interval: PositiveDuration = timedelta(days=1)
-
-
-class MetricsSettings(Section):
-    """[metrics]"""
-
-    client_names: bool = True
-
-
-class OncallSettings(Section):
-    """[oncall]: where on-call is told; read by the release that tells them."""
-
-    alertmanager_url: OptionalUrl = ""
-    urls: tuple[str, ...] = ()
-
-
-class LogSettings(Section):
-    """[log]"""
-
-    format: Literal["auto", "console", "json"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-class AppSettings(Section):
-    """[[apps]]: one registration of ours at a provider"""
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-    provider: str = ""
-    region: str = ""
-    client_id: str = Field(min_length=1)
-    client_secret: str | None = None
-    client_secret_env: str | None = None
-    client_secret_file: Path | None = None
-    scopes: tuple[str, ...] = ()
-    base_url: OptionalUrl = ""
-    auth_url: OptionalUrl = ""
-    provider_file: str = ""
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    limit_share: Annotated[Share, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_each(self) -> AppSettings:
-        given = [n for n in ("client_secret", "client_secret_env", "client_secret_file") if getattr(self, n)]
-        if len(given) != 1:
-            raise ValueError(
-                f"app {self.id!r} needs exactly one of client_secret_env, client_secret_file or a sealed "
-                "client_secret"
-            )
-        if self.client_secret is not None and not self.client_secret.startswith("v1."):
-            raise ValueError(
-                f"app {self.id!r}: client_secret takes a sealed text only ('token-health keys seal "
-                f"{self.id}'); else name where the secret is with client_secret_env or client_secret_file"
-            )
-        if not self.provider and not self.provider_file:
-            raise ValueError(f'app {self.id!r} needs a provider, such as "clio", or a provider_file')
-        return self
 
 
 class Settings(Section):
@@ -190,6 +70,7 @@ class Settings(Section):
     email: EmailSettings = EmailSettings()
     brand: BrandSettings = BrandSettings()
     oncall: OncallSettings = OncallSettings()
+    silences: tuple[SilenceSettings, ...] = ()
     apps: tuple[AppSettings, ...] = ()
 
     @model_validator(mode="after")
@@ -198,7 +79,31 @@ class Settings(Section):
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise ValueError(f"apps: {', '.join(map(repr, twice))} stands there more than once")
+        for silence in self.silences:
+            if silence.app and silence.app not in ids:
+                raise ValueError(
+                    f"silences: {silence.name!r} lies over app {silence.app!r}, which is not there"
+                )
         return self
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return tuple(silence.window() for silence in self.silences)
+
+    @property
+    def teams(self) -> dict[str, str]:
+        return {app.id: app.team or self.oncall.team for app in self.apps}
+
+    @property
+    def extent(self) -> Extent:
+        return Extent(
+            self.metrics.client_names,
+            self.metrics.connections,
+            self.teams,
+            self.oncall.team,
+            self.oncall.waits.tiers,
+            self.oncall.tier_label,
+        )
 
     @property
     def cadence(self) -> Cadence:
@@ -267,6 +172,48 @@ class Loaded:
             )
         except ValueError as error:
             raise ConfigurationError(f"{self.path}: smtp.url: {error}.") from None
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return on-call's channels. Raises ConfigurationError for an address that is not there."""
+        oncall, routes = self.settings.oncall, []
+        manager = self._one_of(
+            "oncall.alertmanager_url",
+            oncall.alertmanager_url,
+            oncall.alertmanager_url_env,
+            oncall.alertmanager_url_file,
+        )
+        if manager:
+            routes.append(Route("alertmanager", Kind.ALERTMANAGER, manager))
+        given = list(oncall.urls)
+        listed = self._one_of("oncall.urls", "", oncall.urls_env, oncall.urls_file)
+        if listed:
+            given += [line.strip() for line in listed.reveal().splitlines() if line.strip()]
+        pages = frozenset([Severity.PAGE.value])
+        routes += [Route(name_of(one), Kind.NOTIFY, Secret(one), severities=pages) for one in given]
+        for entry in oncall.routes:
+            url = self._one_of(f"oncall route {entry.name!r}: url", entry.url, entry.url_env, entry.url_file)
+            routes.append(
+                Route(
+                    entry.name,
+                    Kind.NOTIFY,
+                    url or Secret(""),
+                    frozenset(one.value for one in entry.severity),
+                    frozenset(one.value for one in entry.owner),
+                    frozenset(entry.provider),
+                    frozenset(entry.app),
+                    frozenset(entry.team),
+                    entry.labels,
+                )
+            )
+        return tuple(routes)
+
+    def _one_of(self, what: str, value: str, variable: str | None, file: Path | None) -> Secret | None:
+        """Return a setting that may stand in the environment or a file, None where it is not set."""
+        if variable:
+            return self._from_environment(variable, f"{what}_env")
+        if file:
+            return self._from_file(file, f"{what}_file")
+        return Secret(value) if value else None
 
     @property
     def key_file(self) -> Path:

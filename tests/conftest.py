@@ -30,9 +30,7 @@ import monitor.cli.main
 import monitor.desk
 from alerts.pump import Pump
 from monitor import desk, intake, settings
-from monitor.loop import Loop
-from monitor.metrics import Meters
-from monitor.service import (
+from monitor.assembly import (
     Parts,
     Role,
     build_granter,
@@ -42,6 +40,8 @@ from monitor.service import (
     opened,
     process_name,
 )
+from monitor.loop import Loop
+from monitor.metrics import Meters
 from monitor.store import schema
 from monitor.store.connections import Known, show
 from monitor.store.engine import Database

@@ -19,7 +19,7 @@ from monitor.cli.stage import FIRMS, Reader, Stage, stage_set
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
-    from monitor.service import Parts
+    from monitor.assembly import Parts
 
 # The story ends when everybody's fate is known, or at the latest after so many seconds.
 LONGEST = 75.0

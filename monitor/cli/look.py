@@ -12,7 +12,7 @@ from rich.padding import Padding
 from monitor.cli.root import ConfigOption, JsonOption, err, out, parts, print_json, run_async
 
 if TYPE_CHECKING:
-    from monitor.service import Parts
+    from monitor.assembly import Parts
 
 
 WAITS = 5  # seconds that `probe` waits for connections that the service is looking at
@@ -45,11 +45,11 @@ def probe(
 
 
 async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
+    from monitor.assembly import Role, build_loop, build_pump, build_wire, process_name
     from monitor.cli.show import fleet_table, status_row, summary, worst_first
     from monitor.errors import TokenHealthError
     from monitor.health.lifecycle import State
     from monitor.metrics import Meters
-    from monitor.service import Role, build_loop, build_pump, build_wire, process_name
     from monitor.store import connections
 
     async with parts(config) as p:

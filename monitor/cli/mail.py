@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from monitor.cli.oncall import chosen, length_of
 from monitor.cli.root import (
     ConfigOption,
     JsonOption,
@@ -20,9 +21,6 @@ from monitor.cli.root import (
     run_async,
 )
 from monitor.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from alerts.silences import Over
 
 email = typer.Typer(help="Look at the mails, and prove that they go out.", no_args_is_help=True)
 notices = typer.Typer(
@@ -59,8 +57,8 @@ def preview(
     from alerts.language import languages
     from alerts.mail.samples import sample
     from alerts.notices import Kind
+    from monitor.assembly import build_composer
     from monitor.cli.preview import gallery, page
-    from monitor.service import build_composer
 
     kinds = [kind.value for kind in Kind]
     if template and template not in kinds:
@@ -139,23 +137,14 @@ def list_(
         async with parts(config) as p:
             now = p.clock.now()
             told = await book.listing(p.database, limit, everything=everything)
-            holds = await silences.standing(p.database, now)
+            holds = await silences.standing(p.database, p.loaded.settings.windows, now)
             refused = await book.undeliverable(p.database)
             guards = await _guards(p)
         if json:
             print_json(
                 {
                     "notices": [item.document() for item in told],
-                    "holds": [
-                        {
-                            "over": h.over.value,
-                            "name": h.name,
-                            "reason": h.reason,
-                            "by": h.by,
-                            "until": h.until,
-                        }
-                        for h in holds
-                    ],
+                    "holds": [hold.document() for hold in holds],
                     "guards": [{"over": name, "holds": held, "mails": said} for name, held, said in guards],
                     "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
                 }
@@ -192,10 +181,7 @@ def _print_notices(
         state = f"{said} by a person" if said else "held"
         out.print(f"[bold]Guard[/] over {escape(name)}: the mails of {held} connections are {state}.")
     for hold in holds:
-        what = "all clients" if hold.over.value == "all" else f"{hold.over.value} {hold.name}"
-        until = f" until {hold.until:%Y-%m-%d %H:%M} UTC" if hold.until else ""
-        why = f": {hold.reason}" if hold.reason else ""
-        out.print(f"[bold]Hold[/] over {escape(what)}{until} by {escape(hold.by)}{escape(why)}.")
+        out.print(f"[bold]Hold[/] over {escape(hold.over_text)}. {escape(hold.sentence)}")
     for address, at, answer in refused:
         out.print(f"[bold red]Undeliverable[/] {escape(address)} since {ago(at, now)}: {escape(answer)}")
 
@@ -224,19 +210,11 @@ def hold(
     async def work() -> None:
         from alerts import silences
         from monitor.store.audit import person
-        from monitor.tomlfile import parse_duration
 
-        over, name = _chosen(client, connection, everything)
-        until = None
+        over, name = chosen(client=client, connection=connection, everything=everything)
         async with parts(config) as p:
             now = p.clock.now()
-            if span:
-                try:
-                    length = parse_duration(span)
-                except ValueError as error:
-                    raise ConfigurationError(f"--for: {error}") from None
-                assert isinstance(length, timedelta)  # noqa: S101 - for the type checker
-                until = now + length
+            until = now + length_of(span) if span else None
             await silences.begin(p.database, over, name, reason, until, now, person())
         out.print(
             f"Held: {escape(name or 'all clients')}. What is due waits, and is looked at anew afterwards."
@@ -275,7 +253,7 @@ def release(
                     f"Released: the clients of {count} connections are told, when each is confirmed again."
                 )
             else:
-                over, name = _chosen(client, connection, everything)
+                over, name = chosen(client=client, connection=connection, everything=everything)
                 await silences.end(p.database, over, name, now, person())
                 out.print(f"Released: {escape(name or 'all clients')}.")
 
@@ -298,17 +276,3 @@ def drop(guard: GuardOption = None, config: ConfigOption = None) -> None:
         out.print(f"Dropped: the clients of {count} connections are not told about this break.")
 
     run_async(work)
-
-
-def _chosen(client: str | None, connection: str | None, everything: bool) -> tuple[Over, str]:
-    from alerts.silences import Over
-
-    given = [
-        (Over.CLIENT, client or ""),
-        (Over.CONNECTION, connection or ""),
-        (Over.ALL, ""),
-    ]
-    chosen = [item for item, ok in zip(given, (client, connection, everything), strict=True) if ok]
-    if len(chosen) != 1:
-        raise ConfigurationError("Say which, one of: --client NAME, --connection ID, --all.")
-    return chosen[0]

@@ -6,14 +6,14 @@ import sys
 
 from rich.markup import escape
 
-from monitor.cli import connections, demo, look, mail, providers, run, upkeep
+from monitor.cli import connections, demo, look, mail, oncall, providers, run, upkeep
 from monitor.cli.root import app, err
 from monitor.errors import ImportRefused, TokenHealthError
 
 
 def main() -> None:
     """Run the command line. Errors for people are one or two lines on stderr, and exit code 2."""
-    for module in (run, demo, look, mail, connections, providers, upkeep):
+    for module in (run, demo, look, mail, oncall, connections, providers, upkeep):
         module.register(app)
     try:
         app()

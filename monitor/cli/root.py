@@ -16,7 +16,7 @@ from rich.console import Console
 from monitor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from monitor.service import Parts
+    from monitor.assembly import Parts
     from monitor.settings import Loaded
 
 out = Console(highlight=False, soft_wrap=False)
@@ -66,7 +66,7 @@ def loaded(config: Path | None, *, log: bool = False) -> Loaded:
 @asynccontextmanager
 async def parts(config: Path | None) -> AsyncIterator[Parts]:
     """Open everything that a command needs."""
-    from monitor.service import opened
+    from monitor.assembly import opened
 
     async with opened(loaded(config)) as found:
         yield found

@@ -61,7 +61,8 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Run the service: scheduler, probes, refreshes, web and metrics. Ends cleanly on SIGTERM."""
-    from monitor.service import Role, Service, opened
+    from monitor.assembly import Role, opened
+    from monitor.service import Service
 
     found = loaded(config, log=True)
     if not found.settings.apps:

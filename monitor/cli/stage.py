@@ -27,7 +27,7 @@ from monitor.cli.root import out
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
-    from monitor.service import Parts
+    from monitor.assembly import Parts
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ class Stage:
 async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
     """Start sandbox, mailbox and service, with every firm authorized and imported; end them at the end."""
     from monitor import intake, settings
+    from monitor.assembly import opened
     from monitor.desk import take_in
-    from monitor.service import opened
     from monitor.tokens.vault import new_key, write_key_file
 
     began = time.monotonic()

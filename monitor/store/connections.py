@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
@@ -216,9 +216,13 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
         await _must_exist(conn, ids)
         rows = await conn.execute(
             update(watch)
-            .where(watch.c.connection.in_(ids), watch.c.state != State.PAUSED.value)
+            .where(
+                watch.c.connection.in_(ids),
+                or_(watch.c.state != State.PAUSED.value, watch.c.rests.is_not(None)),
+            )
             .values(
                 state=State.PAUSED.value,
+                rests=None,
                 since=now,
                 next_probe_at=None,
                 lease_by=None,
@@ -244,7 +248,12 @@ async def resume(database: Database, ids: Sequence[str], now: datetime, actor: s
         rows = await conn.execute(
             update(watch)
             .where(watch.c.connection.in_(ids), watch.c.state == State.PAUSED.value)
-            .values(**health_columns(Health(since=now)), scopes_all=True, lease_epoch=watch.c.lease_epoch + 1)
+            .values(
+                **health_columns(Health(since=now)),
+                rests=None,
+                scopes_all=True,
+                lease_epoch=watch.c.lease_epoch + 1,
+            )
             .returning(watch.c.connection)
         )
         resumed = list(rows.scalars())

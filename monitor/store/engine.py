@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Text, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -114,6 +114,15 @@ class Database:
         """A consistent look at what is committed."""
         async with self._reader.connect() as connection:
             yield connection
+
+    async def reachable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with self.read() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Return all connections and give up the file."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
+from monitor.health.causes import Subject
+from monitor.health.lifecycle import State
+from monitor.store import incidents
 from monitor.store.engine import Database, epoch
-from monitor.store.tables import connection, credential, incident, watch
+from monitor.store.tables import connection, credential, incident, link, watch
 
 _PAGE = (
     select(
@@ -23,6 +27,7 @@ _PAGE = (
         epoch(credential.c.access_expires_at),
         epoch(credential.c.refresh_used_at),
         epoch(credential.c.authorized_at),
+        watch.c.last_seconds,
     )
     .join(connection, connection.c.id == watch.c.connection)
     .join(credential, credential.c.connection == watch.c.connection)
@@ -33,10 +38,11 @@ _PAGE = (
 
 
 async def pages(database: Database, size: int = 2000) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """Yield all connections in pages: id, app, provider, client, state, cause, owner, and four times.
+    """Yield all connections in pages: id, app, provider, client, state, cause, owner, four times, a span.
 
     The times are the last success, the access token's expiry, the refresh token's last use and the
-    authorization, in Unix seconds or None. A page at a time keeps the event loop free in between.
+    authorization, in Unix seconds or None; the span is the last probe's, in seconds. A page at a time keeps
+    the event loop free in between.
     """
     after = ""
     async with database.read() as conn:
@@ -48,6 +54,74 @@ async def pages(database: Database, size: int = 2000) -> AsyncIterator[Sequence[
             if len(rows) < size:
                 return
             after = rows[-1][0]
+
+
+async def broken(database: Database) -> Sequence[Any]:
+    """Return what is broken: id, app, provider, client, cause, owner, labels, since (Unix seconds)."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(
+                watch.c.connection,
+                watch.c.app,
+                watch.c.provider,
+                connection.c.client_name,
+                watch.c.cause,
+                watch.c.owner,
+                connection.c.labels,
+                epoch(incident.c.opened_at),
+            )
+            .join(connection, connection.c.id == watch.c.connection)
+            .join(
+                incident,
+                (incident.c.kind == Subject.CONNECTION.value)
+                & (incident.c.name == watch.c.connection)
+                & incident.c.closed_at.is_(None),
+            )
+            .where(watch.c.state == State.BROKEN.value)
+            .order_by(watch.c.connection)
+        )
+        return rows.all()
+
+
+async def shared_incidents(database: Database) -> list[tuple[str, str, str, str, int]]:
+    """Return kind, name, cause, owner and broken members of each open incident but connections' own."""
+    member = incident.alias("member")
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(
+                incident.c.kind, incident.c.name, incident.c.cause, incident.c.owner, func.count(member.c.id)
+            )
+            .outerjoin(member, (member.c.parent_id == incident.c.id) & member.c.closed_at.is_(None))
+            .where(incident.c.kind != Subject.CONNECTION.value, incident.c.closed_at.is_(None))
+            .group_by(incident.c.id, incident.c.kind, incident.c.name, incident.c.cause, incident.c.owner)
+        )
+        return [(row[0], row[1], row[2], row[3], int(row[4])) for row in rows]
+
+
+async def held(database: Database) -> list[tuple[str, str, int]]:
+    """Return kind and name of each group whose guard holds mails, and of how many connections."""
+    async with database.read() as conn:
+        return [(row[0], row[1], int(row[2])) for row in await conn.execute(incidents.held())]
+
+
+async def link_steps(database: Database, since: datetime) -> Sequence[Any]:
+    """Return for connections with a link made since: id, app, provider, and the latest times of its steps."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(
+                link.c.connection,
+                connection.c.app,
+                connection.c.provider,
+                epoch(func.max(link.c.made_at)),
+                epoch(func.max(link.c.opened_at)),
+                epoch(func.max(link.c.started_at)),
+                epoch(func.max(link.c.used_at)),
+            )
+            .join(connection, connection.c.id == link.c.connection)
+            .where(link.c.made_at > since)
+            .group_by(link.c.connection, connection.c.app, connection.c.provider)
+        )
+        return rows.all()
 
 
 async def by_state(database: Database) -> list[tuple[str, str, str, int]]:

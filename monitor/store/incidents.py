@@ -282,21 +282,30 @@ def _members(about: About) -> Any:
             return chosen.where(watch.c.connection == about.name)
 
 
-async def open_now(database: Database) -> list[OpenIncident]:
-    """Return every open incident, the largest first, with how many connections belong to it."""
+def _with_members() -> Any:
     member = incident.alias("member")
     members = (
         select(func.count())
         .where(member.c.parent_id == incident.c.id, member.c.closed_at.is_(None))
         .scalar_subquery()
     )
+    return (
+        select(incident, members.label("members"))
+        .where(incident.c.closed_at.is_(None))
+        .order_by(members.desc(), incident.c.opened_at)
+    )
+
+
+async def open_now(database: Database) -> list[OpenIncident]:
+    """Return every open incident, the largest first, with how many connections belong to it."""
     async with database.read() as conn:
-        rows = await conn.execute(
-            select(incident, members.label("members"))
-            .where(incident.c.closed_at.is_(None))
-            .order_by(members.desc(), incident.c.opened_at)
-        )
-        return [_of(row) for row in rows]
+        return [_of(row) for row in await conn.execute(_with_members())]
+
+
+async def shared(conn: AsyncConnection) -> list[OpenIncident]:
+    """Return the open incidents of what connections share, the largest first."""
+    rows = await conn.execute(_with_members().where(incident.c.kind != Subject.CONNECTION.value))
+    return [_of(row) for row in rows]
 
 
 async def of_connection(database: Database, connection_id: str) -> list[OpenIncident]:
@@ -355,10 +364,13 @@ async def decide(database: Database, about: About, mails: str, now: datetime, ac
 
 
 def held() -> Any:
-    """Return the query for how many broken connections' clients are not told because a guard holds it."""
+    """Return the query for how many broken connections' clients are not told because a guard holds it.
+
+    Rows of the guard's kind and name, and how many.
+    """
     parent = incident.alias("holder")
     return (
-        select(func.count())
+        select(parent.c.kind, parent.c.name, func.count())
         .select_from(incident)
         .join(parent, parent.c.id == incident.c.parent_id)
         .where(
@@ -369,4 +381,5 @@ def held() -> Any:
             parent.c.closed_at.is_(None),
             parent.c.mails != RELEASED,
         )
+        .group_by(parent.c.kind, parent.c.name)
     )

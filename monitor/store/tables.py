@@ -79,6 +79,7 @@ class Watch(SQLModel, table=True):
     flaps_at: datetime | None = _time(default=None)
     last_probe_at: datetime | None = _time(default=None)
     last_success_at: datetime | None = _time(default=None)
+    last_seconds: float | None = None  # how long the last probe took
     next_probe_at: datetime | None = _time(default=None)  # None: not looked at (pending, paused)
     lease_by: str | None = Field(default=None, sa_type=Text)
     lease_until: datetime | None = _time(default=None)
@@ -87,6 +88,7 @@ class Watch(SQLModel, table=True):
     scope_checked_at: datetime | None = _time(default=None)
     scopes_all: bool = True  # check every scope with the next probe: right after an authorization
     reads: dict[str, str] = _json()  # scope -> last good read, since the authorization
+    rests: str | None = Field(default=None, sa_type=Text)  # the maintenance that paused it, None: a person
 
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="watch_state"),

@@ -72,6 +72,7 @@ _WRITE = (
                 "flaps_at",
                 "last_probe_at",
                 "last_success_at",
+                "last_seconds",
                 "next_probe_at",
                 "scope_cursor",
                 "scope_checked_at",
@@ -83,7 +84,8 @@ _WRITE = (
 )
 # A healthy probe of a healthy connection changes few columns; most writes are this one.
 _QUIET: Columns = {
-    "id": Text, "last_probe_at": UtcDateTime, "last_success_at": UtcDateTime, "next_probe_at": UtcDateTime,
+    "id": Text, "last_probe_at": UtcDateTime, "last_success_at": UtcDateTime, "last_seconds": Double,
+    "next_probe_at": UtcDateTime,
 }  # fmt: skip
 
 
@@ -94,7 +96,8 @@ def _write_quiet(is_sqlite: bool) -> Any:
         .where(watch.c.connection == given.c.id)
         .values(
             last_probe_at=given.c.last_probe_at, last_success_at=given.c.last_success_at,
-            next_probe_at=given.c.next_probe_at, lease_by=None, lease_until=None,
+            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at, lease_by=None,
+            lease_until=None,
         )
     )  # fmt: skip
 
@@ -179,12 +182,12 @@ async def _write_watch(conn: AsyncConnection, outcomes: Sequence[Outcome], is_sq
             and outcome.scope_checked_at == lease.scope_checked_at
             and outcome.scopes_all == lease.scopes_all
         ):
-            quiet.append((lease.id, outcome.probed_at, success, outcome.next_probe_at))
+            quiet.append((lease.id, outcome.probed_at, success, outcome.seconds, outcome.next_probe_at))
         else:
             full.append(
                 {
                     "_id": lease.id, "last_probe_at": outcome.probed_at, "last_success_at": success,
-                    "next_probe_at": outcome.next_probe_at,
+                    "last_seconds": outcome.seconds, "next_probe_at": outcome.next_probe_at,
                 } | _columns(outcome)
             )  # fmt: skip
     if quiet:

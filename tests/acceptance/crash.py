@@ -14,9 +14,9 @@ from pathlib import Path
 from alerts import outbox, pump
 from alerts.channels import smtp
 from monitor import settings
+from monitor.assembly import Role, build_granter, build_loop, build_pump, build_wire, opened
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.service import Role, build_granter, build_loop, build_pump, build_wire, opened
 from monitor.store import links
 from monitor.tokens.grant import Granter
 from monitor.wire.client import Wire

@@ -18,11 +18,12 @@ import uvloop
 from sqlalchemy import update
 
 from monitor import settings
-from monitor.exposition import Exposition
+from monitor.assembly import Role, build_loop, opened
+from monitor.exposition import Exposition, Extent
 from monitor.health.incidents import Place
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.service import Role, build_loop, calm_collector, opened
+from monitor.service import calm_collector
 from monitor.store import connections
 from monitor.store.connections import NewConnection
 from monitor.store.tables import watch
@@ -157,7 +158,7 @@ def _rss() -> float:
 
 async def _metrics(parts: Any, meters: Meters, loop: Any) -> dict[str, float]:
     exposition = Exposition(
-        parts.database, meters, parts.apps, interval=timedelta(minutes=5), client_names=True
+        parts.database, meters, parts.apps, parts.clock, interval=timedelta(minutes=5), extent=Extent()
     )
     worst, stop = 0.0, False
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from monitor import desk
+from monitor.assembly import build_pages
 from monitor.secret import Secret
-from monitor.service import build_pages
 from monitor.store import links
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse

@@ -6,9 +6,9 @@ import asyncio
 
 from freezegun import freeze_time
 
+from monitor.assembly import Role, build_loop, build_wire, opened
 from monitor.clock import SystemClock
 from monitor.metrics import Meters
-from monitor.service import Role, build_loop, build_wire, opened
 from tests.conftest import START, rigged
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -104,8 +105,8 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
             + f'[[apps]]\nid = "oidc"\nprovider = "oidc"\nclient_id = "x"\nclient_secret_env = "S"\n{extra}\n'
         )
         from monitor import desk, intake, settings
+        from monitor.assembly import Role, build_loop, build_wire, opened
         from monitor.metrics import Meters
-        from monitor.service import Role, build_loop, build_wire, opened
 
         async with opened(settings.load(path / "token-health.toml", {"S": "x"}), rig.clock) as parts:
             wire = build_wire(parts)
@@ -136,8 +137,8 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
 
 async def _metrics(rig, openmetrics=False, **more):
     exposition = Exposition(
-        rig.parts.database, rig.loop._meters, rig.parts.apps,
-        interval=timedelta(minutes=5), client_names=more.get("client_names", True),
+        rig.parts.database, rig.loop._meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
+        extent=replace(rig.parts.loaded.settings.extent, **more.get("extent", {})),
     )  # fmt: skip
     pieces = exposition.write(
         leads=more.get("leads", True),
@@ -183,8 +184,47 @@ async def test_the_fleet_is_left_to_the_process_that_leads_and_names_may_be_left
     await rig.add("acme")
     await rig.look()
     assert "token_health_connection_up{" not in await _metrics(rig, leads=False)
-    assert "Firm acme" not in await _metrics(rig, client_names=False)
+    assert "Firm acme" not in await _metrics(rig, extent={"client_names": False})
     assert (await _metrics(rig, openmetrics=True)).endswith("# EOF\n")
+
+
+async def test_the_fleet_is_as_large_as_the_configuration_allows(rig):
+    await rig.add("acme", "bolt")
+    await rig.look()
+    rig.sandbox.do(rig.grants["bolt"], "revoke")
+    await rig.after(minutes=8)
+    await rig.settle("bolt")
+    broken = await _metrics(rig, extent={"connections": "broken"})
+    assert "token_health_connection_up{" not in broken
+    assert 'token_health_connection_problem{connection="bolt"' in broken
+    assert 'cause="revoked",owner="client",tier="default"}' in broken
+    none = await _metrics(rig, extent={"connections": "none"})
+    assert 'connection="' not in none
+    assert 'token_health_connections{provider="clio",app="clio",state="broken"} 1' in none
+
+
+async def test_without_its_database_it_still_says_so(rig):
+    await rig.parts.database.close()
+    rig.parts.database._reader = rig.parts.database._writer = _Gone()
+    page = await _metrics(rig)
+    assert "token_health_database_up 0" in page
+    assert "token_health_build_info" in page
+
+
+class _Gone:
+    def connect(self):
+        raise OSError("gone")
+
+    async def dispose(self) -> None:
+        pass
+
+
+async def test_a_spike_leads_to_a_connection(rig):
+    await rig.add("acme")
+    await rig.look()
+    rig.sandbox.do(rig.grants["acme"], "revoke")
+    await rig.after(minutes=8)
+    assert '# {connection="acme"}' in await _metrics(rig, openmetrics=True)
 
 
 async def test_a_label_cannot_break_out(rig):
@@ -322,8 +362,8 @@ async def test_names_from_outside_are_one_plain_line(rig):
 
 
 async def test_a_key_that_was_just_rotated_is_fetched_when_a_cell_names_it(rig):
+    from monitor.assembly import opened
     from monitor.desk import rotate_keys
-    from monitor.service import opened
 
     await rig.add("acme")
     async with opened(rig.parts.loaded, rig.clock) as other:

@@ -12,10 +12,10 @@ from pathlib import Path
 from aiosmtpd.smtp import SMTP
 
 from monitor import settings
+from monitor.assembly import Role, build_loop, build_pump, opened
 from monitor.health.incidents import Place
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.service import Role, build_loop, build_pump, opened
 from monitor.store import connections
 from monitor.store.connections import NewConnection
 from monitor.tokens.refresh import access_cell, refresh_cell

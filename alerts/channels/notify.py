@@ -1,0 +1,91 @@
+"""PagerDuty, Opsgenie, Slack, Teams, e-mail and many more, through apprise (the extra `notify`).
+
+apprise is synchronous and runs in a thread, with time-outs in its own requests. Its log prints addresses
+and headers at DEBUG, so it is kept at WARNING and away from ours. Services that tell repetitions by a key
+get the matter's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import Any
+
+from alerts.channels import Outcome
+from monitor.errors import ConfigurationError
+from monitor.secret import Secret
+
+# The parameter that each service tells repetitions by, where apprise offers one; with "map" a success
+# ends what a failure began.
+KEYS = {
+    "pagerduty": "dedup",
+    "opsgenie": "alias",
+}
+TIMEOUT = 10  # seconds to connect, and to read
+DEADLINE = 45.0  # for all of it, the thread's start included
+
+
+class Notify:
+    """One address of apprise's. Raises ConfigurationError for one that apprise does not know."""
+
+    def __init__(self, name: str, url: Secret) -> None:
+        self._name, self._url = name, url
+        _service(name, url, "test")
+
+    async def send(
+        self, key: str, matter: dict[str, Any], *, over: bool, now: datetime
+    ) -> tuple[Outcome, str]:
+        """Send one message in a thread of its own."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                done = await asyncio.to_thread(self._send, key, matter, over)
+        except TimeoutError:
+            return Outcome.LATER, f"{self._name}: no answer within {DEADLINE:g} s"
+        if done:
+            return Outcome.SENT, "taken"
+        return Outcome.LATER, f"{self._name}: not reached, or it did not take the message"
+
+    def _send(self, key: str, matter: dict[str, Any], over: bool) -> bool:
+        from apprise import NotifyType
+
+        severity = matter["labels"]["severity"]
+        kind = (
+            NotifyType.SUCCESS if over else NotifyType.FAILURE if severity == "page" else NotifyType.WARNING
+        )
+        title = f"{'Over' if over else severity.capitalize()}: {matter['summary']}"
+        about = ", ".join(f"{name} {value}" for name, value in sorted(matter["labels"].items()))
+        body = f"{matter['description']}\n\nRunbook: {matter['runbook']}\nSince {matter['since']} ({about})"
+        try:
+            return bool(_service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind))
+        except Exception:  # a service's own trouble; its text may hold the address
+            return False
+
+
+def _service(name: str, url: Secret, key: str) -> Any:
+    try:
+        import apprise
+    except ImportError:
+        raise ConfigurationError(
+            f"oncall: {name}: this channel needs apprise; install token-health[notify]."
+        ) from None
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    text = url.reveal()
+    scheme = text.partition("://")[0].lower()
+    more = {"cto": str(TIMEOUT), "rto": str(TIMEOUT)}
+    if scheme in KEYS:
+        more |= {KEYS[scheme]: key, "action": "map"}
+    joined = text + ("&" if "?" in text else "?") + "&".join(f"{k}={_quoted(v)}" for k, v in more.items())
+    found = apprise.Apprise.instantiate(joined, suppress_exceptions=True)
+    if found is None:
+        raise ConfigurationError(
+            f"oncall: {name}: this is no address that apprise knows; see "
+            "https://github.com/caronc/apprise/wiki for how each service is written."
+        )
+    return found
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="")

@@ -1,0 +1,375 @@
+"""What on-call is told, brought in line with what is true: beside the mails' ledger, in the same tables.
+
+A page is a notice whose audience is the key of a matter and whose envelopes are channels. It is told once:
+while it stands, no other is written for its key. When the matter is over for a while (`calm`), whoever was
+paged is told so, by a notice of its own. A page that was not sent when its matter ends is taken back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts import silences
+from alerts.matters import Fact, Incident, Matter, Patience, facts_of, standing, worth_telling
+from alerts.notices import Slot
+from alerts.routes import Route
+from alerts.rules import catalogue, fleet, own
+from alerts.rules.alert import RUNBOOKS, TEAM, Severity
+from alerts.tables import delivery, fuse, notice
+from alerts.windows import Silenced, Window
+from monitor.health.causes import Cause, Owner, Subject
+from monitor.store import incidents
+from monitor.store.tables import connection, incident
+from monitor.tomlfile import parse_duration
+
+SLOTS = (Slot.PAGE.value, Slot.CLEAR.value)
+STUCK = timedelta(minutes=15)  # how long a mail may be on its way
+_PAGES = tuple(alert.name for alert in catalogue.ALL if alert.severity is Severity.PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """How on-call is told: over which channels, how patiently, and what is silent."""
+
+    routes: tuple[Route, ...]
+    apps: Mapping[str, str]  # app -> provider
+    teams: Mapping[str, str] = field(default_factory=dict)  # app -> team
+    team: str = TEAM
+    calm: timedelta = timedelta(minutes=2)
+    patience: Patience = field(default_factory=Patience)
+    runbooks: str = RUNBOOKS
+    windows: tuple[Window, ...] = ()
+
+    @property
+    def asks_labels(self) -> bool:
+        """Whether a route looks at the labels of connections."""
+        return any(route.labels for route in self.routes)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is to be told now, and why the rest is not."""
+
+    told: Mapping[str, Matter]
+    quiet: Mapping[str, str]
+    silences: tuple[Silenced, ...]
+
+
+async def look(conn: AsyncConnection, duty: Duty, now: datetime) -> Watch:
+    """Gather what on-call has to know now."""
+    facts = [
+        fact
+        for found in await _incidents(conn, duty, now)
+        for fact in facts_of(found, duty.teams, duty.patience, now)
+    ]
+    facts += await _conditions(conn, now)
+    silent = await silences.holding(conn, duty.windows, now)
+    told, quiet = worth_telling(standing(facts, duty.team), silent)
+    return Watch(told, quiet, tuple(silent))
+
+
+async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime) -> list[Incident]:
+    held = {(row[0], row[1]): int(row[2]) for row in await conn.execute(incidents.held())}
+    found = []
+    for known in await incidents.shared(conn):
+        kind, name = known.about.kind, known.about.name
+        app = name if kind is Subject.APP else ""
+        provider = duty.apps.get(app, "") if app else name.partition("/")[0]
+        found.append(
+            Incident(
+                kind,
+                name,
+                known.cause,
+                known.owner,
+                known.opened_at,
+                known.guard,
+                held.get((kind.value, name), 0),
+                known.members,
+                provider if kind is not Subject.NETWORK else "",
+                app,
+                marks=await _shared_labels(conn, known.id) if duty.asks_labels else {},
+                reasons=known.reasons,
+            )
+        )
+    return found + await _of_connections(conn, duty, now)
+
+
+async def _shared_labels(conn: AsyncConnection, parent: int) -> dict[str, str]:
+    """Return the labels that all connections of an incident have alike."""
+    rows = await conn.execute(
+        select(connection.c.labels)
+        .join(incident, (incident.c.kind == Subject.CONNECTION.value) & (incident.c.name == connection.c.id))
+        .where(incident.c.parent_id == parent, incident.c.closed_at.is_(None))
+    )
+    common: dict[str, str] | None = None
+    for labels in rows.scalars():
+        common = dict(labels) if common is None else {k: v for k, v in common.items() if labels.get(k) == v}
+        if not common:
+            break
+    return common or {}
+
+
+async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime) -> list[Incident]:
+    """Return incidents of single connections that are on-call's: of ours, or of clients broken too long."""
+    parent = incident.alias("parent")
+    rows = await conn.execute(
+        select(
+            incident,
+            connection.c.provider,
+            connection.c.app,
+            connection.c.client_name,
+            connection.c.labels,
+            parent.c.guard.label("under_guard"),
+        )
+        .join(connection, connection.c.id == incident.c.name)
+        .outerjoin(parent, (parent.c.id == incident.c.parent_id) & parent.c.closed_at.is_(None))
+        .where(
+            incident.c.kind == Subject.CONNECTION.value,
+            incident.c.closed_at.is_(None),
+            or_(
+                incident.c.cause == Cause.REFRESH_LOST.value,
+                (incident.c.cause == Cause.INSUFFICIENT_SCOPE.value)
+                & (incident.c.owner == Owner.OPERATOR.value),
+                (incident.c.owner == Owner.CLIENT.value)
+                & (incident.c.opened_at < now - duty.patience.shortest),
+            ),
+        )
+        .order_by(incident.c.id)
+    )
+    return [
+        Incident(
+            Subject.CONNECTION,
+            row.name,
+            Cause(row.cause),
+            Owner(row.owner),
+            row.opened_at,
+            held=1 if row.under_guard else 0,
+            members=1,
+            provider=row.provider,
+            app=row.app,
+            client=row.client_name,
+            marks=row.labels,
+            reasons=tuple(row.reasons),
+        )
+        for row in rows
+    ]
+
+
+async def _conditions(conn: AsyncConnection, now: datetime) -> list[Fact]:
+    """Return what is wrong with our own telling."""
+    found = []
+    blown = (await conn.execute(select(fuse.c.blown_at).where(fuse.c.blown_at.is_not(None)))).scalar()
+    if blown is not None:
+        found.append(Fact(fleet.FUSE_BLOWN, blown))
+    oldest = (
+        await conn.execute(
+            select(func.min(notice.c.settled_at)).where(
+                notice.c.state == "sending", notice.c.slot.not_in(SLOTS)
+            )
+        )
+    ).scalar()
+    if oldest is not None and now - oldest > STUCK:
+        found.append(Fact(own.OUTBOX_STUCK, oldest, (now - oldest).total_seconds(), channel="email"))
+    return found
+
+
+# -- the notices --------------------------------------------------------------------------------------
+
+
+async def bring_in_line(
+    conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: bool = True
+) -> Watch | None:
+    """Write the pages that should be waiting, and take back those that should not.
+
+    Without `tickets` only pages are looked at: in a verdict's transaction there is no time for more.
+    """
+    if not duty.routes:
+        return None
+    seen = await look(conn, duty, now)
+    waiting = await _waiting(conn)
+    paged = await _paged(conn)
+    for key, matter in seen.told.items():
+        if not tickets and matter.alert.name not in _PAGES:
+            continue
+        page, clear = waiting.pop((Slot.PAGE, key), None), waiting.pop((Slot.CLEAR, key), None)
+        if clear is not None:  # back before anybody was told that it was over
+            await _withdraw(conn, clear, "it is back", now)
+        if key not in paged:
+            await _page(conn, duty, matter, page, now)
+        elif page is not None:
+            await _withdraw(conn, page, "told already", now)
+    for key, number in paged.items():
+        # What is silent now, or part of something larger, is not over.
+        if key in seen.told or key in seen.quiet or (not tickets and key.split("/")[0] not in _PAGES):
+            waiting.pop((Slot.CLEAR, key), None)
+        elif waiting.pop((Slot.CLEAR, key), None) is None:
+            await _clear(conn, number, key, now + duty.calm, now)
+    for (slot, key), number in waiting.items():
+        if slot is Slot.PAGE and (tickets or key.split("/")[0] in _PAGES):
+            await _withdraw(conn, number, seen.quiet.get(key, "over before it was told"), now)
+    return seen
+
+
+async def _waiting(conn: AsyncConnection) -> dict[tuple[Slot, str], int]:
+    rows = await conn.execute(
+        select(notice.c.id, notice.c.slot, notice.c.audience).where(
+            notice.c.slot.in_(SLOTS), notice.c.state == "waiting"
+        )
+    )
+    return {(Slot(row.slot), row.audience): row.id for row in rows}
+
+
+def _standing_pages() -> Any:
+    """Return the query for pages that were told, or are being told, and not taken back since."""
+    later = notice.alias("later")
+    return select(notice).where(
+        notice.c.slot == Slot.PAGE.value,
+        notice.c.state.in_(["sending", "sent", "failed"]),
+        ~exists().where(
+            later.c.audience == notice.c.audience,
+            later.c.slot == Slot.CLEAR.value,
+            later.c.id > notice.c.id,
+            later.c.state.in_(["sending", "sent", "failed"]),
+        ),
+    )
+
+
+async def _paged(conn: AsyncConnection) -> dict[str, int]:
+    return {row.audience: row.id for row in await conn.execute(_standing_pages())}
+
+
+async def _page(conn: AsyncConnection, duty: Duty, matter: Matter, known: int | None, now: datetime) -> None:
+    document = matter.document(duty.runbooks)
+    names = [route.name for route in duty.routes if route.takes(matter)]
+    if known is not None:
+        await conn.execute(update(notice).where(notice.c.id == known).values(matter=document))
+        return
+    if names:
+        wait = parse_duration(matter.alert.wait) if matter.alert.wait != "0s" else timedelta(0)
+        assert isinstance(wait, timedelta)  # noqa: S101 - for the type checker
+        await _write(conn, Slot.PAGE, matter.key, names, document, max(now, matter.since + wait), now)
+
+
+async def _clear(conn: AsyncConnection, page: int, key: str, due_at: datetime, now: datetime) -> None:
+    document = (await conn.execute(select(notice.c.matter).where(notice.c.id == page))).scalar_one()
+    rows = await conn.execute(select(delivery.c.address).where(delivery.c.notice == page))
+    await _write(conn, Slot.CLEAR, key, list(rows.scalars()), document, due_at, now)
+
+
+async def _write(
+    conn: AsyncConnection,
+    slot: Slot,
+    key: str,
+    channels: Sequence[str],
+    document: dict[str, Any],
+    due_at: datetime,
+    now: datetime,
+) -> None:
+    made = await conn.execute(
+        insert(notice)
+        .values(
+            slot=slot.value, kind=key.split("/", maxsplit=1)[0], client="", audience=key, locale="en",
+            timezone="UTC", recipients=list(channels), number=0, reason=document["summary"],
+            state="waiting", outcome="", planned_at=now, due_at=due_at, matter=document,
+        )
+        .returning(notice.c.id)
+    )  # fmt: skip
+    number = int(made.scalar_one())
+    await conn.execute(
+        insert(delivery),
+        [
+            {
+                "notice": number, "channel": name, "address": name, "state": "waiting", "attempts": 0,
+                "answer": "", "message_id": f"oncall.{number}.{name}", "next_at": due_at,
+            }
+            for name in channels
+        ],
+    )  # fmt: skip
+
+
+async def _withdraw(conn: AsyncConnection, number: int, why: str, now: datetime) -> None:
+    await conn.execute(
+        update(notice).where(notice.c.id == number).values(state="withdrawn", outcome=why, settled_at=now)
+    )
+    await conn.execute(
+        update(delivery).where(delivery.c.notice == number).values(state="withdrawn", settled_at=now)
+    )
+
+
+async def any_due(conn: AsyncConnection, now: datetime) -> bool:
+    """Whether a page or a clearing wants out now."""
+    rows = await conn.execute(
+        select(notice.c.id)
+        .where(notice.c.slot.in_(SLOTS), notice.c.state == "waiting", notice.c.due_at <= now)
+        .limit(1)
+    )
+    return rows.first() is not None
+
+
+async def open_due(conn: AsyncConnection, now: datetime) -> int:
+    """Turn the pages and clearings that are due into messages to be sent; return how many."""
+    rows = (
+        await conn.execute(
+            select(notice.c.id, notice.c.slot, notice.c.audience)
+            .where(notice.c.slot.in_(SLOTS), notice.c.state == "waiting", notice.c.due_at <= now)
+            .order_by(notice.c.id)
+        )
+    ).all()
+    for row in rows:
+        if row.slot == Slot.CLEAR and not await _only_where_paged(conn, row.id, row.audience, now):
+            continue
+        await conn.execute(
+            update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now)
+        )
+        await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
+    return len(rows)
+
+
+async def _only_where_paged(conn: AsyncConnection, clear: int, key: str, now: datetime) -> bool:
+    """Tell the end only to channels that took the page; what did not get out is taken back with it.
+
+    False where no channel took it: then nobody has to be told that it is over.
+    """
+    page = (await _paged(conn)).get(key)
+    if page is None:
+        await _withdraw(conn, clear, "nobody was told", now)
+        return False
+    await conn.execute(
+        update(delivery)
+        .where(delivery.c.notice == page, delivery.c.state == "waiting")
+        .values(state="withdrawn", settled_at=now)
+    )
+    took = select(delivery.c.channel).where(
+        delivery.c.notice == page, delivery.c.state.in_(["sent", "sending", "handed", "unconfirmed"])
+    )
+    names = set((await conn.execute(took)).scalars())
+    if not names:
+        await _withdraw(conn, page, "over before any channel took it", now)
+        await _withdraw(conn, clear, "nobody was told", now)
+        return False
+    await conn.execute(delete(delivery).where(delivery.c.notice == clear, delivery.c.channel.not_in(names)))
+    still = exists().where(delivery.c.notice == page, delivery.c.state.in_(["waiting", "sending", "handed"]))
+    await conn.execute(
+        update(notice).where(notice.c.id == page, notice.c.state == "sending", ~still).values(state="sent")
+    )
+    return True
+
+
+async def standing_pages(conn: AsyncConnection) -> list[tuple[str, dict[str, Any], list[str]]]:
+    """Return what stands and was told: key, document, and the channels that took it."""
+    rows = (await conn.execute(_standing_pages().order_by(notice.c.id))).all()
+    took: dict[int, list[str]] = defaultdict(list)
+    for row in await conn.execute(
+        select(delivery.c.notice, delivery.c.channel).where(
+            delivery.c.notice.in_([row.id for row in rows]), delivery.c.state == "sent"
+        )
+    ):
+        took[row.notice].append(row.channel)
+    return [(row.audience, row.matter, took[row.id]) for row in rows]

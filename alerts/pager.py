@@ -1,0 +1,120 @@
+"""The pager: tells on-call what stands and what is over, through the outbox that clients' mails go through.
+
+Pages are sent at least once where a mail is sent at most once: a channel that was told and whose answer was
+lost is told again, since a page that is missing costs more than one that comes twice. Alertmanager and
+services with a key make one of two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts import oncall, outbox, silences
+from alerts.channels import Channel, Outcome
+from alerts.channels.alertmanager import Alertmanager
+from alerts.notices import Slot
+from alerts.oncall import Duty
+from alerts.outbox import Signal
+from monitor.clock import Clock
+from monitor.metrics import Meters
+from monitor.store import incidents
+from monitor.store.engine import Database
+
+log = structlog.get_logger("alerts.pager")
+
+
+class Pager:
+    """Writes pages beside verdicts, and sends what waits."""
+
+    def __init__(
+        self,
+        database: Database,
+        duty: Duty,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        meters: Meters,
+        process: str,
+    ) -> None:
+        self._database, self._duty, self._channels = database, duty, channels
+        self._clock, self._meters, self._process = clock, meters, process
+
+    async def tell(self, conn: AsyncConnection, about: Sequence[str], now: datetime) -> None:
+        """Write the pages of a batch of verdicts into their own transaction (promise 3)."""
+        await oncall.bring_in_line(conn, self._duty, now, tickets=False)
+
+    async def plan(self) -> None:
+        """The timer's work: guards that came down, silences that ended, clients broken for too long."""
+        now = self._clock.now()
+        async with self._database.write() as conn:
+            await incidents.one_at_a_time(conn)
+            await oncall.bring_in_line(conn, self._duty, now)
+        age = await outbox.oldest_waiting(self._database, now, oncall=True)
+        self._meters.outbox_age.labels("oncall").set(age)
+
+    async def pump(self) -> int:
+        """Send what is due; return how many messages were tried."""
+        now = self._clock.now()
+        if await self._due(now):
+            async with self._database.write() as conn:
+                await incidents.one_at_a_time(conn)
+                # Once more, just before it is said: what was over meanwhile is not told.
+                await oncall.bring_in_line(conn, self._duty, now)
+                await oncall.open_due(conn, now)
+        tried = 0
+        while signals := await outbox.claim_signals(self._database, self._process, now):
+            tried += len(signals)
+            await asyncio.gather(*(self._one(signal) for signal in signals))
+        return tried
+
+    async def _due(self, now: datetime) -> bool:
+        async with self._database.read() as conn:
+            return await oncall.any_due(conn, now)
+
+    async def _one(self, signal: Signal) -> None:
+        channel = self._channels.get(signal.channel)
+        if channel is None:
+            outcome, answer = Outcome.FAILED, "the configuration has no such channel any more"
+        else:
+            outcome, answer = await channel.send(
+                signal.key, signal.matter, over=signal.slot is Slot.CLEAR, now=self._clock.now()
+            )
+        await asyncio.shield(self._settled(signal, outcome, answer))
+
+    async def _settled(self, signal: Signal, outcome: Outcome, answer: str) -> None:
+        now = self._clock.now()
+        await outbox.settle(self._database, self._process, signal, outcome, answer, now)
+        self._meters.notifications.labels(signal.channel, signal.slot.value, outcome.value).inc()
+        say = log.info if outcome is Outcome.SENT else log.warning
+        say(
+            f"oncall.{signal.slot.value}.{outcome.value}",
+            about=signal.key,
+            channel=signal.channel,
+            attempt=signal.attempts,
+            answer=answer if outcome is not Outcome.SENT else None,
+        )
+
+    async def keep_alive(self) -> None:
+        """Say to each Alertmanager what still stands, and what is silent. One process does it."""
+        now = self._clock.now()
+        managers = {n: c for n, c in self._channels.items() if isinstance(c, Alertmanager)}
+        if not managers:
+            return
+        async with self._database.read() as conn:
+            standing = await oncall.standing_pages(conn)
+            quiet = await silences.holding(conn, self._duty.windows, now)
+        for name, manager in managers.items():
+            mine = [matter for _, matter, took in standing if name in took]
+            outcome, answer = await manager.keep_alive(mine, quiet, now)
+            if outcome is not Outcome.SENT:
+                self._meters.notifications.labels(name, "keep_alive", outcome.value).inc()
+                log.warning("oncall.keep_alive.failed", channel=name, answer=answer)
+
+    async def recover(self) -> None:
+        """Free what the process before us held, where there can be no other."""
+        if self._database.is_sqlite:
+            await outbox.free_all(self._database, self._clock.now())

@@ -1,0 +1,9 @@
+"""All alerts, in the order in which people meet them."""
+
+from __future__ import annotations
+
+from alerts.rules import fleet, own
+from alerts.rules.alert import Alert
+
+ALL: tuple[Alert, ...] = (*fleet.ALL, *own.ALL)
+BY_NAME = {alert.name: alert for alert in ALL}

@@ -1,0 +1,245 @@
+"""Puts the parts together, from opened settings to pumps and pages. The clock is chosen here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.channels import Channel
+from alerts.channels.alertmanager import Alertmanager
+from alerts.channels.notify import Notify
+from alerts.ledger import Voice
+from alerts.mail.compose import Composer
+from alerts.mail.message import Logo, Sender
+from alerts.oncall import Duty
+from alerts.pager import Pager
+from alerts.pump import Post, Pump
+from alerts.routes import Kind, Route
+from monitor.clock import Clock, SystemClock
+from monitor.loop import Loop, Pace
+from monitor.metrics import Meters
+from monitor.pacing import Pacer
+from monitor.probe import Prober
+from monitor.settings import Loaded
+from monitor.store import schema, sealing
+from monitor.store.engine import Database, database_trouble
+from monitor.store.verdicts import Tell
+from monitor.tokens.grant import Granter
+from monitor.tokens.refresh import Refresher
+from monitor.tokens.vault import Vault
+from monitor.web.reauthorize import Look, Reauthorize
+from monitor.wire.apps import App
+from monitor.wire.client import Wire
+from monitor.wire.hooks import Hook
+
+log = structlog.get_logger("monitor.service")
+
+
+class Role(StrEnum):
+    """What a process does: all of it, or the probing and the pages apart."""
+
+    ALL = "all"
+    WORKER = "worker"
+    WEB = "web"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The opened parts that every command works with."""
+
+    loaded: Loaded
+    database: Database
+    vault: Vault
+    apps: dict[str, App]
+    clock: Clock
+
+
+def process_name() -> str:
+    """Name this process so that no other has had the name: host, pid, and something random."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
+    """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
+    vault = Vault(loaded.keys(), loaded.keys)
+    database = Database(loaded.database_url())
+    try:
+        await schema.ensure(database)
+        checks = await sealing.key_checks(database)
+        vault.verify(checks)
+        for key_id in vault.key_ids[:1]:
+            if key_id not in checks:
+                await sealing.add_key_check(database, key_id, vault.check_text(key_id))
+        yield Parts(loaded, database, vault, loaded.apps(vault), clock or SystemClock())
+    except SQLAlchemyError as error:
+        raise database_trouble(error, database) or error from None
+    finally:
+        await database.close()
+
+
+def build_loop(
+    parts: Parts, wire: Wire, meters: Meters, name: str, role: Role, tell: Tell | None = None
+) -> tuple[Loop, Refresher]:
+    """Put the loop together from opened parts. `tell` writes what is to be said about a verdict."""
+    settings, clock = parts.loaded.settings, parts.clock
+    refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
+    pacer = Pacer(parts.database, clock)
+    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval)
+    loop = Loop(
+        parts.database,
+        prober,
+        pacer,
+        parts.apps,
+        clock,
+        meters,
+        process=name,
+        role=role.value,
+        cadence=settings.cadence,
+        policy=settings.policy,
+        guard=settings.guard_policy,
+        kept=settings.kept,
+        pace=Pace(
+            settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
+        ),
+        tell=tell,
+    )
+    return loop, refresher
+
+
+def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
+    """Open the mail templates with the brand, the operator's own before ours."""
+    settings = loaded.settings
+    logo = settings.brand.read_logo(loaded.directory)
+    folder = settings.email.templates
+    brand = settings.brand.brand(settings.smtp.sender, logo=logo is not None)
+    return Composer(brand, loaded.directory / folder if folder else None), logo
+
+
+def build_post(parts: Parts) -> Post | None:
+    """Gather what sending mails needs; None where no sender is configured, and so nobody is mailed."""
+    settings = parts.loaded.settings
+    if not settings.smtp.sender:
+        return None
+    composer, logo = build_composer(parts.loaded)
+    sender = Sender.parse(settings.smtp.sender, settings.brand.reply_to)
+    lifetimes = {
+        app.id: app.provider.oauth.refresh_absolute_lifetime
+        for app in parts.apps.values()
+        if app.provider.oauth.refresh_absolute_lifetime is not None
+    }
+    return Post(
+        voice=Voice(
+            settings.mail_policy, settings.email.operator, sender.domain, lifetimes, settings.windows
+        ),
+        composer=composer,
+        sender=sender,
+        server=parts.loaded.mail_server(),
+        titles={app.id: app.provider.title for app in parts.apps.values()},
+        public_url=settings.web.public_url,
+        link_lifetime=settings.email.link_lifetime,
+        max_per_hour=settings.email.max_per_hour,
+        logo=logo,
+    )
+
+
+def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
+    """Put the outbox's pump together, None where nobody is mailed."""
+    post = build_post(parts)
+    return Pump(parts.database, post, parts.clock, meters, name) if post is not None else None
+
+
+def build_granter(parts: Parts, wire: Wire) -> Granter:
+    """Put together what takes clients through consent."""
+    callback = f"{parts.loaded.settings.web.public_url}/oauth/callback"
+    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback)
+
+
+def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:
+    """Put the client's pages together."""
+    settings = parts.loaded.settings
+    logo = settings.brand.read_logo(parts.loaded.directory)
+    brand = settings.brand.brand(settings.smtp.sender, logo=False)
+
+    async def probe_now(connection: str) -> None:
+        try:
+            await loop.look_now(connection)
+        except Exception as error:
+            # The approval is stored; the loop probes again in a moment, and the page says so.
+            log.error("probe.failed", connection=connection, error=type(error).__name__)
+
+    return Reauthorize(
+        parts.database,
+        granter,
+        parts.apps,
+        parts.clock,
+        meters,
+        Look(
+            brand.name,
+            brand.colour,
+            brand.on_colour,
+            (logo.data, logo.subtype) if logo else None,
+            brand.footer,
+            brand.support,
+        ),
+        settings.web.public_url,
+        probe_now,
+    )
+
+
+def build_wire(parts: Parts) -> Wire:
+    """Open the wire as the settings say."""
+    schedule = parts.loaded.settings.schedule
+    return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
+
+
+def build_duty(parts: Parts) -> Duty:
+    """Gather how on-call is told, from the settings."""
+    settings, oncall = parts.loaded.settings, parts.loaded.settings.oncall
+    return Duty(
+        routes=parts.loaded.routes(),
+        apps={app.id: app.provider.name for app in parts.apps.values()},
+        teams=settings.teams,
+        team=oncall.team,
+        calm=oncall.calm,
+        patience=oncall.waits,
+        runbooks=oncall.runbooks,
+        windows=settings.windows,
+    )
+
+
+def build_channel(loaded: Loaded, route: Route) -> Channel:
+    """Open one of on-call's channels. Raises ConfigurationError for an address that nobody knows."""
+    if route.kind is Kind.ALERTMANAGER:
+        ca_file = loaded.settings.oncall.ca_file
+        hook = Hook(route.url, ca_file=loaded.directory / ca_file if ca_file else None)
+        return Alertmanager(hook, loaded.settings.web.public_url)
+    return Notify(route.name, route.url)
+
+
+def build_pager(parts: Parts, meters: Meters, name: str) -> Pager:
+    """Put the pager together; without channels it tells nobody, and still knows what is silent."""
+    duty = build_duty(parts)
+    channels = {route.name: build_channel(parts.loaded, route) for route in duty.routes}
+    return Pager(parts.database, duty, channels, parts.clock, meters, name)
+
+
+def tell_both(pump: Pump | None, pager: Pager) -> Tell:
+    """Return what writes clients' mails and on-call's pages into a verdict's transaction."""
+
+    async def tell(conn: AsyncConnection, about: Sequence[str], now: datetime) -> None:
+        if pump is not None:
+            await pump.tell(conn, about, now)
+        await pager.tell(conn, about, now)
+
+    return tell

@@ -1,0 +1,289 @@
+"""silence, oncall, export: what engineers are told, and what Prometheus, Alertmanager and Grafana load."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print_json, run_async
+from monitor.errors import ConfigurationError, TokenHealthError
+
+if TYPE_CHECKING:
+    from alerts.windows import Over
+
+silence = typer.Typer(
+    help="What nobody is told about for a while: silences and maintenance windows.", no_args_is_help=True
+)
+oncall = typer.Typer(help="What engineers are told, and over which channels.", no_args_is_help=True)
+
+EveryOption = Annotated[bool, typer.Option("--all", help="Everything.")]
+ProviderOption = Annotated[str | None, typer.Option("--provider", help="A provider, such as clio.")]
+AppOption = Annotated[str | None, typer.Option("--app", help="An app, by id.")]
+ClientOption = Annotated[str | None, typer.Option("--client", help="A client, by name.")]
+ConnectionOption = Annotated[str | None, typer.Option("--connection", help="A connection, by id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(silence, name="silence")
+    app.add_typer(oncall, name="oncall")
+    app.command()(export)
+
+
+@silence.command()
+def add(
+    provider: ProviderOption = None,
+    app: AppOption = None,
+    client: ClientOption = None,
+    connection: ConnectionOption = None,
+    everything: EveryOption = False,
+    span: Annotated[str, typer.Option("--for", help="For how long: 30m, 2h, 3d.")] = "2h",
+    start: Annotated[
+        str, typer.Option("--from", help="When it begins: 2026-12-01T02:00Z. Without: now.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why, for whoever wonders.")] = "",
+    maintenance: Annotated[
+        bool, typer.Option("--maintenance", help="And do not probe what is well: a maintenance window.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell nobody anything about something, for a while: no mail, no page, on no channel."""
+
+    async def work() -> None:
+        from alerts import silences
+        from monitor.store.audit import person
+
+        over, name = chosen(provider, app, client, connection, everything=everything)
+        length = length_of(span)
+        async with parts(config) as p:
+            now = p.clock.now()
+            begin = _moment(start) if start else now
+            until = begin + length
+            if until <= now:
+                raise ConfigurationError(f"--from {start}: that is over already.")
+            await silences.begin(
+                p.database, over, name, reason, until, now, person(), start=begin, pauses=maintenance
+            )
+        what = "Maintenance" if maintenance else "Silence"
+        where = "everything" if not name else f"{over.value} {name}"
+        when = f"from {begin:%Y-%m-%d %H:%M} " if begin > now else ""
+        out.print(f"[green]✓[/] {what} over {escape(where)} {when}until {until:%Y-%m-%d %H:%M} UTC.")
+        out.print("[dim]What stands then is told then. A running service takes it up within seconds.[/]")
+
+    run_async(work)
+
+
+@silence.command("list")
+def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List silences and maintenance windows: those that hold, and those to come."""
+
+    async def work() -> None:
+        from alerts import silences
+        from monitor.cli.show import plain_table
+
+        async with parts(config) as p:
+            now = p.clock.now()
+            found = await silences.standing(p.database, p.loaded.settings.windows, now)
+            later = [w for w in p.loaded.settings.windows if w.at(now) is None]
+        if json:
+            print_json([item.document() | {"holds": item.begun_at <= now} for item in found])
+            return
+        if not found:
+            out.print("Nothing is silent.")
+        else:
+            table = plain_table("over", "kind", "from", "until", "by", "why")
+            for item in found:
+                table.add_row(
+                    escape(item.over_text),
+                    "maintenance" if item.pauses else "silence",
+                    f"{item.begun_at:%Y-%m-%d %H:%M}" + (" (to come)" if item.begun_at > now else ""),
+                    f"{item.until:%Y-%m-%d %H:%M}" if item.until else "lifted",
+                    escape(item.by),
+                    escape(item.reason),
+                )
+            out.print(table)
+        for window in later:
+            out.print(f"[dim]Configured, not now: {escape(window.title)}.[/]")
+
+    run_async(work)
+
+
+@silence.command()
+def end(
+    provider: ProviderOption = None,
+    app: AppOption = None,
+    client: ClientOption = None,
+    connection: ConnectionOption = None,
+    everything: EveryOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Lift a silence or end a maintenance window."""
+
+    async def work() -> None:
+        from alerts import silences
+        from monitor.store.audit import person
+
+        over, name = chosen(provider, app, client, connection, everything=everything)
+        async with parts(config) as p:
+            await silences.end(p.database, over, name, p.clock.now(), person())
+        out.print(f"[green]✓[/] No silence over {escape(f'{over.value} {name}'.strip())} any more.")
+
+    run_async(work)
+
+
+@oncall.command("list")
+def list_matters(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List what stands, what was told over which channel, and what is not told and why."""
+
+    async def work() -> None:
+        from alerts import oncall as duty
+        from monitor.assembly import build_duty
+
+        async with parts(config) as p:
+            mine, now = build_duty(p), p.clock.now()
+            async with p.database.read() as conn:
+                seen = await duty.look(conn, mine, now)
+                told = {key: took for key, _, took in await duty.standing_pages(conn)}
+        if json:
+            print_json(_document(seen, told, mine))
+            return
+        _print_matters(seen, told, mine, now)
+
+    run_async(work)
+
+
+def _document(seen: Any, told: dict[str, list[str]], mine: Any) -> dict[str, Any]:
+    return {
+        "matters": [
+            matter.document(mine.runbooks) | {"told": told.get(key, [])} for key, matter in seen.told.items()
+        ],
+        "not_told": seen.quiet,
+        "over_soon": [key for key in told if key not in seen.told and key not in seen.quiet],
+        "channels": [route.name for route in mine.routes],
+    }
+
+
+def _print_matters(seen: Any, told: dict[str, list[str]], mine: Any, now: datetime) -> None:
+    from monitor.cli.show import ago, plain_table
+
+    if seen.told:
+        table = plain_table("", "what", "owner", "team", "since", "told over")
+        for key, matter in sorted(seen.told.items(), key=lambda item: item[1].alert.severity.value):
+            loud = matter.alert.severity.value
+            table.add_row(
+                f"[bold red]{loud}[/]" if loud == "page" else f"[yellow]{loud}[/]",
+                escape(matter.summary),
+                matter.alert.owner,
+                escape(matter.team),
+                ago(matter.since, now),
+                escape(", ".join(told.get(key, [])) or "nobody yet"),
+            )
+        out.print(table)
+    else:
+        out.print("[green]Nothing for an engineer to do.[/]")
+    for key, why in seen.quiet.items():
+        out.print(f"[dim]Not told: {escape(key)}. {escape(why)}[/]")
+    for key in told:
+        if key not in seen.told and key not in seen.quiet:
+            out.print(f"[dim]Over, told so in a moment: {escape(key)}.[/]")
+    if not mine.routes:
+        out.print(
+            "No channel: set oncall.alertmanager_url or oncall.urls, or let Prometheus page "
+            "('token-health export rules DIR')."
+        )
+
+
+@oncall.command("test")
+def test_channels(config: ConfigOption = None) -> None:
+    """Send a test message over each channel, say that it is over, and show the answers."""
+
+    async def work() -> None:
+        from alerts.channels import Outcome
+        from monitor.desk import try_channels
+
+        failed = 0
+        async for name, outcome, answer in try_channels(loaded(config)):
+            fine = outcome is Outcome.SENT
+            failed += not fine
+            mark = "[green]✓[/]" if fine else "[bold red]✗[/]"
+            out.print(f"{mark} {escape(name)}: {escape(answer or outcome.value)}")
+        if failed:
+            raise TokenHealthError(f"{failed} channel{'s' if failed != 1 else ''} did not take the message.")
+
+    run_async(work)
+
+
+def export(
+    what: Annotated[
+        Literal["rules", "dashboards", "alertmanager"], typer.Argument(help="What.", show_default=False)
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where to write.", show_default=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Write what Prometheus, Grafana or Alertmanager load, with this configuration's teams and runbooks."""
+    from monitor import settings
+    from monitor.exporting import files
+
+    path = settings.find_file(config)
+    oncall_settings, teams = settings.Settings().oncall, set()
+    if config is not None or path.exists():
+        found = loaded(config).settings
+        oncall_settings, teams = found.oncall, set(found.teams.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files(what, oncall_settings.runbooks, oncall_settings.team, teams).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        out.print(f"[green]✓[/] {escape(str(folder / name))}")
+
+
+def chosen(
+    provider: str | None = None,
+    app: str | None = None,
+    client: str | None = None,
+    connection: str | None = None,
+    *,
+    everything: bool = False,
+) -> tuple[Over, str]:
+    """Return the one thing that was named. Raises ConfigurationError."""
+    from alerts.windows import Over
+
+    given = {
+        Over.PROVIDER: provider,
+        Over.APP: app,
+        Over.CLIENT: client,
+        Over.CONNECTION: connection,
+        Over.ALL: "" if everything else None,
+    }
+    named = [(over, name) for over, name in given.items() if name is not None]
+    if len(named) != 1:
+        raise ConfigurationError(
+            "Say which, one of: --client NAME, --connection ID, --all; a silence may also lie over "
+            "--provider NAME or --app ID."
+        )
+    return named[0]
+
+
+def length_of(span: str) -> timedelta:
+    """Read `--for`. Raises ConfigurationError."""
+    from monitor.tomlfile import parse_duration
+
+    try:
+        length = parse_duration(span)
+    except ValueError as error:
+        raise ConfigurationError(f"--for: {error}") from None
+    if not isinstance(length, timedelta) or length <= timedelta(0):
+        raise ConfigurationError(f"--for: {span!r} is no time at all; write 30m, 2h or 3d.")
+    return length
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--from: {text!r} is no time; write 2026-12-01T02:00Z.") from None
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"--from: {text!r} has no zone; write {text}Z for UTC, or {text}+01:00.")
+    return moment.astimezone(UTC)

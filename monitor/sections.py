@@ -1,0 +1,144 @@
+"""The tables of token-health.toml that the monitor reads, as models; those of telling: alerts.settings."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from alerts.settings import TeamName
+from monitor.providers.schema import OptionalUrl
+from monitor.tomlfile import Duration, Section, positive
+
+
+def _share(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value)
+        if match is None:
+            raise ValueError(f'{value!r} is no share; write "10%" or 0.1')
+        return float(match.group(1)) / 100
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+PositiveDuration = Annotated[Duration, AfterValidator(positive)]
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{value!r} is no address to listen on; write 127.0.0.1:8080")
+    return value
+
+
+class DatabaseSettings(Section):
+    """[database]"""
+
+    url: str = "sqlite:///token-health.db"
+    url_file: Path | None = None
+    url_env: str | None = None
+
+
+class SecuritySettings(Section):
+    """[security]"""
+
+    key_file: Path = Path("token-health.key")
+
+
+class WebSettings(Section):
+    """[web]"""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    public_url: OptionalUrl = "http://127.0.0.1:8080"
+    proxies: tuple[str, ...] = ("127.0.0.1",)  # reverse proxies whose X-Forwarded-For is believed
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+class ScheduleSettings(Section):
+    """[schedule]"""
+
+    interval: PositiveDuration = timedelta(minutes=5)
+    jitter: Share = 0.1
+    recheck: PositiveDuration = timedelta(seconds=30)
+    confirm_after: int = Field(default=2, ge=1, le=20)
+    refresh_ahead: Duration = timedelta(minutes=10)
+    concurrency: int = Field(default=100, ge=1, le=5000)
+    timeout: PositiveDuration = timedelta(seconds=10)
+    scope_interval: PositiveDuration = timedelta(hours=1)
+    pace: float | None = Field(default=None, gt=0)
+
+
+class GuardSettings(Section):
+    """[guard]: the fleet guard"""
+
+    share: Annotated[Share, Field(gt=0)] = 0.2
+    minimum: int = Field(default=5, ge=1)
+    window: PositiveDuration = timedelta(minutes=15)
+
+
+class HistorySettings(Section):
+    """[history]: what is kept, and for how long"""
+
+    changes: PositiveDuration = timedelta(days=400)
+    counts: PositiveDuration = timedelta(days=90)
+    interval: PositiveDuration = timedelta(days=1)
+
+
+class MetricsSettings(Section):
+    """[metrics]"""
+
+    client_names: bool = True
+    connections: Literal["all", "broken", "none"] = "all"
+
+
+class LogSettings(Section):
+    """[log]"""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class AppSettings(Section):
+    """[[apps]]: one registration of ours at a provider"""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    provider: str = ""
+    region: str = ""
+    client_id: str = Field(min_length=1)
+    client_secret: str | None = None
+    client_secret_env: str | None = None
+    client_secret_file: Path | None = None
+    scopes: tuple[str, ...] = ()
+    base_url: OptionalUrl = ""
+    auth_url: OptionalUrl = ""
+    provider_file: str = ""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    limit_share: Annotated[Share, Field(gt=0)] | None = None
+    team: TeamName | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> AppSettings:
+        given = [n for n in ("client_secret", "client_secret_env", "client_secret_file") if getattr(self, n)]
+        if len(given) != 1:
+            raise ValueError(
+                f"app {self.id!r} needs exactly one of client_secret_env, client_secret_file or a sealed "
+                "client_secret"
+            )
+        if self.client_secret is not None and not self.client_secret.startswith("v1."):
+            raise ValueError(
+                f"app {self.id!r}: client_secret takes a sealed text only ('token-health keys seal "
+                f"{self.id}'); else name where the secret is with client_secret_env or client_secret_file"
+            )
+        if not self.provider and not self.provider_file:
+            raise ValueError(f'app {self.id!r} needs a provider, such as "clio", or a provider_file')
+        return self

@@ -28,6 +28,7 @@ from aiosmtpd.smtp import SMTP
 import monitor.checkup
 import monitor.cli.main
 import monitor.desk
+from alerts.pager import Pager
 from alerts.pump import Pump
 from monitor import desk, intake, settings
 from monitor.assembly import (
@@ -35,10 +36,12 @@ from monitor.assembly import (
     Role,
     build_granter,
     build_loop,
+    build_pager,
     build_pump,
     build_wire,
     opened,
     process_name,
+    tell_both,
 )
 from monitor.loop import Loop
 from monitor.metrics import Meters
@@ -318,6 +321,7 @@ class Rig:
     sandbox: Sandbox
     pump: Pump | None = None
     granter: Granter | None = None
+    pager: Pager | None = None
     meters: Meters = field(default_factory=Meters)
     grants: dict[str, str] = field(default_factory=dict)
 
@@ -332,12 +336,21 @@ class Rig:
         await self.after(seconds=6)
         return tried + await self.pump.pump()
 
+    async def pages(self, **span: float) -> int:
+        """Let time pass, look, and tell on-call what is due; return how many messages were tried."""
+        if span:
+            await self.after(**span)
+        assert self.pager is not None
+        await self.pager.plan()
+        return await self.pager.pump()
+
     async def add(
         self,
         *names: str,
         app: str = "clio",
         scopes: tuple[str, ...] = (),
         client: dict[str, Any] | None = None,
+        labels: dict[str, str] | None = None,
         tokens: bool = True,
         **wish: Any,
     ) -> None:
@@ -359,6 +372,7 @@ class Rig:
                 "client": {"name": f"Firm {name}", "contacts": [f"it@{name}.example"]} | (client or {}),
                 "scopes": scopes,
                 "account_id": str(asked["account_id"]),
+                "labels": labels or {},
             }
             if tokens:
                 record["tokens"] = {
@@ -410,10 +424,11 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
         wire = build_wire(parts)
         name, meters = process_name(), Meters()
         pump = build_pump(parts, meters, name)
-        loop, refresher = build_loop(parts, wire, meters, name, Role.ALL, pump.tell if pump else None)
+        pager = build_pager(parts, meters, name)
+        loop, refresher = build_loop(parts, wire, meters, name, Role.ALL, tell_both(pump, pager))
         granter = build_granter(parts, wire)
         try:
-            yield Rig(parts, loop, refresher, clock, sandbox, pump, granter, meters)
+            yield Rig(parts, loop, refresher, clock, sandbox, pump, granter, pager, meters)
         finally:
             await loop.stop()
             await wire.close()

@@ -1,0 +1,347 @@
+"""On-call is told once, by the right channel, through the same outbox; silences are honoured everywhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from werkzeug import Request, Response
+
+from alerts import silences
+from alerts.windows import Over
+from monitor import settings
+from monitor.assembly import opened
+from monitor.errors import ConfigurationError
+from monitor.store import audit
+from tests.conftest import MAIL, environ, rigged, write_config
+
+ONCALL = """
+[oncall]
+team = "integrations"
+calm = "2m"
+patience = "3d"
+[oncall.tiers]
+gold = "4h"
+{channels}
+"""
+
+
+class Receiver:
+    """A real HTTP server that stands for Alertmanager, or for a service that apprise posts JSON to."""
+
+    def __init__(self, server):
+        self.server, self.alerts, self.messages, self.status = server, [], [], 200
+        server.expect_request("/am/api/v2/alerts").respond_with_handler(self._alerts)
+        server.expect_request("/hook", method="POST").respond_with_handler(self._message)
+        server.expect_request("/other", method="POST").respond_with_handler(self._other)
+
+    def _alerts(self, request: Request) -> Response:
+        if self.status == 200:
+            self.alerts += request.get_json()
+        return Response("{}", self.status)
+
+    def _message(self, request: Request) -> Response:
+        if self.status == 200:
+            self.messages.append(json.loads(request.data))
+        return Response("", self.status)
+
+    def _other(self, request: Request) -> Response:
+        self.messages.append(json.loads(request.data) | {"other": True})
+        return Response("", 200)
+
+    @property
+    def where(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def named(self) -> list[str]:
+        return [alert["labels"]["alertname"] for alert in self.alerts]
+
+
+@pytest.fixture
+def receiver(httpserver):
+    return Receiver(httpserver)
+
+
+@pytest.fixture
+async def am(tmp_path, sandbox, receiver, database_url, mailbox):
+    """A rig whose pages go to Alertmanager; on SQLite and on PostgreSQL."""
+    more = MAIL.format(url=mailbox.url) + ONCALL.format(channels="").replace(
+        "[oncall]", f'[oncall]\nalertmanager_url = "http://{receiver.where}/am"'
+    )
+    async with rigged(
+        tmp_path, sandbox, database_url, more=more, apps={"clio": {"extra": 'team = "legal"'}}
+    ) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def hook(tmp_path, sandbox, receiver):
+    """A rig whose pages go to a web hook, on SQLite."""
+    more = ONCALL.format(channels="").replace(
+        "[oncall]", f'[oncall]\nurls = ["json://{receiver.where}/hook"]'
+    )
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+        yield rig
+
+
+async def outage(rig, minutes: int = 20) -> None:
+    rig.sandbox.weather("down")
+    for _ in range(minutes):
+        await rig.pages(minutes=1)
+
+
+async def test_an_outage_of_many_is_one_page_and_its_end(am, receiver):
+    await am.add(*(f"firm{n:02}" for n in range(12)))
+    await am.look()
+    await outage(am)
+    assert receiver.named() == ["TokenHealthProviderOutage"]
+    (page,) = receiver.alerts
+    assert page["labels"] == {
+        "alertname": "TokenHealthProviderOutage", "severity": "page", "owner": "provider",
+        "team": "integrations", "cause": "provider_outage", "provider": "clio",
+    }  # fmt: skip
+    assert page["annotations"]["runbook_url"].endswith("/runbooks/provider-outage.md")
+    assert "clio is down" in page["annotations"]["summary"]
+    am.sandbox.weather("fine")
+    for _ in range(12):
+        await am.pages(minutes=5)
+    assert receiver.named() == ["TokenHealthProviderOutage"] * 2
+    first, last = receiver.alerts
+    assert last["labels"] == first["labels"]
+    assert last["endsAt"] <= am.clock.now().isoformat() < first["endsAt"].replace("T09", "T99")
+
+
+async def test_an_outage_longer_than_the_guards_window_is_still_one_page(am, receiver):
+    await am.add(*(f"firm{n:02}" for n in range(12)))
+    await am.look()
+    await outage(am, 90)
+    assert receiver.named() == ["TokenHealthProviderOutage"]
+
+
+async def test_a_refused_app_is_one_page_to_its_team(am, receiver):
+    await am.add(*(f"firm{n}" for n in range(6)))
+    await am.look()
+    am.sandbox.app("clio", secret="another", redirect_uris=[])
+    for grant in am.grants.values():
+        am.sandbox.do(grant, "expire_access")
+    for _ in range(15):
+        await am.pages(minutes=1)
+    assert receiver.named() == ["TokenHealthAppMisconfigured"]
+    assert receiver.alerts[0]["labels"]["team"] == "legal"
+    assert receiver.alerts[0]["labels"]["app"] == "clio"
+
+
+async def test_revocations_page_nobody_and_become_tickets_when_a_client_takes_too_long(am, receiver):
+    await am.add("golden", labels={"tier": "gold"})
+    await am.add(*(f"firm{n:02}" for n in range(30)))
+    await am.look()
+    for name in ("golden", "firm00"):
+        am.sandbox.do(am.grants[name], "revoke")
+    for _ in range(9):
+        await am.pages(minutes=25)
+    assert receiver.alerts == []
+    for _ in range(3):
+        await am.pages(minutes=30)
+    (ticket,) = receiver.alerts
+    assert ticket["labels"]["severity"] == "ticket"
+    assert (ticket["labels"]["connection"], ticket["labels"]["tier"]) == ("golden", "gold")
+
+
+async def test_a_mass_revocation_is_one_page_about_the_held_mails(am, receiver):
+    await am.add(*(f"firm{n:02}" for n in range(12)))
+    await am.look()
+    for grant in am.grants.values():
+        am.sandbox.do(grant, "revoke")
+    for _ in range(20):
+        await am.pages(minutes=1)
+    assert receiver.named() == ["TokenHealthGuardHolding"]
+
+
+async def test_what_comes_back_before_it_was_told_to_be_over_is_no_second_page(am, receiver):
+    await am.add(*(f"firm{n}" for n in range(6)))
+    await am.look()
+    await outage(am, 15)
+    for _ in range(3):
+        am.sandbox.weather("fine")
+        for _ in range(4):
+            await am.after(minutes=5)
+        await am.pager.plan()  # over, and not told so yet
+        am.sandbox.weather("down")
+        for _ in range(15):
+            await am.after(minutes=1)
+        await am.pages()
+    assert receiver.named() == ["TokenHealthProviderOutage"]
+
+
+async def test_alertmanager_is_kept_alive_and_told_of_silences(am, receiver):
+    await am.add(*(f"firm{n}" for n in range(6)))
+    await am.look()
+    await outage(am)
+    now = am.clock.now()
+    await am.pager.keep_alive()
+    assert receiver.named() == ["TokenHealthProviderOutage"] * 2
+    assert receiver.alerts[1]["startsAt"] == receiver.alerts[0]["startsAt"]
+    assert receiver.alerts[1]["endsAt"] > receiver.alerts[0]["endsAt"]
+    await silences.begin(
+        am.parts.database, Over.PROVIDER, "clio", "known", now + timedelta(hours=2), now, "me"
+    )
+    await am.pager.keep_alive()
+    silence = receiver.alerts[-1]
+    assert silence["labels"]["alertname"] == "TokenHealthSilenced"
+    assert (silence["labels"]["over"], silence["labels"]["provider"]) == ("provider", "clio")
+    await am.pages(minutes=1)
+    assert receiver.named().count("TokenHealthProviderOutage") == 3, "silent is not over"
+
+
+async def test_a_silence_holds_the_page_until_it_ends(am, receiver):
+    await am.add(*(f"firm{n}" for n in range(6)))
+    await am.look()
+    now = am.clock.now()
+    await silences.begin(am.parts.database, Over.APP, "clio", "", now + timedelta(hours=1), now, "me")
+    await silences.begin(
+        am.parts.database, Over.PROVIDER, "clio", "move", now + timedelta(hours=1), now, "me"
+    )
+    await outage(am, 50)
+    assert receiver.alerts == []
+    await outage(am, 20)
+    assert receiver.named() == ["TokenHealthProviderOutage"]
+
+
+async def test_what_does_not_get_out_is_tried_again_and_not_told_to_be_over(hook, receiver):
+    await hook.add(*(f"firm{n}" for n in range(6)))
+    await hook.look()
+    receiver.status = 503
+    await outage(hook, 20)
+    assert receiver.messages == []
+    receiver.status = 200
+    await hook.pages(minutes=6)
+    assert [m["type"] for m in receiver.messages] == ["failure"]
+    assert "clio is down" in receiver.messages[0]["title"]
+    assert "runbooks/provider-outage.md" in receiver.messages[0]["message"]
+    hook.sandbox.weather("fine")
+    for _ in range(12):
+        await hook.pages(minutes=5)
+    assert [m["type"] for m in receiver.messages] == ["failure", "success"]
+
+
+async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, receiver):
+    await hook.add(*(f"firm{n}" for n in range(6)))
+    await hook.look()
+    receiver.status = 503
+    await outage(hook, 20)
+    hook.sandbox.weather("fine")
+    for _ in range(12):
+        await hook.pages(minutes=5)
+    receiver.status = 200
+    for _ in range(5):
+        await hook.pages(hours=1)
+    assert receiver.messages == []
+
+
+async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
+    from alerts import oncall, outbox
+    from monitor.store import incidents
+
+    await hook.add(*(f"firm{n}" for n in range(6)))
+    await hook.look()
+    hook.sandbox.weather("down")
+    for _ in range(15):
+        await hook.after(minutes=1)
+    async with hook.parts.database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        await oncall.open_due(conn, hook.clock.now())
+    claimed = await outbox.claim_signals(hook.parts.database, "another", hook.clock.now())
+    assert len(claimed) == 1, "the page was written with the verdict"
+    await hook.pages(seconds=30)
+    assert receiver.messages == []
+    await hook.pages(seconds=40)
+    await hook.pages(seconds=40)
+    assert [m["type"] for m in receiver.messages] == ["failure"]
+
+
+ROUTES = """
+[[oncall.routes]]
+name = "owners"
+url = "json://{where}/hook"
+owner = ["operator"]
+[[oncall.routes]]
+name = "gold-desk"
+url = "json://{where}/other"
+severity = ["ticket"]
+provider = ["clio"]
+labels = {{ tier = "gold" }}
+"""
+
+
+async def test_routes_choose_by_owner_severity_provider_and_label(tmp_path, sandbox, receiver):
+    more = ONCALL.format(channels=ROUTES.format(where=receiver.where))
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+        await rig.add("golden", labels={"tier": "gold"})
+        await rig.add("plain", *(f"firm{n:02}" for n in range(30)))
+        await rig.look()
+        for name in ("golden", "plain"):
+            rig.sandbox.do(rig.grants[name], "revoke")
+        for _ in range(20):
+            await rig.pages(minutes=20)
+        for _ in range(40):
+            await rig.pages(hours=2)
+        assert [("other" in m, "golden" in m["title"]) for m in receiver.messages] == [(True, True)]
+        rig.sandbox.weather("waf")
+        for _ in range(20):
+            await rig.pages(minutes=1)
+        (page,) = [m for m in receiver.messages if "other" not in m]
+        assert "no rule knows" in page["title"]
+
+
+async def test_maintenance_lets_connections_rest_and_looks_again_afterwards(am, receiver, mailbox):
+    from monitor.store import maintenance
+
+    await am.add(*(f"firm{n}" for n in range(6)))
+    await am.look()
+    am.sandbox.do(am.grants["firm0"], "revoke")
+    await am.after(minutes=8)
+    await am.settle("firm0")
+    rested, _ = await maintenance.keep(
+        am.parts.database, {"provider clio": ("provider", "clio")}, am.clock.now()
+    )
+    assert rested == 5, "what was broken stays what it is"
+    assert await am.state("firm0") == ("broken", "revoked")
+    assert (await am.state("firm1"))[0] == "paused"
+    before = am.sandbox.seen()
+    await am.pages(minutes=30)
+    am.sandbox.weather("down")
+    await am.pages(minutes=30)
+    assert before != am.sandbox.seen()  # firm0 is still looked at
+    am.sandbox.weather("fine")
+    _, woken = await maintenance.keep(am.parts.database, {}, am.clock.now())
+    assert woken == 5
+    await am.pages(minutes=1)
+    assert (await am.state("firm1"))[0] == "healthy"
+    assert receiver.alerts == []
+    lines = await audit.of_subject(am.parts.database, "provider clio")
+    assert [line.action for line in lines] == ["maintenance.end", "maintenance.begin"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[oncall]\nurls = ["nonsense://key-that-is-secret"]', "this is no address that apprise knows"),
+        ('[oncall]\nalertmanager_url = "ftp://x"', "is a URL such as http://alertmanager.example:9093"),
+        ('[[oncall.routes]]\nname = "a"', "needs exactly one of url_file, url_env or url"),
+        ('[[silences]]\nname = "night"\nprovider = "clio"\nweekly = "sometimes"', "is no weekly window"),
+        ('[[silences]]\nname = "night"\nweekly = "sat 22:00-02:00"', "lies over one of"),
+        ('[[silences]]\nname = "n"\nall = true', "needs either weekly, or until"),
+        ('[oncall]\nurls_env = "NOWHERE"', "the environment has no variable NOWHERE"),
+    ],
+)
+async def test_a_wrong_configuration_is_one_sentence_without_the_address(tmp_path, sandbox, text, says):
+    from monitor.assembly import build_pager
+    from monitor.metrics import Meters
+
+    path = write_config(tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}", more=text)
+    with pytest.raises(ConfigurationError) as error:
+        async with opened(settings.load(path, environ())) as parts:
+            build_pager(parts, Meters(), "test")
+    assert says in str(error.value)
+    assert "secret" not in str(error.value)

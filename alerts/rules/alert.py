@@ -49,14 +49,9 @@ class Alert:
         words = re.findall(r"[A-Z][a-z]*", self.name.removeprefix(PREFIX))
         return " ".join(words).capitalize()
 
-    @property
-    def slug(self) -> str:
-        """The file name of its runbook: `provider-outage`."""
-        return self.title.lower().replace(" ", "-")
-
     def runbook(self, base: str = RUNBOOKS) -> str:
         """Return where its runbook is."""
-        return f"{base.rstrip('/')}/{self.slug}.md"
+        return f"{base.rstrip('/')}/{self.name}.md"
 
     def rule(self) -> dict[str, object]:
         """Return it as Prometheus's rule file has it."""

@@ -101,7 +101,7 @@ async def test_an_outage_of_many_is_one_page_and_its_end(am, receiver):
         "alertname": "TokenHealthProviderOutage", "severity": "page", "owner": "provider",
         "team": "integrations", "cause": "provider_outage", "provider": "clio",
     }  # fmt: skip
-    assert page["annotations"]["runbook_url"].endswith("/runbooks/provider-outage.md")
+    assert page["annotations"]["runbook_url"].endswith("/runbooks/TokenHealthProviderOutage.md")
     assert "clio is down" in page["annotations"]["summary"]
     am.sandbox.weather("fine")
     for _ in range(12):
@@ -218,7 +218,7 @@ async def test_what_does_not_get_out_is_tried_again_and_not_told_to_be_over(hook
     await hook.pages(minutes=6)
     assert [m["type"] for m in receiver.messages] == ["failure"]
     assert "clio is down" in receiver.messages[0]["title"]
-    assert "runbooks/provider-outage.md" in receiver.messages[0]["message"]
+    assert "runbooks/TokenHealthProviderOutage.md" in receiver.messages[0]["message"]
     hook.sandbox.weather("fine")
     for _ in range(12):
         await hook.pages(minutes=5)

@@ -1,0 +1,172 @@
+"""The way back: from the break to the mail, the click, the approval and the healed connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grafana_foundation_sdk.builders.dashboard import Row
+
+from dashboards import panels as p
+from monitor import metrics as m
+
+OF = 'provider=~"$provider"'
+CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'
+RANGE = "$__range"
+
+
+def _steps(step: str) -> str:
+    return f'sum (increase ({m.STEPS.name}_total{{{OF}, step="{step}"}}[{RANGE}])) or vector (0)'
+
+
+def _count(metric: m.Metric) -> str:
+    return f"sum (increase ({metric.name}_count{{{OF}}}[{RANGE}])) or vector (0)"
+
+
+def _quantile(q: float, step: str) -> str:
+    return (
+        f"histogram_quantile ({q}, sum by (le) (increase ({m.STEP_SECONDS.name}_bucket"
+        f'{{{CAUSE}, step="{step}"}}[{RANGE}])))'
+    )
+
+
+STAGES = (
+    ("detected", _count(m.DETECTION)),
+    ("mailed", _steps("mailed")),
+    ("opened", _steps("opened")),
+    ("started", _steps("started")),
+    ("approved", _steps("completed")),
+    ("healed", _count(m.RECOVERY)),
+)
+
+
+def build() -> Any:
+    """Return the dashboard."""
+    return (
+        p.frame(
+            "token-health-funnel",
+            "Re-authorization funnel",
+            "How clients find their way back, how long it takes them, and where they stop.",
+        )
+        .time("now-30d", "now")
+        .with_variable(p.variable("provider", "Provider", m.CONNECTIONS.name))
+        .with_variable(p.variable("cause", "Cause", f"{m.STEP_SECONDS.name}_count"))
+        .with_variable(p.variable("locale", "Locale", f"{m.STEP_SECONDS.name}_count"))
+        .with_row(Row("How many come through"))
+        .with_panel(
+            p.bars(
+                "From the break to the healed connection",
+                "Detected and healed count all causes, also those that mend themselves. An opened link is "
+                "perhaps a mail scanner's; a started one is a person's.",
+                *((expr, name) for name, expr in STAGES),
+                width=14,
+                height=9,
+            )
+        )
+        .with_panel(
+            p.bars(
+                "Where they stop",
+                "Consent declined, another account approved, a link that had run out.",
+                *(
+                    (_steps(step), step.replace("_", " "))
+                    for step in ("declined", "wrong_account", "expired")
+                ),
+                steps=p.thresholds((None, p.GREEN), (1, p.ORANGE)),
+                width=10,
+                height=9,
+            )
+        )
+        .with_panel(
+            p.number(
+                "Approved of those mailed",
+                f'sum (increase ({m.STEPS.name}_total{{{OF}, step="completed"}}[{RANGE}])) / '
+                f'(sum (increase ({m.STEPS.name}_total{{{OF}, step="mailed"}}[{RANGE}])) > 0)',
+                "Of first mails in this time.",
+                unit="percentunit",
+                decimals=0,
+                steps=p.thresholds((None, p.RED), (0.5, p.ORANGE), (0.8, p.GREEN)),
+                width=6,
+                empty="nobody was mailed",
+            )
+        )
+        .with_panel(
+            p.number(
+                "Break to mail, median",
+                _quantile(0.5, "mailed"),
+                "The first mail waits for a whole round of probes, and for the client's morning.",
+                unit="s",
+                width=6,
+                empty="no mail",
+            )
+        )
+        .with_panel(
+            p.number(
+                "Mail to approval, median",
+                _quantile(0.5, "completed"),
+                "From the link's making to the approval.",
+                unit="s",
+                width=6,
+                empty="no approval",
+            )
+        )
+        .with_panel(
+            p.number(
+                "Break to healed, median",
+                f"histogram_quantile (0.5, sum by (le) (increase ({m.RECOVERY.name}_bucket{{{OF}}}[{RANGE}])))",
+                "Of all causes, also of those that mend themselves.",
+                unit="s",
+                width=6,
+                empty="nothing healed",
+            )
+        )
+        .with_row(Row("By cause and language"))
+        .with_panel(
+            p.grid(
+                "By cause",
+                "How many reached each step.",
+                f"sum by (cause, step) (increase ({m.STEP_SECONDS.name}_count{{{CAUSE}}}[{RANGE}]))",
+                {"cause": "Cause", "step": "Step"},
+                value="Clients",
+                empty="Nobody yet",
+            )
+        )
+        .with_panel(
+            p.grid(
+                "By language of the mail",
+                "A language that stops early has a mail or a page to be looked at.",
+                f"sum by (locale, step) (increase ({m.STEP_SECONDS.name}_count{{{CAUSE}}}[{RANGE}]))",
+                {"locale": "Language", "step": "Step"},
+                value="Clients",
+                empty="Nobody yet",
+            )
+        )
+        .with_panel(
+            p.series(
+                "Time to each step, 90th percentile",
+                "From the break to the first mail (mailed), and from the link's making to each later step.",
+                (
+                    f"histogram_quantile (0.9, sum by (le, step) (rate ({m.STEP_SECONDS.name}_bucket"
+                    f"{{{CAUSE}}}[{p.RATE}])))",
+                    "{{step}}",
+                ),
+                unit="s",
+            )
+        )
+        .with_panel(
+            p.series(
+                "Mails by what became of them",
+                "Sent, tried again later, refused by the address, failed, or unconfirmed.",
+                (
+                    f'sum by (result) (increase ({m.NOTIFICATIONS.name}_total{{channel="email"}}[{p.RATE}]))',
+                    "{{result}}",
+                ),
+                stacked=True,
+                colours={
+                    "sent": "semi-dark-green",
+                    "later": "semi-dark-yellow",
+                    "refused": "semi-dark-red",
+                    "failed": "dark-red",
+                    "unconfirmed": "semi-dark-purple",
+                },
+            )
+        )
+    )

@@ -15,7 +15,7 @@ from alerts.rules.inhibitions import ALL
 
 _HEAD = """\
 # Alertmanager's configuration for Token Health: complete, and checked by 'amtool check-config'.
-# Put your receivers in the place of the webhooks: pagerduty_configs, opsgenie_configs, slack_configs, …
+# Put your receivers in the place of these: pagerduty_configs, opsgenie_configs, slack_configs, …
 
 route:
   # One message for one incident: what has the same cause at the same provider goes together.
@@ -40,31 +40,48 @@ route:
 
 inhibit_rules:
 {inhibitions}
-
+{smtp}
 receivers:
   - name: nobody
 {receivers}
-  - name: tickets
-    webhook_configs:
-      - url: http://127.0.0.1:9095/tickets
 """
 
 
-def text(team: str, teams: Iterable[str]) -> str:
-    """Return the file for a default team and all teams that apps belong to."""
+def text(team: str, teams: Iterable[str], *, smarthost: str = "") -> str:
+    """Return the file for a default team and all teams that apps belong to.
+
+    Its receivers are webhooks on this machine, or mails over `smarthost` (host and port, without TLS).
+    """
     names = sorted({team, *teams})
+    places = {f"page-{name}": f"page/{name}" for name in names} | {"tickets": "tickets"}
     return _HEAD.format(
         silenced=own.SILENCED.name,
         team=team,
         pages="\n".join(
             f'        - matchers: [team = "{name}"]\n          receiver: page-{name}' for name in names
         ),
-        receivers="\n".join(
-            f"  - name: page-{name}\n    webhook_configs:\n      - url: http://127.0.0.1:9095/page/{name}"
-            for name in names
-        ),
         inhibitions="\n".join([*_silences(), *_larger()]),
+        smtp=_SMTP.format(smarthost=smarthost) if smarthost else "",
+        receivers="\n".join(
+            f"  - name: {name}\n" + (_MAIL if smarthost else _WEBHOOK).format(name=name, path=path)
+            for name, path in places.items()
+        ),
     )
+
+
+_WEBHOOK = """\
+    webhook_configs:
+      - url: http://127.0.0.1:9095/{path}"""
+_MAIL = """\
+    email_configs:
+      - to: {name}@example.com
+        send_resolved: true"""
+_SMTP = """
+global:
+  smtp_smarthost: {smarthost}
+  smtp_from: alertmanager@example.com
+  smtp_require_tls: false
+"""
 
 
 def _silences() -> list[str]:

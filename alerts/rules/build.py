@@ -10,6 +10,7 @@ from alerts.rules import alertmanager, fleet, own, recording
 from alerts.rules.alert import TEAM
 
 FOLDER = Path(__file__).parent
+DEPLOY = FOLDER.parent.parent / "deploy"
 HEAD = """\
 # Token Health's recording and alerting rules. Generated from alerts/rules by 'make generate'. Load it as is:
 #   rule_files: [token-health.rules.yml]
@@ -44,6 +45,7 @@ def files() -> dict[Path, str]:
     return {
         FOLDER / "token-health.rules.yml": rules(),
         FOLDER / "alertmanager.example.yml": alertmanager.text(TEAM, [TEAM]),
+        DEPLOY / "alertmanager" / "alertmanager.yml": alertmanager.text(TEAM, [TEAM], smarthost="mailpit:1025"),
     }
 
 

@@ -149,7 +149,6 @@ CLIENT_BROKEN = Alert(
         f'({m.BROKEN_SINCE.name}{{owner="{Owner.CLIENT.value}"}}))\n'
         f"  > on (tier) group_left () max by (tier) ({m.PATIENCE.name})"
     ),
-    wait="5m",
     has_team=True,
     unit="humanizeDuration",
 )

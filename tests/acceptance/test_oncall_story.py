@@ -1,0 +1,249 @@
+"""On-call's story from outside: an outage, a refused app and revocations, with Prometheus and without it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from dashboards import build
+from monitor.cli.stage import Reader
+from tests.acceptance.oncall_stage import ROOT, Webhook, alertmanager, ask, filled, need, prometheus, queries
+from tests.acceptance.test_processes import Program, cli, free_port, get, states, until
+from tests.conftest import Sandbox, write_config
+
+APPS = ("us", "eu", "plat")
+MANY = 200
+SETTINGS = """
+[smtp]
+url = "{smtp}"
+from = "Northwind Integrations <integrations@northwind.example>"
+[email]
+delay = "0s"
+quiet_hours = ""
+[web]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+[oncall]
+team = "integrations"
+calm = "2s"
+patience = "5s"
+{oncall}
+"""
+
+
+class Story:
+    """A fleet at the sandbox, and what happens to it."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox, smtp: str, mailbox: str, oncall: str) -> None:
+        self.sandbox, self.mailbox, self.port = sandbox, mailbox, free_port()
+        idle = (ROOT / "monitor/providers/clio.toml").read_text()
+        idle = idle.replace('name = "clio"', 'name = "clio-idle"', 1)
+        idle = idle.replace('access_lifetime = "7d"', 'access_lifetime = "7d"\nrefresh_idle_lifetime = "5d"')
+        (folder / "idle.toml").write_text(idle)
+        apps = {
+            "us": {"extra": 'team = "legal"'},
+            "eu": {"path": "eu", "provider": "", "extra": 'provider_file = "idle.toml"', "scopes": []},
+            "plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"},
+        }
+        self.path = write_config(
+            folder, sandbox.url, f"sqlite:///{folder / 'th.db'}", apps=apps,
+            more=SETTINGS.format(smtp=smtp, port=self.port, oncall=oncall),
+        )  # fmt: skip
+        text = (
+            self.path.read_text().replace('provider = ""\n', "").replace('interval = "5m"', 'interval = "2s"')
+        )
+        self.path.write_text(text.replace('recheck = "30s"', 'recheck = "1s"'))
+        self.grants: dict[str, str] = {}
+        for app, system, region, first, count in (
+            ("us", "manage", "us", 1000, MANY), ("eu", "manage", "eu", 3000, 10), ("plat", "platform", "platform-us", 5000, 5)
+        ):  # fmt: skip
+            sandbox.app(app, system=system, redirect_uris=[f"http://127.0.0.1:{self.port}/oauth/callback"])
+            self._authorize(folder, app, region, first, count)
+
+    def _authorize(self, folder: Path, app: str, region: str, first: int, count: int) -> None:
+        wishes = [
+            {
+                "client_id": app,
+                "account_id": first + n,
+                "account_name": f"{app} Firm {n}",
+                "region": region,
+            }
+            for n in range(count)
+        ]
+        lines = []
+        for n, (wish, made) in enumerate(zip(wishes, self.sandbox.grants(wishes), strict=True)):
+            name, tokens = f"{app}-{n}", made["tokens"]
+            self.grants[name] = made["grant"]
+            expires = time.gmtime(time.time() + tokens["expires_in"])  # noqa: TID251 - the sandbox's own clock
+            record = {
+                "id": name, "app": app, "account_id": str(wish["account_id"]),
+                "client": {
+                    "name": wish["account_name"], "contacts": [f"it@{name}.example"], "locale": ("en", "de")[n % 2],
+                },
+                "tokens": {
+                    "access_token": tokens["access_token"], "refresh_token": tokens["refresh_token"],
+                    "expires_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", expires),
+                },
+            }  # fmt: skip
+            lines.append(json.dumps(record))
+        file = folder / f"{app}.jsonl"
+        file.write_text("\n".join(lines))
+        cli(self.path, "connections", "import", str(file), apps=APPS)
+
+    def states(self) -> dict[str, str]:
+        fleet = json.loads(cli(self.path, "status", "--json", apps=APPS))
+        return {row["id"]: row["cause"] or row["state"] for row in fleet}
+
+    def link(self, name: str) -> str | None:
+        with urllib.request.urlopen(f"{self.mailbox}/messages.json", timeout=5) as answer:
+            for mail in json.load(answer):
+                if mail["to"] == f"it@{name}.example" and "/r/" in mail["text"]:
+                    return next(word for word in mail["text"].split() if "/r/" in word)
+        return None
+
+    def revocations(self, webhook: Webhook) -> None:
+        """Three firms of two hundred remove the app; one comes back by its mail, first as the wrong firm."""
+        for name in ("us-0", "us-1", "us-2"):
+            self.sandbox.do(self.grants[name], "revoke")
+        link = until(lambda: self.link("us-0"), 30)
+        Reader().approve(link, "us Firm 9")
+        Reader().approve(link, "us Firm 0")
+        until(lambda: self.states()["us-0"] == "ok", 20)
+        until(lambda: {"us-1", "us-2"} <= self._tickets(webhook), 40)
+        assert webhook.told() == [], "a client's own doing pages nobody"
+
+    @staticmethod
+    def _tickets(webhook: Webhook) -> set[str]:
+        return {
+            alert["labels"].get("connection", "")
+            for where, message in list(webhook.taken)
+            if where == "tickets"
+            for alert in message["alerts"]
+        }
+
+    def outage(self, webhook: Webhook) -> None:
+        """The provider is down for all two hundred, and comes back: one page, and its resolution."""
+        self.sandbox.weather("down", "us")
+        until(lambda: webhook.told() or None, 60)
+        until(lambda: sum(cause == "provider_outage" for cause in self.states().values()) > MANY * 0.9, 40)
+        self.sandbox.weather("fine", "us")
+        until(lambda: webhook.told("resolved") or None, 60)
+        assert (
+            webhook.told() == webhook.told("resolved") == [("page/integrations", "TokenHealthProviderOutage")]
+        )
+        page = next(message for where, message in webhook.taken if where == "page/integrations")
+        (alert,) = page["alerts"]
+        assert alert["labels"]["provider"] == "clio" and alert["labels"]["severity"] == "page"
+        assert alert["annotations"]["runbook_url"].endswith("/docs/runbooks/TokenHealthProviderOutage.md")
+        assert "clio is down" in alert["annotations"]["summary"]
+
+    def leaked_secret(self, webhook: Webhook) -> None:
+        """The app's secret is changed at the provider and not here: one page, to the team whose app it is."""
+        self.sandbox.app("us", secret="another-since-the-old-one-leaked")
+        for n in range(20, 60):
+            self.sandbox.do(self.grants[f"us-{n}"], "expire_access")
+        until(lambda: len(webhook.told()) > 1, 60)
+        until(lambda: sum(cause == "app_misconfigured" for cause in self.states().values()) >= 40, 40)
+        assert webhook.told()[1:] == [("page/legal", "TokenHealthAppMisconfigured")]
+
+
+def exported(story: Story, what: str) -> str:
+    folder = story.path.parent / "exported"
+    cli(story.path, "export", what, str(folder), apps=APPS)
+    (file,) = [path for path in folder.iterdir() if what[:5] in path.name]
+    return file.read_text()
+
+
+def test_with_prometheus(tmp_path, sandbox, catcher):
+    need("prometheus", "prometheus-alertmanager")
+    webhook = Webhook()
+    story = Story(tmp_path, sandbox, *catcher, oncall="")
+    program = Program(story.path, APPS)
+    try:
+        until(lambda: get(story.port, "/readyz")[0] == 200, 30)
+        with (
+            alertmanager(tmp_path, exported(story, "alertmanager"), webhook) as manager,
+            prometheus(tmp_path, exported(story, "rules"), manager, story.port) as server,
+        ):
+            until(lambda: set(story.states().values()) == {"ok"}, 40)
+            story.revocations(webhook)
+            story.outage(webhook)
+            cli(story.path, "silence", "add", "--app", "eu", "--reason", "a test", apps=APPS)
+            story.leaked_secret(webhook)
+            until(lambda: _found(server, "token_health_silence_active"), 20)
+            empty = [
+                f"{document['title']}: {where}: {expr}"
+                for document in map(build.document, build.ALL)
+                for where, expr in queries(document)
+                if not _found(server, filled(expr, provider="clio.*", app=".*", cause=".*", locale=".*",
+                                             connection="us-1" if "step" not in expr else "us-0"))
+            ]  # fmt: skip
+            # Only the idle provider's refresh tokens run out, and only a broken connection has a cause.
+            empty = [line for line in empty if "refresh_token" not in line or "$connection" not in line]
+            assert empty == [], "\n".join(["a panel without data:", *empty])
+            assert len(webhook.told()) == 2, webhook.told()
+    finally:
+        assert program.end() == 0, program.text
+        webhook.close()
+    assert "Traceback" not in program.text
+
+
+def _found(server: str, expr: str) -> bool:
+    """Whether Prometheus has something to show for an expression, now or within the last minutes."""
+    now = time.time()  # noqa: TID251 - Prometheus's own clock
+    found = ask(server, "/api/v1/query_range", query=expr, start=str(now - 180), end=str(now), step="5")[
+        "result"
+    ]
+    return any(any(value != "NaN" for _, value in one["values"]) for one in found)
+
+
+def test_without_prometheus(tmp_path, sandbox, catcher):
+    need("prometheus-alertmanager")
+    webhook = Webhook()
+    shipped = (ROOT / "alerts/rules/alertmanager.example.yml").read_text()
+    # Two teams, as 'export alertmanager' writes them for this configuration.
+    from alerts.rules import alertmanager as text
+
+    assert shipped == text.text("integrations", [])
+    with alertmanager(tmp_path, text.text("integrations", ["legal"]), webhook) as manager:
+        story = Story(tmp_path, sandbox, *catcher, oncall=f'alertmanager_url = "{manager}"')
+        program = Program(story.path, APPS)
+        try:
+            until(lambda: get(story.port, "/readyz")[0] == 200, 30)
+            until(lambda: set(story.states().values()) == {"ok"}, 40)
+            story.revocations(webhook)
+            story.outage(webhook)
+            story.leaked_secret(webhook)
+            listed = json.loads(cli(story.path, "oncall", "list", "--json", apps=APPS))
+            (page,) = [m for m in listed["matters"] if m["labels"]["severity"] == "page"]
+            assert page["told"] == ["alertmanager"]
+            assert len(webhook.told()) == 2, webhook.told()
+        finally:
+            assert program.end() == 0, program.text
+            webhook.close()
+    assert "Traceback" not in program.text
+
+
+@pytest.fixture
+def catcher():
+    """The demo's mailbox, as a process; yields its SMTP and its web address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "monitor.sandbox.mailbox", "--smtp", "0", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    smtp, _, web = process.stdout.readline().strip().partition(" ")
+    yield smtp, web
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+__all__ = ["states"]

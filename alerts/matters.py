@@ -202,7 +202,8 @@ def facts_of(incident: Incident, teams: Mapping[str, str], patience: Patience, n
         "marks": incident.marks,
     }
     found = []
-    if incident.guard and incident.held:
+    # Of an outage on-call is told anyway, and nobody has to decide about the few mails that it holds.
+    if incident.guard and incident.held and incident.owner is Owner.CLIENT:
         found.append(Fact(fleet.GUARD_HOLDING, value=incident.held, **common))
     if incident.kind is not Subject.CONNECTION:
         alert = fleet.OF_CAUSE.get(incident.cause)

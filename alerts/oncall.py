@@ -76,7 +76,7 @@ async def look(conn: AsyncConnection, duty: Duty, now: datetime) -> Watch:
 
 
 async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime) -> list[Incident]:
-    held = {(row[0], row[1]): int(row[2]) for row in await conn.execute(incidents.held())}
+    held = {(row[0], row[1]): int(row[4]) for row in await conn.execute(incidents.held())}
     found = []
     for known in await incidents.shared(conn):
         kind, name = known.about.kind, known.about.name

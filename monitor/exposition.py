@@ -195,7 +195,13 @@ class Exposition:
                 ((kind, name, *self._place(kind, name), cause, owner), members)
                 for kind, name, cause, owner, members in shared
             ),
-        ) + family(metrics.HELD, (((kind, name, self._place(kind, name)[0]), n) for kind, name, n in held))
+        ) + family(
+            metrics.HELD,
+            (
+                ((kind, name, self._place(kind, name)[0], cause, owner), count)
+                for kind, name, cause, owner, count in held
+            ),
+        )
 
     def _place(self, kind: str, name: str) -> tuple[str, str, str]:
         """Return provider, app and team of what an incident is about; empty where it is about none."""

@@ -19,6 +19,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from monitor.health.causes import TABLE, Cause, consequence
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -170,8 +172,9 @@ OUTBOX_AGE = Metric(
 HELD = Metric(
     "token_health_notifications_held",
     "gauge",
-    "Broken connections whose client is not told because the fleet guard holds it.",
-    ("kind", "name", "provider"),
+    "Broken connections whose client is not told because the fleet guard holds it; cause and owner are the "
+    "guard's.",
+    ("kind", "name", "provider", "cause", "owner"),
 )
 SILENCE = Metric(
     "token_health_silence_active",
@@ -274,7 +277,7 @@ SLOW = 0.5  # seconds: from here on a request is worth a look at its connection
 _REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _TICK_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 LONGEST_EXEMPLAR = 100  # of the 128 characters that OpenMetrics allows, name included
-_INCIDENT_SECONDS = (30, 60, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)
+_INCIDENT_SECONDS = (30, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)
 
 
 class Meters:
@@ -311,11 +314,21 @@ class Meters:
         GCCollector(registry=self.registry)
         return self
 
-    def begin(self, providers: Iterable[str]) -> None:
-        """Let the counters that alerts compare begin at 0: Prometheus sees no first step out of nothing."""
-        for provider in providers:
+    def begin(self, speaking: Iterable[tuple[str, str]]) -> None:
+        """Let counters of rare events begin at 0: Prometheus counts no first step out of nothing.
+
+        `speaking` has each provider with each locale of its clients.
+        """
+        for provider, locale in speaking:
             for step in STEP_NAMES:
                 self.steps.labels(provider, step)
+            for cause in TABLE:
+                if cause is not Cause.OK:
+                    self.detection.labels(provider, cause.value)
+                    self.recovery.labels(provider, cause.value)
+                if consequence(cause).client_mail:
+                    for step in STEP_NAMES[:4]:
+                        self.step_seconds.labels(provider, step, cause.value, locale)
 
     def _gauge(self, metric: Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)

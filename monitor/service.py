@@ -34,7 +34,7 @@ from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.exposition import Exposition
 from monitor.loop import Loop, Tick
 from monitor.metrics import Meters
-from monitor.store import audit, connections, links, maintenance, processes, schema
+from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
 from monitor.tokens.grant import Granter
 from monitor.web.app import Server, application, server
 from monitor.web.ops import Ops, Pulse
@@ -45,7 +45,7 @@ KEY_WATCH_SECONDS = 5.0
 # Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
 PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
-ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY = 5.0, 5.0, 60.0, 60.0
+ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
 
 
 def calm_collector() -> None:
@@ -66,7 +66,6 @@ class Service:
         self._parts, self._role = parts, role
         self._name = process_name()
         self._meters = Meters().with_process()
-        self._meters.begin({app.provider.name for app in parts.apps.values()})
         self._meters.build.labels(__version__, platform.python_version()).set(1)
         self._stop = asyncio.Event()
         self._server: Server | None = None
@@ -151,7 +150,11 @@ class Service:
         async def mail_server() -> None:
             await self._try_mail_server(leads=loop.leads)
 
+        async def begin() -> None:
+            self._meters.begin(await fleet.speaking(self._parts.database))
+
         ticks: list[Tick] = [
+            ("meters", begin, METERS_EVERY),
             ("revoke", revoke, REVOKE_EVERY),
             ("mails.retention", forget, 3600.0),
             ("windows", windows, WINDOWS_EVERY),

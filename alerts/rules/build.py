@@ -42,10 +42,13 @@ def rules() -> str:
 
 def files() -> dict[Path, str]:
     """Return every file made here, with its text."""
+    compose = alertmanager.text(TEAM, [TEAM], smarthost="mailpit:1025")
     return {
         FOLDER / "token-health.rules.yml": rules(),
         FOLDER / "alertmanager.example.yml": alertmanager.text(TEAM, [TEAM]),
-        DEPLOY / "alertmanager" / "alertmanager.yml": alertmanager.text(TEAM, [TEAM], smarthost="mailpit:1025"),
+        DEPLOY / "alertmanager" / "alertmanager.yml": alertmanager.text(
+            TEAM, [TEAM], smarthost="mailpit:1025"
+        ),
     }
 
 

@@ -93,7 +93,7 @@ GUARD_HOLDING = Alert(
     "So many connections say 'authorize again' at once that it is hardly each client's own doing. Decide: "
     "'token-health notices list' shows what is held, 'notices release' or 'notices drop' with --guard "
     "decides. Mails of connections that recover are dropped by themselves.",
-    f"sum by (provider) (max by (kind, name, provider) ({m.HELD.name})) > 0",
+    f'sum by (provider) (max by (kind, name, provider) ({m.HELD.name}{{owner="{Owner.CLIENT.value}"}})) > 0',
     wait="2m",
     keep="5m",
 )

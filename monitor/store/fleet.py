@@ -98,10 +98,18 @@ async def shared_incidents(database: Database) -> list[tuple[str, str, str, str,
         return [(row[0], row[1], row[2], row[3], int(row[4])) for row in rows]
 
 
-async def held(database: Database) -> list[tuple[str, str, int]]:
-    """Return kind and name of each group whose guard holds mails, and of how many connections."""
+async def held(database: Database) -> list[tuple[str, str, str, str, int]]:
+    """Return kind, name, cause and owner of each guard that holds mails, and of how many connections."""
     async with database.read() as conn:
-        return [(row[0], row[1], int(row[2])) for row in await conn.execute(incidents.held())]
+        rows = await conn.execute(incidents.held())
+        return [(row[0], row[1], row[2], row[3], int(row[4])) for row in rows]
+
+
+async def speaking(database: Database) -> list[tuple[str, str]]:
+    """Return each provider with each locale of its clients."""
+    async with database.read() as conn:
+        rows = await conn.execute(select(connection.c.provider, connection.c.locale).distinct())
+        return [(row[0], row[1]) for row in rows]
 
 
 async def link_steps(database: Database, since: datetime) -> Sequence[Any]:

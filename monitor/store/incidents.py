@@ -366,11 +366,11 @@ async def decide(database: Database, about: About, mails: str, now: datetime, ac
 def held() -> Any:
     """Return the query for how many broken connections' clients are not told because a guard holds it.
 
-    Rows of the guard's kind and name, and how many.
+    Rows of the guard's kind, name, cause and owner, and how many.
     """
     parent = incident.alias("holder")
     return (
-        select(parent.c.kind, parent.c.name, func.count())
+        select(parent.c.kind, parent.c.name, parent.c.cause, parent.c.owner, func.count())
         .select_from(incident)
         .join(parent, parent.c.id == incident.c.parent_id)
         .where(
@@ -381,5 +381,5 @@ def held() -> Any:
             parent.c.closed_at.is_(None),
             parent.c.mails != RELEASED,
         )
-        .group_by(parent.c.kind, parent.c.name)
+        .group_by(parent.c.kind, parent.c.name, parent.c.cause, parent.c.owner)
     )

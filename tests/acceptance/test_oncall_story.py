@@ -14,7 +14,7 @@ import pytest
 from dashboards import build
 from monitor.cli.stage import Reader
 from tests.acceptance.oncall_stage import ROOT, Webhook, alertmanager, ask, filled, need, prometheus, queries
-from tests.acceptance.test_processes import Program, cli, free_port, get, states, until
+from tests.acceptance.test_processes import Program, cli, free_port, get, until
 from tests.conftest import Sandbox, write_config
 
 APPS = ("us", "eu", "plat")
@@ -98,7 +98,7 @@ class Story:
 
     def states(self) -> dict[str, str]:
         fleet = json.loads(cli(self.path, "status", "--json", apps=APPS))
-        return {row["id"]: row["cause"] or row["state"] for row in fleet}
+        return {row["id"]: f"{row['state']} {row['cause']}" for row in fleet}
 
     def link(self, name: str) -> str | None:
         with urllib.request.urlopen(f"{self.mailbox}/messages.json", timeout=5) as answer:
@@ -112,9 +112,10 @@ class Story:
         for name in ("us-0", "us-1", "us-2"):
             self.sandbox.do(self.grants[name], "revoke")
         link = until(lambda: self.link("us-0"), 30)
+        urllib.request.urlopen(link, timeout=5).close()
         Reader().approve(link, "us Firm 9")
         Reader().approve(link, "us Firm 0")
-        until(lambda: self.states()["us-0"] == "ok", 20)
+        until(lambda: self.states()["us-0"] == "healthy ok", 20)
         until(lambda: {"us-1", "us-2"} <= self._tickets(webhook), 40)
         assert webhook.told() == [], "a client's own doing pages nobody"
 
@@ -131,7 +132,10 @@ class Story:
         """The provider is down for all two hundred, and comes back: one page, and its resolution."""
         self.sandbox.weather("down", "us")
         until(lambda: webhook.told() or None, 60)
-        until(lambda: sum(cause == "provider_outage" for cause in self.states().values()) > MANY * 0.9, 40)
+        until(
+            lambda: sum(found == "broken provider_outage" for found in self.states().values()) > MANY * 0.9,
+            40,
+        )
         self.sandbox.weather("fine", "us")
         until(lambda: webhook.told("resolved") or None, 60)
         assert (
@@ -149,7 +153,7 @@ class Story:
         for n in range(20, 60):
             self.sandbox.do(self.grants[f"us-{n}"], "expire_access")
         until(lambda: len(webhook.told()) > 1, 60)
-        until(lambda: sum(cause == "app_misconfigured" for cause in self.states().values()) >= 40, 40)
+        until(lambda: sum(found == "broken app_misconfigured" for found in self.states().values()) >= 40, 40)
         assert webhook.told()[1:] == [("page/legal", "TokenHealthAppMisconfigured")]
 
 
@@ -171,7 +175,8 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
             alertmanager(tmp_path, exported(story, "alertmanager"), webhook) as manager,
             prometheus(tmp_path, exported(story, "rules"), manager, story.port) as server,
         ):
-            until(lambda: set(story.states().values()) == {"ok"}, 40)
+            until(lambda: set(story.states().values()) == {"healthy ok"}, 40)
+            until(lambda: _found(server, "token_health_reauthorization_steps_total"), 20)
             story.revocations(webhook)
             story.outage(webhook)
             cli(story.path, "silence", "add", "--app", "eu", "--reason", "a test", apps=APPS)
@@ -216,7 +221,7 @@ def test_without_prometheus(tmp_path, sandbox, catcher):
         program = Program(story.path, APPS)
         try:
             until(lambda: get(story.port, "/readyz")[0] == 200, 30)
-            until(lambda: set(story.states().values()) == {"ok"}, 40)
+            until(lambda: set(story.states().values()) == {"healthy ok"}, 40)
             story.revocations(webhook)
             story.outage(webhook)
             story.leaked_secret(webhook)
@@ -244,6 +249,3 @@ def catcher():
     process.terminate()
     process.wait(10)
     process.stdout.close()
-
-
-__all__ = ["states"]

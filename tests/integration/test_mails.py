@@ -98,7 +98,7 @@ async def test_a_wave_is_held_by_the_guard_until_it_is_released_or_heals(mailrig
     for _ in range(12):
         await mailrig.mails(minutes=10)
     assert mailbox.taken == []
-    assert [held for _, _, held in await fleet.held(mailrig.parts.database)] == [10]
+    assert [held for *_, held in await fleet.held(mailrig.parts.database)] == [10]
     mailrig.sandbox.do(mailrig.grants["firm00"], "restore")
     for _ in range(3):
         await mailrig.mails(minutes=40)

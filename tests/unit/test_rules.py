@@ -89,9 +89,9 @@ CASES = {
         near={problem("a", "revoked", "client"): "1x60", APP: UP}, quiet=0,
     ),
     "TokenHealthGuardHolding": Case(
-        {'token_health_notifications_held{kind="app",name="us",provider="clio"}': "_x4 40x20 _x60"}, 8, 40,
+        {'token_health_notifications_held{kind="app",name="us",provider="clio",cause="revoked",owner="client"}': "_x4 40x20 _x60"}, 8, 40,
         {"provider": "clio"}, "40 connections of clio broke together; the mails to their clients are held",
-        near={'token_health_guard_active{kind="app",name="us",cause="provider_outage"}': "1x60"}, quiet=5,
+        near={'token_health_notifications_held{kind="app",name="us",provider="clio",cause="provider_outage",owner="provider"}': "2x60"}, quiet=5,
     ),
     "TokenHealthMailFuseBlown": Case(
         {"token_health_mail_fuse_blown": "0x4 1x20 0x60"}, 8, 40, {},

@@ -1,4 +1,4 @@
-"""Writes the dashboards as Grafana loads them: `python -m dashboards.build`."""
+"""Writes the dashboards as Grafana loads them, and docs/metrics.md: `python -m dashboards.build`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import connection, fleet, funnel, service
+from dashboards import connection, fleet, funnel, reference, service
 
 FOLDER = Path(__file__).parent / "generated"
 ALL = (fleet, connection, funnel, service)
@@ -37,7 +37,7 @@ def files() -> dict[Path, str]:
         FOLDER / f"{found['uid']}.json": json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False)
         + "\n"
         for found in map(document, ALL)
-    }
+    } | {reference.FILE: reference.text()}
 
 
 if __name__ == "__main__":

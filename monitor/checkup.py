@@ -16,7 +16,7 @@ from alerts.channels.smtp import Session, Unreachable
 from alerts.language import languages
 from alerts.mail.samples import sample
 from alerts.notices import Kind
-from monitor.assembly import Parts, build_composer, build_wire, opened
+from monitor.assembly import Parts, build_channel, build_composer, build_wire, opened
 from monitor.clock import SystemClock
 from monitor.desk import stretched_apps
 from monitor.errors import TokenHealthError
@@ -56,7 +56,7 @@ async def checkup(path: Path) -> list[Check]:
             checks += await _inside(parts)
     except (TokenHealthError, SQLAlchemyError, OSError) as error:
         checks.append(Check("keys and database", False, str(error)))
-    checks += [await _smtp(loaded), _mails(loaded)]
+    checks += [await _smtp(loaded), _mails(loaded), _oncall(loaded)]
     if (links := _links(loaded)) is not None:
         checks.append(links)
     return checks
@@ -165,6 +165,18 @@ async def _smtp(loaded: Loaded) -> Check:
     return Check(
         "smtp", True, f"{server.name}: reachable, {how}{who}. Send one: token-health email test ADDRESS"
     )
+
+
+def _oncall(loaded: Loaded) -> Check:
+    try:
+        names = [route.name for route in loaded.routes() if build_channel(loaded, route)]
+    except TokenHealthError as error:
+        return Check("on-call", False, str(error))
+    if not names:
+        return Check(
+            "on-call", None, "No channel of its own; Prometheus pages: token-health export rules DIR"
+        )
+    return Check("on-call", True, f"{', '.join(names)}; 'token-health oncall test' tries them.")
 
 
 def _mails(loaded: Loaded) -> Check:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
 
-from alerts import book, fuse, silences
+from alerts import book, fuse, oncall, silences
 from alerts.book import Told
 from alerts.channels import Outcome
 from alerts.channels.smtp import Session, Unreachable
@@ -191,7 +191,13 @@ async def story(parts: Parts, connection_id: str) -> Story:
         larger=_larger(larger) if larger else None,
         held=larger.guard if larger else False,
         policy=settings.policy,
-        said=(*await _silenced(parts, known), *await _steps(parts, connection_id), *said),
+        said=(
+            *await _silenced(parts, known),
+            *await _paged(parts, known),
+            *await _steps(parts, connection_id),
+            *said,
+        ),
+        rests=known.rests,
         mails=bool(settings.smtp.sender),
     )
 
@@ -222,6 +228,19 @@ async def _silenced(parts: Parts, known: Known) -> list[str]:
     scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
     standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
     return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
+
+
+async def _paged(parts: Parts, known: Known) -> list[str]:
+    """Say what on-call was told that this connection is part of."""
+    async with parts.database.read() as conn:
+        standing = await oncall.standing_pages(conn)
+    mine = {"connection": known.id, "app": known.place.app, "provider": known.place.provider}
+    return [
+        f"On-call was told over {', '.join(took) or 'no channel yet'}: {matter['summary']}."
+        for _, matter, took in standing
+        if matter["labels"].get("cause", known.health.cause.value) == known.health.cause.value
+        and all(matter["labels"].get(name, value) == value for name, value in mine.items())
+    ]
 
 
 async def _steps(parts: Parts, connection_id: str) -> list[str]:
@@ -350,17 +369,17 @@ async def try_channels(loaded: Loaded) -> AsyncIterator[tuple[str, Outcome, str]
             f"{loaded.path}: on-call has no channel; set oncall.alertmanager_url, oncall.urls or "
             "[[oncall.routes]]."
         )
-    oncall = loaded.settings.oncall
+    settings = loaded.settings.oncall
     matter = {
         "labels": {
             "alertname": "TokenHealthTest",
             "severity": "ticket",
             "owner": "operator",
-            "team": oncall.team,
+            "team": settings.team,
         },
         "summary": "A test of Token Health's on-call channel",
         "description": "Nobody has to do anything.",
-        "runbook": f"{oncall.runbooks}/README.md",
+        "runbook": f"{settings.runbooks}/README.md",
         "since": now.isoformat(),
     }
     for route in routes:

@@ -272,12 +272,17 @@ OWN = (
     BUILD,
 )
 
+# What there is one series of for each connection; each broken one; each step of one whose client was mailed.
+EACH = (CONNECTION_UP, ACCESS_EXPIRY, REFRESH_EXPIRY, LAST_SUCCESS, LAST_PROBE)
+EACH_BROKEN = (PROBLEM, BROKEN_SINCE)
+EACH_MAILED = (STEP_AT,)
+
 STEP_NAMES = ("mailed", "opened", "started", "completed", "declined", "wrong_account", "expired")
 SLOW = 0.5  # seconds: from here on a request is worth a look at its connection
 _REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _TICK_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 LONGEST_EXEMPLAR = 100  # of the 128 characters that OpenMetrics allows, name included
-_INCIDENT_SECONDS = (30, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)
+INCIDENT_SECONDS = (30, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)
 
 
 class Meters:
@@ -298,13 +303,13 @@ class Meters:
         self.silence = self._gauge(SILENCE)
         self.smtp_up = self._gauge(SMTP_UP)
         self.duration = self._histogram(PROBE_DURATION, _REQUEST_SECONDS)
-        self.detection = self._histogram(DETECTION, _INCIDENT_SECONDS)
-        self.recovery = self._histogram(RECOVERY, _INCIDENT_SECONDS)
+        self.detection = self._histogram(DETECTION, INCIDENT_SECONDS)
+        self.recovery = self._histogram(RECOVERY, INCIDENT_SECONDS)
         self.notifications = self._counter(NOTIFICATIONS)
         self.outbox_age = self._gauge(OUTBOX_AGE)
         self.fuse = self._gauge(FUSE)
         self.steps = self._counter(STEPS)
-        self.step_seconds = self._histogram(STEP_SECONDS, _INCIDENT_SECONDS)
+        self.step_seconds = self._histogram(STEP_SECONDS, INCIDENT_SECONDS)
         self._kept: dict[tuple[str, ...], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
 

@@ -46,9 +46,7 @@ def files() -> dict[Path, str]:
     return {
         FOLDER / "token-health.rules.yml": rules(),
         FOLDER / "alertmanager.example.yml": alertmanager.text(TEAM, [TEAM]),
-        DEPLOY / "alertmanager" / "alertmanager.yml": alertmanager.text(
-            TEAM, [TEAM], smarthost="mailpit:1025"
-        ),
+        DEPLOY / "alertmanager" / "alertmanager.yml": compose,
     }
 
 

@@ -115,6 +115,7 @@ def status(
 
 
 async def _status(config: Path | None, json: bool, limit: int) -> None:
+    from alerts import silences
     from monitor.cli.show import ago, fleet_table, status_row, summary, worst_first
     from monitor.health.causes import Subject
     from monitor.store import connections, incidents
@@ -139,6 +140,9 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
                 if item.guard and item.reasons:
                     what = f"{item.cause.value}: {item.reasons[0].rstrip('.')}"
                 out.print(f"[bold]Incident:[/] {escape(what)}, since {ago(item.opened_at, now)}.")
+        for silence in await silences.standing(p.database, p.loaded.settings.windows, now):
+            if silence.begun_at <= now:
+                out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")
         await _say_stretched(p)
 
 

@@ -58,6 +58,14 @@ def seal(app: Annotated[str, typer.Argument(help="The app's id.")], config: Conf
     print(f'client_secret = "{Vault(loaded(config).keys()).seal(Secret(secret), secret_cell(app))}"')
 
 
+@keys.command()
+def new() -> None:
+    """Print a fresh encryption key, for TOKEN_HEALTH_KEYS where there is no key file."""
+    from monitor.tokens.vault import new_key
+
+    print(new_key().line())
+
+
 @db.command()
 def upgrade(config: ConfigOption = None) -> None:
     """Bring the database's schema to this version. Safe to repeat."""

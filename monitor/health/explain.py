@@ -39,6 +39,7 @@ class Story:
     said: tuple[str, ...] = ()  # what was said or waits to be said, newest first
     mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
+    rests: str | None = None  # the maintenance window that paused it
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def _headline(story: Story, now: datetime) -> str:
     match health.state:
         case State.PENDING:
             return f"{name} has never been authorized, or not been looked at yet."
+        case State.PAUSED if story.rests:
+            return f"{name} rests{since}: maintenance of {story.rests}; it is not looked at."
         case State.PAUSED:
             return f"{name} is paused{since}: an operator's choice; it is not looked at."
         case State.HEALTHY:
@@ -145,6 +148,8 @@ def _who(story: Story) -> str:
     health = story.health
     if health.state is State.HEALTHY:
         return "Nobody has to act."
+    if health.state is State.PAUSED and story.rests:
+        return "Nobody. It is looked at again when the maintenance ends: token-health silence list"
     if health.state is State.PAUSED:
         return f"The operator, when it is to be watched again: token-health connections resume {story.id}"
     if health.state is State.PENDING:

@@ -62,6 +62,7 @@ class Known:
     last_success_at: datetime | None
     next_probe_at: datetime | None
     reads: Mapping[str, datetime]
+    rests: str | None = None  # the maintenance window that paused it, such as "provider clio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,4 +387,5 @@ def _known(row: Any) -> Known:
         last_success_at=row.last_success_at,
         next_probe_at=row.next_probe_at,
         reads={scope: datetime.fromisoformat(at) for scope, at in row.reads.items()},
+        rests=row.rests,
     )

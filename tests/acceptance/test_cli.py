@@ -170,3 +170,80 @@ def test_the_demo_finds_out_every_fate():
     assert "13 of 13 fates found out" in done.stdout
     assert done.stdout.count("recovered; its incident is closed") >= 5
     assert "That was another account" in done.stdout and "Thank you, it works" in done.stdout
+
+
+def test_silences_are_laid_shown_and_lifted(fleet):
+    assert "Nothing is silent." in cli(fleet, "silence", "list")
+    said = cli(
+        fleet, "silence", "add", "--provider", "clio", "--for", "4h", "--reason", "they move", "--maintenance"
+    )
+    assert "Maintenance over provider clio until" in said
+    (item,) = json.loads(cli(fleet, "silence", "list", "--json"))
+    assert (item["over"], item["name"], item["maintenance"], item["holds"]) == (
+        "provider",
+        "clio",
+        True,
+        True,
+    )
+    assert "they move" in cli(fleet, "status").replace("\n", " ")
+    assert "In maintenance by" in cli(fleet, "explain", "firm-0")
+    cli(fleet, "silence", "end", "--provider", "clio")
+    assert "Nothing is silent." in cli(fleet, "silence", "list")
+    for words, says in (
+        (("silence", "end", "--app", "clio"), "No silence lies over app 'clio'"),
+        (("silence", "add"), "Say which, one of"),
+        (("silence", "add", "--all", "--for", "soon"), "--for: 'soon' is no duration"),
+        (("silence", "add", "--all", "--from", "2026-01-01T00:00"), "has no zone"),
+        (("silence", "add", "--client", "Nobody & Sons"), "There is no client 'Nobody & Sons'"),
+    ):
+        done = run(*words, "--config", str(fleet), env=environ())
+        assert done.returncode == 2 and says in " ".join(done.stderr.split()), done.stderr
+
+
+def test_on_call_is_listed_and_its_channels_tried(fleet, httpserver):
+    assert "Nothing for an engineer to do." in cli(fleet, "oncall", "list")
+    done = run("oncall", "test", "--config", str(fleet), env=environ())
+    assert done.returncode == 2 and "on-call has no channel" in done.stderr
+    httpserver.expect_request("/hook").respond_with_data("", 200)
+    httpserver.expect_request("/gone").respond_with_data("", 500)
+    where = f"json://127.0.0.1:{httpserver.port}"
+    fleet.with_name("urls").write_text(f"{where}/hook\n{where}/gone\n")
+    fleet.write_text(fleet.read_text() + '\n[oncall]\nurls_file = "urls"\n')
+    done = run("oncall", "test", "--config", str(fleet), env=environ())
+    assert done.returncode == 2 and "1 channel did not take the message" in done.stderr
+    assert "✓ json-" in done.stdout and "✗ json-" in done.stdout
+    assert str(httpserver.port) not in done.stdout, "an address may be a secret"
+    assert "json-" in run("doctor", "--config", str(fleet), env=environ()).stdout
+
+
+def test_what_others_load_is_written_with_this_agencys_names(fleet, tmp_path):
+    fleet.write_text(
+        fleet.read_text()
+        + 'team = "legal"\n[oncall]\nteam = "platform"\nrunbooks = "https://wiki.example/th"\n'
+    )
+    for what, names in (
+        ("rules", ["token-health.rules.yml"]),
+        ("alertmanager", ["alertmanager.yml"]),
+        (
+            "dashboards",
+            [f"token-health-{name}.json" for name in ("connection", "fleet", "funnel", "service")],
+        ),
+    ):
+        cli(fleet, "export", what, str(tmp_path / what))
+        assert sorted(path.name for path in (tmp_path / what).iterdir()) == names
+    rules = (tmp_path / "rules" / "token-health.rules.yml").read_text()
+    assert "runbook_url: https://wiki.example/th/TokenHealthDown.md" in rules
+    assert "team: platform" in rules and "team: integrations" not in rules
+    assert "page-legal" in (tmp_path / "alertmanager" / "alertmanager.yml").read_text()
+    assert (
+        "https://wiki.example/th/README.md"
+        in (tmp_path / "dashboards" / "token-health-fleet.json").read_text()
+    )
+    # Without a configuration they are written as they are shipped.
+    plain = run("export", "rules", str(tmp_path / "plain"), cwd=tmp_path / "rules")
+    assert plain.returncode == 0, plain.stderr
+
+
+def test_a_fresh_key_for_the_environment():
+    key = run("keys", "new").stdout.strip()
+    assert "." in key and "\n" not in key

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,9 +16,12 @@ import pytest
 from dashboards import build
 from monitor.cli.stage import Reader
 from tests.acceptance.oncall_stage import ROOT, Webhook, alertmanager, ask, filled, need, prometheus, queries
+from tests.acceptance.pictures import Drawing, take
 from tests.acceptance.test_processes import Program, cli, free_port, get, until
 from tests.conftest import Sandbox, write_config
 
+CHROMIUM = shutil.which("chromium")
+PICTURES = os.environ.get("PICTURES")  # a folder: the dashboards' data are drawn there
 APPS = ("us", "eu", "plat")
 MANY = 200
 SETTINGS = """
@@ -193,6 +198,21 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
             empty = [line for line in empty if "refresh_token" not in line or "$connection" not in line]
             assert empty == [], "\n".join(["a panel without data:", *empty])
             assert len(webhook.told()) == 2, webhook.told()
+            if PICTURES and CHROMIUM:
+                pages = {
+                    document["uid"]: Drawing(
+                        server,
+                        document,
+                        60,
+                        provider="clio.*",
+                        app=".*",
+                        cause=".*",
+                        locale=".*",
+                        connection="us-1",
+                    ).page()
+                    for document in map(build.document, build.ALL)
+                }
+                take(CHROMIUM, pages, Path(PICTURES))
     finally:
         assert program.end() == 0, program.text
         webhook.close()

@@ -33,7 +33,7 @@ def build() -> Any:
         .with_panel(
             p.number(
                 "State",
-                f"max (max_over_time ({m.CONNECTION_UP.name}{{{THIS}}}[2m]))",
+                f"max (last_over_time ({m.CONNECTION_UP.name}{{{THIS}}}[2m]))",
                 "Healthy also while it is only doubted.",
                 names={"1": ("works", p.GREEN), "0": ("broken", p.RED)},
                 empty="not watched: paused or pending",

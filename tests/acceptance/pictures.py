@@ -162,7 +162,8 @@ class Drawing:
     def _table(self, panel: dict[str, Any], width: int, height: int) -> str:
         found = self._now(panel)
         options = panel["transformations"][0]["options"]
-        names = [n for n in options["indexByName"] if n != "Value"]
+        order = options["indexByName"]
+        names = sorted((n for n in order if n != "Value"), key=order.__getitem__)
         names = [n for n in names if any(labels.get(n) for _, labels, _ in found)]
         value = options["renameByName"]["Value"] if "Value" not in options["excludeByName"] else ""
         unit = next(
@@ -201,6 +202,9 @@ class Drawing:
         left, top, bottom = 62, 6, height - 42
         sums: dict[int, float] = {}
         paths, legend = [], []
+        if stacked:  # what is not there is none of it
+            moments = sorted({moment for _, points in lines for moment, _ in points})
+            lines = [(name, [(t, dict(points).get(t, 0.0)) for t in moments]) for name, points in lines]
         most = self._most(lines, stacked) or 1.0
         for index, (name, points) in enumerate(lines[:10]):
             colour = named.get(name, PALETTE[index % len(PALETTE)])
@@ -217,11 +221,17 @@ class Drawing:
                 )
                 if stacked:
                     sums[round(moment)] = base + value
-            line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in where)
             if stacked:
+                line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in where)
                 floor = " ".join(f"{x:.1f},{b:.1f}" for x, _, b in reversed(where))
                 paths.append(f"<polygon points='{line} {floor}' fill='{colour}' fill-opacity='.6'/>")
-            paths.append(f"<polyline points='{line}' fill='none' stroke='{colour}' stroke-width='1.6'/>")
+            # A gap is a gap: the line is broken where nothing was.
+            gap = 2.5 / (self.end - self.start) * (width - left - 14)
+            path = "".join(
+                f"{'L' if i and x - where[i - 1][0] < gap else 'M'}{x:.1f},{y:.1f}"
+                for i, (x, y, _) in enumerate(where)
+            )
+            paths.append(f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='1.6'/>")
             last = unit_text(points[-1][1], defaults.get("unit", ""))
             legend.append(f"<i style='background:{colour}'></i>{html.escape(name)} {last}")
         grid = "".join(

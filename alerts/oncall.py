@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import delete, exists, false, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import silences
@@ -62,11 +62,11 @@ class Watch:
     silences: tuple[Silenced, ...]
 
 
-async def look(conn: AsyncConnection, duty: Duty, now: datetime) -> Watch:
-    """Gather what on-call has to know now."""
+async def look(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: bool = True) -> Watch:
+    """Gather what on-call has to know now; without `tickets`, what clients have not mended is left out."""
     facts = [
         fact
-        for found in await _incidents(conn, duty, now)
+        for found in await _incidents(conn, duty, now, tickets)
         for fact in facts_of(found, duty.teams, duty.patience, now)
     ]
     facts += await _conditions(conn, now)
@@ -75,7 +75,7 @@ async def look(conn: AsyncConnection, duty: Duty, now: datetime) -> Watch:
     return Watch(told, quiet, tuple(silent))
 
 
-async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime) -> list[Incident]:
+async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime, tickets: bool) -> list[Incident]:
     held = {(row[0], row[1]): int(row[4]) for row in await conn.execute(incidents.held())}
     found = []
     for known in await incidents.shared(conn):
@@ -98,7 +98,7 @@ async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime) -> list[I
                 reasons=known.reasons,
             )
         )
-    return found + await _of_connections(conn, duty, now)
+    return found + await _of_connections(conn, duty, now, tickets)
 
 
 async def _shared_labels(conn: AsyncConnection, parent: int) -> dict[str, str]:
@@ -116,8 +116,9 @@ async def _shared_labels(conn: AsyncConnection, parent: int) -> dict[str, str]:
     return common or {}
 
 
-async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime) -> list[Incident]:
+async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime, tickets: bool) -> list[Incident]:
     """Return incidents of single connections that are on-call's: of ours, or of clients broken too long."""
+    waits = (incident.c.owner == Owner.CLIENT.value) & (incident.c.opened_at < now - duty.patience.shortest)
     parent = incident.alias("parent")
     rows = await conn.execute(
         select(
@@ -137,8 +138,7 @@ async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime) -> l
                 incident.c.cause == Cause.REFRESH_LOST.value,
                 (incident.c.cause == Cause.INSUFFICIENT_SCOPE.value)
                 & (incident.c.owner == Owner.OPERATOR.value),
-                (incident.c.owner == Owner.CLIENT.value)
-                & (incident.c.opened_at < now - duty.patience.shortest),
+                waits if tickets else false(),
             ),
         )
         .order_by(incident.c.id)
@@ -192,7 +192,7 @@ async def bring_in_line(
     """
     if not duty.routes:
         return None
-    seen = await look(conn, duty, now)
+    seen = await look(conn, duty, now, tickets=tickets)
     waiting = await _waiting(conn)
     paged = await _paged(conn)
     for key, matter in seen.told.items():

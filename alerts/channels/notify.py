@@ -11,17 +11,29 @@ import asyncio
 import logging
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from alerts.channels import Outcome
 from monitor.errors import ConfigurationError
 from monitor.secret import Secret
 
-# The parameter that each service tells repetitions by, where apprise offers one; with "map" a success
-# ends what a failure began.
-KEYS = {
-    "pagerduty": "dedup",
-    "opsgenie": "alias",
-}
+# Services that tell repetitions by a key, where with "map" a success ends what a failure began.
+RESOLVING = frozenset(
+    {
+        "pagerduty",
+        "incidentio",
+        "ilert",
+        "squadcast",
+        "goalert",
+        "goalerts",
+        "firehydrant",
+        "signl4",
+        "pagertree",
+    }
+)  # fmt: skip
+# Services whose alerts apprise closes only by ids that it keeps itself, and not over a restart: with "map"
+# an end would be sent nowhere and reported as sent. They get it as one more message of the same alert.
+ALIASED = frozenset({"opsgenie", "jira"})
 TIMEOUT = 10  # seconds to connect, and to read
 DEADLINE = 45.0  # for all of it, the thread's start included
 
@@ -73,9 +85,13 @@ def _service(name: str, url: Secret, key: str) -> Any:
     text = url.reveal()
     scheme = text.partition("://")[0].lower()
     more = {"cto": str(TIMEOUT), "rto": str(TIMEOUT)}
-    if scheme in KEYS:
-        more |= {KEYS[scheme]: key, "action": "map"}
-    joined = text + ("&" if "?" in text else "?") + "&".join(f"{k}={_quoted(v)}" for k, v in more.items())
+    if scheme in RESOLVING:
+        more |= {"dedup": key, "action": "map"}
+    elif scheme in ALIASED:
+        more |= {"alias": key, "action": "new"}
+    joined = (
+        text + ("&" if "?" in text else "?") + "&".join(f"{k}={quote(v, safe='')}" for k, v in more.items())
+    )
     found = apprise.Apprise.instantiate(joined, suppress_exceptions=True)
     if found is None:
         raise ConfigurationError(
@@ -83,9 +99,3 @@ def _service(name: str, url: Secret, key: str) -> Any:
             "https://github.com/caronc/apprise/wiki for how each service is written."
         )
     return found
-
-
-def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")

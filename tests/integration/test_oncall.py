@@ -9,12 +9,17 @@ import pytest
 from werkzeug import Request, Response
 
 from alerts import silences
+from alerts.channels import Outcome
+from alerts.channels.alertmanager import Alertmanager
+from alerts.channels.notify import Notify, _service
 from alerts.windows import Over
 from monitor import settings
 from monitor.assembly import opened
 from monitor.errors import ConfigurationError
+from monitor.secret import Secret
 from monitor.store import audit
-from tests.conftest import MAIL, environ, rigged, write_config
+from monitor.wire.hooks import Hook
+from tests.conftest import MAIL, START, environ, rigged, write_config
 
 ONCALL = """
 [oncall]
@@ -79,7 +84,7 @@ async def am(tmp_path, sandbox, receiver, database_url, mailbox):
 async def hook(tmp_path, sandbox, receiver):
     """A rig whose pages go to a web hook, on SQLite."""
     more = ONCALL.format(channels="").replace(
-        "[oncall]", f'[oncall]\nurls = ["json://{receiver.where}/hook"]'
+        "[oncall]", f'[oncall]\nurls = ["json://me:canary-in-an-address@{receiver.where}/hook"]'
     )
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
         yield rig
@@ -225,6 +230,20 @@ async def test_what_does_not_get_out_is_tried_again_and_not_told_to_be_over(hook
     assert [m["type"] for m in receiver.messages] == ["failure", "success"]
 
 
+async def test_promise_4_an_address_is_in_no_log_and_not_in_the_database(hook, receiver, tmp_path, capsys):
+    await hook.add(*(f"firm{n}" for n in range(6)))
+    await hook.look()
+    receiver.status = 503
+    await outage(hook, 10)
+    receiver.status = 200
+    await hook.pages(minutes=6)
+    assert len(receiver.messages) == 1
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("th.db*"))
+    printed = "".join(capsys.readouterr())
+    assert b"json-" in written and "json-" in printed
+    assert b"canary" not in written and "canary" not in printed
+
+
 async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, receiver):
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()
@@ -345,3 +364,73 @@ async def test_a_wrong_configuration_is_one_sentence_without_the_address(tmp_pat
             build_pager(parts, Meters(), "test")
     assert says in str(error.value)
     assert "secret" not in str(error.value)
+
+
+MATTER = {
+    "labels": {
+        "alertname": "TokenHealthProviderOutage",
+        "severity": "page",
+        "owner": "provider",
+        "team": "a",
+    },
+    "summary": "clio is down",
+    "description": "Confirmed.",
+    "runbook": "https://wiki.example/TokenHealthProviderOutage.md",
+    "since": "2026-11-23T09:00:00+00:00",
+}
+
+
+async def test_pagerduty_gets_one_incident_and_its_end(httpserver, monkeypatch):
+    from apprise.plugins import pagerduty
+
+    told = []
+
+    def take(request: Request) -> Response:
+        told.append(request.get_json())
+        return Response("{}", 202)
+
+    httpserver.expect_request("/enqueue").respond_with_handler(take)
+    # PagerDuty's own address is the one thing that cannot be reached from here.
+    monkeypatch.setattr(
+        pagerduty,
+        "PAGERDUTY_API_LOOKUP",
+        dict.fromkeys(pagerduty.PAGERDUTY_REGIONS, httpserver.url_for("/enqueue")),
+    )
+    channel = Notify("pd", Secret("pagerduty://integration-key@api-key"))
+    for over in (False, True):
+        outcome, _ = await channel.send("TokenHealthProviderOutage/clio", MATTER, over=over, now=START)
+        assert outcome is Outcome.SENT
+    assert [message["event_action"] for message in told] == ["trigger", "resolve"]
+    assert {message["dedup_key"] for message in told} == {"TokenHealthProviderOutage/clio"}
+
+
+@pytest.mark.parametrize("scheme", ["opsgenie", "jira"])
+async def test_where_apprise_would_swallow_the_end_it_is_said_as_a_message(scheme):
+    service = _service("x", Secret(f"{scheme}://00000000-0000-0000-0000-000000000000"), "some/key")
+    assert (service.alias, service.action) == ("some/key", "new")
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (200, Outcome.SENT),
+        (400, Outcome.FAILED),
+        (401, Outcome.LATER),
+        (429, Outcome.LATER),
+        (503, Outcome.LATER),
+    ],
+)
+async def test_what_alertmanager_answers_decides_what_comes_next(httpserver, status, outcome):
+    httpserver.expect_request("/api/v2/alerts").respond_with_data("no", status)
+    url = httpserver.url_for("").replace("http://", "http://user:hidden@")
+    channel = Alertmanager(Hook(Secret(url)), "http://th.example")
+    found, answer = await channel.send("key", MATTER, over=False, now=START)
+    assert found is outcome
+    assert "hidden" not in answer
+    assert httpserver.log[0][0].authorization.password == "hidden"
+
+
+async def test_an_alertmanager_that_is_not_there_is_tried_again():
+    channel = Alertmanager(Hook(Secret("http://user:hidden@127.0.0.1:9"), timeout=2), "")
+    outcome, answer = await channel.send("key", MATTER, over=False, now=START)
+    assert outcome is Outcome.LATER and answer == "127.0.0.1:9: ConnectError"

@@ -42,6 +42,10 @@ class Pager:
     ) -> None:
         self._database, self._duty, self._channels = database, duty, channels
         self._clock, self._meters, self._process = clock, meters, process
+        for name in channels:
+            for slot in (Slot.PAGE, Slot.CLEAR):
+                for outcome in (Outcome.SENT, Outcome.LATER, Outcome.FAILED):
+                    meters.notifications.labels(name, slot.value, outcome.value)
 
     async def tell(self, conn: AsyncConnection, about: Sequence[str], now: datetime) -> None:
         """Write the pages of a batch of verdicts into their own transaction (promise 3)."""

@@ -53,6 +53,10 @@ class Pump:
         self._database, self._post, self._clock = database, post, clock
         self._meters, self._process = meters, process
         self._fuse = fuse.State()
+        # From 0 on, or Prometheus would not see the first refusal.
+        for kind in Kind:
+            for outcome in Outcome:
+                meters.notifications.labels("email", kind.value, outcome.value)
 
     async def tell(self, conn: AsyncConnection, about: Sequence[str], now: datetime) -> None:
         """Write what is to be said about these connections into their own transaction (promise 3)."""

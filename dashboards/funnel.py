@@ -8,18 +8,23 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from dashboards import panels as p
 from monitor import metrics as m
+from monitor.health.causes import TABLE
 
 OF = 'provider=~"$provider"'
 CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'
 RANGE = "$__range"
 
 
+# What a client mends by authorizing again: the others never enter this funnel.
+MENDED = "|".join(cause.value for cause, row in TABLE.items() if row.client_mail)
+
+
 def _steps(step: str) -> str:
-    return f'sum (increase ({m.STEPS.name}_total{{{OF}, step="{step}"}}[{RANGE}])) or vector (0)'
+    return f'round (sum (increase ({m.STEPS.name}_total{{{OF}, step="{step}"}}[{RANGE}]))) or vector (0)'
 
 
 def _count(metric: m.Metric) -> str:
-    return f"sum (increase ({metric.name}_count{{{OF}}}[{RANGE}])) or vector (0)"
+    return f'round (sum (increase ({metric.name}_count{{{OF}, cause=~"{MENDED}"}}[{RANGE}]))) or vector (0)'
 
 
 def _quantile(q: float, step: str) -> str:
@@ -55,8 +60,8 @@ def build() -> Any:
         .with_panel(
             p.bars(
                 "From the break to the healed connection",
-                "Detected and healed count all causes, also those that mend themselves. An opened link is "
-                "perhaps a mail scanner's; a started one is a person's.",
+                "Breaks that a client mends. An opened link is perhaps a mail scanner's; a started one is a "
+                "person's. Some heal without a mail: the client noticed, or the provider took it back.",
                 *((expr, name) for name, expr in STAGES),
                 width=14,
                 height=9,
@@ -111,8 +116,8 @@ def build() -> Any:
         .with_panel(
             p.number(
                 "Break to healed, median",
-                f"histogram_quantile (0.5, sum by (le) (increase ({m.RECOVERY.name}_bucket{{{OF}}}[{RANGE}])))",
-                "Of all causes, also of those that mend themselves.",
+                f'histogram_quantile (0.5, sum by (le) (increase ({m.RECOVERY.name}_bucket{{{OF}, cause=~"{MENDED}"}}[{RANGE}])))',
+                "Of breaks that a client mends.",
                 unit="s",
                 width=6,
                 empty="nothing healed",
@@ -123,7 +128,7 @@ def build() -> Any:
             p.grid(
                 "By cause",
                 "How many reached each step.",
-                f"sum by (cause, step) (increase ({m.STEP_SECONDS.name}_count{{{CAUSE}}}[{RANGE}]))",
+                f"round (sum by (cause, step) (increase ({m.STEP_SECONDS.name}_count{{{CAUSE}}}[{RANGE}]))) > 0",
                 {"cause": "Cause", "step": "Step"},
                 value="Clients",
                 empty="Nobody yet",
@@ -133,7 +138,7 @@ def build() -> Any:
             p.grid(
                 "By language of the mail",
                 "A language that stops early has a mail or a page to be looked at.",
-                f"sum by (locale, step) (increase ({m.STEP_SECONDS.name}_count{{{CAUSE}}}[{RANGE}]))",
+                f"round (sum by (locale, step) (increase ({m.STEP_SECONDS.name}_count{{{CAUSE}}}[{RANGE}]))) > 0",
                 {"locale": "Language", "step": "Step"},
                 value="Clients",
                 empty="Nobody yet",

@@ -30,7 +30,7 @@ No token, address or secret is ever a label. `metrics.client_names = false` leav
 | each provider, in each process | {provider} |
 | each language of a provider's clients, in each process | {language} |
 | each app | up to {app} |
-| each process | about 200 |
+| each process | about 300 |
 
 {optional} is written only where the provider lets refresh tokens run
 out. Everything else does not grow with the fleet: labels are providers, apps, causes, steps, channels and languages, all of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -277,6 +278,21 @@ async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
     await hook.pages(seconds=40)
     await hook.pages(seconds=40)
     assert [m["type"] for m in receiver.messages] == ["failure"]
+
+
+async def test_several_processes_tell_it_once(am, receiver):
+    from monitor.assembly import build_pager
+    from monitor.metrics import Meters
+
+    await am.add(*(f"firm{n}" for n in range(6)))
+    await am.look()
+    am.sandbox.weather("down")
+    pagers = [build_pager(am.parts, Meters(), f"process-{n}") for n in range(4)]
+    for _ in range(15):
+        await am.after(minutes=1)
+        await asyncio.gather(*(pager.plan() for pager in pagers))
+        await asyncio.gather(*(pager.pump() for pager in pagers))
+    assert receiver.named() == ["TokenHealthProviderOutage"]
 
 
 ROUTES = """

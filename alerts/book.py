@@ -39,7 +39,7 @@ class Told:
 
     id: int
     slot: Slot
-    kind: Kind
+    kind: str  # of a mail, or the name of the alert that on-call is told
     client: str
     state: str
     outcome: str
@@ -57,7 +57,7 @@ class Told:
         return {
             "id": self.id,
             "slot": self.slot.value,
-            "kind": self.kind.value,
+            "kind": self.kind,
             "client": self.client,
             "connections": list(self.connections),
             "state": self.state,
@@ -116,7 +116,7 @@ async def _read(database: Database, which: Any, limit: int) -> list[Told]:
 
 def _told(row: Row[Any], items: Sequence[str], sent: Sequence[Sent]) -> Told:
     return Told(
-        row.id, Slot(row.slot), Kind(row.kind), row.client, row.state, row.outcome, row.reason, row.number,
+        row.id, Slot(row.slot), row.kind, row.client, row.state, row.outcome, row.reason, row.number,
         row.requested_by, row.planned_at, row.due_at, row.settled_at, tuple(items), tuple(sent),
     )  # fmt: skip
 

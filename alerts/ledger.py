@@ -76,7 +76,7 @@ async def with_open_matters(conn: AsyncConnection, voice: Voice, now: datetime) 
             or_(incident.c.closed_at.is_(None), incident.c.closed_at > lately),
         )
     )
-    waiting = select(notice.c.client).where(notice.c.state == "waiting")
+    waiting = select(notice.c.client).where(notice.c.state == "waiting", notice.c.client != "")
     mine = select(connection.c.client_name).join(watch, watch.c.connection == connection.c.id)
     mine = mine.join(credential, credential.c.connection == connection.c.id)
     invited = mine.join(notice_item, notice_item.c.connection == connection.c.id).where(

@@ -19,7 +19,14 @@ def build() -> Any:
         p.frame(
             "token-health-connection", "Connection", "What became of one connection, and what is known of it."
         )
-        .with_variable(p.variable("connection", "Connection", m.CONNECTION_UP.name, many=False))
+        .with_variable(
+            p.variable(
+                "connection",
+                "Connection",
+                f'{{__name__=~"{m.CONNECTION_UP.name}|{m.PROBLEM.name}"}}',
+                many=False,
+            )
+        )
         .with_panel(
             p.words(
                 "",

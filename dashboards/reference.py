@@ -36,6 +36,10 @@ No token, address or secret is ever a label. `metrics.client_names = false` leav
 out. Everything else does not grow with the fleet: labels are providers, apps, causes, steps, channels and languages, all of
 them named in files.
 
+Without a series for each connection some alerts have no data: with "broken" `TokenHealthMassExpiryAhead`, with "none" also
+`TokenHealthRefreshLost`, `TokenHealthClientBroken`, and of `TokenHealthAppMisconfigured` the missing scopes. A channel of
+the service's own is told all of these but the first.
+
 ## From a spike to a connection
 
 `token_health_probes_total` and `token_health_probe_duration_seconds` carry exemplars: a probe that found something wrong, and

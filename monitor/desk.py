@@ -204,7 +204,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
 
 def _said(told: Told, now: datetime) -> str:
     """Say a notice in one line."""
-    what, ago = told.kind.value.replace("_", " "), span(now - (told.settled_at or now))
+    what, ago = told.kind.replace("_", " "), span(now - (told.settled_at or now))
     if told.slot is Slot.REMINDER:
         what = f"reminder {told.number}"
     match told.state:

@@ -186,7 +186,9 @@ class Service:
         if rested or woken:
             log.info("maintenance", windows=sorted(windows), rested=rested, woken=woken)
         for silence in standing:
-            self._meters.silence.labels(*_silence_labels(silence)).set(1)
+            # A name that must not be a label cannot be shown; an empty one would cover everything.
+            if silence.over is not Over.CLIENT or self._parts.loaded.settings.metrics.client_names:
+                self._meters.silence.labels(*_silence_labels(silence)).set(1)
 
     async def _try_mail_server(self, *, leads: bool) -> None:
         """Connect to the mail server and leave: whether it is there is known before a mail needs it."""

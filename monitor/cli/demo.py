@@ -70,6 +70,7 @@ async def _your_turn(stage: Stage, parts: Parts, told: int) -> None:
         f"2. Read the mail that comes of it:                   [bold]{stage.mailbox}/[/]",
         "3. Click its button. Approve with another firm's account, then with the right one.",
         f"Metrics: {stage.web}/metrics   Fleet: token-health status --config {config}",
+        f"What an engineer has to mend: token-health oncall list --config {config}",
         "Ctrl-C ends it.",
     ):
         out.print(text, soft_wrap=True)

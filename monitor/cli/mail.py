@@ -158,6 +158,7 @@ def list_(
 def _print_notices(
     told: list[Any], holds: list[Any], guards: list[Any], refused: list[Any], now: datetime, everything: bool
 ) -> None:
+    from alerts.notices import Slot
     from monitor.cli.show import ago, plain_table
 
     if told:
@@ -169,8 +170,10 @@ def _print_notices(
             table.add_row(
                 str(item.id),
                 f"[{style.get(item.state, 'dim')}]{item.state}[/]",
-                item.kind.value + (f" {item.number}" if item.number else ""),
-                escape(item.client or "operator"),
+                ("over: " if item.slot is Slot.CLEAR else "")
+                + item.kind
+                + (f" {item.number}" if item.number else ""),
+                escape(item.client or ("on-call" if item.slot in (Slot.PAGE, Slot.CLEAR) else "operator")),
                 ago(when, now),
                 escape(to),
             )

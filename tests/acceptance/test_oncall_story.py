@@ -248,6 +248,11 @@ def test_without_prometheus(tmp_path, sandbox, catcher):
             listed = json.loads(cli(story.path, "oncall", "list", "--json", apps=APPS))
             (page,) = [m for m in listed["matters"] if m["labels"]["severity"] == "page"]
             assert page["told"] == ["alertmanager"]
+            said = json.loads(cli(story.path, "notices", "list", "--all", "--json", apps=APPS))["notices"]
+            assert ("clear", "TokenHealthProviderOutage") in [(item["slot"], item["kind"]) for item in said]
+            assert "On-call was told over alertmanager: clio refuses our app us" in " ".join(
+                cli(story.path, "explain", "us-20", apps=APPS).split()
+            )
             assert len(webhook.told()) == 2, webhook.told()
         finally:
             assert program.end() == 0, program.text

@@ -178,11 +178,10 @@ class Patience:
     label: str = "tier"
     tiers: Mapping[str, timedelta] = field(default_factory=lambda: {"default": timedelta(days=3)})
 
-    def of(self, labels: Mapping[str, str]) -> tuple[str, timedelta]:
-        """Return a connection's tier, and its patience."""
+    def tier(self, labels: Mapping[str, str]) -> str:
+        """Return a connection's tier; "default" where it has none that is known."""
         tier = labels.get(self.label, "")
-        tier = tier if tier in self.tiers else "default"
-        return tier, self.tiers[tier]
+        return tier if tier in self.tiers else "default"
 
     @property
     def shortest(self) -> timedelta:
@@ -216,8 +215,8 @@ def facts_of(incident: Incident, teams: Mapping[str, str], patience: Patience, n
     elif incident.cause is Cause.INSUFFICIENT_SCOPE and incident.owner is Owner.OPERATOR:
         found.append(Fact(fleet.APP_MISCONFIGURED, **common))
     if incident.owner is Owner.CLIENT and not incident.held:
-        tier, span = patience.of(incident.marks)
-        if now - incident.opened_at > span:
+        tier = patience.tier(incident.marks)
+        if now - incident.opened_at > patience.tiers[tier]:
             waited = (now - incident.opened_at).total_seconds()
             found.append(Fact(fleet.CLIENT_BROKEN, value=waited, tier=tier, **common))
     return found

@@ -23,7 +23,7 @@ from alerts.routes import Route
 from alerts.rules import catalogue, fleet, own
 from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.tables import delivery, fuse, notice
-from alerts.windows import Silenced, Window
+from alerts.windows import Window
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.store import incidents
 from monitor.store.tables import connection, incident
@@ -59,7 +59,6 @@ class Watch:
 
     told: Mapping[str, Matter]
     quiet: Mapping[str, str]
-    silences: tuple[Silenced, ...]
 
 
 async def look(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: bool = True) -> Watch:
@@ -72,7 +71,7 @@ async def look(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: boo
     facts += await _conditions(conn, now)
     silent = await silences.holding(conn, duty.windows, now)
     told, quiet = worth_telling(standing(facts, duty.team), silent)
-    return Watch(told, quiet, tuple(silent))
+    return Watch(told, quiet)
 
 
 async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime, tickets: bool) -> list[Incident]:
@@ -168,36 +167,35 @@ async def _conditions(conn: AsyncConnection, now: datetime) -> list[Fact]:
     blown = (await conn.execute(select(fuse.c.blown_at).where(fuse.c.blown_at.is_not(None)))).scalar()
     if blown is not None:
         found.append(Fact(fleet.FUSE_BLOWN, blown))
-    oldest = (
-        await conn.execute(
-            select(func.min(notice.c.settled_at)).where(
-                notice.c.state == "sending", notice.c.slot.not_in(SLOTS)
-            )
-        )
-    ).scalar()
+    oldest = await oldest_sending(conn, notice.c.slot.not_in(SLOTS))
     if oldest is not None and now - oldest > STUCK:
         found.append(Fact(own.OUTBOX_STUCK, oldest, (now - oldest).total_seconds(), channel="email"))
     return found
 
 
+async def oldest_sending(conn: AsyncConnection, which: Any) -> datetime | None:
+    """Return since when the oldest message of these that should be out has been waiting."""
+    found = await conn.execute(
+        select(func.min(notice.c.settled_at)).where(notice.c.state == "sending", which)
+    )
+    oldest: datetime | None = found.scalar()
+    return oldest
+
+
 # -- the notices --------------------------------------------------------------------------------------
 
 
-async def bring_in_line(
-    conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: bool = True
-) -> Watch | None:
+async def bring_in_line(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: bool = True) -> None:
     """Write the pages that should be waiting, and take back those that should not.
 
     Without `tickets` only pages are looked at: in a verdict's transaction there is no time for more.
     """
     if not duty.routes:
-        return None
+        return
     seen = await look(conn, duty, now, tickets=tickets)
-    waiting = await _waiting(conn)
-    paged = await _paged(conn)
+    waiting = {at: number for at, number in (await _waiting(conn)).items() if tickets or _is_page(at[1])}
+    paged = {key: number for key, number in (await _paged(conn)).items() if tickets or _is_page(key)}
     for key, matter in seen.told.items():
-        if not tickets and matter.alert.name not in _PAGES:
-            continue
         page, clear = waiting.pop((Slot.PAGE, key), None), waiting.pop((Slot.CLEAR, key), None)
         if clear is not None:  # back before anybody was told that it was over
             await _withdraw(conn, clear, "it is back", now)
@@ -205,16 +203,26 @@ async def bring_in_line(
             await _page(conn, duty, matter, page, now)
         elif page is not None:
             await _withdraw(conn, page, "told already", now)
-    for key, number in paged.items():
-        # What is silent now, or part of something larger, is not over.
-        if key in seen.told or key in seen.quiet or (not tickets and key.split("/")[0] not in _PAGES):
-            waiting.pop((Slot.CLEAR, key), None)
-        elif waiting.pop((Slot.CLEAR, key), None) is None:
-            await _clear(conn, number, key, now + duty.calm, now)
+    for key in paged.keys() - seen.told.keys():
+        clear = waiting.pop((Slot.CLEAR, key), None)
+        if key in seen.quiet:
+            # Silent now, or part of something larger, and so not over; what did not get out stays in.
+            await _stop_trying(conn, paged[key], seen.quiet[key], now)
+            if clear is not None:
+                await _withdraw(conn, clear, seen.quiet[key], now)
+        elif clear is None:
+            await _clear(conn, paged[key], key, now + duty.calm, now)
     for (slot, key), number in waiting.items():
-        if slot is Slot.PAGE and (tickets or key.split("/")[0] in _PAGES):
+        if slot is Slot.PAGE:
             await _withdraw(conn, number, seen.quiet.get(key, "over before it was told"), now)
-    return seen
+
+
+def _alert(key: str) -> str:
+    return key.partition("/")[0]
+
+
+def _is_page(key: str) -> bool:
+    return _alert(key) in _PAGES
 
 
 async def _waiting(conn: AsyncConnection) -> dict[tuple[Slot, str], int]:
@@ -275,7 +283,7 @@ async def _write(
     made = await conn.execute(
         insert(notice)
         .values(
-            slot=slot.value, kind=key.split("/", maxsplit=1)[0], client="", audience=key, locale="en",
+            slot=slot.value, kind=_alert(key), client="", audience=key, locale="en",
             timezone="UTC", recipients=list(channels), number=0, reason=document["summary"],
             state="waiting", outcome="", planned_at=now, due_at=due_at, matter=document,
         )
@@ -333,14 +341,24 @@ async def open_due(conn: AsyncConnection, now: datetime) -> int:
 
 
 async def _only_where_paged(conn: AsyncConnection, clear: int, key: str, now: datetime) -> bool:
-    """Tell the end only to channels that took the page; what did not get out is taken back with it.
+    """Tell the end only to channels that took the page.
 
     False where no channel took it: then nobody has to be told that it is over.
     """
     page = (await _paged(conn)).get(key)
-    if page is None:
+    names = await _stop_trying(conn, page, "over before any channel took it", now) if page else set()
+    if not names:
         await _withdraw(conn, clear, "nobody was told", now)
         return False
+    await conn.execute(delete(delivery).where(delivery.c.notice == clear, delivery.c.channel.not_in(names)))
+    return True
+
+
+async def _stop_trying(conn: AsyncConnection, page: int, why: str, now: datetime) -> set[str]:
+    """Take back what of a page did not get out; return the channels that have it, or may have it.
+
+    Where that is none, the page was never told, and is told anew when there is reason to.
+    """
     await conn.execute(
         update(delivery)
         .where(delivery.c.notice == page, delivery.c.state == "waiting")
@@ -351,15 +369,13 @@ async def _only_where_paged(conn: AsyncConnection, clear: int, key: str, now: da
     )
     names = set((await conn.execute(took)).scalars())
     if not names:
-        await _withdraw(conn, page, "over before any channel took it", now)
-        await _withdraw(conn, clear, "nobody was told", now)
-        return False
-    await conn.execute(delete(delivery).where(delivery.c.notice == clear, delivery.c.channel.not_in(names)))
+        await _withdraw(conn, page, why, now)
+        return names
     still = exists().where(delivery.c.notice == page, delivery.c.state.in_(["waiting", "sending", "handed"]))
     await conn.execute(
         update(notice).where(notice.c.id == page, notice.c.state == "sending", ~still).values(state="sent")
     )
-    return True
+    return names
 
 
 async def standing_pages(conn: AsyncConnection) -> list[tuple[str, dict[str, Any], list[str]]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, or_, select, true, update
+from sqlalchemy import and_, case, exists, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +26,7 @@ from alerts.channels import Outcome
 from alerts.ledger import Voice
 from alerts.notices import Item, Kind, Slot, stale
 from alerts.oncall import SLOTS as ONCALL
+from alerts.oncall import oldest_sending
 from alerts.tables import address, delivery, notice, notice_item
 from monitor.health.causes import Cause
 from monitor.store import incidents
@@ -407,9 +408,5 @@ async def oldest_waiting(database: Database, now: datetime, *, oncall: bool = Fa
     """Return for how many seconds the oldest mail, or page, that should be out has been waiting."""
     which = notice.c.slot.in_(ONCALL) if oncall else notice.c.slot.not_in(ONCALL)
     async with database.read() as conn:
-        oldest = (
-            await conn.execute(
-                select(func.min(notice.c.settled_at)).where(notice.c.state == "sending", which)
-            )
-        ).scalar()
+        oldest = await oldest_sending(conn, which)
     return max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0

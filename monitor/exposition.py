@@ -8,7 +8,7 @@ the library's collectors take forty times as long.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -65,8 +65,8 @@ class Extent:
     """How much of the fleet is written, and what people say of it in the configuration.
 
     `connections` is "all", "broken" (only what is broken is a series of its own) or "none". `teams` has each
-    app's team; `tiers` for how long a client of a tier may be broken, with "default" for all others, and
-    `tier_label` which label of a connection is its tier.
+    app's team; `tiers` for how long a client of a tier may be broken; `tier` tells it from a connection's
+    labels.
     """
 
     client_names: bool = True
@@ -74,12 +74,7 @@ class Extent:
     teams: Mapping[str, str] = field(default_factory=dict)
     team: str = ""
     tiers: Mapping[str, timedelta] = field(default_factory=dict)
-    tier_label: str = "tier"
-
-    def tier(self, labels: Mapping[str, str]) -> str:
-        """Return the tier of a connection."""
-        tier = labels.get(self.tier_label, "")
-        return tier if tier in self.tiers else "default"
+    tier: Callable[[Mapping[str, str]], str] = lambda _labels: "default"
 
 
 class Exposition:

@@ -176,8 +176,8 @@ class Service:
     async def _keep_windows(self, *, leads: bool) -> None:
         """Let connections rest while their maintenance holds, and show what is silent."""
         now = self._parts.clock.now()
-        self._meters.silence.clear()
         if not leads:
+            self._meters.silence.clear()
             return
         async with self._parts.database.read() as conn:
             standing = await silences.holding(conn, self._parts.loaded.settings.windows, now)
@@ -185,6 +185,8 @@ class Service:
         rested, woken = await maintenance.keep(self._parts.database, windows, now)
         if rested or woken:
             log.info("maintenance", windows=sorted(windows), rested=rested, woken=woken)
+        # Without a wait in between: a scrape that saw none would let Alertmanager page.
+        self._meters.silence.clear()
         for silence in standing:
             # A name that must not be a label cannot be shown; an empty one would cover everything.
             if silence.over is not Over.CLIENT or self._parts.loaded.settings.metrics.client_names:

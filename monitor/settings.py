@@ -102,7 +102,7 @@ class Settings(Section):
             self.teams,
             self.oncall.team,
             self.oncall.waits.tiers,
-            self.oncall.tier_label,
+            self.oncall.waits.tier,
         )
 
     @property

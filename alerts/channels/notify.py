@@ -1,7 +1,7 @@
 """PagerDuty, Opsgenie, Slack, Teams, e-mail and many more, through apprise (the extra `notify`).
 
 apprise is synchronous and runs in a thread, with time-outs in its own requests. Its log prints addresses
-and headers at DEBUG, so it is kept at WARNING and away from ours. Services that tell repetitions by a key
+and headers at DEBUG, so it is kept quiet. Services that tell repetitions by a key
 get the matter's.
 """
 
@@ -30,7 +30,7 @@ RESOLVING = frozenset(
         "signl4",
         "pagertree",
     }
-)  # fmt: skip
+)
 # Services whose alerts apprise closes only by ids that it keeps itself, and not over a restart: with "map"
 # an end would be sent nowhere and reported as sent. They get it as one more message of the same alert.
 ALIASED = frozenset({"opsgenie", "jira"})
@@ -51,14 +51,13 @@ class Notify:
         """Send one message in a thread of its own."""
         try:
             async with asyncio.timeout(DEADLINE):
-                done = await asyncio.to_thread(self._send, key, matter, over)
+                trouble = await asyncio.to_thread(self._send, key, matter, over)
         except TimeoutError:
             return Outcome.LATER, f"{self._name}: no answer within {DEADLINE:g} s"
-        if done:
-            return Outcome.SENT, "taken"
-        return Outcome.LATER, f"{self._name}: not reached, or it did not take the message"
+        return (Outcome.LATER, f"{self._name}: {trouble}") if trouble else (Outcome.SENT, "taken")
 
-    def _send(self, key: str, matter: dict[str, Any], over: bool) -> bool:
+    def _send(self, key: str, matter: dict[str, Any], over: bool) -> str:
+        """Send; return what went wrong, nothing where it was taken. apprise tells no more than that."""
         from apprise import NotifyType
 
         severity = matter["labels"]["severity"]
@@ -69,9 +68,10 @@ class Notify:
         about = ", ".join(f"{name} {value}" for name, value in sorted(matter["labels"].items()))
         body = f"{matter['description']}\n\nRunbook: {matter['runbook']}\nSince {matter['since']} ({about})"
         try:
-            return bool(_service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind))
-        except Exception:  # a service's own trouble; its text may hold the address
-            return False
+            done = _service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind)
+        except Exception as error:  # whatever a plugin raises; its text may hold the address, its class not
+            return f"{type(error).__name__} in apprise"
+        return "" if done else "not reached, or it did not take the message"
 
 
 def _service(name: str, url: Secret, key: str) -> Any:

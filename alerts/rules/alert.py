@@ -43,12 +43,6 @@ class Alert:
     has_team: bool = False  # the expression brings the team of the app
     unit: str = "humanize"  # how Prometheus writes {value}
 
-    @property
-    def title(self) -> str:
-        """Its name in words: `Provider outage`."""
-        words = re.findall(r"[A-Z][a-z]*", self.name.removeprefix(PREFIX))
-        return " ".join(words).capitalize()
-
     def runbook(self, base: str = RUNBOOKS) -> str:
         """Return where its runbook is."""
         return f"{base.rstrip('/')}/{self.name}.md"

@@ -143,6 +143,7 @@ SILENCED = Alert(
     "",
     "",
     f"max by (over, provider, app, client, connection) ({m.SILENCE.name}) == 1",
+    keep="1m",
 )
 
 ALL = (

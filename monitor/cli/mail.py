@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from monitor.cli.oncall import chosen, length_of
+from monitor.cli.oncall import ClientOption, ConnectionOption, EveryOption, chosen, length_of
 from monitor.cli.root import (
     ConfigOption,
     JsonOption,
@@ -27,9 +27,6 @@ notices = typer.Typer(
     help="What clients were told, and what waits; hold it, release it.", no_args_is_help=True
 )
 
-ClientOption = Annotated[str | None, typer.Option("--client", help="A client, by name.")]
-ConnectionOption = Annotated[str | None, typer.Option("--connection", help="A connection, by id.")]
-EveryOption = Annotated[bool, typer.Option("--all", help="All clients.")]
 GuardOption = Annotated[
     str | None, typer.Option("--guard", help="What a fleet guard holds: clio, clio/eu, an app's id.")
 ]

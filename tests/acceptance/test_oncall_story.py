@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
-
-import pytest
 
 from dashboards import build
 from monitor.cli.stage import Reader
@@ -258,19 +254,3 @@ def test_without_prometheus(tmp_path, sandbox, catcher):
             assert program.end() == 0, program.text
             webhook.close()
     assert "Traceback" not in program.text
-
-
-@pytest.fixture
-def catcher():
-    """The demo's mailbox, as a process; yields its SMTP and its web address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitor.sandbox.mailbox", "--smtp", "0", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    smtp, _, web = process.stdout.readline().strip().partition(" ")
-    yield smtp, web
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()

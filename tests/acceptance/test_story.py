@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,21 +33,6 @@ WORDS = {
     "en": ("Reconnect Clio Manage", "Continue to Clio Manage", "That was another account", "Try again", "Thank you, it works", "Thank you"),
     "de": ("Clio Manage neu verbinden", "Weiter zu Clio Manage", "Das war ein anderes Konto", "Noch einmal versuchen", "Danke, es funktioniert", "Danke"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def catcher():
-    """The demo's mailbox, as a process; yields its SMTP and its web address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitor.sandbox.mailbox", "--smtp", "0", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    smtp, _, web = process.stdout.readline().strip().partition(" ")
-    yield smtp, web
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
 
 
 @pytest.fixture

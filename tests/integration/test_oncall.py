@@ -214,6 +214,35 @@ async def test_a_silence_holds_the_page_until_it_ends(am, receiver):
     assert receiver.named() == ["TokenHealthProviderOutage"]
 
 
+async def test_a_silence_takes_back_what_did_not_get_out_yet_and_an_end_that_waits(hook, receiver):
+    await hook.add(*(f"firm{n}" for n in range(6)))
+    await hook.look()
+    database = hook.parts.database
+
+    async def silent(minutes: int) -> None:
+        now = hook.clock.now()
+        await silences.begin(database, Over.PROVIDER, "clio", "", now + timedelta(minutes=minutes), now, "me")
+
+    receiver.status = 503
+    await outage(hook, 15)
+    await silent(30)
+    receiver.status = 200
+    await outage(hook, 20)
+    assert receiver.messages == [], "nobody was told, and nobody is told while it is silent"
+    await outage(hook, 15)
+    assert [m["type"] for m in receiver.messages] == ["failure"]
+    hook.sandbox.weather("fine")
+    for _ in range(4):
+        await hook.after(minutes=5)
+    await hook.pager.plan()  # over, and not told so yet
+    hook.sandbox.weather("down")
+    for _ in range(15):
+        await hook.after(minutes=1)
+    await silent(30)
+    await hook.pages()
+    assert [m["type"] for m in receiver.messages] == ["failure"], "it stands, and so is not over"
+
+
 async def test_what_does_not_get_out_is_tried_again_and_not_told_to_be_over(hook, receiver):
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()

@@ -20,6 +20,7 @@ from monitor.health.lifecycle import State
 from monitor.store import audit, incidents
 from monitor.store.connections import Known
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ async def undeliverable(database: Database) -> list[tuple[str, datetime, str]]:
         return [(row.address, row.refused_at, row.answer) for row in rows]
 
 
+@retried
 async def request(database: Database, voice: Voice, known: Known, now: datetime, by: str) -> int:
     """Have a client asked now, because a person says so: no quiet hours, no hold, no fuse.
 
@@ -136,7 +138,7 @@ async def request(database: Database, voice: Voice, known: Known, now: datetime,
     health = known.health
     if not known.contacts:
         raise ConfigurationError(f"{known.id}: no contact is on record; import it again with one.")
-    if health.state is State.PENDING and known.sealed.access is None:
+    if known.newcomer:
         kind, cause = Kind.FIRST_AUTHORIZATION, Cause.OK
     elif (
         health.state is State.BROKEN

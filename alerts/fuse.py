@@ -12,6 +12,9 @@ from alerts import ledger
 from alerts.ledger import Voice
 from alerts.notices import Client, Kind, Slot, Wish
 from alerts.tables import fuse, notice
+from monitor.store import audit, incidents
+from monitor.store.engine import Database
+from monitor.store.retry import retried
 
 NAME = "first mails"
 FUSED = (Slot.ASK.value, Slot.EXPIRING.value)
@@ -74,8 +77,10 @@ async def _keep(conn: AsyncConnection, state: State) -> None:
         await conn.execute(insert(fuse).values(name=NAME, **values))
 
 
-async def release(conn: AsyncConnection, now: datetime, span: timedelta) -> State:
+@retried
+async def release(database: Database, now: datetime, span: timedelta, actor: str) -> None:
     """Let first mails out for a while, however many: a person looked at them."""
-    state = State(None, (await read(conn)).wanted, now + span)
-    await _keep(conn, state)
-    return state
+    async with database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        await _keep(conn, State(None, (await read(conn)).wanted, now + span))
+        await audit.record(conn, now, actor, "mails.release", "fuse")

@@ -33,7 +33,8 @@ from monitor.store.tables import connection, credential, incident, watch
 class Voice:
     """How we speak: the policy, the operator's address, and the domain of our Message-IDs.
 
-    `lifetimes` has the apps whose authorizations end on a known day, with how long they last in all.
+    `lifetimes` has the apps whose authorizations end on a known day, with how long they last in all; `apps`
+    are those that are configured: of others nobody knows how they are, so their clients are told nothing.
     """
 
     policy: MailPolicy
@@ -41,6 +42,7 @@ class Voice:
     domain: str = "localhost"
     lifetimes: Mapping[str, timedelta] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
+    apps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ async def with_open_matters(conn: AsyncConnection, voice: Voice, now: datetime) 
     mine = mine.join(credential, credential.c.connection == connection.c.id)
     invited = mine.join(notice_item, notice_item.c.connection == connection.c.id).where(
         notice_item.c.incident.is_(None),
-        or_(watch.c.state == State.PENDING.value, credential.c.authorized_at > lately),
+        or_(
+            (watch.c.state == State.PENDING.value) & credential.c.access.is_(None),
+            credential.c.authorized_at > lately,
+        ),
     )
     soon = now + max(voice.policy.expiry, default=timedelta(0))
     without_refresh = mine.where(credential.c.refresh.is_(None), credential.c.access_expires_at <= soon)
@@ -144,7 +149,7 @@ _TRUTH = (
         connection.c.id, connection.c.client_name, connection.c.contacts, connection.c.locale,
         connection.c.timezone, watch.c.app, watch.c.provider, watch.c.state, watch.c.cause, watch.c.owner,
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, credential.c.authorized_at,
-        credential.c.refresh, credential.c.access_expires_at, credential.c.issued_at,
+        credential.c.access, credential.c.refresh, credential.c.access_expires_at, credential.c.issued_at,
         incident.c.id.label("incident"), incident.c.opened_at, incident.c.updated_at, incident.c.mails,
         _parent.c.guard,
         _parent.c.mails.label("parent_mails"), _parent.c.closed_at.label("parent_closed"),
@@ -169,6 +174,9 @@ def _case(
 ) -> Case:
     expires_at, lives_for = _expiry(row, voice)
     silence = first_over(silent, Scope(row.provider, row.app, row.client_name, row.id)) if silent else None
+    quiet = silence.sentence if silence is not None else ""
+    if row.app not in voice.apps:
+        quiet = f"Nobody looks at it: app {row.app} is not configured."
     return Case(
         connection=row.id,
         state=State(row.state),
@@ -178,10 +186,11 @@ def _case(
         opened_at=row.opened_at,
         changed_at=row.updated_at,
         certain=row.candidate == row.cause and row.good_streak == 0,
+        authorized=row.access is not None,
         probed_at=row.last_probe_at,
         held=bool(row.guard) and row.parent_closed is None and row.parent_mails != RELEASED,
         dropped=row.mails == DROPPED,
-        silenced=silence.sentence if silence is not None else "",
+        silenced=quiet,
         healed=healed,
         authorized_at=row.authorized_at,
         expires_at=expires_at,
@@ -396,12 +405,12 @@ async def withdraw(
 ) -> None:
     """Take back a notice that was not sent."""
     await conn.execute(
-        update(notice)
-        .where(notice.c.id == number, notice.c.state == "waiting")
-        .values(state=state, outcome=why, settled_at=now)
-    )
-    await conn.execute(
         update(delivery)
         .where(delivery.c.notice == number, delivery.c.state == "waiting")
         .values(state="withdrawn", settled_at=now)
+    )
+    await conn.execute(
+        update(notice)
+        .where(notice.c.id == number, notice.c.state == "waiting")
+        .values(state=state, outcome=why, settled_at=now)
     )

@@ -137,7 +137,8 @@ class Case:
 
     `incident` is its open incident, `healed` those that closed lately. `certain`: the last probe found
     the cause that the state rests on. `held` and `dropped` come from the fleet guard and the operator,
-    `silenced` says which silence lies over it.
+    `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it any more.
+    `authorized`: it has tokens, so that its client is no newcomer.
     """
 
     connection: str
@@ -148,6 +149,7 @@ class Case:
     opened_at: datetime | None = None
     changed_at: datetime | None = None
     certain: bool = True
+    authorized: bool = False
     probed_at: datetime | None = None
     held: bool = False
     dropped: bool = False
@@ -168,6 +170,12 @@ class Case:
             and self.certain
             and not (self.held or self.dropped or self.silenced)
         )
+
+    @property
+    def invited(self) -> bool:
+        """Whether the client, if it was asked to connect for the first time, still has to."""
+        newcomer = self.state is State.PENDING and not self.authorized
+        return newcomer and self.incident is None and not self.silenced
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +301,7 @@ def _remind(
     due: dict[str, tuple[datetime, int]] = {}
     for case in cases:
         asked = _asked(case, told)
-        invited = case.state is State.PENDING and case.incident is None and not case.silenced
-        if not asked or not client.contacts or not (case.asks or invited):
+        if not asked or not client.contacts or not (case.asks or case.invited):
             continue
         number = sum(1 for s in asked if s.slot is Slot.REMINDER)
         if number < len(policy.reminders):
@@ -416,8 +423,7 @@ def _hand_over(
 ) -> Wish | None:
     due: dict[str, tuple[datetime, str]] = {}
     for case in cases:
-        invited = case.state is State.PENDING and case.incident is None and not case.silenced
-        if not (case.asks or invited):
+        if not (case.asks or case.invited):
             continue
         if any(s.slot is Slot.HANDOVER and s.about.get(case.connection, -1) == case.incident for s in told):
             continue

@@ -26,6 +26,8 @@ from alerts.tables import delivery, fuse, notice
 from alerts.windows import Window
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.store import incidents
+from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import connection, incident
 from monitor.tomlfile import parse_duration
 
@@ -76,8 +78,11 @@ async def look(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: boo
 
 async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime, tickets: bool) -> list[Incident]:
     held = {(row[0], row[1]): int(row[4]) for row in await conn.execute(incidents.held())}
+    looked_at = await _looked_at(conn, duty)
     found = []
     for known in await incidents.shared(conn):
+        if known.members and known.id not in looked_at:
+            continue  # all of apps that are not configured any more: nobody knows whether it is over
         kind, name = known.about.kind, known.about.name
         app = name if kind is Subject.APP else ""
         provider = duty.apps.get(app, "") if app else name.partition("/")[0]
@@ -98,6 +103,21 @@ async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime, tickets: 
             )
         )
     return found + await _of_connections(conn, duty, now, tickets)
+
+
+async def _looked_at(conn: AsyncConnection, duty: Duty) -> set[int]:
+    """Return the shared incidents that a connection of a configured app belongs to."""
+    rows = await conn.execute(
+        select(incident.c.parent_id)
+        .join(connection, connection.c.id == incident.c.name)
+        .where(
+            incident.c.kind == Subject.CONNECTION.value,
+            incident.c.closed_at.is_(None),
+            connection.c.app.in_(duty.apps),
+        )
+        .distinct()
+    )
+    return set(rows.scalars())
 
 
 async def _shared_labels(conn: AsyncConnection, parent: int) -> dict[str, str]:
@@ -133,6 +153,7 @@ async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime, tick
         .where(
             incident.c.kind == Subject.CONNECTION.value,
             incident.c.closed_at.is_(None),
+            connection.c.app.in_(duty.apps),
             or_(
                 incident.c.cause == Cause.REFRESH_LOST.value,
                 (incident.c.cause == Cause.INSUFFICIENT_SCOPE.value)
@@ -183,6 +204,24 @@ async def oldest_sending(conn: AsyncConnection, which: Any) -> datetime | None:
 
 
 # -- the notices --------------------------------------------------------------------------------------
+
+
+@retried
+async def plan(database: Database, duty: Duty, now: datetime) -> None:
+    """Bring the waiting pages in line with what is true: the timer's work."""
+    async with database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        await bring_in_line(conn, duty, now)
+
+
+@retried
+async def open_due(database: Database, duty: Duty, now: datetime) -> int:
+    """Turn the pages and clearings that are due into messages to be sent; return how many."""
+    async with database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        # Once more, just before it is said: what was over meanwhile is not told.
+        await bring_in_line(conn, duty, now)
+        return await _open_due(conn, now)
 
 
 async def bring_in_line(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: bool = True) -> None:
@@ -304,10 +343,10 @@ async def _write(
 
 async def _withdraw(conn: AsyncConnection, number: int, why: str, now: datetime) -> None:
     await conn.execute(
-        update(notice).where(notice.c.id == number).values(state="withdrawn", outcome=why, settled_at=now)
+        update(delivery).where(delivery.c.notice == number).values(state="withdrawn", settled_at=now)
     )
     await conn.execute(
-        update(delivery).where(delivery.c.notice == number).values(state="withdrawn", settled_at=now)
+        update(notice).where(notice.c.id == number).values(state="withdrawn", outcome=why, settled_at=now)
     )
 
 
@@ -321,8 +360,7 @@ async def any_due(conn: AsyncConnection, now: datetime) -> bool:
     return rows.first() is not None
 
 
-async def open_due(conn: AsyncConnection, now: datetime) -> int:
-    """Turn the pages and clearings that are due into messages to be sent; return how many."""
+async def _open_due(conn: AsyncConnection, now: datetime) -> int:
     rows = (
         await conn.execute(
             select(notice.c.id, notice.c.slot, notice.c.audience)
@@ -333,10 +371,10 @@ async def open_due(conn: AsyncConnection, now: datetime) -> int:
     for row in rows:
         if row.slot == Slot.CLEAR and not await _only_where_paged(conn, row.id, row.audience, now):
             continue
+        await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
         await conn.execute(
             update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now)
         )
-        await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
     return len(rows)
 
 

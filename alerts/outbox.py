@@ -29,9 +29,9 @@ from alerts.oncall import SLOTS as ONCALL
 from alerts.oncall import oldest_sending
 from alerts.tables import address, delivery, notice, notice_item
 from monitor.health.causes import Cause
-from monitor.store import incidents
+from monitor.store import due, incidents
 from monitor.store.engine import Database
-from monitor.store.tables import watch
+from monitor.store.retry import retried
 
 LEASE = timedelta(minutes=5)  # longer than an SMTP server may take for everything before the dot
 LOOK_AGAIN = timedelta(seconds=5)
@@ -76,6 +76,7 @@ class Signal:
     matter: dict[str, Any]
 
 
+@retried
 async def plan_all(database: Database, voice: Voice, now: datetime) -> None:
     """Bring every client's waiting notices in line with what is true: the timer's work."""
     async with database.write() as conn:
@@ -92,24 +93,38 @@ async def open_due(
         # A blown fuse is looked at again also when nothing else is due: what it held may have healed.
         if not await _due(conn, now, 1) and state.blown_at is None:
             return [], state
+    opened, old, state = await _open_those_true(database, voice, cap, now, limit)
+    if old:
+        await due.bring_forward(database, old, now)
+    return opened, state
+
+
+@retried
+async def _open_those_true(
+    database: Database, voice: Voice, cap: int, now: datetime, limit: int
+) -> tuple[list[int], list[str], fuse.State]:
+    """Open what is due; return that, and the connections whose probe is too old to write about."""
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         blown = (await fuse.read(conn)).blown_at is not None
         first = await _due(conn, now, limit, blown=blown)
         await ledger.bring_in_line(conn, {row.client for row in first}, voice, now)
         state = await fuse.judge(conn, voice, cap, now)
-        opened = []
+        opened: list[int] = []
+        stale_ones: list[str] = []
         for row in await _due(conn, now, limit, blown=state.blown_at is not None):
             automatic = row.requested_by is None
-            if (
-                automatic
-                and row.slot in (Slot.ASK, Slot.REMINDER)
-                and not await _fresh(conn, row, voice, now)
-            ):
-                continue
+            if automatic and row.slot in (Slot.ASK, Slot.REMINDER):
+                old = await _old_probes(conn, row, voice, now)
+                if old:
+                    await conn.execute(
+                        update(notice).where(notice.c.id == row.id).values(look_at=now + LOOK_AGAIN)
+                    )
+                    stale_ones += old
+                    continue
             await _open(conn, row, now)
             opened.append(row.id)
-        return opened, state
+        return opened, stale_ones, state
 
 
 async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool = False) -> Sequence[Any]:
@@ -130,20 +145,11 @@ async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool 
     return rows.all()
 
 
-async def _fresh(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -> bool:
-    """Whether the probes behind a notice are young; if not, have them made now and look again soon."""
+async def _old_probes(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -> list[str]:
+    """Return the connections of a notice whose probe is too old: it is made now, and looked at again soon."""
     standing = (await ledger.stand(conn, [row.client], voice, now)).get(row.audience)
     items = await _items(conn, [row.id])
-    old = stale(items.get(row.id, ()), standing.cases if standing else (), voice.policy, now)
-    if not old:
-        return True
-    await conn.execute(
-        update(watch)
-        .where(watch.c.connection.in_(old), watch.c.next_probe_at > now)
-        .values(next_probe_at=now)
-    )
-    await conn.execute(update(notice).where(notice.c.id == row.id).values(look_at=now + LOOK_AGAIN))
-    return False
+    return stale(items.get(row.id, ()), standing.cases if standing else (), voice.policy, now)
 
 
 async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
@@ -153,13 +159,14 @@ async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
             update(notice).where(notice.c.id == row.id).values(state="failed", outcome=why, settled_at=now)
         )
         return
-    await conn.execute(update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now))
     await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
+    await conn.execute(update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now))
 
 
 # -- envelopes ----------------------------------------------------------------------------------------
 
 
+@retried
 async def claim(database: Database, process: str, now: datetime, limit: int = 20) -> list[Envelope]:
     """Lease envelopes that are to be sent now. Those whose sender died are freed, or unconfirmed."""
     mails = delivery.c.channel == "email"
@@ -181,6 +188,7 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
         ]  # fmt: skip
 
 
+@retried
 async def claim_signals(database: Database, process: str, now: datetime, limit: int = 20) -> list[Signal]:
     """Lease pages and their ends. One whose sender died goes out again: twice is better than never."""
     signals = delivery.c.channel != "email"
@@ -237,10 +245,16 @@ async def _claimable(conn: AsyncConnection, which: Any, now: datetime, limit: in
 
 
 async def _recover(conn: AsyncConnection, now: datetime) -> None:
+    orphans = (
+        select(delivery.c.id)
+        .where(delivery.c.state.in_(["sending", "handed"]), delivery.c.lease_until <= now)
+        .order_by(delivery.c.id)
+        .with_for_update(skip_locked=True)
+    )
     rows = (
         await conn.execute(
             update(delivery)
-            .where(delivery.c.state.in_(["sending", "handed"]), delivery.c.lease_until <= now)
+            .where(delivery.c.id.in_(list((await conn.execute(orphans)).scalars())))
             .values(
                 state=case((delivery.c.state == "handed", "unconfirmed"), else_="waiting"),
                 answer=case(
@@ -252,10 +266,11 @@ async def _recover(conn: AsyncConnection, now: datetime) -> None:
             .returning(delivery.c.notice)
         )
     ).all()  # fmt: skip
-    for number in {row.notice for row in rows}:
+    for number in sorted({row.notice for row in rows}):
         await _conclude(conn, number, now)
 
 
+@retried
 async def free_all(database: Database, now: datetime) -> None:
     """Take every lease to be void: on SQLite, where this process is the only one, at its start."""
     async with database.write() as conn:
@@ -311,6 +326,7 @@ async def _threads(
     return found
 
 
+@retried
 async def hand_over(database: Database, process: str, envelope: int) -> bool:
     """Note durably that the next thing is the final dot. False when the lease is no longer ours."""
     async with database.write() as conn:
@@ -322,6 +338,7 @@ async def hand_over(database: Database, process: str, envelope: int) -> bool:
         return done.rowcount == 1
 
 
+@retried
 async def settle(
     database: Database,
     process: str,
@@ -393,15 +410,16 @@ async def _conclude(conn: AsyncConnection, number: int, now: datetime) -> bool:
     return bool(done.scalar() == "sent")
 
 
+@retried
 async def forget(database: Database, before: datetime) -> int:
     """Drop notices that were settled before a time, with their envelopes; return how many."""
+    old = (
+        select(notice.c.id)
+        .where(notice.c.settled_at < before, notice.c.state.in_(["sent", "failed", "withdrawn"]))
+        .with_for_update(skip_locked=True)
+    )
     async with database.write() as conn:
-        done = await conn.execute(
-            notice.delete().where(
-                notice.c.settled_at < before, notice.c.state.in_(["sent", "failed", "withdrawn"])
-            )
-        )
-        return int(done.rowcount)
+        return int((await conn.execute(notice.delete().where(notice.c.id.in_(old)))).rowcount)
 
 
 async def oldest_waiting(database: Database, now: datetime, *, oncall: bool = False) -> float:

@@ -22,7 +22,6 @@ from alerts.oncall import Duty
 from alerts.outbox import Signal
 from monitor.clock import Clock
 from monitor.metrics import Meters
-from monitor.store import incidents
 from monitor.store.engine import Database
 
 log = structlog.get_logger("alerts.pager")
@@ -54,9 +53,7 @@ class Pager:
     async def plan(self) -> None:
         """The timer's work: guards that came down, silences that ended, clients broken for too long."""
         now = self._clock.now()
-        async with self._database.write() as conn:
-            await incidents.one_at_a_time(conn)
-            await oncall.bring_in_line(conn, self._duty, now)
+        await oncall.plan(self._database, self._duty, now)
         age = await outbox.oldest_waiting(self._database, now, oncall=True)
         self._meters.outbox_age.labels("oncall").set(age)
 
@@ -64,11 +61,7 @@ class Pager:
         """Send what is due; return how many messages were tried."""
         now = self._clock.now()
         if await self._due(now):
-            async with self._database.write() as conn:
-                await incidents.one_at_a_time(conn)
-                # Once more, just before it is said: what was over meanwhile is not told.
-                await oncall.bring_in_line(conn, self._duty, now)
-                await oncall.open_due(conn, now)
+            await oncall.open_due(self._database, self._duty, now)
         tried = 0
         while signals := await outbox.claim_signals(self._database, self._process, now):
             tried += len(signals)

@@ -13,6 +13,7 @@ from alerts.windows import Over, Silenced, Window
 from monitor.errors import NotFound
 from monitor.store import audit
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import connection
 
 _COLUMNS = {
@@ -23,6 +24,7 @@ _COLUMNS = {
 }
 
 
+@retried
 async def begin(
     database: Database,
     over: Over,
@@ -60,6 +62,7 @@ async def begin(
         )  # fmt: skip
 
 
+@retried
 async def end(database: Database, over: Over, name: str, now: datetime, by: str) -> None:
     """Lift a silence. Raises NotFound where none lies."""
     async with database.write() as conn:

@@ -72,8 +72,9 @@ def process_name() -> str:
 @asynccontextmanager
 async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
     """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
+    clock = clock or SystemClock()
     vault = Vault(loaded.keys(), loaded.keys)
-    database = Database(loaded.database_url())
+    database = Database(loaded.database_url(), clock=clock)
     try:
         await schema.ensure(database)
         checks = await sealing.key_checks(database)
@@ -81,7 +82,7 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
         for key_id in vault.key_ids[:1]:
             if key_id not in checks:
                 await sealing.add_key_check(database, key_id, vault.check_text(key_id))
-        yield Parts(loaded, database, vault, loaded.apps(vault), clock or SystemClock())
+        yield Parts(loaded, database, vault, loaded.apps(vault), clock)
     except SQLAlchemyError as error:
         raise database_trouble(error, database) or error from None
     finally:
@@ -140,7 +141,12 @@ def build_post(parts: Parts) -> Post | None:
     }
     return Post(
         voice=Voice(
-            settings.mail_policy, settings.email.operator, sender.domain, lifetimes, settings.windows
+            settings.mail_policy,
+            settings.email.operator,
+            sender.domain,
+            lifetimes,
+            settings.windows,
+            frozenset(parts.apps),
         ),
         composer=composer,
         sender=sender,

@@ -18,7 +18,7 @@ from alerts.mail.samples import sample
 from alerts.notices import Kind
 from monitor.assembly import Parts, build_channel, build_composer, build_wire, opened
 from monitor.clock import SystemClock
-from monitor.desk import stretched_apps
+from monitor.desk import not_watched, stretched_apps
 from monitor.errors import TokenHealthError
 from monitor.health.evidence import Fault
 from monitor.settings import Loaded, load
@@ -97,11 +97,9 @@ async def _database(parts: Parts) -> Check:
 
 async def _connections(parts: Parts) -> Check:
     sizes = await connections.per_app(parts.database)
-    missing = sorted(sizes.keys() - parts.apps.keys())
-    if missing:
-        return Check(
-            "connections", False, f"App {missing[0]!r} has connections but is not in [[apps]]; add it again."
-        )
+    unwatched = await connections.unwatched(parts.database, parts.apps)
+    if unwatched:
+        return Check("connections", None, " ".join(not_watched(app, n) for app, n in unwatched.items()))
     total = sum(sizes.values())
     if not total:
         return Check("connections", None, "None is watched yet: token-health connections import FILE")

@@ -6,7 +6,7 @@ The commands here are the command line's today, and the API's when it comes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +26,6 @@ from monitor.errors import ConfigurationError, NotFound
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story, span, when
 from monitor.health.incidents import Place
-from monitor.health.lifecycle import State
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
@@ -104,16 +103,15 @@ async def rotate_keys(parts: Parts, progress: Callable[[int], None] = lambda _n:
         progress(resealed)
         if not done:
             break
-    async with parts.database.write() as conn:
-        await audit.record(
-            conn,
-            parts.clock.now(),
-            audit.person(),
-            "keys.rotate",
-            "keys",
-            current=vault.current,
-            resealed=resealed,
-        )
+    await audit.write_down(
+        parts.database,
+        parts.clock.now(),
+        audit.person(),
+        "keys.rotate",
+        "keys",
+        current=vault.current,
+        resealed=resealed,
+    )
     return Rotation(vault.current, resealed, await _retire(parts, keys))
 
 
@@ -198,6 +196,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
             *said,
         ),
         rests=known.rests,
+        configured=app is not None,
         mails=bool(settings.smtp.sender),
     )
 
@@ -260,6 +259,7 @@ async def _steps(parts: Parts, connection_id: str) -> list[str]:
 async def new_link(parts: Parts, connection_id: str, actor: str) -> str:
     """Make a link that an operator hands over; it starts whatever the connection's state is."""
     known = await connections.show(parts.database, connection_id)
+    connections.must_be_configured(known.id, known.place.app, parts.apps)
     settings, now = parts.loaded.settings, parts.clock.now()
     open_ones = await incidents.of_connection(parts.database, connection_id)
     secret = await links.issue(
@@ -269,11 +269,10 @@ async def new_link(parts: Parts, connection_id: str, actor: str) -> str:
         now=now,
         expires_at=now + settings.email.link_lifetime,
         incident=open_ones[0].id if open_ones else None,
-        cause="pending" if known.health.state is State.PENDING else known.health.cause.value,
+        cause="pending" if known.newcomer else known.health.cause.value,
         always=True,
     )
-    async with parts.database.write() as conn:
-        await audit.record(conn, now, actor, "link.made", connection_id)
+    await audit.write_down(parts.database, now, actor, "link.made", connection_id)
     return f"{settings.web.public_url}/r/{secret.reveal()}"
 
 
@@ -285,6 +284,7 @@ async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
             f"{parts.loaded.path}: set smtp.from (and smtp.url) first; then mails go out."
         )
     known = await connections.show(parts.database, connection_id)
+    connections.must_be_configured(known.id, known.place.app, parts.apps)
     return await book.request(parts.database, post.voice, known, parts.clock.now(), actor)
 
 
@@ -298,10 +298,7 @@ async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
 
 async def release_fuse(parts: Parts, actor: str) -> None:
     """Let first mails out for an hour, however many."""
-    now = parts.clock.now()
-    async with parts.database.write() as conn:
-        await fuse.release(conn, now, timedelta(hours=1))
-        await audit.record(conn, now, actor, "mails.release", "fuse")
+    await fuse.release(parts.database, parts.clock.now(), timedelta(hours=1), actor)
 
 
 async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
@@ -339,9 +336,25 @@ async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
 
 async def accept_account(parts: Parts, connection_id: str, account: str, actor: str) -> str | None:
     """Take another account as the right one from now on; return the one before."""
-    before = (await connections.show(parts.database, connection_id)).account_id
+    known = await connections.show(parts.database, connection_id)
+    connections.must_be_configured(known.id, known.place.app, parts.apps)
     await connections.set_account(parts.database, connection_id, account, parts.clock.now(), actor)
-    return before
+    return known.account_id
+
+
+async def resume(parts: Parts, ids: Sequence[str], actor: str) -> list[str]:
+    """Look at paused connections again; return those that were paused."""
+    now = parts.clock.now()
+    return await connections.resume(parts.database, ids, now, actor, apps=parts.apps)
+
+
+def not_watched(app: str, count: int) -> str:
+    """Say that nobody looks at the connections of an app that is not configured, and what to do."""
+    these, are = (f"{count} connections", "are") if count != 1 else ("1 connection", "is")
+    return (
+        f"{these} of app {app!r}, which is not in [[apps]], {are} not looked at: add the app again, or "
+        "pause, remove or import them with another app."
+    )
 
 
 def _larger(found: OpenIncident) -> str:

@@ -20,7 +20,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from monitor import metrics
 from monitor.clock import Clock
 from monitor.metrics import Meters, Metric
-from monitor.store import fleet
+from monitor.store import connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
@@ -145,7 +145,8 @@ class Exposition:
             for row in page:
                 connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds = row
                 where = f'connection="{escape(connection)}",app="{app}",provider="{provider}"'
-                if state in _WATCHED:
+                # Of an app that is not configured nobody knows how its connections are.
+                if state in _WATCHED and app in self._apps:
                     who = f'{where},client="{escape(client) if client_names else ""}"'
                     up.append(f"{name_up}{{{who}}} {0 if state == 'broken' else 1}\n")
                 if expires is not None:
@@ -165,6 +166,8 @@ class Exposition:
         problem, since = [], []
         for row in await fleet.broken(self._database):
             connection, app, provider, client, cause, owner, labels, opened = row
+            if app not in self._apps:
+                continue
             who = (connection, app, provider, client if self._extent.client_names else "", cause, owner)
             problem.append((who, 1))
             since.append(((*who, self._extent.tier(labels)), opened))
@@ -182,7 +185,7 @@ class Exposition:
         )
 
     async def _incidents(self) -> str:
-        shared = await fleet.shared_incidents(self._database)
+        shared = await fleet.shared_incidents(self._database, self._apps)
         held = await fleet.held(self._database)
         return family(
             metrics.INCIDENT,
@@ -232,8 +235,10 @@ class Exposition:
         states = await fleet.by_state(self._database)
         open_incidents = await fleet.incidents_open(self._database)
         guards = await fleet.guards(self._database)
+        unwatched = await connections.unwatched(self._database, self._apps)
         return (
             family(metrics.CONNECTIONS, (((p, a, s), n) for p, a, s, n in states))
+            + family(metrics.UNWATCHED, (((app,), n) for app, n in unwatched.items()))
             + family(metrics.OPEN_INCIDENTS, (((k, c, o), n) for k, c, o, n in open_incidents))
             + family(metrics.GUARD_ACTIVE, ((labels, 1) for labels in guards))
         )

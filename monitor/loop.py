@@ -301,13 +301,13 @@ class Loop:
         if pulse.freed:
             log.warning("process.buried", leases=pulse.freed)
         self.leads = await processes.hold_duty(self._database, FLEET_DUTY, self._process, now, BEAT * 3)
-        self.lag = await due.lag(self._database, now)
+        self.lag = await due.lag(self._database, self._apps, now)
         await self.resize()
 
     async def resize(self) -> None:
         """Fit each app's interval to how many connections it has, and to its limit."""
         sizes = await connections.per_app(self._database)
-        self._fleet_size = sum(sizes.values())
+        self._fleet_size = sum(sizes.get(app, 0) for app in self._apps)
         for app in self._apps.values():
             interval = stretched(self._cadence.interval, sizes.get(app.id, 0), app.limits.app_wide)
             if interval != self._cadences[app.id].interval:
@@ -329,12 +329,8 @@ class Loop:
 
     async def keep_house(self) -> None:
         """Let the guard come down where it may, also when no verdict changes. One process does it."""
-        if not self.leads:
-            return
-        now = self._clock.now()
-        async with self._database.write() as conn:
-            await incidents.one_at_a_time(conn)
-            await incidents.guard(conn, self._guard, now)
+        if self.leads:
+            await incidents.judge_again(self._database, self._guard, self._clock.now())
 
     async def forget(self) -> None:
         """Drop what is older than it is kept for. One process does it."""
@@ -400,18 +396,20 @@ class Loop:
         """Look at these connections now, all of them, and return what was settled."""
         await self.prepare()
         self._keep_settled, self._settled, self._only_named = True, [], True
-        leases = await due.claim_named(
-            self._database, self._process, ids, self._clock.now(), self._pace.lease
-        )
+        leases = await self._claim_named(ids)
         self._begin(leases)
         await self._idle()
         return self._settled
 
+    async def _claim_named(self, ids: Sequence[str]) -> list[Lease]:
+        now = self._clock.now()
+        return await due.claim_named(
+            self._database, self._process, ids, now, self._pace.lease, apps=self._apps
+        )
+
     async def look_now(self, connection: str) -> Outcome | None:
         """Look at one connection at once, beside whatever else runs; None where another process is at it."""
-        leases = await due.claim_named(
-            self._database, self._process, [connection], self._clock.now(), self._pace.lease
-        )
+        leases = await self._claim_named([connection])
         if not leases:
             return None
         outcome = await self._one(leases[0])

@@ -49,6 +49,12 @@ PROBLEM = Metric(
 CONNECTIONS = Metric(
     "token_health_connections", "gauge", "Connections by state.", ("provider", "app", "state")
 )
+UNWATCHED = Metric(
+    "token_health_connections_unwatched",
+    "gauge",
+    "Connections that nobody looks at because their app is not configured.",
+    ("app",),
+)
 ACCESS_EXPIRY = Metric(
     "token_health_access_token_expiry_timestamp_seconds",
     "gauge",
@@ -189,6 +195,12 @@ SMTP_UP = Metric(
     ("server",),
 )
 DATABASE_UP = Metric("token_health_database_up", "gauge", "1 while this process reaches the database.")
+TAKEN_BACK = Metric(
+    "token_health_database_retries",
+    "counter",
+    "Transactions that the database took back and that were done again: deadlock, serialization, or busy.",
+    ("why",),
+)
 LOOP_TICK = Metric(
     "token_health_loop_tick_timestamp_seconds",
     "gauge",
@@ -235,6 +247,7 @@ FLEET = (
     LAST_PROBE,
     STEP_AT,
     CONNECTIONS,
+    UNWATCHED,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
     LAST_SUCCESS,
@@ -268,6 +281,7 @@ OWN = (
     TICK_SECONDS,
     LOOP_TICK,
     DATABASE_UP,
+    TAKEN_BACK,
     IN_FLIGHT,
     BUILD,
 )
@@ -299,6 +313,9 @@ class Meters:
         self.build = self._gauge(BUILD)
         self.database_up = self._gauge(DATABASE_UP)
         self.database_up.set(1)
+        self.taken_back = self._counter(TAKEN_BACK)
+        for why in ("deadlock", "serialization", "busy"):
+            self.taken_back.labels(why)
         self.loop_tick = self._gauge(LOOP_TICK)
         self.silence = self._gauge(SILENCE)
         self.smtp_up = self._gauge(SMTP_UP)

@@ -67,13 +67,15 @@ class Service:
         self._name = process_name()
         self._meters = Meters().with_process()
         self._meters.build.labels(__version__, platform.python_version()).set(1)
+        parts.database.on_taken_back = self._taken_back
         self._stop = asyncio.Event()
         self._server: Server | None = None
 
     async def run(self) -> None:
         """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
         parts, settings = self._parts, self._parts.loaded.settings
-        await self._refuse_unknown_apps()
+        for app, count in (await connections.unwatched(parts.database, parts.apps)).items():
+            log.warning("app.not_configured", app=app, connections=count)
         if self._role is not Role.WEB:
             parts.database.claim_file()
             if parts.database.is_sqlite and (freed := await processes.bury_all(parts.database)):
@@ -206,6 +208,10 @@ class Service:
             log.warning("mail.server_down", answer=str(error))
         self._meters.smtp_up.labels(mail_server.name).set(up)
 
+    def _taken_back(self, why: str) -> None:
+        self._meters.taken_back.labels(why).inc()
+        log.warning("database.taken_back", why=why)
+
     def stop(self) -> None:
         """Ask the service to end."""
         self._stop.set()
@@ -223,11 +229,10 @@ class Service:
     async def _record(self, action: str) -> None:
         """Write into the audit that this process came or went; a database that is gone takes no word."""
         with contextlib.suppress(SQLAlchemyError, OSError):
-            async with self._parts.database.write() as conn:
-                await audit.record(
-                    conn, self._parts.clock.now(), audit.SERVICE, action, self._name,
-                    role=self._role.value, version=__version__,
-                )  # fmt: skip
+            await audit.write_down(
+                self._parts.database, self._parts.clock.now(), audit.SERVICE, action, self._name,
+                role=self._role.value, version=__version__,
+            )  # fmt: skip
 
     async def _started(self, web: Server) -> None:
         while not web.started:
@@ -264,15 +269,6 @@ class Service:
         if await schema.current(self._parts.database) != schema.head():
             return "the database's schema is not the one of this version"
         return loop.healthy(self._parts.clock.now()) if self._role is not Role.WEB else None
-
-    async def _refuse_unknown_apps(self) -> None:
-        known = await connections.per_app(self._parts.database)
-        missing = sorted(known.keys() - self._parts.apps.keys())
-        if missing:
-            raise ConfigurationError(
-                f"{self._parts.loaded.path}: the database has connections of app {missing[0]!r}, which is "
-                "not configured. Add it to [[apps]], or remove or pause those connections."
-            )
 
     async def _watch_keys(self) -> None:
         """Take up a changed key file while running: `keys rotate` relies on it."""

@@ -62,6 +62,16 @@ INTERVAL_STRETCHED = Alert(
     wait="30m",
     has_team=True,
 )
+APP_NOT_CONFIGURED = Alert(
+    "TokenHealthAppNotConfigured",
+    Severity.TICKET,
+    _OPERATOR,
+    "{value} connections of app {app} are not looked at: the app is not configured",
+    "The database has connections of an app that is not in [[apps]] of token-health.toml. They are neither "
+    "probed nor refreshed, and nobody is told about them. Add the app again, or pause or remove them.",
+    f"max by (app) ({m.UNWATCHED.name}) > 0",
+    wait="15m",
+)
 OUTBOX_STUCK = Alert(
     "TokenHealthOutboxStuck",
     Severity.PAGE,
@@ -147,6 +157,6 @@ SILENCED = Alert(
 )
 
 ALL = (
-    DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, OUTBOX_STUCK, MAILS_REFUSED,
-    SMTP_DOWN, ONCALL_FAILING, OWN_ERRORS, REPLICA_MISSING, SCRAPE_SLOW,
+    DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, APP_NOT_CONFIGURED, OUTBOX_STUCK,
+    MAILS_REFUSED, SMTP_DOWN, ONCALL_FAILING, OWN_ERRORS, REPLICA_MISSING, SCRAPE_SLOW,
 )  # fmt: skip

@@ -172,15 +172,14 @@ def export(
         async with parts(config) as p:
             fleet = await connections.every(p.database)
             if with_secrets:
-                async with p.database.write() as conn:
-                    await audit.record(
-                        conn,
-                        p.clock.now(),
-                        audit.person(),
-                        "connections.export_secrets",
-                        "connections",
-                        count=len(fleet),
-                    )
+                await audit.write_down(
+                    p.database,
+                    p.clock.now(),
+                    audit.person(),
+                    "connections.export_secrets",
+                    "connections",
+                    count=len(fleet),
+                )
             for known in fleet:
                 record: dict[str, Any] = {
                     "id": known.id,
@@ -221,10 +220,11 @@ def resume(ids: IdsArgument, config: ConfigOption = None) -> None:
     """Look at paused connections again, starting now."""
 
     async def work() -> None:
-        from monitor.store import audit, connections
+        from monitor import desk
+        from monitor.store import audit
 
         async with parts(config) as p:
-            changed = await connections.resume(p.database, ids, p.clock.now(), audit.person())
+            changed = await desk.resume(p, ids, audit.person())
         _report(changed, ids, "resumed")
 
     run_async(work)

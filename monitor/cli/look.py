@@ -13,6 +13,7 @@ from monitor.cli.root import ConfigOption, JsonOption, err, out, parts, print_js
 
 if TYPE_CHECKING:
     from monitor.assembly import Parts
+    from monitor.store.connections import Known
 
 
 WAITS = 5  # seconds that `probe` waits for connections that the service is looking at
@@ -48,7 +49,6 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
     from monitor.assembly import Role, build_loop, build_pump, build_wire, process_name
     from monitor.cli.show import fleet_table, status_row, summary, worst_first
     from monitor.errors import TokenHealthError
-    from monitor.health.lifecycle import State
     from monitor.metrics import Meters
     from monitor.store import connections
 
@@ -57,7 +57,7 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
         for name in ids:
             if name not in known:
                 await connections.show(p.database, name)
-        chosen = ids or [k.id for k in known.values() if k.health.state is not State.PAUSED]
+        chosen = ids or [k.id for k in known.values() if not _why_not(k, p)]
         wire = build_wire(p)
         name, meters = process_name(), Meters()
         pump = build_pump(p, meters, name)
@@ -70,7 +70,7 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
                 for _ in range(WAITS):
                     # The service may be at some of them just now; it holds them for a moment only.
                     done = {o.lease.id for o in settled}
-                    busy = [n for n in chosen if n not in done and known[n].health.state is not State.PAUSED]
+                    busy = [n for n in chosen if n not in done and not _why_not(known[n], p)]
                     if not busy:
                         break
                     await p.clock.sleep(1)
@@ -93,12 +93,21 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
             out.print(summary(after))
         missed = [name for name in chosen if name not in findings]
         if missed:
-            paused = [name for name in missed if known[name].health.state is State.PAUSED]
-            reason = (
-                "paused" if len(paused) == len(missed) else "being probed by the service just now, or paused"
-            )
-            raise TokenHealthError(f"Not probed: {', '.join(missed[:5])}: {reason}.")
+            busy_now = "being probed by the service just now"
+            said = "; ".join(f"{name}: {_why_not(known[name], p) or busy_now}" for name in missed[:5])
+            raise TokenHealthError(f"Not probed: {said}.")
         return 0 if all(f.ok for f in findings.values()) else 1
+
+
+def _why_not(known: Known, p: Parts) -> str:
+    """Say why a connection cannot be probed at all, nothing where it can."""
+    from monitor.health.lifecycle import State
+
+    if known.health.state is State.PAUSED:
+        return "paused"
+    if known.place.app not in p.apps:
+        return f"its app {known.place.app!r} is not in [[apps]]"
+    return "never authorized, so there is nothing to look at" if known.newcomer else ""
 
 
 def status(
@@ -143,7 +152,16 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
         for silence in await silences.standing(p.database, p.loaded.settings.windows, now):
             if silence.begun_at <= now:
                 out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")
+        await _say_unwatched(p)
         await _say_stretched(p)
+
+
+async def _say_unwatched(p: Parts) -> None:
+    from monitor.desk import not_watched
+    from monitor.store import connections
+
+    for app, count in (await connections.unwatched(p.database, p.apps)).items():
+        out.print(f"[yellow]Note:[/] {escape(not_watched(app, count))}")
 
 
 async def _say_stretched(p: Parts) -> None:

@@ -40,6 +40,7 @@ class Story:
     mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
     rests: str | None = None  # the maintenance window that paused it
+    configured: bool = True  # whether its app is; of others nobody looks at the connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ def _headline(story: Story, now: datetime) -> str:
             return f"{name} is paused{since}: an operator's choice; it is not looked at."
         case State.HEALTHY:
             return f"{name} is healthy{since}."
+        case State.SUSPECT if health.unseen:
+            return f"{name} is to be looked at{since}: what was known of it is believed no more."
         case State.SUSPECT:
             return f"{name} is in doubt{since}: {consequence(health.cause).meaning}."
         case State.BROKEN:
@@ -134,6 +137,8 @@ def _headline(story: Story, now: datetime) -> str:
 
 
 def _why(story: Story) -> tuple[str, ...]:
+    if story.health.unseen:
+        return ("It was resumed or got new tokens, and no probe has looked since.",)
     said = list(story.reasons)
     if story.health.state is State.HEALTHY and not said:
         said.append("The last probe was answered as it should be.")
@@ -146,6 +151,8 @@ def _why(story: Story) -> tuple[str, ...]:
 
 def _who(story: Story) -> str:
     health = story.health
+    if not story.configured:
+        return f"The operator: add app {story.app} to [[apps]] again, or remove the connection."
     if health.state is State.HEALTHY:
         return "Nobody has to act."
     if health.state is State.PAUSED and story.rests:
@@ -183,8 +190,10 @@ def _told(story: Story) -> tuple[str, ...]:
 
 
 def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
+    if not story.configured:
+        return (f"Nobody looks at it, and nobody is told: its app {story.app} is not configured.",)
     lines = []
-    if health.state is State.SUSPECT:
+    if health.state is State.SUSPECT and not health.unseen:
         times, over = story.policy.needs(health.candidate)
         lines.append(
             f"Seen {health.streak} time{'s' if health.streak != 1 else ''}; {times} in a row over "

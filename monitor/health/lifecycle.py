@@ -1,17 +1,21 @@
 """The state machine of a connection: what a finding changes, and when it is believed.
 
-Dear reader: a connection moves between few states, and `MOVES` lists every move that may happen. `step`
-is the only code that makes one. Nobody is told anything before a break is *confirmed*; how much has
-to be seen is the cause's own (`causes.Confirm`). Three rules carry most of the weight:
+Dear reader: a connection moves between few states, and `MOVES` lists every move that may happen, with who
+makes it; a function below that made another would raise. `step` makes the moves of a finding, the five
+after it those of people and of maintenance windows. Nobody is told anything before a break is *confirmed*;
+how much has to be seen is the cause's own (`causes.Confirm`). Four rules carry most of the weight:
 
 1. A different cause starts its own count. Two outages and one refusal confirm neither.
 2. Bad weather never overwrites a definite cause. While a revoked connection's provider is down, the
    connection is still revoked; it is just not recovered either.
 3. What flaps has to be good for longer before it counts as recovered.
+4. Whoever was authorized is never pending again. After a pause nothing from before is believed, and yet a
+   client who once connected is no newcomer: the connection is in doubt until a probe has looked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,31 +27,58 @@ from monitor.health.classify import Finding
 class State(StrEnum):
     """What a connection is, for people."""
 
-    PENDING = "pending"
+    PENDING = "pending"  # never authorized, or its first tokens were not looked at yet
     HEALTHY = "healthy"
     SUSPECT = "suspect"
     BROKEN = "broken"
     PAUSED = "paused"
 
 
-MOVES: frozenset[tuple[State, State]] = frozenset(
-    {
-        (State.PENDING, State.HEALTHY),  # the first probe after an authorization
-        (State.PENDING, State.SUSPECT),
-        (State.PENDING, State.BROKEN),
-        (State.HEALTHY, State.SUSPECT),
-        (State.HEALTHY, State.BROKEN),  # causes confirmed at once
-        (State.SUSPECT, State.HEALTHY),
-        (State.SUSPECT, State.BROKEN),
-        (State.BROKEN, State.HEALTHY),
-        # An operator's moves; `step` never makes these, and never leaves PAUSED.
-        (State.HEALTHY, State.PAUSED),
-        (State.SUSPECT, State.PAUSED),
-        (State.BROKEN, State.PAUSED),
-        (State.PENDING, State.PAUSED),
-        (State.PAUSED, State.PENDING),
-    }
-)
+class By(StrEnum):
+    """Who moves a connection."""
+
+    PROBE = "probe"  # a finding
+    GROUNDS = "grounds"  # new tokens (imported, or the client authorized), another account on record
+    PAUSE = "pause"  # a person
+    RESUME = "resume"
+    REST = "rest"  # a maintenance window begins
+    WAKE = "wake"  # and is over
+
+
+MOVES: Mapping[By, frozenset[tuple[State, State]]] = {
+    By.PROBE: frozenset(
+        {
+            (State.PENDING, State.HEALTHY),  # the first probe after an authorization
+            (State.PENDING, State.SUSPECT),
+            (State.PENDING, State.BROKEN),
+            (State.HEALTHY, State.SUSPECT),
+            (State.HEALTHY, State.BROKEN),  # causes confirmed at once
+            (State.SUSPECT, State.HEALTHY),
+            (State.SUSPECT, State.BROKEN),
+            (State.BROKEN, State.HEALTHY),
+        }
+    ),
+    # New tokens alone move nobody: what they are worth is for a probe to say.
+    By.GROUNDS: frozenset(),
+    By.PAUSE: frozenset(
+        {
+            (State.PENDING, State.PAUSED),
+            (State.HEALTHY, State.PAUSED),
+            (State.SUSPECT, State.PAUSED),
+            (State.BROKEN, State.PAUSED),
+            (State.PAUSED, State.PAUSED),  # what only rests, until the window ends
+        }
+    ),
+    By.RESUME: frozenset({(State.PAUSED, State.PENDING), (State.PAUSED, State.SUSPECT)}),
+    # What was broken before the window keeps its state and its incident: nobody is asked twice because of it.
+    By.REST: frozenset({(State.HEALTHY, State.PAUSED), (State.SUSPECT, State.PAUSED)}),
+    By.WAKE: frozenset({(State.PAUSED, State.SUSPECT)}),
+}
+
+
+def movable(by: By) -> frozenset[State]:
+    """Return the states out of which somebody may move a connection."""
+    return frozenset(before for before, _ in MOVES[by])
 
 
 class IncidentChange(StrEnum):
@@ -83,7 +114,8 @@ class Policy:
 class Health:
     """What is remembered of a connection between two probes.
 
-    `cause` is what the state rests on; `candidate` is what was seen last and is being counted.
+    `cause` is what the state rests on; `candidate` is what was seen last and is being counted. A doubt
+    without a cause is one that no probe has looked into: it was resumed, woken, or got new tokens.
     """
 
     state: State = State.PENDING
@@ -99,6 +131,11 @@ class Health:
     good_streak: int = 0
     flaps: float = 0.0
     flaps_at: datetime | None = None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether nothing is known but that it was authorized once."""
+        return self.state is State.SUSPECT and self.cause is Cause.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +153,72 @@ def step(before: Health, finding: Finding, policy: Policy, now: datetime) -> Ver
     """Return what a connection's health is after one more finding."""
     if before.state is State.PAUSED:
         return Verdict(before, changed=False)
-    return _good(before, finding, policy, now) if finding.ok else _bad(before, finding, policy, now)
+    verdict = (_good if finding.ok else _bad)(before, finding, policy, now)
+    if verdict.health.state is not before.state:
+        _moved(By.PROBE, before, verdict.health)
+    return verdict
+
+
+def paused(before: Health, now: datetime) -> Health:
+    """Return the health of a connection that a person pauses. Its incident, if any, is over."""
+    return _moved(By.PAUSE, before, _laid_down(before, now))
+
+
+def rested(before: Health, now: datetime) -> Health:
+    """Return the health of a connection that rests while its maintenance window holds."""
+    return _moved(By.REST, before, _laid_down(before, now))
+
+
+def resumed(before: Health, now: datetime, *, authorized: bool) -> Health:
+    """Return the health of a connection that a person resumes: nothing from before is believed.
+
+    `authorized`: it has tokens. Without, it is as new as on its first day.
+    """
+    state = State.SUSPECT if authorized else State.PENDING
+    return _moved(By.RESUME, before, Health(state=state, since=now))
+
+
+def woken(before: Health, now: datetime) -> Health:
+    """Return the health of a connection whose maintenance window is over; only what was well rests."""
+    return _moved(By.WAKE, before, Health(state=State.SUSPECT, since=now))
+
+
+def on_new_grounds(before: Health, now: datetime) -> Health:
+    """Return the health of a connection that has new tokens, or another account: what was seen says nothing.
+
+    A break stays one, and its incident open, until a probe was good; but nothing that was seen speaks for
+    it any more, so that its client is not asked for what it may have done just now.
+    """
+    match before.state:
+        case State.BROKEN:
+            return replace(
+                before,
+                candidate=Cause.OK,
+                streak=0,
+                streak_since=None,
+                good_streak=0,
+                flaps=0.0,
+                flaps_at=None,
+            )
+        case State.SUSPECT:
+            return Health(state=State.SUSPECT, since=now)
+        case State.HEALTHY:
+            return replace(before, flaps=0.0, flaps_at=None)
+        case State.PENDING | State.PAUSED:
+            return before
+
+
+def _laid_down(before: Health, now: datetime) -> Health:
+    """Nobody looks at it any more: what was being counted is dropped."""
+    return replace(
+        before, state=State.PAUSED, since=now, bad_since=None, streak=0, streak_since=None, good_streak=0
+    )
+
+
+def _moved(by: By, before: Health, after: Health) -> Health:
+    if (before.state, after.state) not in MOVES[by]:
+        raise ValueError(f"{by.value}: there is no move from {before.state.value} to {after.state.value}")
+    return after
 
 
 def flapping(health: Health, policy: Policy, now: datetime) -> float:

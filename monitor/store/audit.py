@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import audit
 
 SERVICE = "service"
@@ -44,6 +45,15 @@ async def record(
     await conn.execute(
         insert(audit).values(at=now, actor=actor, action=action, subject=subject, detail=detail)
     )
+
+
+@retried
+async def write_down(
+    database: Database, /, now: datetime, actor: str, action: str, subject: str, **detail: Any
+) -> None:
+    """Write a line of what changes no other row."""
+    async with database.write() as conn:
+        await record(conn, now, actor, action, subject, **detail)
 
 
 async def of_subject(database: Database, subject: str, limit: int = 20) -> list[Entry]:

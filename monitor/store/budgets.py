@@ -13,9 +13,11 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import budget
 
 
+@retried
 async def take(
     database: Database, app: str, wanted: int, per_minute: float, now: datetime, within: timedelta
 ) -> list[datetime]:
@@ -38,6 +40,7 @@ async def take(
     return [first + gap * index for index in range(count)]
 
 
+@retried
 async def hold(database: Database, app: str, until: datetime) -> None:
     """Let no request of an app start before a time: the provider said Retry-After."""
     async with database.write() as conn:
@@ -46,6 +49,7 @@ async def hold(database: Database, app: str, until: datetime) -> None:
         )
 
 
+@retried
 async def ensure(database: Database, app: str, now: datetime) -> None:
     """Make an app's row where there is none, so that `take` has one to lock."""
     try:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import NotFound
+from monitor.errors import ConfigurationError, NotFound
 from monitor.health.causes import Subject
 from monitor.health.incidents import Place
-from monitor.health.lifecycle import Health, State
-from monitor.store import audit, incidents
+from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
+from monitor.store import audit, fence, gates, incidents
 from monitor.store.due import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
+from monitor.store.fence import Held
+from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, incident, watch
-from monitor.store.verdicts import health_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ class Known:
     reads: Mapping[str, datetime]
     rests: str | None = None  # the maintenance window that paused it, such as "provider clio"
 
+    @property
+    def newcomer(self) -> bool:
+        """Whether it was never authorized."""
+        return self.health.state is State.PENDING and self.sealed.access is None
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -74,6 +80,7 @@ class Imported:
     same: tuple[str, ...]
 
 
+@retried
 async def put(
     database: Database, new: Sequence[NewConnection], now: datetime, actor: str, *, dry_run: bool = False
 ) -> Imported:
@@ -86,6 +93,8 @@ async def put(
     changed: list[str] = []
     same: list[str] = []
     async with database.write() as conn:
+        await gates.one_import(conn)
+        held = {} if dry_run else await fence.hold(conn, [item.id for item in new])
         for start in range(0, len(new), 500):
             part = new[start : start + 500]
             known = await _known_rows(conn, [item.id for item in part])
@@ -97,7 +106,7 @@ async def put(
                 tokens_new, who_new = _differs(item, known[item.id])
                 (changed if tokens_new or who_new else same).append(item.id)
                 if not dry_run and (tokens_new or who_new):
-                    await _update(conn, item, now, tokens_new)
+                    await _update(conn, item, held[item.id], now, tokens_new)
         if not dry_run and (added or changed):
             await audit.record(
                 conn,
@@ -183,133 +192,115 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _update(conn: AsyncConnection, item: NewConnection, now: datetime, tokens_new: bool) -> None:
+async def _update(
+    conn: AsyncConnection, item: NewConnection, was: Held, now: datetime, tokens_new: bool
+) -> None:
     who = _who(item)
     if item.account_id is None:
         del who["account_id"]
     await conn.execute(update(connection).where(connection.c.id == item.id).values(updated_at=now, **who))
     place = {"app": item.place.app, "provider": item.place.provider, "region": item.place.region}
-    moved: dict[str, Any] = {
-        "lease_epoch": watch.c.lease_epoch + 1,
-        "lease_by": None,
-        "lease_until": None,
-        **place,
-    }
-    if tokens_new:
-        await conn.execute(
-            update(credential)
-            .where(credential.c.connection == item.id)
-            .values(version=credential.c.version + 1, **_tokens(item, now))
-        )
-        moved |= {"scopes_all": True, "reads": {}}
-    await conn.execute(update(watch).where(watch.c.connection == item.id).values(**moved))
-    if tokens_new:
-        await conn.execute(
-            update(watch)
-            .where(watch.c.connection == item.id, watch.c.state != State.PAUSED.value)
-            .values(next_probe_at=now)
-        )
+    if not tokens_new:
+        await fence.fence(conn, {item.id: was.health}, **place)
+        return
+    await conn.execute(
+        update(credential)
+        .where(credential.c.connection == item.id)
+        .values(version=credential.c.version + 1, **_tokens(item, now))
+    )
+    await fence.renew(conn, {item.id: was}, now, **place)
 
 
+@retried
 async def pause(database: Database, ids: Sequence[str], now: datetime, actor: str) -> list[str]:
     """Stop looking at connections; a probe that is under way no longer counts. Returns those changed."""
     async with database.write() as conn:
-        await _must_exist(conn, ids)
-        rows = await conn.execute(
-            update(watch)
-            .where(
-                watch.c.connection.in_(ids),
-                or_(watch.c.state != State.PAUSED.value, watch.c.rests.is_not(None)),
-            )
-            .values(
-                state=State.PAUSED.value,
-                rests=None,
-                since=now,
-                next_probe_at=None,
-                lease_by=None,
-                lease_until=None,
-                lease_epoch=watch.c.lease_epoch + 1,
-                bad_since=None,
-                streak=0,
-                good_streak=0,
-            )
-            .returning(watch.c.connection)
-        )
-        paused = list(rows.scalars())
-        await _close_incidents(conn, paused, now)
-        for name in paused:
+        await incidents.one_at_a_time(conn)
+        held = await fence.hold(conn, ids)
+        _must_exist(held, ids)
+        moved = {
+            name: paused(was.health, now)
+            for name, was in held.items()
+            if was.health.state is not State.PAUSED or was.rests is not None
+        }
+        await fence.fence(conn, moved, rests=None, next_probe_at=None)
+        await _close_incidents(conn, list(moved), now)
+        for name in moved:
             await audit.record(conn, now, actor, "connection.pause", name)
-    return paused
+    return list(moved)
 
 
-async def resume(database: Database, ids: Sequence[str], now: datetime, actor: str) -> list[str]:
-    """Look at paused connections again, from the start: nothing from before the pause is believed."""
+@retried
+async def resume(
+    database: Database, ids: Sequence[str], now: datetime, actor: str, *, apps: Collection[str]
+) -> list[str]:
+    """Look at paused connections again, from the start: nothing from before the pause is believed.
+
+    Raises ConfigurationError where the app of one is not among `apps`, those that are configured: nobody
+    would look at it.
+    """
     async with database.write() as conn:
-        await _must_exist(conn, ids)
-        rows = await conn.execute(
-            update(watch)
-            .where(watch.c.connection.in_(ids), watch.c.state == State.PAUSED.value)
-            .values(
-                **health_columns(Health(since=now)),
-                rests=None,
-                scopes_all=True,
-                lease_epoch=watch.c.lease_epoch + 1,
-            )
-            .returning(watch.c.connection)
-        )
-        resumed = list(rows.scalars())
-        await conn.execute(
-            update(watch)
-            .where(
-                watch.c.connection.in_(resumed),
-                watch.c.connection.in_(
-                    select(credential.c.connection).where(credential.c.access.is_not(None))
-                ),
-            )
-            .values(next_probe_at=now)
-        )
-        for name in resumed:
+        held = await fence.hold(conn, ids)
+        _must_exist(held, ids)
+        asleep = {name: was for name, was in held.items() if was.health.state is State.PAUSED}
+        for name, was in asleep.items():
+            must_be_configured(name, was.app, apps)
+        for authorized, first_probe in ((True, now), (False, None)):
+            moved = {
+                name: resumed(was.health, now, authorized=authorized)
+                for name, was in asleep.items()
+                if was.authorized is authorized
+            }
+            await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=first_probe)
+        for name in asleep:
             await audit.record(conn, now, actor, "connection.resume", name)
-    return resumed
+    return list(asleep)
 
 
+def must_be_configured(connection_id: str, app: str, apps: Collection[str]) -> None:
+    """Refuse what needs a connection's app where the configuration has none. Raises ConfigurationError."""
+    if app not in apps:
+        raise ConfigurationError(
+            f"{connection_id}: its app {app!r} is not configured, so nobody can look at it. Add it to "
+            "[[apps]] again, or import the connection with another app."
+        )
+
+
+@retried
 async def remove(database: Database, ids: Sequence[str], now: datetime, actor: str) -> None:
     """Forget connections and their tokens; the audit keeps that they were there."""
     async with database.write() as conn:
-        await _must_exist(conn, ids)
+        await incidents.one_at_a_time(conn)
+        _must_exist(await fence.hold(conn, ids), ids)
         await _close_incidents(conn, ids, now)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
         for name in ids:
             await audit.record(conn, now, actor, "connection.remove", name)
 
 
+@retried
 async def set_account(
     database: Database, connection_id: str, account: str, now: datetime, actor: str
 ) -> None:
     """Put another account on record, and look at the connection at once: what it is may be right now."""
     async with database.write() as conn:
-        await _must_exist(conn, [connection_id])
-        before = await conn.execute(
-            select(connection.c.account_id).where(connection.c.id == connection_id).with_for_update()
-        )
-        was = before.scalar_one()
+        held = await fence.hold(conn, [connection_id])
+        _must_exist(held, [connection_id])
+        was = await conn.execute(select(connection.c.account_id).where(connection.c.id == connection_id))
+        before = was.scalar_one()
         await conn.execute(
             update(connection)
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
-        await conn.execute(
-            update(watch)
-            .where(watch.c.connection == connection_id, watch.c.next_probe_at.is_not(None))
-            .values(next_probe_at=now, lease_epoch=watch.c.lease_epoch + 1, lease_by=None, lease_until=None)
-        )
+        anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
+        await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
         await audit.record(
-            conn, now, actor, "connection.accept_account", connection_id, account=account, before=was
+            conn, now, actor, "connection.accept_account", connection_id, account=account, before=before
         )
 
 
 async def _close_incidents(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
-    await incidents.one_at_a_time(conn)
     await conn.execute(
         update(incident)
         .where(
@@ -322,8 +313,7 @@ async def _close_incidents(conn: AsyncConnection, ids: Sequence[str], now: datet
     await incidents.close_empty(conn, now)
 
 
-async def _must_exist(conn: AsyncConnection, ids: Sequence[str]) -> None:
-    found = set((await conn.execute(select(connection.c.id).where(connection.c.id.in_(ids)))).scalars())
+def _must_exist(found: Container[str], ids: Sequence[str]) -> None:
     missing = [name for name in ids if name not in found]
     if missing:
         raise NotFound(
@@ -354,9 +344,8 @@ async def show(database: Database, connection_id: str) -> Known:
     """Return one connection. Raises NotFound."""
     async with database.read() as conn:
         row = (await conn.execute(_ALL.where(connection.c.id == connection_id))).one_or_none()
-        if row is None:
-            await _must_exist(conn, [connection_id])
-        return _known(row)
+    _must_exist([connection_id] if row is not None else [], [connection_id])
+    return _known(row)
 
 
 async def per_app(database: Database) -> dict[str, int]:
@@ -366,6 +355,11 @@ async def per_app(database: Database) -> dict[str, int]:
             select(watch.c.app, func.count()).where(watch.c.next_probe_at.is_not(None)).group_by(watch.c.app)
         )
         return {row[0]: int(row[1]) for row in rows}
+
+
+async def unwatched(database: Database, apps: Collection[str]) -> dict[str, int]:
+    """Return how many connections would be looked at if only their app were among `apps`, by app."""
+    return {app: count for app, count in sorted((await per_app(database)).items()) if app not in apps}
 
 
 def _known(row: Any) -> Known:

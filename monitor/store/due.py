@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
+from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
 
 
@@ -50,7 +52,7 @@ class Lease(NamedTuple):
     reads: Mapping[str, datetime]
 
 
-_HEALTH = (
+HEALTH = (
     watch.c.state,
     watch.c.since,
     watch.c.cause,
@@ -91,7 +93,7 @@ _LEASED = (
         watch.c.scope_checked_at,
         watch.c.scopes_all,
         watch.c.reads,
-        *_HEALTH,
+        *HEALTH,
         *_CREDENTIAL,
     )
     .join(connection, connection.c.id == watch.c.connection)
@@ -99,6 +101,7 @@ _LEASED = (
 )
 
 
+@retried
 async def claim(
     database: Database, process: str, apps: Sequence[str], limit: int, now: datetime, lease: timedelta
 ) -> list[Lease]:
@@ -125,18 +128,31 @@ async def claim(
         return await _take(conn, process, ids, now, lease)
 
 
+@retried
 async def claim_named(
-    database: Database, process: str, ids: Sequence[str], now: datetime, lease: timedelta
+    database: Database,
+    process: str,
+    ids: Sequence[str],
+    now: datetime,
+    lease: timedelta,
+    *,
+    apps: Collection[str],
 ) -> list[Lease]:
-    """Take these connections whether due or not, unless another process is at them now."""
+    """Take these connections of some apps whether due or not, unless another process is at them now.
+
+    What is paused is not taken, and what was never authorized: there is nothing to look at.
+    """
     free = (
         select(watch.c.connection)
+        .join(credential, credential.c.connection == watch.c.connection)
         .where(
             watch.c.connection.in_(ids),
+            watch.c.app.in_(apps),
             watch.c.state != State.PAUSED.value,
+            credential.c.access.is_not(None),
             or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
         )
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=watch, skip_locked=True)
     )
     async with database.write() as conn:
         return await _take(conn, process, (await conn.execute(free)).scalars().all(), now, lease)
@@ -176,11 +192,24 @@ async def _take(
     return [_lease(row) for row in (await conn.execute(read, given)).all()]
 
 
+@retried
 async def release(database: Database, process: str) -> None:
     """Give back everything this process still holds: at the end, after the drain."""
     async with database.write() as conn:
+        mine = watch.c.lease_by == process
+        await gates.lock_where(conn, mine)
+        await conn.execute(update(watch).where(mine).values(lease_by=None, lease_until=None))
+
+
+@retried
+async def bring_forward(database: Database, ids: Sequence[str], now: datetime) -> None:
+    """Have connections looked at now that would be looked at later."""
+    async with database.write() as conn:
+        await gates.lock(conn, ids)
         await conn.execute(
-            update(watch).where(watch.c.lease_by == process).values(lease_by=None, lease_until=None)
+            update(watch)
+            .where(watch.c.connection.in_(ids), watch.c.next_probe_at > now)
+            .values(next_probe_at=now)
         )
 
 
@@ -193,8 +222,8 @@ async def reread(database: Database, connection_id: str) -> Sealed | None:
     return None if row is None else sealed_of(row)
 
 
-async def lag(database: Database, now: datetime) -> float:
-    """Return how many seconds the most overdue connection has waited, 0 when none is due.
+async def lag(database: Database, apps: Collection[str], now: datetime) -> float:
+    """Return how many seconds the most overdue connection of some apps has waited, 0 when none is due.
 
     What is leased at this moment is being looked at, so it does not count.
     """
@@ -202,6 +231,7 @@ async def lag(database: Database, now: datetime) -> float:
         oldest = (
             await conn.execute(
                 select(func.min(watch.c.next_probe_at)).where(
+                    watch.c.app.in_(apps),
                     watch.c.next_probe_at <= now,
                     or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
                 )
@@ -227,7 +257,7 @@ def sealed_of(row: Any) -> Sealed:
 
 def health_of(row: Any) -> Health:
     """Read the health columns of a watch row."""
-    return _health(tuple(getattr(row, column.name) for column in _HEALTH))
+    return _health(tuple(getattr(row, column.name) for column in HEALTH))
 
 
 def _health(values: Sequence[Any]) -> Health:
@@ -238,7 +268,7 @@ def _health(values: Sequence[Any]) -> Health:
 
 
 _FIRST_HEALTH = 13
-_FIRST_CREDENTIAL = _FIRST_HEALTH + len(_HEALTH)
+_FIRST_CREDENTIAL = _FIRST_HEALTH + len(HEALTH)
 
 
 def _lease(row: Any) -> Lease:

@@ -1,4 +1,23 @@
-"""SQLite and PostgreSQL: the engine, transactions, and times that keep their zone."""
+"""SQLite and PostgreSQL: the engine, transactions, and times that keep their zone.
+
+**The order of locks.** SQLite has one writer. On PostgreSQL every transaction takes its locks in this order,
+so that two of them wait for each other and never in a circle:
+
+1. `gates.one_import`, the lock of imports, the only ones that add connections.
+2. `incidents.one_at_a_time`: whoever may open or close incidents, or plans what is to be told.
+3. Rows of `process`.
+4. The gates: rows of `watch`, by id, all at once (`store.gates`). Whoever writes other rows of a connection
+   holds its gate; what only reserves or probes passes over gates that are taken (SKIP LOCKED).
+5. Rows of the connections whose gates are held: connection, credential, journal, counts, history, links. A
+   link before its trips.
+6. Incidents, under lock 2.
+7. Notices and their deliveries; a delivery before its notice.
+8. The rest, a row each: duty, fuse, budget, silence, address, key check; and new lines of the audit.
+
+What is forgotten because it is old is passed over while somebody holds it. Only rows that exist are waited
+for; inserting takes no part. Where the order fails nevertheless, the database takes one of the two back, and
+`retry.retried` runs it again. Tests hold every transaction to the order, and stage each pair of writers.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +38,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
+from monitor.clock import Clock, SystemClock
 from monitor.errors import AlreadyRunning, ConfigurationError, TokenHealthError
 
 
@@ -82,12 +102,16 @@ def _epoch_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 class Database:
     """Where everything is kept. `write()` is one transaction, `read()` a look without locks.
 
+    What the database takes back is done again by `retry.retried`, waiting by `clock`; `on_taken_back` hears
+    of it each time.
     SQLite has one writer at a time: writers queue here for one connection that begins IMMEDIATE (the
     default mode loses updates of read-then-write without an error), readers have their own.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, clock: Clock | None = None) -> None:
         self.url = _async_url(url)
+        self.clock = clock or SystemClock()
+        self.on_taken_back: Callable[[str], None] = _nobody_counts
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock_file: int | None = None
         self._writer = self._sqlite_engine(1) if self.is_sqlite else self._postgres_engine(pool_size)
@@ -198,6 +222,10 @@ class Database:
             # PgBouncer in transaction mode knows no prepared statements.
             connect_args={"prepare_threshold": None, "application_name": "token-health"},
         )
+
+
+def _nobody_counts(_why: str) -> None:
+    """Commands of the command line end before anybody could read a count."""
 
 
 def _async_url(url: str) -> URL:

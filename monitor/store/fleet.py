@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, case, func, or_, select
 
 from monitor.health.causes import Subject
 from monitor.health.lifecycle import State
@@ -83,17 +83,26 @@ async def broken(database: Database) -> Sequence[Any]:
         return rows.all()
 
 
-async def shared_incidents(database: Database) -> list[tuple[str, str, str, str, int]]:
-    """Return kind, name, cause, owner and broken members of each open incident but connections' own."""
-    member = incident.alias("member")
+async def shared_incidents(database: Database, apps: Collection[str]) -> list[tuple[str, str, str, str, int]]:
+    """Return kind, name, cause, owner and broken members of each open incident but connections' own.
+
+    Members are those of some apps, the configured ones; an incident of others alone is left out.
+    """
+    member, looked_at = incident.alias("member"), watch.c.app.in_(apps)
     async with database.read() as conn:
         rows = await conn.execute(
             select(
-                incident.c.kind, incident.c.name, incident.c.cause, incident.c.owner, func.count(member.c.id)
+                incident.c.kind,
+                incident.c.name,
+                incident.c.cause,
+                incident.c.owner,
+                func.count(case((looked_at, 1))),
             )
             .outerjoin(member, (member.c.parent_id == incident.c.id) & member.c.closed_at.is_(None))
+            .outerjoin(watch, watch.c.connection == member.c.name)
             .where(incident.c.kind != Subject.CONNECTION.value, incident.c.closed_at.is_(None))
             .group_by(incident.c.id, incident.c.kind, incident.c.name, incident.c.cause, incident.c.owner)
+            .having(or_(func.count(member.c.id) == 0, func.count(case((looked_at, 1))) > 0))
         )
         return [(row[0], row[1], row[2], row[3], int(row[4])) for row in rows]
 

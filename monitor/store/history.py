@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Row, Select, Table, delete, func, select, tuple_
 
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import history, incident, journal, probe_count
 
 
@@ -74,7 +74,8 @@ async def counts(database: Database, connection: str, since: datetime) -> dict[s
 async def forget(database: Database, kept: Kept, now: datetime, batch: int = 5000) -> int:
     """Drop what is older than it is kept for; the newest change of a connection stays. Returns rows.
 
-    In batches, each a transaction of its own, so that no writer waits for long.
+    In batches, each a transaction of its own, so that no writer waits for long; what somebody holds at this
+    moment is left for the next time.
     """
     newest = select(func.max(history.c.id)).group_by(history.c.connection)
     old_changes = select(history.c.id).where(history.c.at < now - kept.changes, history.c.id.not_in(newest))
@@ -86,21 +87,19 @@ async def forget(database: Database, kept: Kept, now: datetime, batch: int = 500
     )
     total = 0
     for tables, chosen in ((history, old_changes), (journal, old_lines), (incident, old_incidents)):
-        while True:
-            async with database.write() as conn:
-                gone = await _drop(conn, tables, chosen.limit(batch))
+        while (gone := await _drop(database, tables, chosen.limit(batch))) == batch:
             total += gone
-            if gone < batch:
-                break
+        total += gone
+    before = int((now - kept.counts).timestamp())
+    old_counts = select(*probe_count.primary_key).where(probe_count.c.bucket < before)
+    return total + await _drop(database, probe_count, old_counts)
+
+
+@retried
+async def _drop(database: Database, table: Table, keys: Select[Any]) -> int:
+    which = tuple_(*table.primary_key).in_(keys.with_for_update(skip_locked=True))
     async with database.write() as conn:
-        gone_counts = await conn.execute(
-            delete(probe_count).where(probe_count.c.bucket < int((now - kept.counts).timestamp()))
-        )
-    return total + gone_counts.rowcount
-
-
-async def _drop(conn: AsyncConnection, table: Any, ids: Any) -> int:
-    return (await conn.execute(delete(table).where(table.c.id.in_(ids)))).rowcount
+        return (await conn.execute(delete(table).where(which))).rowcount
 
 
 def _changed(row: Row[Any]) -> Changed:

@@ -18,6 +18,7 @@ from monitor.health.incidents import About, Place, shared_subject
 from monitor.health.lifecycle import IncidentChange, State
 from monitor.store import audit
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import incident, watch
 
 
@@ -172,6 +173,14 @@ async def guard(conn: AsyncConnection, policy: GuardPolicy, now: datetime) -> tu
     if holds or standing:
         await close_empty(conn, now)
     return holds
+
+
+@retried
+async def judge_again(database: Database, policy: GuardPolicy, now: datetime) -> None:
+    """Let the guard come down where it may, also when no verdict changes."""
+    async with database.write() as conn:
+        await one_at_a_time(conn)
+        await guard(conn, policy, now)
 
 
 async def _standing(conn: AsyncConnection) -> dict[About, int]:
@@ -338,6 +347,7 @@ def _of(row: Any) -> OpenIncident:
     )
 
 
+@retried
 async def decide(database: Database, about: About, mails: str, now: datetime, actor: str) -> int:
     """Release or drop the mails that a standing guard holds; return of how many connections.
 

@@ -11,9 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.rotation import Journal
+from monitor.store import gates
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import credential, journal, watch
 
 
@@ -41,6 +44,7 @@ class SealedPair:
     granted: tuple[str, ...] | None = None
 
 
+@retried
 async def begin(
     database: Database, connection: str, process: str, epoch: int, version: int, now: datetime
 ) -> int | None:
@@ -77,6 +81,7 @@ async def begin(
         return None
 
 
+@retried
 async def store_pair(database: Database, entry: int, pair: SealedPair, now: datetime) -> bool:
     """Make a new pair durable and close its line, in one transaction.
 
@@ -84,6 +89,7 @@ async def store_pair(database: Database, entry: int, pair: SealedPair, now: date
     another in its place meanwhile, and that one stays.
     """
     async with database.write() as conn:
+        await _gate(conn, entry)
         row = (
             await conn.execute(
                 update(journal)
@@ -112,9 +118,11 @@ async def store_pair(database: Database, entry: int, pair: SealedPair, now: date
         return done.rowcount == 1
 
 
+@retried
 async def close(database: Database, entry: int, outcome: Journal, now: datetime) -> None:
     """Close a line without a new pair. `LOST` marks the stored refresh token as perhaps spent."""
     async with database.write() as conn:
+        await _gate(conn, entry)
         row = (
             await conn.execute(
                 update(journal)
@@ -129,6 +137,11 @@ async def close(database: Database, entry: int, outcome: Journal, now: datetime)
                 .where(credential.c.connection == row.connection, credential.c.version == row.version)
                 .values(lost=True)
             )
+
+
+async def _gate(conn: AsyncConnection, entry: int) -> None:
+    whose = select(journal.c.connection).where(journal.c.id == entry).scalar_subquery()
+    await gates.lock_where(conn, watch.c.connection == whose)
 
 
 async def unfinished(database: Database, connection: str) -> Entry | None:

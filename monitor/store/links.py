@@ -12,9 +12,11 @@ from sqlalchemy import delete, insert, select, update
 
 from monitor.health.rotation import Journal
 from monitor.secret import Secret
+from monitor.store import fence
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
-from monitor.store.tables import connection, consent, credential, journal, link, watch
+from monitor.store.retry import retried
+from monitor.store.tables import connection, consent, credential, journal, link
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def hashed(secret: Secret) -> str:
     return hashlib.sha256(secret.reveal().encode()).hexdigest()
 
 
+@retried
 async def issue(
     database: Database,
     connection_id: str,
@@ -113,6 +116,7 @@ async def of_connection(database: Database, connection_id: str, limit: int = 20)
         return [_link(row) for row in rows]
 
 
+@retried
 async def note_opened(database: Database, number: int, now: datetime) -> bool:
     """Note the first opening, for the statistics alone; True when it was the first."""
     async with database.write() as conn:
@@ -122,6 +126,7 @@ async def note_opened(database: Database, number: int, now: datetime) -> bool:
         return done.rowcount == 1
 
 
+@retried
 async def begin_trip(
     database: Database,
     of: Link,
@@ -137,15 +142,15 @@ async def begin_trip(
     """Write a trip down before the browser leaves for the provider."""
     async with database.write() as conn:
         await conn.execute(
+            update(link).where(link.c.id == of.id, link.c.started_at.is_(None)).values(started_at=now)
+        )
+        await conn.execute(
             insert(consent).values(
                 state_hash=hashed(state), browser_hash=hashed(browser), link=of.id,
                 connection=of.connection, app=app, redirect_uri=redirect_uri, verifier=verifier,
                 begun_at=now, expires_at=expires_at, outcome="open",
             )
         )  # fmt: skip
-        await conn.execute(
-            update(link).where(link.c.id == of.id, link.c.started_at.is_(None)).values(started_at=now)
-        )
 
 
 async def trip(database: Database, state: Secret) -> Trip | None:
@@ -155,6 +160,7 @@ async def trip(database: Database, state: Secret) -> Trip | None:
     return None if row is None else _trip(row)
 
 
+@retried
 async def spend(database: Database, number: int, outcome: str, now: datetime) -> bool:
     """Spend a trip: of all callbacks with its state one gets True. Its verifier is kept no longer."""
     async with database.write() as conn:
@@ -166,6 +172,7 @@ async def spend(database: Database, number: int, outcome: str, now: datetime) ->
         return done.rowcount == 1
 
 
+@retried
 async def conclude(
     database: Database,
     number: int,
@@ -183,6 +190,7 @@ async def conclude(
         )
 
 
+@retried
 async def replace_pair(
     database: Database,
     of: Trip,
@@ -199,10 +207,9 @@ async def replace_pair(
     account is on record, this one is. False when another account came on record meanwhile.
     """
     async with database.write() as conn:
+        held = await fence.hold(conn, [of.connection])
         recorded = (
-            await conn.execute(
-                select(connection.c.account_id).where(connection.c.id == of.connection).with_for_update()
-            )
+            await conn.execute(select(connection.c.account_id).where(connection.c.id == of.connection))
         ).one_or_none()
         if recorded is None or (recorded.account_id is not None and recorded.account_id != account[0]):
             return False
@@ -232,25 +239,17 @@ async def replace_pair(
             .where(journal.c.connection == of.connection, journal.c.ended_at.is_(None))
             .values(ended_at=now, outcome=Journal.RETRIED.value)
         )
-        await conn.execute(
-            update(watch)
-            .where(watch.c.connection == of.connection, watch.c.state != "paused")
-            .values(
-                next_probe_at=now, lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1,
-                scopes_all=True, reads={}, scope_cursor=0, scope_checked_at=None,
-                streak=0, streak_since=None, good_streak=0, flaps=0.0, flaps_at=None,
-            )
-        )  # fmt: skip
-        await conn.execute(
-            update(consent)
-            .where(consent.c.id == of.id)
-            .values(outcome="stored", account_id=account[0], account_name=account[1], leftover=leftover)
-        )
+        await fence.renew(conn, held, now)
         # One approval serves all links that were mailed for it.
         await conn.execute(
             update(link)
             .where(link.c.connection == of.connection, link.c.used_at.is_(None), link.c.made_at <= now)
             .values(used_at=now)
+        )
+        await conn.execute(
+            update(consent)
+            .where(consent.c.id == of.id)
+            .values(outcome="stored", account_id=account[0], account_name=account[1], leftover=leftover)
         )
     return True
 
@@ -266,6 +265,7 @@ async def leftovers(database: Database, limit: int = 20) -> list[tuple[int, str,
         return [(row.id, row.app, row.leftover, row.begun_at) for row in rows]
 
 
+@retried
 async def drop_leftover(database: Database, number: int) -> None:
     """Forget a token that was revoked, or that nobody could revoke for days."""
     async with database.write() as conn:
@@ -287,10 +287,12 @@ async def others_with_account(database: Database, connection_id: str, provider: 
         return row.first() is not None
 
 
+@retried
 async def forget(database: Database, before: datetime) -> int:
     """Drop links that expired before a time, with their trips; return how many."""
+    old = select(link.c.id).where(link.c.expires_at < before).with_for_update(skip_locked=True)
     async with database.write() as conn:
-        return int((await conn.execute(delete(link).where(link.c.expires_at < before))).rowcount)
+        return int((await conn.execute(delete(link).where(link.c.id.in_(old)))).rowcount)
 
 
 def _link(row: Any) -> Link:

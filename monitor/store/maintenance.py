@@ -10,15 +10,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, true, update
+from sqlalchemy import select, true
 
-from monitor.health.lifecycle import Health, State
-from monitor.store import audit
+from monitor.health.lifecycle import By, State, movable, rested, woken
+from monitor.store import audit, fence
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import connection, watch
-from monitor.store.verdicts import health_columns
-
-_UNLEASED = {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
 
 
 def _chosen(over: str, name: str) -> Any:
@@ -36,58 +34,44 @@ def _chosen(over: str, name: str) -> Any:
 
 
 async def keep(database: Database, windows: Mapping[str, tuple[str, str]], now: datetime) -> tuple[int, int]:
-    """Let those rest that a window holds, wake those that none holds any more; return how many of each.
+    """Wake those that no window holds any more, let those rest that one holds; return how many rest and wake.
 
     `windows` has what tells a window from others, with what it lies over: ("provider", "clio").
     """
-    if not windows and not await _anyone_rests(database):
-        return 0, 0
-    rested = woken = 0
+    waking = sum([await _end(database, over, now) for over in await _over(database, windows)])
+    resting = sum([await _begin(database, identity, *lies, now) for identity, lies in windows.items()])
+    return resting, waking
+
+
+@retried
+async def _begin(database: Database, identity: str, over: str, name: str, now: datetime) -> int:
+    well = watch.c.state.in_([state.value for state in movable(By.REST)]) & watch.c.rests.is_(None)
     async with database.write() as conn:
-        for identity, (over, name) in windows.items():
-            done = await conn.execute(
-                update(watch)
-                .where(
-                    watch.c.state.in_([State.HEALTHY.value, State.SUSPECT.value]),
-                    watch.c.rests.is_(None),
-                    _chosen(over, name),
-                )
-                .values(
-                    state=State.PAUSED.value, since=now, rests=identity, next_probe_at=None, bad_since=None,
-                    streak=0, good_streak=0, **_UNLEASED,
-                )
-            )  # fmt: skip
-            if done.rowcount:
-                rested += done.rowcount
-                await audit.record(
-                    conn, now, audit.SERVICE, "maintenance.begin", identity, connections=done.rowcount
-                )
-        for identity in await _over(conn, windows):
-            done = await conn.execute(
-                update(watch)
-                .where(watch.c.rests == identity, watch.c.state == State.PAUSED.value)
-                .values(
-                    **health_columns(Health(since=now)), rests=None, scopes_all=True, next_probe_at=now,
-                    **_UNLEASED,
-                )
-            )  # fmt: skip
-            woken += done.rowcount
-            await audit.record(
-                conn, now, audit.SERVICE, "maintenance.end", identity, connections=done.rowcount
-            )
-    return rested, woken
+        held = await fence.hold_where(conn, well & _chosen(over, name))
+        if held:
+            moved = {who: rested(was.health, now) for who, was in held.items()}
+            await fence.fence(conn, moved, rests=identity, next_probe_at=None)
+            await audit.record(conn, now, audit.SERVICE, "maintenance.begin", identity, connections=len(held))
+    return len(held)
 
 
-async def _anyone_rests(database: Database) -> bool:
+@retried
+async def _end(database: Database, identity: str, now: datetime) -> int:
+    async with database.write() as conn:
+        rest = (watch.c.rests == identity) & (watch.c.state == State.PAUSED.value)
+        held = await fence.hold_where(conn, rest)
+        moved = {name: woken(was.health, now) for name, was in held.items()}
+        await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=now)
+        await audit.record(conn, now, audit.SERVICE, "maintenance.end", identity, connections=len(held))
+    return len(held)
+
+
+async def _over(database: Database, windows: Iterable[str]) -> list[str]:
+    """Return the windows that connections rest for and that hold no more."""
     async with database.read() as conn:
-        found = await conn.execute(select(watch.c.connection).where(watch.c.rests.is_not(None)).limit(1))
-        return found.first() is not None
-
-
-async def _over(conn: Any, windows: Iterable[str]) -> list[str]:
-    rows = await conn.execute(
-        select(watch.c.rests)
-        .where(watch.c.rests.is_not(None), watch.c.rests.not_in(list(windows)))
-        .distinct()
-    )
-    return list(rows.scalars())
+        rows = await conn.execute(
+            select(watch.c.rests)
+            .where(watch.c.rests.is_not(None), watch.c.rests.not_in(list(windows)))
+            .distinct()
+        )
+        return list(rows.scalars())

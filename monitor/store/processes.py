@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, true, u
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.store import gates
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import duty, process, watch
 
 
@@ -22,6 +24,7 @@ class Pulse:
     skew: timedelta
 
 
+@retried
 async def beat(
     database: Database, name: str, role: str, version: str, now: datetime, gone: timedelta
 ) -> Pulse:
@@ -45,13 +48,15 @@ async def beat(
         return Pulse(int(alive), freed, abs(theirs - now))
 
 
+@retried
 async def leave(database: Database, name: str) -> None:
     """Take this process off the list, and give up its duties, at a clean end."""
     async with database.write() as conn:
-        await conn.execute(delete(duty).where(duty.c.holder == name))
         await conn.execute(delete(process).where(process.c.id == name))
+        await conn.execute(delete(duty).where(duty.c.holder == name))
 
 
+@retried
 async def bury_all(database: Database) -> int:
     """Give back what services held that are certainly gone; return how many leases.
 
@@ -68,14 +73,15 @@ async def _bury(conn: AsyncConnection, which: ColumnElement[bool]) -> int:
     names = list((await conn.execute(dead)).scalars())
     if not names:
         return 0
-    freed = await conn.execute(
-        update(watch).where(watch.c.lease_by.in_(names)).values(lease_by=None, lease_until=None)
-    )
+    theirs = watch.c.lease_by.in_(names)
+    await gates.lock_where(conn, theirs)
+    freed = await conn.execute(update(watch).where(theirs).values(lease_by=None, lease_until=None))
     await conn.execute(delete(duty).where(duty.c.holder.in_(names)))
     await conn.execute(delete(process).where(process.c.id.in_(names)))
     return freed.rowcount
 
 
+@retried
 async def hold_duty(database: Database, work: str, name: str, now: datetime, lease: timedelta) -> bool:
     """Take or keep a duty; True while it is this process's. It passes on when its lease runs out."""
     try:

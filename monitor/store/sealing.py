@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from monitor.store import gates
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 from monitor.store.tables import credential, key_check
 
 
@@ -28,6 +30,7 @@ async def key_checks(database: Database) -> dict[str, str]:
         return {row.key_id: row.sealed for row in rows}
 
 
+@retried
 async def add_key_check(database: Database, key_id: str, sealed: str) -> None:
     """Record a key at its first use."""
     try:
@@ -37,6 +40,7 @@ async def add_key_check(database: Database, key_id: str, sealed: str) -> None:
         pass  # another process recorded it at the same moment
 
 
+@retried
 async def retire_key(database: Database, key_id: str) -> None:
     """Forget a key that nothing is sealed with any more."""
     async with database.write() as conn:
@@ -75,6 +79,7 @@ async def uses_key(database: Database, prefix: str) -> bool:
         return (await conn.execute(found)).first() is not None
 
 
+@retried
 async def replace_cells(database: Database, pairs: Sequence[tuple[Cells, Cells]]) -> int:
     """Put re-encrypted cells in the place of exactly the old ones; return how many rows took it.
 
@@ -82,6 +87,7 @@ async def replace_cells(database: Database, pairs: Sequence[tuple[Cells, Cells]]
     """
     done = 0
     async with database.write() as conn:
+        await gates.lock(conn, [old.connection for old, _ in pairs])
         for old, new in pairs:
             result = await conn.execute(
                 update(credential)

@@ -1,7 +1,7 @@
 """Settles a batch of verdicts: states, history, counts and incidents in one transaction.
 
-1. Keep what is still ours: the lease's fencing number has to be the row's. A verdict that lost its
-   lease (a pause, an import, another process) is thrown away here, before anything is written.
+1. Take the gates, and keep what is still ours: the lease's fencing number has to be the row's. A verdict that
+   lost its lease (a pause, an import, another process) is thrown away here, before anything is written.
 2. Write how each connection is, and when it is looked at next; give the lease back.
 3. Count the probes.
 4. For what changed: the history with its evidence, and the incident opened, updated or closed.
@@ -27,6 +27,7 @@ from monitor.store import incidents
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.due import Lease
 from monitor.store.engine import Database, UtcDateTime
+from monitor.store.retry import retried
 from monitor.store.tables import connection, history, probe_count, watch
 
 # Writes what is to be said about these connections into the transaction it is handed.
@@ -130,6 +131,7 @@ def _still_ours(is_sqlite: bool) -> Any:
         select(watch.c.connection, watch.c.lease_epoch)
         .join(given, given.c.id == watch.c.connection)
         .where(watch.c.lease_by == bindparam("process"))
+        .order_by(watch.c.connection)
         .with_for_update(of=watch)
     )
 
@@ -140,6 +142,7 @@ _BULK = {
 }
 
 
+@retried
 async def settle(
     database: Database,
     process: str,
@@ -151,6 +154,8 @@ async def settle(
 ) -> list[Outcome]:
     """Write a batch; return the outcomes that were still ours to write."""
     async with database.write() as conn:
+        if any(o.verdict.changed for o in outcomes):
+            await incidents.one_at_a_time(conn)
         ids = packed(_IDS, [(o.lease.id,) for o in outcomes], database.is_sqlite)
         rows = await conn.execute(_BULK[database.is_sqlite][2], ids | {"process": process})
         epochs: dict[str, int] = {row[0]: row[1] for row in rows}
@@ -162,7 +167,6 @@ async def settle(
         changed = [o for o in ours if o.verdict.changed]
         if changed:
             await conn.execute(insert(history), [_history(o) for o in changed])
-            await incidents.one_at_a_time(conn)
             await incidents.apply(conn, [_incident_change(o) for o in changed], now)
             await incidents.guard(conn, guard, now)
             about = [o.lease.id for o in changed if o.verdict.incident is not None]

@@ -213,7 +213,7 @@ class Reauthorize:
     def _stopped(self, link: Link, known: Known, speak: Tongue) -> Page | None:
         """Return the page that says why a link does not start, None where it does."""
         about, health = self._about(known), known.health
-        if health.state is State.PAUSED:
+        if health.state is State.PAUSED or known.place.app not in self.apps:
             return pages.paused(about, speak)
         if link.used_at is not None:
             return pages.works(about, speak) if health.state is State.HEALTHY else pages.used(about, speak)
@@ -225,7 +225,7 @@ class Reauthorize:
 
     @staticmethod
     def _cause(link: Link, known: Known) -> str:
-        if known.health.state is State.PENDING:
+        if known.newcomer:
             return "pending"
         if known.health.state is State.HEALTHY:
             return link.cause

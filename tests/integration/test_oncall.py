@@ -290,16 +290,14 @@ async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, 
 
 async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
     from alerts import oncall, outbox
-    from monitor.store import incidents
+    from monitor.assembly import build_duty
 
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()
     hook.sandbox.weather("down")
     for _ in range(15):
         await hook.after(minutes=1)
-    async with hook.parts.database.write() as conn:
-        await incidents.one_at_a_time(conn)
-        await oncall.open_due(conn, hook.clock.now())
+    await oncall.open_due(hook.parts.database, build_duty(hook.parts), hook.clock.now())
     claimed = await outbox.claim_signals(hook.parts.database, "another", hook.clock.now())
     assert len(claimed) == 1, "the page was written with the verdict"
     await hook.pages(seconds=30)

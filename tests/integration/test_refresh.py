@@ -11,7 +11,12 @@ from monitor.store.connections import show
 
 async def _leased(rig, name):
     leases = await due.claim_named(
-        rig.parts.database, rig.refresher._process, [name], rig.clock.now(), timedelta(minutes=2)
+        rig.parts.database,
+        rig.refresher._process,
+        [name],
+        rig.clock.now(),
+        timedelta(minutes=2),
+        apps=rig.parts.apps,
     )
     return leases[0]
 

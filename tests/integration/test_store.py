@@ -148,7 +148,7 @@ async def test_a_verdict_never_overwrites_a_pause_that_came_meanwhile(database):
     await connections.pause(database, ["a"], START, "test")
     assert await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), START)], START) == []
     assert (await connections.show(database, "a")).health.state is State.PAUSED
-    assert await connections.resume(database, ["a"], START, "test") == ["a"]
+    assert await connections.resume(database, ["a"], START, "test", apps=["app"]) == ["a"]
     assert (await connections.show(database, "a")).next_probe_at == START
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,12 +12,19 @@ from monitor.health.causes import Cause, Confirm, Owner, consequence, is_definit
 from monitor.health.classify import found
 from monitor.health.lifecycle import (
     MOVES,
+    By,
     Health,
     IncidentChange,
     Policy,
     State,
     good_needed,
+    movable,
+    on_new_grounds,
+    paused,
+    rested,
+    resumed,
     step,
+    woken,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -36,11 +44,114 @@ def play(seen, health=None, policy=POLICY):
         health = verdict.health
 
 
-@given(sightings)
-def test_only_moves_of_the_table_happen(seen):
-    for before, _, verdict, _ in play(seen):
-        after = verdict.health.state
-        assert before.state is after or (before.state, after) in MOVES
+# What may happen to a connection beside being looked at; each is done where the table lets it be.
+DEEDS = {
+    By.PAUSE: paused,
+    By.REST: rested,
+    By.WAKE: woken,
+    By.GROUNDS: on_new_grounds,
+}
+deeds = st.sampled_from([*By])
+happenings = st.lists(st.tuples(deeds, causes, gaps), max_size=60)
+
+
+def live(happened):
+    """Let things happen to a new connection; yield who moved it, how it was, and how it is."""
+    health, authorized, rests, now = Health(), False, False, NOW
+    for by, cause, gap in happened:
+        now += timedelta(seconds=gap)
+        before = health
+        if by is By.PROBE:
+            if not authorized:
+                continue  # there is nothing to look at
+            health = step(health, found(cause, 0.9, "rule"), POLICY, now).health
+        elif by is By.GROUNDS:
+            health, authorized = on_new_grounds(health, now), True
+        elif before.state not in movable(by) or (by is By.WAKE and not rests):
+            continue
+        elif by is By.RESUME:
+            health, rests = resumed(health, now, authorized=authorized), False
+        else:
+            health, rests = DEEDS[by](health, now), by is By.REST
+        yield by, before, health
+
+
+@given(happenings)
+@settings(max_examples=300)
+def test_whatever_happens_only_moves_of_the_table_are_made(happened):
+    for by, before, after in live(happened):
+        assert before.state is after.state or (before.state, after.state) in MOVES[by]
+
+
+@given(happenings)
+@settings(max_examples=300)
+def test_who_was_ever_healthy_is_never_a_newcomer_again(happened):
+    states = [after.state for _, _, after in live(happened)]
+    if State.HEALTHY in states:
+        assert State.PENDING not in states[states.index(State.HEALTHY) :]
+
+
+@given(happenings)
+@settings(max_examples=300)
+def test_what_was_seen_before_a_pause_or_with_other_tokens_counts_no_more(happened):
+    for by, _, after in live(happened):
+        if by is not By.PROBE:
+            assert (after.streak, after.good_streak) == (0, 0)
+            assert after.bad_since is None or after.state is State.BROKEN
+            assert after.unseen or after.state is not State.SUSPECT
+
+
+HAPPENS = {
+    (By.PROBE, State.PENDING, State.HEALTHY): [(By.GROUNDS, Cause.OK), (By.PROBE, Cause.OK)],
+    (By.PROBE, State.PENDING, State.SUSPECT): [(By.GROUNDS, Cause.OK), (By.PROBE, Cause.REVOKED)],
+    (By.PROBE, State.PENDING, State.BROKEN): [(By.GROUNDS, Cause.OK), (By.PROBE, Cause.REFRESH_LOST)],
+}
+WELL = [(By.GROUNDS, Cause.OK), (By.PROBE, Cause.OK)]
+ILL = [*WELL, (By.PROBE, Cause.REFRESH_LOST)]
+IN_DOUBT = [*WELL, (By.PROBE, Cause.REVOKED)]
+HAPPENS |= {
+    (By.PROBE, State.HEALTHY, State.SUSPECT): IN_DOUBT,
+    (By.PROBE, State.HEALTHY, State.BROKEN): ILL,
+    (By.PROBE, State.SUSPECT, State.HEALTHY): [*IN_DOUBT, (By.PROBE, Cause.OK)],
+    (By.PROBE, State.SUSPECT, State.BROKEN): [*IN_DOUBT, (By.PROBE, Cause.REVOKED)],
+    (By.PROBE, State.BROKEN, State.HEALTHY): [*ILL, (By.PROBE, Cause.OK)],
+    (By.PAUSE, State.PENDING, State.PAUSED): [(By.PAUSE, Cause.OK)],
+    (By.PAUSE, State.HEALTHY, State.PAUSED): [*WELL, (By.PAUSE, Cause.OK)],
+    (By.PAUSE, State.SUSPECT, State.PAUSED): [*IN_DOUBT, (By.PAUSE, Cause.OK)],
+    (By.PAUSE, State.BROKEN, State.PAUSED): [*ILL, (By.PAUSE, Cause.OK)],
+    (By.PAUSE, State.PAUSED, State.PAUSED): [*WELL, (By.REST, Cause.OK), (By.PAUSE, Cause.OK)],
+    (By.RESUME, State.PAUSED, State.PENDING): [(By.PAUSE, Cause.OK), (By.RESUME, Cause.OK)],
+    (By.RESUME, State.PAUSED, State.SUSPECT): [*WELL, (By.PAUSE, Cause.OK), (By.RESUME, Cause.OK)],
+    (By.REST, State.HEALTHY, State.PAUSED): [*WELL, (By.REST, Cause.OK)],
+    (By.REST, State.SUSPECT, State.PAUSED): [*IN_DOUBT, (By.REST, Cause.OK)],
+    (By.WAKE, State.PAUSED, State.SUSPECT): [*WELL, (By.REST, Cause.OK), (By.WAKE, Cause.OK)],
+}
+
+
+def test_every_move_of_the_table_really_happens():
+    listed = {(by, before, after) for by, moves in MOVES.items() for before, after in moves}
+    assert listed == HAPPENS.keys()
+    for move, happened in HAPPENS.items():
+        *_, (by, before, after) = live([(by, cause, 40) for by, cause in happened])
+        assert (by, before.state, after.state) == move
+
+
+def test_a_move_that_the_table_does_not_list_is_refused():
+    with pytest.raises(ValueError, match="no move from broken to paused"):
+        rested(Health(state=State.BROKEN), NOW)
+    with pytest.raises(ValueError, match="no move from healthy to suspect"):
+        resumed(Health(state=State.HEALTHY), NOW, authorized=True)
+
+
+def test_a_break_with_new_tokens_stays_one_and_is_no_certain_one_until_it_is_looked_at():
+    broken = Health(
+        State.BROKEN, NOW, Cause.REVOKED, Owner.CLIENT, candidate=Cause.REVOKED, streak=5, bad_since=NOW
+    )
+    anew = on_new_grounds(broken, NOW)
+    assert (anew.state, anew.cause, anew.candidate) == (State.BROKEN, Cause.REVOKED, Cause.OK)
+    again = step(anew, found(Cause.REVOKED, 0.9, "rule"), POLICY, NOW)
+    assert (again.health.candidate, again.incident) == (Cause.REVOKED, None)
+    assert step(anew, found(Cause.OK, 0.9, "rule"), POLICY, NOW).incident is IncidentChange.CLOSE
 
 
 @given(sightings)

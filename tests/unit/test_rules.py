@@ -150,6 +150,11 @@ CASES = {
         near={"token_health_schedule_lag_seconds": "400x60",
               'token_health_probe_interval_seconds{provider="clio",app="us"}': "300x100"}, quiet=8,
     ),
+    "TokenHealthAppNotConfigured": Case(
+        {'token_health_connections_unwatched{app="us"}': "_x4 3x40 _x60"}, 25, 60, {"app": "us"},
+        "3 connections of app us are not looked at: the app is not configured",
+        near={'token_health_connections_unwatched{app="us"}': "3x10 _x50"}, quiet=10,
+    ),
     "TokenHealthIntervalStretched": Case(
         {'token_health_probe_interval_stretched{provider="clio",app="us"}': "1x4 3x60 1x60", APP: UP}, 50, 90,
         {"provider": "clio", "app": "us", "team": "legal"},

@@ -1,0 +1,83 @@
+"""What people and maintenance windows change of connections, past any probe that is under way.
+
+`hold` takes the gates and says how the connections stand; `health.lifecycle` says how they are from then on;
+`fence` writes it, raises the fencing number and frees the lease, so that a verdict which rests on what was
+before is thrown away. Nobody else moves a connection but the verdicts themselves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Text, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.health.lifecycle import Health, State, on_new_grounds
+from monitor.store import gates
+from monitor.store.bulk import Columns, packed, unpacked
+from monitor.store.due import HEALTH, health_of
+from monitor.store.tables import credential, watch
+from monitor.store.verdicts import health_columns
+
+_IDS: Columns = {"id": Text}
+
+
+class Held(NamedTuple):
+    """How a connection stands whose gate is held. `authorized`: it has tokens."""
+
+    health: Health
+    authorized: bool
+    rests: str | None  # the maintenance window that paused it
+    app: str
+
+
+_STANDING = select(
+    watch.c.connection,
+    *HEALTH,
+    watch.c.rests,
+    watch.c.app,
+    credential.c.access.is_not(None).label("authorized"),
+).join(credential, credential.c.connection == watch.c.connection)
+
+
+async def hold(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Held]:
+    """Take the gates of connections; return how those that there are stand, by id."""
+    if not ids:
+        return {}
+    return _held(await conn.execute(*gates.of(_STANDING, ids, is_sqlite=conn.dialect.name == "sqlite")))
+
+
+async def hold_where(conn: AsyncConnection, which: ColumnElement[bool]) -> dict[str, Held]:
+    """Take the gates of the connections that a condition chooses; return how they stand, by id."""
+    return _held(await conn.execute(gates.in_order(_STANDING.where(which))))
+
+
+def _held(rows: Iterable[Any]) -> dict[str, Held]:
+    return {row.connection: Held(health_of(row), bool(row.authorized), row.rests, row.app) for row in rows}
+
+
+async def fence(conn: AsyncConnection, moved: Mapping[str, Health], **more: Any) -> None:
+    """Write how held connections are from now on, and `more` columns, the same for all of them."""
+    is_sqlite = conn.dialect.name == "sqlite"
+    given = unpacked(_IDS, is_sqlite)
+    alike: dict[Health, list[tuple[str]]] = defaultdict(list)
+    for name, health in moved.items():
+        alike[health].append((name,))
+    for health, ids in alike.items():
+        values = health_columns(health) | more
+        values |= {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
+        change = update(watch).where(watch.c.connection == given.c.id).values(**values)
+        await conn.execute(change, packed(_IDS, ids, is_sqlite))
+
+
+async def renew(conn: AsyncConnection, held: Mapping[str, Held], now: datetime, **more: Any) -> None:
+    """Fence held connections whose tokens are new: nothing from before is believed, a probe comes at once."""
+    more |= {"scopes_all": True, "reads": {}, "scope_cursor": 0, "scope_checked_at": None}
+    moved = {name: on_new_grounds(was.health, now) for name, was in held.items()}
+    asleep = {name: health for name, health in moved.items() if health.state is State.PAUSED}
+    awake = {name: health for name, health in moved.items() if name not in asleep}
+    await fence(conn, asleep, **more)
+    await fence(conn, awake, **more, next_probe_at=now)

@@ -23,10 +23,11 @@ from alerts.tables import notice
 from monitor.clock import Clock
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
+from monitor.health.explain import refused_scopes
 from monitor.metrics import Meters
 from monitor.store import links
 from monitor.store.engine import Database
-from monitor.store.tables import connection, history, watch
+from monitor.store.tables import connection, history
 
 log = structlog.get_logger("alerts.pump")
 
@@ -186,17 +187,13 @@ class Pump:
         async with self._database.read() as conn:
             rows = {
                 row.id: row
-                for row in await conn.execute(
-                    select(connection, watch.c.state, watch.c.reads)
-                    .join(watch, watch.c.connection == connection.c.id)
-                    .where(connection.c.id.in_(names))
-                )
+                for row in await conn.execute(select(connection).where(connection.c.id.in_(names)))
             }
             newest = select(func.max(history.c.id)).where(history.c.connection.in_(names))
-            scopes = {
-                row.connection: row.scope
+            refused = {
+                row.connection: refused_scopes(row.evidence)
                 for row in await conn.execute(
-                    select(history.c.connection, history.c.scope).where(
+                    select(history.c.connection, history.c.evidence).where(
                         history.c.id.in_(newest.group_by(history.c.connection))
                     )
                 )
@@ -207,11 +204,9 @@ class Pump:
             if row is None:
                 continue  # removed meanwhile
             cause = _cause(envelope, item)
-            missing = [scopes[item.connection]] if scopes.get(item.connection) else []
-            if cause in (Cause.INSUFFICIENT_SCOPE.value, Cause.ROLE_RESTRICTED.value):
-                missing = [scope for scope in row.scopes if scope not in row.reads] or missing or row.scopes
-            else:
-                missing = row.scopes
+            # What the provider refused, not what we have no good read of: that may never have been asked for.
+            lacking = cause in (Cause.INSUFFICIENT_SCOPE.value, Cause.ROLE_RESTRICTED.value)
+            missing = (refused.get(item.connection) if lacking else None) or row.scopes
             link, until = await self._link(envelope, item, cause)
             found.append(
                 Subject(

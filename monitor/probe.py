@@ -14,7 +14,6 @@ from monitor.health.cadence import Cadence, refresh_at, scope_due
 from monitor.health.causes import Cause
 from monitor.health.evidence import (
     Answer,
-    Content,
     Evidence,
     Exchange,
     Fault,
@@ -158,9 +157,7 @@ class Prober:
             where = look.app.provider.whoami
             found = pick_all((where.account_id, where.account_name, where.user), document)
             look.identity = Identity(*(plain(text) if text is not None else None for text in found))
-        return answer.status == 401 and (
-            answer.challenge == "invalid_token" or answer.content is Content.JSON
-        )
+        return answer.refuses_token
 
     async def _scopes(self, look: _Look, token: Secret) -> None:
         """Check every scope right after an authorization and while one is in trouble, else one in turn."""

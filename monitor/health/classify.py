@@ -7,9 +7,8 @@ The order is the provider's rules, then the standards', then nothing: what no ru
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.causes import Cause
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -17,31 +16,14 @@ from monitor.health.evidence import (
     Exchange,
     Fault,
     FaultKind,
-    Grant,
     RefreshNote,
     Step,
 )
+from monitor.health.finding import Finding, found
 from monitor.health.rules import Rule, first_match
+from monitor.health.weighing import revoked_or_expired, scope_or_role
 
-# An access token refused this long before its own expiry was withdrawn; less may be clock skew.
-EARLY = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One cause with what speaks for it. `confidence` runs from 0 to 1."""
-
-    cause: Cause
-    owner: Owner
-    confidence: float
-    rule: str
-    reasons: tuple[str, ...] = ()
-    scope: str | None = None
-    retry_at: datetime | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.cause is Cause.OK
+__all__ = ["HEALTHY", "Finding", "Reach", "classify", "found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +32,6 @@ class Reach:
 
     answered: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
-
-
-def found(
-    cause: Cause,
-    confidence: float,
-    rule: str,
-    *reasons: str,
-    owner: Owner | None = None,
-    scope: str | None = None,
-    retry_at: datetime | None = None,
-) -> Finding:
-    """Make a finding; the owner is the cause's own unless said otherwise."""
-    return Finding(cause, owner or consequence(cause).owner, confidence, rule, reasons, scope, retry_at)
 
 
 HEALTHY = found(Cause.OK, 1.0, "ok")
@@ -170,9 +139,9 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
     says = _quote(outcome)
     asked = f"{exchange.step.value} answered {outcome.status}{says}"
     if rule.cause is Cause.REVOKED and rule.weigh:
-        return _weigh_grant(rule, exchange, asked, evidence)
+        return revoked_or_expired(rule, exchange, asked, evidence)
     if rule.cause is Cause.INSUFFICIENT_SCOPE:
-        return _weigh_scope(rule.name, exchange, asked, evidence.grant)
+        return scope_or_role(rule.name, exchange, asked, evidence.grant, said=rule.says)
     # A rule that quotes the description read the provider's own words; nothing is stronger.
     confidence = 1.0 if rule.description else 0.95
     return found(
@@ -216,7 +185,7 @@ def _by_kind(exchange: Exchange, outcome: Answer, evidence: Evidence) -> Finding
         and outcome.status == 403
         and (outcome.error is not None or outcome.challenge is not None)
     ):
-        return _weigh_scope("http.403", exchange, asked + _quote(outcome), evidence.grant)
+        return scope_or_role("http.403", exchange, asked + _quote(outcome), evidence.grant, said=False)
     return found(Cause.UNEXPECTED, 0.7, "none", f"{asked}{_quote(outcome)}, which no rule knows.")
 
 
@@ -227,143 +196,6 @@ def _article(content: Content) -> str:
         Content.OTHER: "something unreadable",
         Content.JSON: "JSON",
     }[content]
-
-
-def _weigh_grant(rule: Rule, exchange: Exchange, asked: str, evidence: Evidence) -> Finding:
-    """Tell `revoked` from `refresh_expired` where the provider's answer does not.
-
-    Strongest first: the clock against a known lifetime, then an access token refused before its
-    own expiry. With neither, `revoked` is the likelier, at low confidence.
-    """
-    grant, reasons = evidence.grant, [f"{asked}, which may mean withdrawn or run out."]
-    if exchange.step is not Step.REFRESH:
-        if evidence.refresh in (RefreshNote.DONE, RefreshNote.ELSEWHERE):
-            return found(
-                Cause.UNEXPECTED,
-                0.7,
-                "whoami.fresh_token_refused",
-                f"{asked}, for an access token that was issued moments before. A token used at "
-                "another region's host looks like this.",
-            )
-        if not grant.has_refresh_token:
-            return _without_refresh_token(rule, asked, evidence)
-        if evidence.last(Step.REFRESH) is None:
-            return found(
-                Cause.UNEXPECTED,
-                0.3,
-                "refresh.not_tried",
-                f"{asked}, and the refresh that would tell more could not be tried just now.",
-            )
-    used, born = grant.refresh_used_at, grant.authorized_at
-    if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
-        reasons.append(
-            f"The refresh token was last used {_ago(evidence.at - used)} ago; the provider keeps an "
-            f"unused one for {_ago(grant.idle_lifetime)}."
-        )
-        return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.idle", *reasons)
-    if grant.absolute_lifetime and born and evidence.at - born >= grant.absolute_lifetime:
-        reasons.append(
-            f"It was authorized {_ago(evidence.at - born)} ago; the provider ends every grant after "
-            f"{_ago(grant.absolute_lifetime)}."
-        )
-        return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.absolute", *reasons)
-    if _refused_early(evidence):
-        reasons.append("The access token was refused before its own expiry, so access was withdrawn.")
-        return found(Cause.REVOKED, 0.9, f"{rule.name}+access_refused_early", *reasons)
-    reasons.append("Nothing else tells them apart; withdrawn is the likelier.")
-    return found(Cause.REVOKED, 0.6, rule.name, *reasons)
-
-
-def _without_refresh_token(rule: Rule, asked: str, evidence: Evidence) -> Finding:
-    expires = evidence.grant.access_expires_at
-    if expires is not None and evidence.at >= expires:
-        return found(
-            Cause.REFRESH_EXPIRED,
-            0.9,
-            f"{rule.name}+clock.no_refresh_token",
-            f"{asked}; the access token has expired and no refresh token is stored.",
-        )
-    return found(
-        Cause.REVOKED,
-        0.8,
-        rule.name,
-        f"{asked}, before the access token's own expiry; no refresh token is stored.",
-    )
-
-
-def _refused_early(evidence: Evidence) -> bool:
-    expires = evidence.grant.access_expires_at
-    if expires is None:
-        return False
-    for exchange in evidence.exchanges:
-        outcome = exchange.outcome
-        if (
-            exchange.step is not Step.REFRESH
-            and isinstance(outcome, Answer)
-            and outcome.status == 401
-            and (outcome.challenge == "invalid_token" or outcome.content is Content.JSON)
-            and exchange.at < expires - EARLY
-        ):
-            return True
-    return False
-
-
-def _weigh_scope(rule: str, exchange: Exchange, asked: str, grant: Grant) -> Finding:
-    """Tell a scope that was not granted from a role that forbids it, and name who acts first."""
-    scope = exchange.scope
-    named = f"The resource {scope!r} was refused: {asked}."
-    if scope is None:
-        return found(Cause.INSUFFICIENT_SCOPE, 0.5, rule, named)
-    if grant.app_scopes is not None and scope not in grant.app_scopes:
-        return found(
-            Cause.INSUFFICIENT_SCOPE,
-            0.95,
-            f"{rule}+app_scopes",
-            named,
-            f"The app's own registration lacks {scope!r}: it has to be added there first; asking the "
-            "client before that would mend nothing.",
-            owner=Owner.OPERATOR,
-            scope=scope,
-        )
-    if grant.granted is not None:
-        if scope in grant.granted:
-            return found(
-                Cause.ROLE_RESTRICTED,
-                0.95,
-                f"{rule}+granted",
-                named,
-                f"The provider granted {scope!r} to this token, so it is the user's own role that "
-                "does not allow it.",
-                scope=scope,
-            )
-        return found(
-            Cause.INSUFFICIENT_SCOPE,
-            0.95,
-            f"{rule}+granted",
-            named,
-            f"The provider's list of granted scopes does not have {scope!r}.",
-            scope=scope,
-        )
-    before = grant.read_before.get(scope)
-    if before is not None:
-        return found(
-            Cause.ROLE_RESTRICTED,
-            0.75,
-            f"{rule}+read_before",
-            named,
-            f"This same grant could read it at {before:%Y-%m-%d %H:%M} UTC, so the grant had it and "
-            "the user's role has changed since.",
-            scope=scope,
-        )
-    return found(
-        Cause.INSUFFICIENT_SCOPE,
-        0.7,
-        f"{rule}+never_read",
-        named,
-        "This grant has never been able to read it: the user authorized before the access was asked "
-        "for, or declined it.",
-        scope=scope,
-    )
 
 
 def _of_fault(fault: Fault, host: str, reach: Reach) -> Finding:
@@ -394,10 +226,3 @@ def _of_fault(fault: Fault, host: str, reach: Reach) -> Finding:
             f"{what}; we know of no other host to compare with.",
         )
     return found(Cause.PROVIDER_OUTAGE, 0.7, f"fault.{fault.kind.value}", f"{what}.")
-
-
-def _ago(span: timedelta) -> str:
-    if span.days >= 2:
-        return f"{span.days} days"
-    hours = span.total_seconds() / 3600
-    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(span.total_seconds() / 60))} minutes"

@@ -95,7 +95,7 @@ class Answer:
     content: Content = Content.JSON
     error: str | None = None
     description: str | None = None
-    challenge: str | None = None  # the scheme and error of WWW-Authenticate (RFC 6750 3)
+    challenge: str | None = None  # the error of WWW-Authenticate's Bearer challenge (RFC 6750 3)
     sample: str = ""
     retry_at: datetime | None = None
     redirect: str | None = None  # the host a 3xx points at
@@ -103,6 +103,16 @@ class Answer:
     @property
     def ok(self) -> bool:
         return self.status == 200 and self.content is Content.JSON and self.error is None
+
+    @property
+    def refuses_token(self) -> bool:
+        """Whether the API itself says that the access token is no good (RFC 6750 3.1).
+
+        A token whose scope does not reach is good, also where that is said with a 401.
+        """
+        spoken = self.challenge == "invalid_token" or self.content is Content.JSON
+        lacks_scope = "insufficient_scope" in (self.error, self.challenge)
+        return self.status == 401 and spoken and not lacks_scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,16 @@ def _exchange(item: Exchange) -> dict[str, Any]:
     return kept
 
 
+def refused_scopes(kept: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the scopes that the provider refused, by evidence as it is kept."""
+
+    def refused(item: Mapping[str, Any]) -> bool:
+        status = item.get("status", 0)
+        return (400 <= status < 500 and status != 429) or (status == 200 and "error" in item)
+
+    return tuple(dict.fromkeys(item["scope"] for item in kept if "scope" in item and refused(item)))
+
+
 def describe(item: Mapping[str, Any]) -> str:
     """Return one line for a kept request."""
     what = f"{item['step']}{' ' + item['scope'] if 'scope' in item else ''}: {item['asked']}"

@@ -31,7 +31,13 @@ class Rule:
     description: str | None = None  # a regular expression, searched
     content: Content | None = None
     challenge: str | None = None  # the error in WWW-Authenticate
-    weigh: bool = False  # the answer does not say which of several causes: look at the clock too
+    weigh: bool = False  # the answer does not say which of several causes: hear memory and clock too
+
+    @property
+    def says(self) -> bool:
+        """Whether it rests on the provider's own words; a bare status leaves open why."""
+        words = (self.error, self.description, self.challenge)
+        return not self.weigh and any(word is not None for word in words)
 
     def matches(self, step: Step, answer: Answer) -> bool:
         """Whether this rule speaks of that answer to that step."""
@@ -52,6 +58,16 @@ class Rule:
 
 def _one(status: int) -> tuple[int, int]:
     return (status, status)
+
+
+def _lacks_scope(step: Step) -> tuple[Rule, ...]:
+    """RFC 6750 3.1: 403 by the standard; some say it with another status, or with an error inside a 200."""
+    name, cause, code = "rfc6750.insufficient_scope", Cause.INSUFFICIENT_SCOPE, "insufficient_scope"
+    return (
+        Rule(name, cause, step, (400, 499), challenge=code),
+        Rule(name, cause, step, (400, 499), error=frozenset({code}), content=Content.JSON),
+        Rule(name, cause, step, _one(200), error=frozenset({code}), content=Content.JSON),
+    )
 
 
 STANDARDS: tuple[Rule, ...] = (
@@ -92,21 +108,8 @@ STANDARDS: tuple[Rule, ...] = (
         weigh=True,
     ),
     # RFC 6750 3.1, resources. A challenge is proof enough that the API itself spoke.
-    Rule(
-        "rfc6750.insufficient_scope",
-        Cause.INSUFFICIENT_SCOPE,
-        step=Step.SCOPE,
-        status=_one(403),
-        challenge="insufficient_scope",
-    ),
-    Rule(
-        "rfc6750.insufficient_scope",
-        Cause.INSUFFICIENT_SCOPE,
-        step=Step.SCOPE,
-        status=_one(403),
-        error=frozenset({"insufficient_scope"}),
-        content=Content.JSON,
-    ),
+    *_lacks_scope(Step.WHOAMI),
+    *_lacks_scope(Step.SCOPE),
     Rule("rfc6750.invalid_token", Cause.REVOKED, status=_one(401), challenge="invalid_token", weigh=True),
     Rule(
         "rfc6750.invalid_token",

@@ -18,7 +18,7 @@ class Admin:
         self.world = world
 
     async def apps(self, request: Request) -> Response:
-        """Register an app, or change one: secret, permissions, suspended, lifetime."""
+        """Register an app, or change one: secret, permissions, suspended, lifetime, challenges."""
         body: dict[str, Any] = await request.json()
         known = self.world.apps.get(body["client_id"])
         if known is None:
@@ -30,6 +30,7 @@ class Admin:
         known.permissions = set(body.get("permissions", known.permissions))
         known.suspended = body.get("suspended", known.suspended)
         known.lifetime = body.get("lifetime", known.lifetime)
+        known.challenges = body.get("challenges", known.challenges)
         return JSONResponse({"client_id": known.client_id})
 
     async def grants(self, request: Request) -> Response:

@@ -38,6 +38,7 @@ class App:
     system: str = "manage"  # or "platform"
     suspended: bool = False
     lifetime: int | None = None
+    challenges: bool = False  # say `insufficient_scope` (RFC 6750 3.1) where Clio itself says a plain 403
 
 
 @dataclass

@@ -224,6 +224,9 @@ class Wire:
         name = request.path_params["name"]
         if name not in RESOURCES:
             return JSONResponse({"error": {"type": "NotFound", "message": "no such resource"}}, 404)
+        if name not in grant.permissions and self.world.apps[grant.app].challenges:
+            challenge = f'Bearer error="insufficient_scope", scope="{name}"'
+            return Response(status_code=403, headers=headers | {"WWW-Authenticate": challenge})
         if name not in grant.permissions or name not in self.world.users[grant.user].allowed:
             message = "User is forbidden from taking that action"
             return JSONResponse({"error": {"type": "ForbiddenError", "message": message}}, 403, headers)

@@ -47,7 +47,7 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
     why = {
         "revoked": _("Access was withdrawn, so we can no longer reach your data."),
         "refresh_expired": _("The permission you gave has run out."),
-        "insufficient_scope": _("Something we need was not part of what was approved."),
+        "insufficient_scope": _("Something we need is not part of what is approved."),
         "role_restricted": _("The user who connected may not see all that we need. An administrator can."),
         "wrong_account": _("The connection answers as another account than the one it was set up for."),
         "refresh_lost": _("A technical fault cost the permission; only a new approval can restore it."),

@@ -203,8 +203,9 @@ class Reauthorize:
             return pages.done(about, speak)
         seen = health.candidate if health.streak else health.cause
         if seen in (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED):
-            good = known.reads.keys()
-            missing = [_readable(scope) for scope in known.scopes if scope not in good]
+            app, good = self.apps.get(known.place.app), known.reads.keys()
+            asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
+            missing = [_readable(scope) for scope in asked if scope not in good]
             return pages.lacking(about, seen is Cause.ROLE_RESTRICTED, missing, speak)
         return pages.saved(about, speak)
 

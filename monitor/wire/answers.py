@@ -25,7 +25,8 @@ from monitor.wire.client import Reply
 LONGEST_WAIT = timedelta(hours=24)
 LONGEST_WINDOW = timedelta(hours=1)
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
-_CHALLENGE = re.compile(r'^\s*(\w+)(?:.*?\berror\s*=\s*"?([A-Za-z_]+))?', re.DOTALL)
+# The parts of WWW-Authenticate (RFC 9110 11.6.1): name=value of a challenge, or the scheme that begins one.
+_PART = re.compile(r"""([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([\w-]+)""")
 
 
 @lru_cache(maxsize=256)
@@ -75,13 +76,15 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
         pause = retry_at(reply, now) if reply.header(b"x-ratelimit-remaining") == "0" else None
         return (_PLAIN_OK if pause is None else Answer(200, retry_at=pause)), document
     error, description = _error(document, errors, status)
+    challenge = _challenge(reply.headers(b"www-authenticate"))
+    description = description or challenge.get("error_description")
     return (
         Answer(
             status=status,
             content=content,
             error=redact(error, 80) if error else None,
             description=redact(description, 200) if description else None,
-            challenge=_challenge(reply.header(b"www-authenticate")),
+            challenge=redact(challenge["error"], 80) if challenge.get("error") else None,
             sample=redact(reply.body[:2048].decode("utf-8", "replace")) if status != 200 or error else "",
             retry_at=retry_at(reply, now),
             redirect=urlsplit(reply.header(b"location") or "").hostname if 300 <= status < 400 else None,
@@ -130,12 +133,17 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _challenge(header: str | None) -> str | None:
-    """Return the error that a Bearer challenge names (RFC 6750 3); another scheme says nothing of ours."""
-    match = _CHALLENGE.match(header) if header else None
-    if match is None or match.group(1).lower() != "bearer":
-        return None
-    return match.group(2)
+def _challenge(headers: list[str]) -> dict[str, str]:
+    """Return what a Bearer challenge says (RFC 6750 3); another scheme says nothing of ours."""
+    said: dict[str, str] = {}
+    for header in headers:
+        scheme = ""
+        for name, quoted, bare, begun in _PART.findall(header):
+            if begun:
+                scheme = begun.lower()
+            elif scheme == "bearer":
+                said.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) or bare)
+    return said
 
 
 def retry_at(reply: Reply, now: datetime) -> datetime | None:

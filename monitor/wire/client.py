@@ -50,6 +50,10 @@ class Reply(NamedTuple):
                 return value.decode("latin-1")
         return None
 
+    def headers(self, name: bytes) -> list[str]:
+        """Return every header of a lower-case name: some may stand there more than once."""
+        return [value.decode("latin-1") for key, value in self.raw_headers if key.lower() == name]
+
 
 def _proxy(url: str) -> str:
     if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):

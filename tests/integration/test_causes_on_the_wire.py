@@ -63,6 +63,20 @@ async def test_a_role_that_shrank_is_role_restricted(rig):
     assert await rig.state("acme") == ("broken", "role_restricted")
 
 
+async def test_a_scope_that_the_provider_says_is_lacking_is_no_narrow_role_though_it_was_read_before(rig):
+    rig.sandbox.app("clio", challenges=True)
+    await rig.add("acme", scopes=("contacts", "matters"))
+    await rig.look()
+    assert set((await rig.known("acme")).reads) == {"contacts", "matters"}
+    rig.sandbox.do(rig.grants["acme"], "narrow", resources=["matters"])
+    for _ in range(14):
+        await rig.after(minutes=5)
+    assert await rig.state("acme") == ("broken", "insufficient_scope")
+    assert (await rig.known("acme")).health.owner.value == "client"
+    text = explain(await story(rig.parts, "acme"), rig.clock.now())
+    assert "The provider itself says" in " ".join(text.why)
+
+
 async def test_another_account_is_wrong_account_and_its_name_is_in_the_evidence(rig):
     await rig.add("acme")
     await rig.look()

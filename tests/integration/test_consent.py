@@ -206,11 +206,12 @@ async def test_a_form_of_another_site_starts_nothing(mailrig):
 
 
 async def test_what_is_still_missing_is_said_at_once(mailrig):
-    link = await broken(mailrig, scopes=("contacts", "matters"))
+    link = await broken(mailrig, scopes=("contacts", "matters", "tasks"))
     mailrig.sandbox.app("clio", permissions=["contacts"])
     async with browser_on(mailrig) as browser:
         answer = await browser.get(await approve(await start(browser, link), user_of(mailrig, "acme")))
-        assert title(answer) == "Almost there" and "matters" in answer.text
+        assert title(answer) == "Almost there" and "does not include: matters." in answer.text
+        assert "tasks" not in answer.text, "there is no check for it, so nobody knows that it is missing"
 
 
 async def test_a_provider_that_fails_after_the_exchange_leaves_the_link_valid(mailrig):

@@ -280,3 +280,18 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
         listening.close()
     text = mailbox.taken[0].get_body(("plain",)).get_content().replace("\r\n", "\n")
     assert text == "t\n.\n..x\n", "lines that begin with a dot arrive as they were written"
+
+
+async def test_a_mail_names_the_access_that_the_provider_refused_and_not_what_was_never_asked(
+    mailrig, mailbox
+):
+    """`tasks` has no check, so that no probe ever read it: that is no reason to name it, and it only."""
+    mailrig.sandbox.app("clio", challenges=True, permissions=["contacts", "matters"])
+    await mailrig.add("acme", scopes=("contacts", "matters", "tasks"))
+    await mailrig.look()
+    mailrig.sandbox.do(mailrig.grants["acme"], "narrow", resources=["matters"])
+    for _ in range(20):
+        await mailrig.mails(minutes=5)
+    text = " ".join(mailbox.taken[0].get_body(("plain",)).get_content().split())
+    assert "something that we need is not shared with us: matters" in text
+    assert "tasks" not in text

@@ -22,6 +22,7 @@ from monitor.health.evidence import (
     Step,
 )
 from monitor.health.rules import Rule, first_match
+from monitor.health.spans import span
 
 # An access token refused this long before its own expiry was withdrawn; less may be clock skew.
 EARLY = timedelta(minutes=5)
@@ -257,14 +258,14 @@ def _weigh_grant(rule: Rule, exchange: Exchange, asked: str, evidence: Evidence)
     used, born = grant.refresh_used_at, grant.authorized_at
     if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
         reasons.append(
-            f"The refresh token was last used {_ago(evidence.at - used)} ago; the provider keeps an "
-            f"unused one for {_ago(grant.idle_lifetime)}."
+            f"The refresh token was last used {span(evidence.at - used)} ago; the provider keeps an "
+            f"unused one for {span(grant.idle_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.idle", *reasons)
     if grant.absolute_lifetime and born and evidence.at - born >= grant.absolute_lifetime:
         reasons.append(
-            f"It was authorized {_ago(evidence.at - born)} ago; the provider ends every grant after "
-            f"{_ago(grant.absolute_lifetime)}."
+            f"It was authorized {span(evidence.at - born)} ago; the provider ends every grant after "
+            f"{span(grant.absolute_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.absolute", *reasons)
     if _refused_early(evidence):
@@ -394,10 +395,3 @@ def _of_fault(fault: Fault, host: str, reach: Reach) -> Finding:
             f"{what}; we know of no other host to compare with.",
         )
     return found(Cause.PROVIDER_OUTAGE, 0.7, f"fault.{fault.kind.value}", f"{what}.")
-
-
-def _ago(span: timedelta) -> str:
-    if span.days >= 2:
-        return f"{span.days} days"
-    hours = span.total_seconds() / 3600
-    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(span.total_seconds() / 60))} minutes"

@@ -16,6 +16,7 @@ from alerts.rules import fleet, inhibitions, own
 from alerts.rules.alert import Alert
 from alerts.windows import Scope, Silenced, first_over
 from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.spans import span
 
 # By what an alert is one matter: the labels that its Prometheus expression keeps. Where nothing stands here
 # there is one of it in all.
@@ -109,7 +110,9 @@ class Matter:
         seconds = self.alert.unit == "humanizeDuration"
         names = ("provider", "app", "client", "connection", "tier", "channel", "cause")
         return {name: self._one(name) or f"several {name}s" for name in names} | {
-            "value": _span(self.value) if seconds else f"{self.value:g}"
+            "value": span(timedelta(seconds=self.value), units=2, short=True)
+            if seconds
+            else f"{self.value:g}"
         }
 
     @property
@@ -144,12 +147,6 @@ class Matter:
             "runbook": self.alert.runbook(runbooks),
             "since": self.since.isoformat(),
         }
-
-
-def _span(seconds: float) -> str:
-    days, rest = divmod(int(seconds), 86400)
-    hours, minutes = rest // 3600, rest % 3600 // 60
-    return f"{days}d {hours}h" if days else f"{hours}h {minutes}m" if hours else f"{minutes}m"
 
 
 @dataclass(frozen=True, slots=True)

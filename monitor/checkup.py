@@ -21,10 +21,10 @@ from monitor.clock import SystemClock
 from monitor.desk import not_watched, stretched_apps
 from monitor.errors import TokenHealthError
 from monitor.health.evidence import Fault
+from monitor.health.spans import span
 from monitor.settings import Loaded, load
 from monitor.store import connections, sealing
 from monitor.tokens.vault import prefix_of
-from monitor.tomlfile import show_duration
 from monitor.wire.apps import App
 from monitor.wire.client import Reply, Wire
 
@@ -89,9 +89,7 @@ async def _database(parts: Parts) -> Check:
         theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
     skew = abs(theirs.astimezone(UTC) - parts.clock.now())
     if skew > LARGEST_SKEW:
-        return Check(
-            "database", False, f"Its clock is {skew.total_seconds():.0f} s off ours; run NTP on both."
-        )
+        return Check("database", False, f"Its clock is {span(skew)} off ours; run NTP on both.")
     return Check("database", True, f"{parts.database.name}: reachable, schema current.")
 
 
@@ -123,7 +121,7 @@ async def _provider(app: App, wire: Wire) -> Check:
         return Check(app.id, False, f"{host}: {reply.kind.value}: {reply.detail}.")
     skew = _skew(reply)
     if skew is not None and skew > LARGEST_SKEW:
-        return Check(app.id, False, f"{host}: our clock is {skew.total_seconds():.0f} s off; run NTP.")
+        return Check(app.id, False, f"{host}: our clock is {span(skew)} off; run NTP.")
     if reply.status >= 500:
         return Check(app.id, None, f"{host}: reachable, but answers {reply.status} now.")
     return Check(app.id, True, f"{host}: reachable, answers {reply.status} to a question without a token.")
@@ -142,7 +140,7 @@ async def _stretched(parts: Parts) -> Iterable[Check]:
         Check(
             "interval",
             None,
-            f"{app} is probed every {show_duration(interval)} instead of {show_duration(wanted)}: its "
+            f"{app} is probed every {span(interval, units=2)} instead of {span(wanted, units=2)}: its "
             "app-wide rate limit allows no more.",
         )
         for app, interval, wanted in await stretched_apps(parts)

@@ -24,8 +24,9 @@ from monitor.assembly import Parts, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError, NotFound
 from monitor.health.cadence import stretched
-from monitor.health.explain import Story, span, when
+from monitor.health.explain import Story
 from monitor.health.incidents import Place
+from monitor.health.spans import span, when
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret

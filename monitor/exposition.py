@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from prometheus_client import generate_latest
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from monitor import metrics
 from monitor.clock import Clock
@@ -24,7 +23,7 @@ from monitor.store import connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+Encoder = Callable[[Collector], bytes]  # writes meters in the format that a scraper asked for
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -94,7 +93,7 @@ class Exposition:
         self._interval, self._extent = interval, extent
 
     async def write(
-        self, *, leads: bool, lag: float, alive: int, intervals: Mapping[str, timedelta], openmetrics: bool
+        self, *, leads: bool, lag: float, alive: int, intervals: Mapping[str, timedelta], encoder: Encoder
     ) -> AsyncIterator[bytes]:
         """Yield the page in pieces. `leads` says whether this process writes the fleet.
 
@@ -105,10 +104,8 @@ class Exposition:
         if reachable and leads:
             async for piece in self._fleet(lag, alive, intervals):
                 yield piece
-        if openmetrics:
-            yield generate_openmetrics(self._meters.registry)  # type: ignore[no-untyped-call]
-        else:
-            yield generate_latest(self._meters.registry)
+        # Last, since OpenMetrics ends with a line that says so.
+        yield encoder(self._meters.registry)
 
     async def _fleet(
         self, lag: float, alive: int, intervals: Mapping[str, timedelta]
@@ -275,11 +272,12 @@ def _ends(lifetimes: tuple[int | None, int | None], used: Any, born: Any) -> int
     return min(ends, default=None)
 
 
-def wants_openmetrics(accept: str) -> bool:
-    """Whether the scraper asks for OpenMetrics."""
-    return "application/openmetrics-text" in accept
+def negotiated(accept: str) -> tuple[Encoder, str]:
+    """Return what writes this process's meters for an Accept header, and the page's content type.
 
-
-def content_type(openmetrics: bool) -> str:
-    """Return the page's content type."""
-    return OPENMETRICS if openmetrics else TEXT
+    The library's own choice. The fleet's text is the same in every format: gauges with plain names.
+    """
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # the library compares a version that is no number: `version=abc`
+        return choose_encoder("")

@@ -25,6 +25,7 @@ from monitor.health.classify import Reach, classify
 from monitor.health.explain import document
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, State, Verdict, step
+from monitor.health.spans import span
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Looked, Prober
@@ -462,10 +463,10 @@ class Loop:
         if now - self.ticked_at > timedelta(seconds=30):
             return "the loop has stopped ticking"
         if self.skew > LARGEST_SKEW:
-            return f"our clock is {self.skew.total_seconds():.0f} s off the database's; run NTP on both"
+            return f"our clock is {span(self.skew)} off the database's; run NTP on both"
         limit = max(60.0, 2 * self._cadence.interval.total_seconds())
         if self.lag > limit:
-            return f"probes are {self.lag:.0f} s late"
+            return f"probes are {span(timedelta(seconds=self.lag))} late"
         return None
 
 

@@ -14,6 +14,7 @@ import durationpy
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from monitor.errors import ConfigurationError
+from monitor.health.spans import EXACT, span
 
 
 class Section(BaseModel):
@@ -37,13 +38,9 @@ def parse_duration(value: object) -> object:
     return span
 
 
-def show_duration(span: timedelta) -> str:
-    """Write a duration the way it is configured."""
-    seconds = span.total_seconds()
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
+def show_duration(length: timedelta) -> str:
+    """Write a duration the way it may be configured: parse_duration reads it back."""
+    return span(length, units=EXACT, short=True)
 
 
 Duration = Annotated[

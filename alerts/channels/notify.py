@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from alerts.channels import Outcome
 from monitor.errors import ConfigurationError
+from monitor.health.spans import span
 from monitor.secret import Secret
 
 # Services that tell repetitions by a key, where with "map" a success ends what a failure began.
@@ -53,7 +54,7 @@ class Notify:
             async with asyncio.timeout(DEADLINE):
                 trouble = await asyncio.to_thread(self._send, key, matter, over)
         except TimeoutError:
-            return Outcome.LATER, f"{self._name}: no answer within {DEADLINE:g} s"
+            return Outcome.LATER, f"{self._name}: no answer within {span(timedelta(seconds=DEADLINE))}"
         return (Outcome.LATER, f"{self._name}: {trouble}") if trouble else (Outcome.SENT, "taken")
 
     def _send(self, key: str, matter: dict[str, Any], over: bool) -> str:

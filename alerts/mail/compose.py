@@ -1,33 +1,22 @@
-"""Writes a mail: templates with what is to be told, in the client's language, as text and HTML.
-
-MJML is compiled once, with its Jinja tags inside, and filled for each mail; so a client's name is escaped
-where it stands in the finished HTML. Templates are sandboxed: an override may say what it likes and reach
-nothing. A template of the operator's own folder comes before ours of the same name.
-"""
+"""Writes a mail: templates with what is to be told, in the client's language, as text and HTML."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import mjml
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from alerts.language import Tongue, tongue
+from alerts.mail.templates import Templates
 from alerts.notices import Kind
 from monitor.errors import ConfigurationError
 
-HERE = Path(__file__).parent
 PARTS = ("subject.txt", "body.txt", "body.mjml")
-_INCLUDE = re.compile(r"<!--\s*include\s+(\w+)\s*-->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,41 +84,12 @@ class Composer:
 
     def __init__(self, brand: Brand, overrides: Path | None = None) -> None:
         self.brand = brand
-        if overrides is not None and not overrides.is_dir():
-            raise ConfigurationError(f"email.templates: {overrides} is no folder.")
-        folders = [HERE] if overrides is None else [overrides, HERE]
-        self._loader: BaseLoader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
-        self._compiled: dict[Kind, str] = {}
-
-    @cached_property
-    def _text(self) -> ImmutableSandboxedEnvironment:
-        return self._environment(autoescape=False)
-
-    @cached_property
-    def _html(self) -> ImmutableSandboxedEnvironment:
-        return self._environment(autoescape=True)
-
-    def _environment(self, *, autoescape: bool) -> ImmutableSandboxedEnvironment:
-        # Text parts are plain text: HTML escapes would be read as they stand.
-        return ImmutableSandboxedEnvironment(
-            loader=self._loader,
-            autoescape=autoescape,
-            undefined=StrictUndefined,
-            extensions=["jinja2.ext.i18n"],
-            trim_blocks=False,
-        )
-
-    def source(self, name: str) -> str:
-        """Return a template's text. Raises ConfigurationError where there is none."""
-        try:
-            return self._loader.get_source(self._text, name)[0]
-        except TemplateError:
-            raise ConfigurationError(f"{name}: there is no such mail template.") from None
+        self._templates = Templates(overrides)
 
     def check(self) -> None:
         """Compile every template. Raises ConfigurationError that names the one that does not."""
         for kind in Kind:
-            self._mjml(kind)
+            self._templates.check(f"kinds/{kind.value}/body.mjml")
 
     def write(
         self,
@@ -143,11 +103,21 @@ class Composer:
         """Write a mail. Raises ConfigurationError where a template (an override) cannot be used."""
         speak = tongue(locale, timezone)
         context = self._context(client, subjects, speak) | more
-        subject = self._fill(self._text, f"kinds/{kind.value}/subject.txt", context, speak)
-        context["subject"] = clean(subject, 250)
-        body = self._fill(self._text, f"kinds/{kind.value}/body.txt", context, speak)
-        text = self._fill(self._text, "layout.txt", context | {"body": _wrapped(body)}, speak)
-        html = self._render(self._html, self._mjml(kind), f"kinds/{kind.value}/body.mjml", context, speak)
+        try:
+            return self._filled(f"kinds/{kind.value}", context, speak)
+        except ConfigurationError as error:
+            # What a template stumbled over may be the link, which is a secret until it was followed.
+            said = str(error)
+            for link in {subject.link for subject in subjects} - {""}:
+                said = said.replace(link, "…")
+            raise ConfigurationError(said) from None
+
+    def _filled(self, folder: str, context: dict[str, Any], speak: Tongue) -> Written:
+        templates = self._templates
+        context["subject"] = clean(templates.text(f"{folder}/subject.txt", context, speak), 250)
+        body = templates.text(f"{folder}/body.txt", context, speak)
+        text = templates.text("layout.txt", context | {"body": _wrapped(body)}, speak)
+        html = templates.html(f"{folder}/body.mjml", context, speak)
         return Written(context["subject"], text.strip() + "\n", html)
 
     def _context(self, client: str, subjects: Sequence[Subject], speak: Tongue) -> dict[str, Any]:
@@ -182,44 +152,6 @@ class Composer:
             "link_note": note,
             "reason": "",
         }
-
-    def _mjml(self, kind: Kind) -> str:
-        """Return a kind's HTML with its Jinja tags, compiled once."""
-        if kind not in self._compiled:
-            name = f"kinds/{kind.value}/body.mjml"
-            body = _INCLUDE.sub(lambda m: self.source(f"parts/{m.group(1)}.mjml"), self.source(name))
-            body = _INCLUDE.sub(lambda m: self.source(f"parts/{m.group(1)}.mjml"), body)
-            # Jinja's own statements stand outside of MJML's elements, which would drop them.
-            settings = "".join(re.findall(r"{%-?\s*set .*?%}", body))
-            body = re.sub(r"{%-?\s*set .*?%}", "", body)
-            whole = self.source("layout.mjml").replace("<!-- body -->", body)
-            try:
-                self._compiled[kind] = settings + mjml.mjml2html(whole)
-            except Exception as error:
-                raise ConfigurationError(f"{name}: this MJML does not compile: {error}") from None
-        return self._compiled[kind]
-
-    def _fill(
-        self, env: ImmutableSandboxedEnvironment, name: str, context: Mapping[str, Any], speak: Tongue
-    ) -> str:
-        return self._render(env, self.source(name), name, context, speak)
-
-    def _render(
-        self,
-        env: ImmutableSandboxedEnvironment,
-        source: str,
-        name: str,
-        context: Mapping[str, Any],
-        speak: Tongue,
-    ) -> str:
-        env.install_gettext_callables(speak.gettext, speak.ngettext, newstyle=True)  # type: ignore[attr-defined]
-        try:
-            template: Template = env.from_string(source)
-            return template.render(context)
-        except TemplateError as error:
-            line = getattr(error, "lineno", None)
-            where = f"{name}, line {line}" if line else name
-            raise ConfigurationError(f"{where}: this mail template cannot be used: {error}") from None
 
 
 _SHORT = {

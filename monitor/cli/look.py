@@ -166,12 +166,12 @@ async def _say_unwatched(p: Parts) -> None:
 
 async def _say_stretched(p: Parts) -> None:
     from monitor.desk import stretched_apps
-    from monitor.tomlfile import show_duration
+    from monitor.health.spans import span
 
     for app, interval, wanted in await stretched_apps(p):
         out.print(
-            f"[yellow]Note:[/] {app} is probed every {show_duration(interval)} instead of "
-            f"{show_duration(wanted)}: its app-wide rate limit allows no more."
+            f"[yellow]Note:[/] {app} is probed every {span(interval, units=2)} instead of "
+            f"{span(wanted, units=2)}: its app-wide rate limit allows no more."
         )
 
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
+from typing import cast
 
 from rich.markup import escape
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from monitor.cli import connections, demo, look, mail, oncall, providers, run, upkeep
+from monitor.cli.help import readable
 from monitor.cli.root import app, err
 from monitor.errors import ImportRefused, TokenHealthError
 
 
-def main() -> None:
-    """Run the command line. Errors for people are one or two lines on stderr, and exit code 2."""
+@cache
+def command() -> TyperGroup:
+    """Return all commands as one, with a help that people can read."""
     for module in (run, demo, look, mail, oncall, connections, providers, upkeep):
         module.register(app)
+    found = cast("TyperGroup", get_command(app))
+    readable(found)
+    return found
+
+
+def main() -> None:
+    """Run the command line. Errors for people are one or two lines on stderr, and exit code 2."""
     try:
-        app()
+        command()()
     except ImportRefused as error:
         for problem in error.problems[:100]:
             err.print(f"  {escape(problem)}")

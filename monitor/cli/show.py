@@ -15,6 +15,7 @@ from rich.text import Text
 
 from monitor.health.causes import Cause
 from monitor.health.lifecycle import State
+from monitor.health.spans import span
 from monitor.store.connections import Known
 
 # Worst first.
@@ -38,13 +39,8 @@ def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, or to come, in one short unit."""
     if moment is None:
         return "–"
-    seconds = (now - moment).total_seconds()
-    prefix = "in " if seconds < -0.5 else ""
-    seconds = abs(seconds)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{prefix}{seconds / size:.0f}{unit}"
-    return f"{prefix}{seconds:.0f}s"
+    prefix = "in " if (now - moment).total_seconds() < -0.5 else ""
+    return prefix + span(abs(now - moment), short=True)
 
 
 def plain_table(*columns: str, **more: Any) -> Table:

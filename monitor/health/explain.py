@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
+from monitor.health.spans import span, when
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +223,3 @@ def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
             else "It recovers with a new authorization."
         )
     return tuple(lines)
-
-
-def span(length: timedelta) -> str:
-    """Say a length of time in one unit."""
-    seconds = max(0.0, length.total_seconds())
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= 1.5 * size or (seconds >= size and unit == "minute"):
-            count = round(seconds / size)
-            return f"{count} {unit}{'s' if count != 1 else ''}"
-    count = round(seconds)
-    return f"{count} second{'s' if count != 1 else ''}"
-
-
-def when(moment: datetime, now: datetime) -> str:
-    """Say a moment relative to now."""
-    if moment <= now:
-        return "now due"
-    return f"in {span(moment - now)}"

@@ -13,6 +13,7 @@ from monitor.health.causes import Cause, Owner
 from monitor.health.evidence import Answer, Evidence, Exchange, Grant, RefreshNote, Step
 from monitor.health.finding import Finding, found
 from monitor.health.rules import Rule
+from monitor.health.spans import span
 from monitor.health.words import told
 
 # An access token refused this long before its own expiry was withdrawn; less may be clock skew.
@@ -74,14 +75,14 @@ def _by_the_clock(rule: Rule, asked: str, evidence: Evidence) -> Finding:
     used, born = grant.refresh_used_at, grant.authorized_at
     if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
         reasons.append(
-            f"The refresh token was last used {_ago(evidence.at - used)} ago; the provider keeps an "
-            f"unused one for {_ago(grant.idle_lifetime)}."
+            f"The refresh token was last used {span(evidence.at - used)} ago; the provider keeps an "
+            f"unused one for {span(grant.idle_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.idle", *reasons)
     if grant.absolute_lifetime and born and evidence.at - born >= grant.absolute_lifetime:
         reasons.append(
-            f"It was authorized {_ago(evidence.at - born)} ago; the provider ends every grant after "
-            f"{_ago(grant.absolute_lifetime)}."
+            f"It was authorized {span(evidence.at - born)} ago; the provider ends every grant after "
+            f"{span(grant.absolute_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.absolute", *reasons)
     if _refused_early(evidence):
@@ -216,10 +217,3 @@ def _by_memory(rule: str, scope: str, named: str, grant: Grant) -> Finding:
         "for, or declined it.",
         scope=scope,
     )
-
-
-def _ago(span: timedelta) -> str:
-    if span.days >= 2:
-        return f"{span.days} days"
-    hours = span.total_seconds() / 3600
-    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(span.total_seconds() / 60))} minutes"

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from monitor.exposition import Exposition, content_type, wants_openmetrics
+from monitor.exposition import Exposition, negotiated
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,16 @@ class Ops:
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape, as text or OpenMetrics."""
-        openmetrics, pulse = wants_openmetrics(request.headers.get("accept", "")), self.pulse()
+        encoder, content_type = negotiated(request.headers.get("accept", ""))
+        pulse = self.pulse()
         page = self.exposition.write(
             leads=pulse.leads,
             lag=pulse.lag,
             alive=pulse.alive,
             intervals=pulse.intervals,
-            openmetrics=openmetrics,
+            encoder=encoder,
         )
-        return StreamingResponse(page, headers={"content-type": content_type(openmetrics)})
+        return StreamingResponse(page, headers={"content-type": content_type})
 
     async def healthz(self, request: Request) -> Response:
         """Say that the process answers; nothing more, so that a database outage restarts nobody."""

@@ -28,6 +28,7 @@ from pydantic import AfterValidator
 from monitor import __version__
 from monitor.errors import ConfigurationError
 from monitor.health.evidence import Fault, FaultKind
+from monitor.health.spans import span
 from monitor.secret import Secret
 from monitor.tomlfile import Section
 
@@ -133,7 +134,9 @@ class Wire:
                 finally:
                     await response.stream.aclose()  # type: ignore[union-attr]
         except TimeoutError:
-            return Fault(FaultKind.READ_TIMEOUT, f"no complete answer within {self._deadline:g} s")
+            return Fault(
+                FaultKind.READ_TIMEOUT, f"no complete answer within {span(timedelta(seconds=self._deadline))}"
+            )
         except ValueError as error:  # a token that cannot stand in a header: ours, and never shown
             return Fault(FaultKind.OURS, f"the request could not be made: {type(error).__name__}")
         except (httpx.TransportError, aiohttp.ClientError, OSError) as error:

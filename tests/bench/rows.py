@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from prometheus_client import generate_latest
 from sqlalchemy import update
 
 from monitor import settings
@@ -173,7 +174,7 @@ async def _metrics(parts: Any, meters: Meters, loop: Any) -> dict[str, float]:
     await asyncio.sleep(0.05)  # noqa: TID251
     began, size = time.perf_counter(), 0
     async for piece in exposition.write(
-        leads=True, lag=0, alive=1, intervals=loop.intervals(), openmetrics=False
+        leads=True, lag=0, alive=1, intervals=loop.intervals(), encoder=generate_latest
     ):
         size += len(piece)
     took = time.perf_counter() - began

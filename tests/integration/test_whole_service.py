@@ -10,13 +10,15 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 import structlog
 from pytest_httpserver import HTTPServer
+from starlette.applications import Starlette
 
 from monitor import logs
 from monitor.desk import export_tokens, stretched_apps
-from monitor.exposition import Exposition
+from monitor.exposition import Exposition, negotiated
 from monitor.health.incidents import Place
 from monitor.metrics import FLEET, OWN
 from monitor.secret import Secret
@@ -24,6 +26,7 @@ from monitor.store import connections
 from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
 from monitor.tokens.refresh import access_cell
+from monitor.web.ops import Ops, Pulse
 from tests.conftest import START, missing, postgres_url, rigged
 
 PLATFORM = {"plat": {"provider": "clio-platform"}}
@@ -136,7 +139,10 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
     assert apps
 
 
-async def _metrics(rig, openmetrics=False, **more):
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+async def _metrics(rig, accept="", **more):
     exposition = Exposition(
         more.get("database", rig.parts.database), rig.loop._meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
         extent=replace(rig.parts.loaded.settings.extent, **more.get("extent", {})),
@@ -146,7 +152,7 @@ async def _metrics(rig, openmetrics=False, **more):
         lag=1.5,
         alive=1,
         intervals=rig.loop.intervals(),
-        openmetrics=openmetrics,
+        encoder=negotiated(accept)[0],
     )
     return b"".join([piece async for piece in pieces]).decode()
 
@@ -186,7 +192,44 @@ async def test_the_fleet_is_left_to_the_process_that_leads_and_names_may_be_left
     await rig.look()
     assert "token_health_connection_up{" not in await _metrics(rig, leads=False)
     assert "Firm acme" not in await _metrics(rig, extent={"client_names": False})
-    assert (await _metrics(rig, openmetrics=True)).endswith("# EOF\n")
+    assert (await _metrics(rig, OPENMETRICS)).endswith("# EOF\n")
+
+
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+ACCEPTS = [
+    ("", PLAIN),
+    ("*/*", PLAIN),
+    # Whoever knows only a draft of OpenMetrics is not given the standard.
+    ("application/openmetrics-text; version=0.0.1", PLAIN),
+    ("application/openmetrics-text; version=abc", PLAIN),
+    (
+        "text/plain; version=1.0.0; escaping=allow-utf-8",
+        "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    ),
+    ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    # What Prometheus 3 sends.
+    (
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.4",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    ),
+]
+
+
+@pytest.mark.parametrize(("accept", "content_type"), ACCEPTS)
+async def test_a_scraper_gets_the_format_that_it_asked_for(rig, accept, content_type):
+    await rig.add("acme")
+    await rig.look()
+    exposition = Exposition(
+        rig.parts.database, rig.loop._meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
+        extent=rig.parts.loaded.settings.extent,
+    )  # fmt: skip
+    ops = Ops(exposition, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
+    transport = httpx.ASGITransport(Starlette(routes=ops.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://th.example") as scraper:
+        answer = await scraper.get("/metrics", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
+    assert 'token_health_connection_up{connection="acme"' in answer.text
+    assert answer.text.endswith("# EOF\n") is content_type.startswith("application/openmetrics-text")
 
 
 async def test_the_fleet_is_as_large_as_the_configuration_allows(rig):
@@ -217,7 +260,7 @@ async def test_a_spike_leads_to_a_connection(rig):
     await rig.look()
     rig.sandbox.do(rig.grants["acme"], "revoke")
     await rig.after(minutes=8)
-    assert '# {connection="acme"}' in await _metrics(rig, openmetrics=True)
+    assert '# {connection="acme"}' in await _metrics(rig, OPENMETRICS)
 
 
 async def test_a_label_cannot_break_out(rig):
@@ -298,10 +341,10 @@ async def test_readiness_says_what_is_wrong(rig, trouble):
             assert "stopped ticking" in loop.healthy(now + timedelta(seconds=31))
         case "late":
             loop.lag = 700
-            assert "700 s late" in loop.healthy(now)
+            assert "12 minutes late" in loop.healthy(now)
         case "skew":
             loop.skew = timedelta(seconds=9)
-            assert "9 s off the database's" in loop.healthy(now)
+            assert "9 seconds off the database's" in loop.healthy(now)
 
 
 async def test_a_doubt_that_could_not_be_looked_at_is_no_recovery(rig):

@@ -112,8 +112,71 @@ def test_an_override_comes_first_and_a_bad_one_is_named(tmp_path):
         sample(Composer(BRAND, tmp_path), Kind.REVOKED, "en", START)
     (folder / "subject.txt").unlink()
     (folder / "body.mjml").write_text("<mj-section><mj-column>")
-    with pytest.raises(ConfigurationError, match=r"kinds/revoked/body\.mjml: this MJML does not compile"):
+    with pytest.raises(ConfigurationError, match=r"kinds/revoked/body\.mjml.*: this MJML does not compile"):
         Composer(BRAND, tmp_path).check()
+
+
+# What an override may hold, in which file, and what is said of it.
+FAULTS = [
+    ("body.txt", "Hello\n{{ nothing_like_it }}", r"kinds/revoked/body\.txt, line 2: .*'nothing_like_it' is undefined"),
+    ("body.txt", "\n\n{{ 1 / 0 }}", r"kinds/revoked/body\.txt, line 3: .*ZeroDivisionError: division by zero"),
+    ("body.txt", "{{ item.link + 1 }}", r"kinds/revoked/body\.txt, line 1: .*TypeError"),
+    ("body.txt", "{% if %}", r"kinds/revoked/body\.txt, line 1: .*Expected an expression"),
+    ("body.txt", "{{ item.link | wordwrap('x') }}", r"kinds/revoked/body\.txt, line 1: .*TypeError"),
+    ("body.txt", "\n{% include 'kinds/revoked/body.txt' %}", r"kinds/revoked/body\.txt, line 2: .*RecursionError"),
+    ("body.txt", "{% include 'parts/none.txt' %}", r"kinds/revoked/body\.txt, line 1: .*there is no parts/none\.txt"),
+    ("body.mjml", "<mj-section><mj-column>\n<mj-text>{{ 1 / 0 }}</mj-text></mj-column></mj-section>",
+     r"kinds/revoked/body\.mjml, line 2: .*ZeroDivisionError"),
+    ("body.mjml", '{% set action = 1 %}\n<!--% include "parts/own.mjml" %-->', r"parts/own\.mjml, line 3: .*ZeroDivisionError"),
+    ("body.mjml", '<!--% include "kinds/revoked/body.mjml" %-->', r"kinds/revoked/body\.mjml, line 1: .*RecursionError"),
+    ("body.mjml", "\n<mj-social><p /></mj-social>", r"kinds/revoked/body\.mjml, line 2: this MJML does not compile"),
+    # A panic of the Rust library, which is no Exception.
+    ("body.mjml", '<mj-section>é">', r"kinds/revoked/body\.mjml.*: this MJML does not compile"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "says"), FAULTS)
+def test_whatever_an_override_raises_names_its_file_and_line(tmp_path, name, text, says):
+    folder = tmp_path / "kinds" / "revoked"
+    folder.mkdir(parents=True)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/own.mjml").write_text(
+        "<mj-section><mj-column>\n<mj-text>\n{{ action / 0 }}</mj-text></mj-column></mj-section>\n"
+    )
+    (folder / name).write_text(text)
+    with pytest.raises(ConfigurationError, match=f"^{says}"):
+        sample(Composer(BRAND, tmp_path), Kind.REVOKED, "en", START)
+
+
+def test_what_is_said_of_a_fault_does_not_hold_the_link(tmp_path):
+    (tmp_path / "kinds/revoked").mkdir(parents=True)
+    (tmp_path / "kinds/revoked/body.txt").write_text("{{ {}[item.link] }}")
+    with pytest.raises(ConfigurationError) as caught:
+        sample(Composer(BRAND, tmp_path), Kind.REVOKED, "en", START)
+    assert "not-a-real-link" not in str(caught.value) and caught.value.__suppress_context__
+
+
+def test_a_corrected_template_is_taken_up_without_a_restart(tmp_path):
+    composer = Composer(BRAND, tmp_path)
+    folder = tmp_path / "kinds" / "revoked"
+    folder.mkdir(parents=True)
+    (folder / "body.mjml").write_text(
+        "<mj-section><mj-column><mj-text>{{ 1 / 0 }}</mj-text></mj-column></mj-section>"
+    )
+    with pytest.raises(ConfigurationError):
+        sample(composer, Kind.REVOKED, "en", START)
+    (folder / "body.mjml").write_text(
+        "<mj-section><mj-column><mj-text>Corrected</mj-text></mj-column></mj-section>"
+    )
+    assert "Corrected" in sample(composer, Kind.REVOKED, "en", START).html
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_is_joined_keeps_the_width_of_the_mail(kind):
+    """mjml's own include would lose it."""
+    html = sample(Composer(BRAND), kind, "en", START).html
+    outlook = re.findall(r'<!--\[if mso \| IE\]><table [^>]*bgcolor="#ffffff"[^>]*>', html)
+    assert outlook and all('width="600"' in table for table in outlook)
 
 
 def test_dates_are_the_clients_own():

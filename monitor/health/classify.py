@@ -21,6 +21,7 @@ from monitor.health.evidence import (
     RefreshNote,
     Step,
 )
+from monitor.health.rotation import brief
 from monitor.health.rules import Rule, first_match
 
 # An access token refused this long before its own expiry was withdrawn; less may be clock skew.
@@ -83,16 +84,17 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
             "The stored tokens do not decrypt with any key at hand, so nothing was asked.",
         )
     if evidence.refresh is RefreshNote.LOST:
+        return _of_lost(evidence)
+    if evidence.undecided:
         return found(
-            Cause.REFRESH_LOST,
-            0.9,
-            "journal.unfinished",
-            "A refresh was begun and its answer was never recorded; the provider replaces refresh "
-            "tokens, so the stored one may already be spent.",
+            Cause.UNEXPECTED,
+            0.3,
+            f"refresh.{'busy' if evidence.refresh is RefreshNote.BUSY else 'in_doubt'}",
+            "The access token has ended, and what comes of its refresh is not known yet.",
         )
     refusal: Finding | None = None
     refreshed = evidence.last(Step.REFRESH)
-    if refreshed is not None and evidence.refresh is RefreshNote.FAILED:
+    if refreshed is not None and evidence.refresh in (RefreshNote.FAILED, RefreshNote.IN_DOUBT):
         refusal = _of_outcome(refreshed, evidence, rules, reach)
         if refusal.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED, Cause.APP_MISCONFIGURED):
             return refusal
@@ -105,6 +107,26 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
         expired = isinstance(whoami.outcome, Answer) and whoami.outcome.status == 401
         return refusal if refusal is not None and expired else about_whoami
     return _of_scopes(evidence, rules, reach) or HEALTHY
+
+
+def _of_lost(evidence: Evidence) -> Finding:
+    """Say how a pair was lost: what went unanswered, and what was tried since."""
+    reasons = [
+        f"A refresh was sent at {kept['at']} and its answer was lost: {brief(kept)}. The provider replaces "
+        "refresh tokens, so a new pair may have been in it."
+        for kept in evidence.unanswered[:1]
+    ]
+    answer = evidence.last(Step.REFRESH)
+    if answer is None or not isinstance(answer.outcome, Answer) or not reasons:
+        reasons.append("Nothing is left to try with the stored refresh token.")
+        return found(Cause.REFRESH_LOST, 0.9, "journal.unanswered", *reasons)
+    reasons.append(
+        "When that could cost nothing any more, the same refresh token was sent once more: at "
+        f"{answer.at.isoformat(timespec='seconds')} refresh answered {answer.outcome.status}"
+        f"{_quote(answer.outcome)}. So the pair that was in the lost answer is gone, or access was withdrawn "
+        "since; both are mended by authorizing again."
+    )
+    return found(Cause.REFRESH_LOST, 0.95, "journal.last_try_refused", *reasons)
 
 
 def _without_whoami(evidence: Evidence) -> Finding:
@@ -300,8 +322,7 @@ def _refused_early(evidence: Evidence) -> bool:
         if (
             exchange.step is not Step.REFRESH
             and isinstance(outcome, Answer)
-            and outcome.status == 401
-            and (outcome.challenge == "invalid_token" or outcome.content is Content.JSON)
+            and outcome.refuses_token
             and exchange.at < expires - EARLY
         ):
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from monitor.errors import NotFound
 from monitor.health.causes import Subject
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
+from monitor.health.rotation import Doubt
 from monitor.store import audit, incidents
 from monitor.store.due import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
@@ -63,6 +65,11 @@ class Known:
     next_probe_at: datetime | None
     reads: Mapping[str, datetime]
     rests: str | None = None  # the maintenance window that paused it, such as "provider clio"
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """What is in doubt about the refresh token; nothing any more, once it is lost."""
+        return self.sealed.doubt if not self.sealed.lost else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,8 @@ async def _insert(conn: AsyncConnection, new: Sequence[NewConnection], now: date
                 "region": item.place.region,
                 "state": State.PENDING.value,
                 "since": now,
+                # Not from 0: a lease from before a removal must not fit the connection that has its id now.
+                "lease_epoch": secrets.randbelow(2**30),
                 "next_probe_at": item.first_probe_at if item.access else None,
                 "reads": {},
             }
@@ -180,6 +189,8 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
         "refresh_used_at": now if item.refresh else None,
         "granted": None,
         "lost": False,
+        "doubt_since": None,
+        "doubt_tried_at": None,
     }
 
 

@@ -31,7 +31,7 @@ from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Prober
 from monitor.settings import Loaded
-from monitor.store import schema, sealing
+from monitor.store import processes, schema, sealing
 from monitor.store.engine import Database, database_trouble
 from monitor.store.verdicts import Tell
 from monitor.tokens.grant import Granter
@@ -46,11 +46,12 @@ log = structlog.get_logger("monitor.service")
 
 
 class Role(StrEnum):
-    """What a process does: all of it, or the probing and the pages apart."""
+    """What a process does: all of it, or the probing and the pages apart; or one command's probes."""
 
     ALL = "all"
     WORKER = "worker"
     WEB = "web"
+    COMMAND = processes.COMMAND
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ The commands here are the command line's today, and the API's when it comes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -31,7 +32,7 @@ from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
 from monitor.settings import Loaded, secret_cell
-from monitor.store import audit, connections, history, incidents, links, sealing
+from monitor.store import audit, connections, history, incidents, journal, links, sealing
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
 from monitor.store.sealing import Cells
@@ -185,7 +186,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
         last_probe_at=known.last_probe_at,
         last_success_at=known.last_success_at,
         next_probe_at=known.next_probe_at,
-        next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence) if app else None,
+        next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence, now) if app else None,
         incident_since=open_ones[0].opened_at if open_ones else None,
         larger=_larger(larger) if larger else None,
         held=larger.guard if larger else False,
@@ -198,8 +199,18 @@ async def story(parts: Parts, connection_id: str) -> Story:
         ),
         rests=known.rests,
         configured=app is not None,
+        doubt=known.doubt,
+        unanswered=await _unanswered(parts, known),
+        grace=app.provider.oauth.reuse_grace if app else timedelta(0),
+        access_ends=known.sealed.access_expires_at,
         mails=bool(settings.smtp.sender),
     )
+
+
+async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:
+    if known.doubt is None:
+        return []
+    return await journal.unanswered(parts.database, known.id, known.doubt.since)
 
 
 def _said(told: Told, now: datetime) -> str:

@@ -47,5 +47,11 @@ class SchemaNotCurrent(TokenHealthError):
     """The database was made by another version of Token Health."""
 
 
+class EndedUncleanly(TokenHealthError):
+    """A process ended, and could not write down everything that it had to."""
+
+    exit_code = 1
+
+
 class AlreadyRunning(TokenHealthError):
     """SQLite serves one service process a file; another one holds this file."""

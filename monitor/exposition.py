@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from monitor import metrics
 from monitor.clock import Clock
+from monitor.health.rotation import AfterLost
 from monitor.metrics import Meters, Metric
 from monitor.store import connections, fleet
 from monitor.store.engine import Database
@@ -233,11 +234,20 @@ class Exposition:
         open_incidents = await fleet.incidents_open(self._database)
         guards = await fleet.guards(self._database)
         unwatched = await connections.unwatched(self._database, self._apps)
+        doubts = await fleet.in_doubt(self._database)
         return (
             family(metrics.CONNECTIONS, (((p, a, s), n) for p, a, s, n in states))
             + family(metrics.UNWATCHED, (((app,), n) for app, n in unwatched.items()))
             + family(metrics.OPEN_INCIDENTS, (((k, c, o), n) for k, c, o, n in open_incidents))
             + family(metrics.GUARD_ACTIVE, ((labels, 1) for labels in guards))
+            + family(
+                metrics.REFRESH_IN_DOUBT,
+                (
+                    ((app.provider.name, app.id), doubts.get(app.id, 0))
+                    for app in self._apps.values()
+                    if app.provider.oauth.rotation.habit is not AfterLost.RETRY
+                ),
+            )
         )
 
     def _schedule(self, lag: float, alive: int, intervals: Mapping[str, timedelta]) -> str:

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.schedulers.base import STATE_RUNNING, STATE_STOPPED
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from monitor import __version__
+from monitor import __version__, settled
 from monitor.clock import Clock
 from monitor.health.cadence import Cadence, next_probe, stretched
-from monitor.health.causes import Cause
 from monitor.health.classify import Reach, classify
 from monitor.health.explain import document
 from monitor.health.guard import GuardPolicy
@@ -30,10 +30,12 @@ from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Looked, Prober
 from monitor.reach import Heard
+from monitor.shutdown import Shutdown
 from monitor.store import budgets, connections, due, history, incidents, processes, verdicts
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.history import Kept
+from monitor.store.processes import BEAT
 from monitor.store.verdicts import Outcome, Tell
 from monitor.wire.apps import App
 
@@ -41,10 +43,10 @@ log = structlog.get_logger("monitor.loop")
 
 BATCH = 500
 SETTLE_EVERY = 0.25  # seconds
-BEAT = timedelta(seconds=5)
-GONE = timedelta(seconds=20)  # a process silent for so long is dead, and what it held is free
 LARGEST_SKEW = timedelta(seconds=5)  # between our clock and the database's; leases are times
-DRAIN = 7.0  # seconds; the whole service has ten to end in
+# Seconds from the beginning of the end, of which the whole service has ten: for probes that run to finish,
+# for refreshes, and for what has to be written then.
+DRAIN, DRAIN_REFRESHES, LAST_WORDS = 7.0, 8.0, 9.0
 FLEET_DUTY = "fleet"
 
 
@@ -112,6 +114,7 @@ class Loop:
         self.skew = timedelta(0)
         self.ticked_at: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
+        self._attending: asyncio.Task[None] | None = None
         meters.in_flight.set_function(lambda: len(self._workers))
         meters.loop_tick.set_function(lambda: self.ticked_at.timestamp() if self.ticked_at else 0.0)
 
@@ -207,7 +210,10 @@ class Loop:
         if finding.ok and not looked.complete and lease.health.state is not State.PENDING:
             # What was in doubt could not be looked at: that is no recovery.
             verdict = Verdict(lease.health, changed=False)
-        self._measure(app, looked, lease.id)
+        if evidence.undecided:
+            # The access token has ended, and its refresh is somebody else's or not due yet: wait for that.
+            verdict = Verdict(lease.health, changed=False)
+        settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.
         first = finding.ok and (lease.account_id is None or verdict.changed)
         identity = evidence.identity
@@ -232,13 +238,6 @@ class Loop:
             account=(identity.account_id or "", identity.account_name) if first and identity else None,
             evidence=document(evidence) if verdict.changed else (),
         )
-
-    def _measure(self, app: App, looked: Looked, connection: str) -> None:
-        name = app.provider.name
-        for exchange in looked.evidence.exchanges:
-            self._meters.time_request(name, exchange.step.value, exchange.seconds, connection)
-        if looked.refresh_result is not None:
-            self._meters.refreshes.labels(name, app.id, looked.refresh_result).inc()
 
     async def settle(self) -> None:
         """Write the verdicts that are ready, in one transaction a batch."""
@@ -278,32 +277,27 @@ class Loop:
         """After the commit: count, and log what changed."""
         if len(ours) < len(batch):
             self._meters.fenced.inc(len(batch) - len(ours))
-        for outcome in ours:
-            place, health = outcome.lease.place, outcome.verdict.health
-            self._meters.count_probe(place.provider, place.app, outcome.finding.cause.value, outcome.lease.id)
-            if outcome.verdict.detected_after is not None:
-                self._meters.detection.labels(place.provider, health.cause.value).observe(
-                    outcome.verdict.detected_after.total_seconds()
-                )
-            if outcome.verdict.recovered_after is not None:
-                self._meters.recovery.labels(place.provider, outcome.lease.health.cause.value).observe(
-                    outcome.verdict.recovered_after.total_seconds()
-                )
-            if outcome.verdict.changed:
-                _log_change(outcome)
+        settled.note(self._meters, ours)
         if self._keep_settled:
             self._settled.extend(ours)
 
     async def beat(self) -> None:
         """Say that this process lives, keep or take the fleet's duty, and look at the fleet's size."""
+        await self.live()
         now = self._clock.now()
-        pulse = await processes.beat(self._database, self._process, self._role, __version__, now, GONE)
-        self.alive, self.skew = pulse.alive, pulse.skew
-        if pulse.freed:
-            log.warning("process.buried", leases=pulse.freed)
         self.leads = await processes.hold_duty(self._database, FLEET_DUTY, self._process, now, BEAT * 3)
         self.lag = await due.lag(self._database, self._apps, now)
         await self.resize()
+
+    async def live(self) -> None:
+        """Say that this process lives: while it does, a refresh that it has begun is its own."""
+        now = self._clock.now()
+        pulse = await processes.beat(
+            self._database, self._process, self._role, __version__, now, processes.GONE
+        )
+        self.alive, self.skew = pulse.alive, pulse.skew
+        if pulse.freed:
+            log.warning("process.buried", leases=pulse.freed)
 
     async def resize(self) -> None:
         """Fit each app's interval to how many connections it has, and to its limit."""
@@ -342,10 +336,21 @@ class Loop:
 
     async def prepare(self) -> None:
         """Make the rows that the loop needs, and look at the fleet once."""
+        await self.live()
         for app in self._apps.values():
             if app.limits.app_wide is not None:
                 await budgets.ensure(self._database, app.id, self._clock.now())
         await self.resize()
+
+    async def attend(self) -> None:
+        """Stay on the list of processes without ticking, for what looks at a connection now and then."""
+        await self.live()
+        self._attending = asyncio.create_task(self._beats())
+
+    async def _beats(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT.total_seconds())
+            await self._guarded(self.live(), "beat")
 
     async def start(self, others: Iterable[Tick] = ()) -> None:
         """Begin to tick; `others` are what else has to be done now and then in this process."""
@@ -440,21 +445,35 @@ class Loop:
         if not self._workers and not self._tasks:
             self._calm.set()
 
-    async def stop(self) -> None:
-        """Begin nothing more, let what runs finish, write it, and give back the rest."""
+    def halt(self) -> None:
+        """Begin nothing more."""
         self._stopping = True
-        if self._scheduler is not None:
+        if self._scheduler is not None and self._scheduler.state == STATE_RUNNING:
             self._scheduler.pause()
         self._queue.clear()
-        running = self._workers | self._tasks
-        if running:
-            await asyncio.wait(running, timeout=DRAIN)
-        await self.settle()
-        if self._scheduler is not None:
+
+    async def stop(self, shutdown: Shutdown | None = None) -> None:
+        """Begin nothing more, let what runs finish, write it, and only then give back the rest.
+
+        A lease that is given back, or a name taken off the list, while a refresh of ours runs would let
+        another process judge it. `shutdown` goes on with an end that has begun; without one, what failed is
+        raised.
+        """
+        self.halt()
+        steps = shutdown or Shutdown()
+        if running := self._workers | self._tasks:
+            await asyncio.wait(running, timeout=max(0.0, steps.left(DRAIN)))
+        await steps.step("refreshes", self._prober.drain(), DRAIN_REFRESHES)
+        await steps.step("verdicts", self.settle(), LAST_WORDS)
+        if self._scheduler is not None and self._scheduler.state != STATE_STOPPED:
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)
-        await due.release(self._database, self._process)
-        await processes.leave(self._database, self._process)
+        if self._attending is not None:
+            self._attending.cancel()
+        await steps.step("leases", due.release(self._database, self._process), LAST_WORDS)
+        await steps.step("process", processes.leave(self._database, self._process), LAST_WORDS)
+        if shutdown is None:
+            steps.check()
 
     def healthy(self, now: datetime) -> str | None:
         """Return why the loop is not well, None while it is."""
@@ -468,21 +487,6 @@ class Loop:
         if self.lag > limit:
             return f"probes are {span(timedelta(seconds=self.lag))} late"
         return None
-
-
-def _log_change(outcome: Outcome) -> None:
-    before, after, finding = outcome.lease.health, outcome.verdict.health, outcome.finding
-    say = log.warning if after.state is State.BROKEN else log.info
-    say(
-        f"connection.{after.state.value}",
-        connection=outcome.lease.id,
-        app=outcome.lease.place.app,
-        was=before.state.value,
-        cause=after.cause.value if after.cause is not Cause.OK else None,
-        owner=after.owner.value if after.cause is not Cause.OK else None,
-        confidence=finding.confidence,
-        rule=finding.rule,
-    )
 
 
 def _brief(error: BaseException) -> str:

@@ -149,7 +149,17 @@ PROBE_DURATION = Metric(
     ("provider", "step"),
 )
 REFRESHES = Metric(
-    "token_health_refreshes", "counter", "Refreshes by how they ended.", ("provider", "app", "result")
+    "token_health_refreshes",
+    "counter",
+    "Refreshes by how they ended. in_doubt: the answer was lost; recovered or lost: what a doubt came to.",
+    ("provider", "app", "result"),
+)
+REFRESH_IN_DOUBT = Metric(
+    "token_health_refresh_in_doubt",
+    "gauge",
+    "Connections whose last refresh got no answer, at a provider that replaces refresh tokens: they go on "
+    "with the access token in hand, and the old refresh token is sent once more when that has ended.",
+    ("provider", "app"),
 )
 DETECTION = Metric(
     "token_health_detection_seconds",
@@ -262,6 +272,7 @@ FLEET = (
     APP_LIMIT,
     INCIDENT,
     HELD,
+    REFRESH_IN_DOUBT,
 )
 OWN = (
     PROBES,

@@ -23,6 +23,7 @@ from monitor.health.evidence import (
     Step,
     plain,
 )
+from monitor.health.rotation import AfterLost, next_send
 from monitor.pacing import Pacer
 from monitor.secret import Secret
 from monitor.store.due import Lease, Sealed
@@ -44,7 +45,7 @@ class Looked(NamedTuple):
     scope_checked_at: datetime | None
     scopes_all: bool
     reads: Mapping[str, datetime] | None  # None: nothing new
-    refresh_result: str | None = None
+    refresh_results: tuple[str, ...] = ()
     complete: bool = True  # False: scopes that had to be checked were not
 
 
@@ -60,7 +61,9 @@ class _Look:
     exchanges: list[Exchange] = field(default_factory=list)
     note: RefreshNote | None = None
     identity: Identity | None = None
-    refresh_result: str | None = None
+    refresh_results: tuple[str, ...] = ()
+    unanswered: tuple[Mapping[str, Any], ...] = ()
+    look_at: datetime | None = None  # when a refresh token in doubt may be sent
     scope_cursor: int = 0
     scope_checked_at: datetime | None = None
     scopes_all: bool = False
@@ -91,7 +94,7 @@ class Prober:
             app,
             lease.sealed,
             cadence,
-            next_refresh(lease.id, lease.sealed, app, cadence),
+            next_refresh(lease.id, lease.sealed, app, cadence, self._clock.now()),
             scope_cursor=lease.scope_cursor,
             scope_checked_at=lease.scope_checked_at,
             scopes_all=lease.scopes_all,
@@ -104,6 +107,10 @@ class Prober:
             look.note = RefreshNote.UNREADABLE
         return self._finish(look)
 
+    async def drain(self) -> None:
+        """Wait for the refreshes that are under way."""
+        await self._refresher.drain()
+
     async def _ask(self, look: _Look) -> None:
         sealed = look.sealed
         if sealed.access is None:
@@ -111,40 +118,56 @@ class Prober:
             return
         # Opened before anything is sent, so that a credential that does not open costs no request.
         token = self._vault.open(sealed.access, access_cell(look.lease.id))
-        if sealed.lost:
-            look.note = RefreshNote.LOST
-        if look.refresh_at is not None and look.refresh_at <= self._clock.now():
+        due = look.refresh_at is not None and look.refresh_at <= self._clock.now()
+        # In doubt and at its end, the access token is asked first: what the API says, and that it is there,
+        # has to be known before the refresh token is sent a last time.
+        if sealed.lost or (due and not (self._doubted(look) and self._expired(look))):
             token = await self._refresh(look) or token
         if look.note is RefreshNote.LOST:
             return
-        if look.note is RefreshNote.FAILED and self._expired(look.sealed):
+        if look.note in (RefreshNote.FAILED, RefreshNote.BUSY) and self._expired(look):
             return  # the whoami would only repeat that the access token ran out
         refused = await self._whoami(look, token)
-        if refused and look.note is None and look.sealed.refresh is not None:
-            fresh = await self._refresh(look)
+        if self._wants_refresh(look, refused):
+            fresh = await self._refresh(look, ended=True)
             if fresh is not None:
                 await self._whoami(look, fresh)
                 token = fresh
         if look.identity is not None and look.exchanges[-1].outcome.ok:
             await self._scopes(look, token)
 
-    def _expired(self, sealed: Sealed) -> bool:
-        return sealed.access_expires_at is not None and sealed.access_expires_at <= self._clock.now()
+    def _wants_refresh(self, look: _Look, refused: bool) -> bool:
+        """Whether what whoami said asks for a refresh: refused, or at the end of a token that had a doubt."""
+        if look.sealed.refresh is None:
+            return False
+        if self._doubted(look):
+            there = refused or look.exchanges[-1].outcome.ok
+            return there and (refused or self._expired(look))
+        return refused and look.note is None
 
-    async def _refresh(self, look: _Look) -> Secret | None:
+    def _doubted(self, look: _Look) -> bool:
+        return look.sealed.doubt is not None
+
+    def _expired(self, look: _Look) -> bool:
+        expires = look.sealed.access_expires_at
+        return expires is not None and expires <= self._clock.now()
+
+    async def _refresh(self, look: _Look, *, ended: bool = False) -> Secret | None:
         """Refresh, and return the access token to go on with, None where there is no new one."""
+        ended = ended or self._expired(look)
         done = await self._refresher.refresh(
-            look.lease, look.app, look.sealed, lambda: self._pacer.turn(look.app)
+            look.lease, look.app, look.sealed, lambda: self._pacer.turn(look.app), ended=ended
         )
-        look.note, look.refresh_result = done.note, done.result
-        if done.exchange is not None:
-            look.exchanges.append(done.exchange)
-            await self._heed(look.app, done.exchange.outcome)
-        if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE):
-            look.sealed = done.sealed
-            look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence)
-            if done.sealed.access is not None:
-                return self._vault.open(done.sealed.access, access_cell(look.lease.id))
+        look.note, look.sealed, look.unanswered, look.look_at = (
+            done.note, done.sealed, done.unanswered, done.look_at,
+        )  # fmt: skip
+        look.refresh_results += done.results
+        for exchange in done.exchanges:
+            look.exchanges.append(exchange)
+            await self._heed(look.app, exchange.outcome)
+        look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
+        if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
+            return self._vault.open(done.sealed.access, access_cell(look.lease.id))
         return None
 
     async def _whoami(self, look: _Look, token: Secret) -> bool:
@@ -258,13 +281,15 @@ class Prober:
             has_refresh_token=look.sealed.refresh is not None,
         )
         return Looked(
-            Evidence(self._clock.now(), tuple(look.exchanges), look.identity, look.note, grant),
-            look.refresh_at,
+            Evidence(
+                self._clock.now(), tuple(look.exchanges), look.identity, look.note, grant, look.unanswered
+            ),
+            look.look_at or look.refresh_at,
             look.scope_cursor,
             look.scope_checked_at,
             look.scopes_all,
             look.reads,
-            look.refresh_result,
+            look.refresh_results,
             look.complete,
         )
 
@@ -275,10 +300,15 @@ def _spent(look: _Look) -> bool:
     return isinstance(outcome, Answer) and outcome.retry_at is not None
 
 
-def next_refresh(connection: str, sealed: Sealed, app: App, cadence: Cadence) -> datetime | None:
+def next_refresh(
+    connection: str, sealed: Sealed, app: App, cadence: Cadence, now: datetime
+) -> datetime | None:
     """Return when a connection's pair is due to be refreshed, None where it cannot or need not be."""
     if sealed.refresh is None or sealed.lost:
         return None
+    rotation = app.provider.oauth.rotation
+    if sealed.doubt is not None and rotation.habit is not AfterLost.RETRY:
+        return next_send(sealed.doubt, rotation, sealed.access_expires_at, now)
     return refresh_at(
         connection,
         cadence,

@@ -32,16 +32,19 @@ from monitor.assembly import (
 )
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.exposition import Exposition
-from monitor.loop import Loop, Tick
+from monitor.loop import DRAIN_REFRESHES, LAST_WORDS, Loop, Tick
 from monitor.metrics import Meters
+from monitor.shutdown import Shutdown
 from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
 from monitor.tokens.grant import Granter
 from monitor.web.app import Server, application, server
 from monitor.web.ops import Ops, Pulse
+from monitor.wire.client import Wire
 
 log = structlog.get_logger("monitor.service")
 
 KEY_WATCH_SECONDS = 5.0
+WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its own three did not finish
 # Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
 PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
@@ -84,19 +87,21 @@ class Service:
         pump = build_pump(parts, self._meters, self._name)
         pager = build_pager(parts, self._meters, self._name)
         tell = tell_both(pump, pager)
-        loop, refresher = build_loop(parts, wire, self._meters, self._name, self._role, tell)
+        loop, _ = build_loop(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
         pages = build_pages(parts, granter, loop, self._meters)
         self._server = server(
             application(self._ops(loop), pages), settings.web.host, settings.web.port, settings.web.proxies
         )
         with _handling(self._stop):
+            serving = asyncio.create_task(self._serve(self._server))
             try:
-                serving = asyncio.create_task(self._serve(self._server))
                 await self._first(serving, self._started(self._server))
                 calm_collector()
                 await self._record("service.start")
-                if self._role is not Role.WEB:
+                if self._role is Role.WEB:
+                    await loop.attend()
+                else:
                     await loop.start(await self._ticks(loop, pump, pager, granter))
                 log.info(
                     "service.started",
@@ -107,19 +112,29 @@ class Service:
                     version=__version__,
                 )
                 await self._first(serving, self._stop.wait(), self._watch_keys())
-            finally:
-                log.info("service.stopping")
-                self._server.should_exit = True
-                if self._role is not Role.WEB:
-                    await loop.stop()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(1):
-                            await refresher.drain()
-                with contextlib.suppress(TokenHealthError):
-                    await serving
-                await wire.close()
-                await self._record("service.stop")
-                log.info("service.stopped")
+            except BaseException:
+                await self._end(loop, granter, wire, serving)
+                raise
+            (await self._end(loop, granter, wire, serving)).check()
+
+    async def _end(self, loop: Loop, granter: Granter, wire: Wire, serving: asyncio.Task[None]) -> Shutdown:
+        """End what is under way; what fails or hangs here keeps nothing after it from its turn.
+
+        Clients' requests first: what they began at a provider is drained while the wire and the database
+        are still there, and so are refreshes.
+        """
+        log.info("service.stopping")
+        shutdown = Shutdown()
+        loop.halt()
+        if self._server is not None:
+            self._server.should_exit = True
+        await shutdown.step("web", serving, WEB_ENDS)
+        await shutdown.step("exchanges", granter.drain(), DRAIN_REFRESHES)
+        await loop.stop(shutdown)
+        await shutdown.step("wire", wire.close(), LAST_WORDS)
+        await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
+        log.info("service.stopped", unfinished=shutdown.failed)
+        return shutdown
 
     async def _ticks(self, loop: Loop, pump: Pump | None, pager: Pager, granter: Granter) -> list[Tick]:
         """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""

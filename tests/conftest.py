@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -170,6 +170,26 @@ class Sandbox:
     def limits(self, **body: Any) -> None:
         self.call("/admin/limits", body)
 
+    def befall(self, *fates: tuple[str, str]) -> None:
+        """What becomes of the next token answers: how, and before or after the token was taken."""
+        self.limits(fates=fates)
+
+    @contextlib.asynccontextmanager
+    async def holding(
+        self, grant_type: str = "refresh_token"
+    ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Let token answers wait, after they were decided; gives what waits until one does."""
+
+        async def waits() -> None:
+            while not self.seen()["waiting"]:
+                await asyncio.sleep(0.005)  # noqa: TID251 - for a request that is under way
+
+        self.limits(held=grant_type)
+        try:
+            yield waits
+        finally:
+            self.limits(held="")
+
     def seen(self) -> dict[str, Any]:
         return dict(self.call("/admin/seen"))
 
@@ -261,7 +281,7 @@ url = "{database}"
 [schedule]
 interval = "5m"
 recheck = "30s"
-timeout = "2s"
+timeout = "{timeout}"
 {schedule}
 {more}
 """
@@ -285,10 +305,11 @@ def write_config(
     *,
     schedule: str = "",
     more: str = "",
+    timeout: str = "2s",
     apps: dict[str, dict[str, Any]] | None = None,
 ) -> Path:
     """Write a configuration with its key; the apps speak to the sandbox."""
-    text = CONFIG.format(database=database, schedule=schedule, more=more)
+    text = CONFIG.format(database=database, schedule=schedule, more=more, timeout=timeout)
     for name, app in (apps or {"clio": {}}).items():
         provider = app.get("provider", "clio")
         text += APP.format(
@@ -365,7 +386,8 @@ class Rig:
         for made, name, asked in zip(self.sandbox.grants(wishes), names, wishes, strict=True):
             self.grants[name] = made["grant"]
             pair = made["tokens"]
-            expires = self.clock.now() + timedelta(seconds=pair["expires_in"])
+            life = pair.get("expires_in")
+            expires = self.clock.now() + timedelta(seconds=life) if life else None
             record: dict[str, Any] = {
                 "id": name,
                 "app": app,
@@ -471,6 +493,20 @@ async def platform(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Rig]:
         apps={"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}},
     ) as found:
         yield found
+
+
+@contextlib.asynccontextmanager
+async def another(rig: Rig, role: Role = Role.ALL) -> AsyncIterator[Loop]:
+    """Another process on the same database: its own name, its own wire."""
+    wire = build_wire(rig.parts)
+    tell = tell_both(rig.pump, rig.pager) if rig.pager is not None else None
+    loop, _ = build_loop(rig.parts, wire, Meters(), process_name(), role, tell)
+    await loop.prepare()
+    try:
+        yield loop
+    finally:
+        await loop.stop()
+        await wire.close()
 
 
 __all__ = ["monitor"]

@@ -141,6 +141,9 @@ def _document(known: Any) -> dict[str, Any]:
             "refresh_last_used_at": iso(sealed.refresh_used_at),
             "authorized_at": iso(sealed.authorized_at),
             "pairs_stored": sealed.version,
+            "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt else None,
+            "refresh_last_tried_at": iso(known.doubt.tried_at) if known.doubt else None,
+            "refresh_lost": sealed.lost,
         },
     }
 

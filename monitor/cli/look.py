@@ -61,8 +61,9 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
         wire = build_wire(p)
         name, meters = process_name(), Meters()
         pump = build_pump(p, meters, name)
-        loop, refresher = build_loop(p, wire, meters, name, Role.WORKER, pump.tell if pump else None)
+        loop, _ = build_loop(p, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
         try:
+            await loop.attend()
             with err.status(f"Probing {len(chosen)} connection{'s' if len(chosen) != 1 else ''} …"):
                 settled = []
                 for start in range(0, len(chosen), 500):
@@ -76,9 +77,10 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
                     await p.clock.sleep(1)
                     settled += await loop.run_named(busy[:500])
         finally:
-            await loop.stop()
-            await refresher.drain()
-            await wire.close()
+            try:
+                await loop.stop()
+            finally:
+                await wire.close()
         after = [k for k in await connections.every(p.database) if k.id in set(chosen)]
         findings = {o.lease.id: o.finding for o in settled}
         if json:
@@ -125,7 +127,7 @@ def status(
 
 async def _status(config: Path | None, json: bool, limit: int) -> None:
     from alerts import silences
-    from monitor.cli.show import ago, fleet_table, status_row, summary, worst_first
+    from monitor.cli.show import ago, doubts, fleet_table, status_row, summary, worst_first
     from monitor.health.causes import Subject
     from monitor.store import connections, incidents
 
@@ -143,6 +145,8 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
         if len(shown) < len(fleet):
             out.print(f"[dim]… and {len(fleet) - len(shown)} more; --limit 0 shows all.[/]")
         out.print(summary(fleet))
+        if (doubted := doubts(fleet, now)) is not None:
+            out.print(f"[yellow]Refresh in doubt:[/] {escape(doubted)}")
         for item in await incidents.open_now(p.database):
             if item.about.kind is not Subject.CONNECTION:
                 what = f"{item.cause.value} of {item.about}, {item.members} connections broken"

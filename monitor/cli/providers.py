@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from monitor.cli.root import JsonOption, out, print_json
+from monitor.health.rotation import AfterLost
 
 commands = typer.Typer(
     help="The providers that are known, and files that describe more.", no_args_is_help=True
@@ -49,7 +50,9 @@ def show(
 
     provider = catalogue.load(name)
     if json:
-        print_json(provider.model_dump(mode="json", exclude_none=True))
+        understood = provider.model_dump(mode="json", exclude_none=True)
+        understood["oauth"]["after_lost_answer"] = provider.oauth.rotation.habit.value
+        print_json(understood)
         return
     print(catalogue.built_in()[name].read_text(encoding="utf-8"), end="")
 
@@ -65,3 +68,11 @@ def check(file: Annotated[Path, typer.Argument(help="A provider file.")]) -> Non
         f"region{'s' if len(provider.regions) != 1 else ''}, {len(provider.scopes)} scope checks, "
         f"{len(provider.rules)} rules of its own."
     )
+    out.print(f"  {_HABITS[provider.oauth.rotation.habit]}")
+
+
+_HABITS = {
+    AfterLost.RETRY: "After a lost answer a refresh token is sent again, at any time.",
+    AfterLost.LAST_TRY: "After a lost answer a refresh token is sent once more, when its access token ended.",
+    AfterLost.NEVER: "After a lost answer a refresh token is never sent again: it is lost at once.",
+}

@@ -77,8 +77,9 @@ def fleet_table(fleet: Sequence[Known], now: datetime, console: Console) -> Tabl
         if wide:
             cells += [escape(known.client_name), known.place.app]
         bad = health.state in (State.BROKEN, State.SUSPECT)
+        doubt = "refresh in doubt" if known.doubt is not None else ""
         cells += [
-            health.cause.value if bad else "",
+            health.cause.value if bad else doubt,
             health.owner.value if bad else "",
             ago(health.since, now),
         ]
@@ -98,6 +99,19 @@ def summary(fleet: Sequence[Known]) -> Text:
     return line
 
 
+def doubts(fleet: Sequence[Known], now: datetime) -> str | None:
+    """Say whose refresh is in doubt, and for how long; None for nobody's."""
+    found = sorted((k.doubt.since, k.id) for k in fleet if k.doubt is not None)
+    if not found:
+        return None
+    named = ", ".join(f"{name} for {ago(since, now)}" for since, name in found[:5])
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return (
+        f"{len(found)} connection{'s' if len(found) != 1 else ''} ({named}{more}). Nothing is lost yet: "
+        "'token-health explain ID' says what comes next."
+    )
+
+
 def status_row(known: Known) -> dict[str, Any]:
     """A connection as `status --json` gives it."""
     health = known.health
@@ -112,6 +126,7 @@ def status_row(known: Known) -> dict[str, Any]:
         "last_probe": iso(known.last_probe_at),
         "next_probe": iso(known.next_probe_at),
         "confidence": health.confidence,
+        "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt is not None else None,
     }
 
 

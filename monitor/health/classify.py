@@ -20,6 +20,7 @@ from monitor.health.evidence import (
     Step,
 )
 from monitor.health.finding import Finding, found
+from monitor.health.rotation import brief
 from monitor.health.rules import Rule, first_match
 from monitor.health.weighing import revoked_or_expired, scope_or_role
 
@@ -52,16 +53,17 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
             "The stored tokens do not decrypt with any key at hand, so nothing was asked.",
         )
     if evidence.refresh is RefreshNote.LOST:
+        return _of_lost(evidence)
+    if evidence.undecided:
         return found(
-            Cause.REFRESH_LOST,
-            0.9,
-            "journal.unfinished",
-            "A refresh was begun and its answer was never recorded; the provider replaces refresh "
-            "tokens, so the stored one may already be spent.",
+            Cause.UNEXPECTED,
+            0.3,
+            f"refresh.{'busy' if evidence.refresh is RefreshNote.BUSY else 'in_doubt'}",
+            "The access token has ended, and what comes of its refresh is not known yet.",
         )
     refusal: Finding | None = None
     refreshed = evidence.last(Step.REFRESH)
-    if refreshed is not None and evidence.refresh is RefreshNote.FAILED:
+    if refreshed is not None and evidence.refresh in (RefreshNote.FAILED, RefreshNote.IN_DOUBT):
         refusal = _of_outcome(refreshed, evidence, rules, reach)
         if refusal.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED, Cause.APP_MISCONFIGURED):
             return refusal
@@ -74,6 +76,26 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
         expired = isinstance(whoami.outcome, Answer) and whoami.outcome.status == 401
         return refusal if refusal is not None and expired else about_whoami
     return _of_scopes(evidence, rules, reach) or HEALTHY
+
+
+def _of_lost(evidence: Evidence) -> Finding:
+    """Say how a pair was lost: what went unanswered, and what was tried since."""
+    reasons = [
+        f"A refresh was sent at {kept['at']} and its answer was lost: {brief(kept)}. The provider replaces "
+        "refresh tokens, so a new pair may have been in it."
+        for kept in evidence.unanswered[:1]
+    ]
+    answer = evidence.last(Step.REFRESH)
+    if answer is None or not isinstance(answer.outcome, Answer) or not reasons:
+        reasons.append("Nothing is left to try with the stored refresh token.")
+        return found(Cause.REFRESH_LOST, 0.9, "journal.unanswered", *reasons)
+    reasons.append(
+        "When that could cost nothing any more, the same refresh token was sent once more: at "
+        f"{answer.at.isoformat(timespec='seconds')} refresh answered {answer.outcome.status}"
+        f"{_quote(answer.outcome)}. So the pair that was in the lost answer is gone, or access was withdrawn "
+        "since; both are mended by authorizing again."
+    )
+    return found(Cause.REFRESH_LOST, 0.95, "journal.last_try_refused", *reasons)
 
 
 def _without_whoami(evidence: Evidence) -> Finding:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 SAMPLE_LENGTH = 400
 
@@ -159,7 +160,9 @@ class RefreshNote(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    LOST = "lost"  # the journal says a new pair may exist that we never stored
+    IN_DOUBT = "in_doubt"  # an answer was lost; the refresh token is sent again when nothing is left to lose
+    LOST = "lost"  # an answer was lost, and nothing is left to try
+    BUSY = "busy"  # another refresh of this connection is under way, or may not be begun just now
     ELSEWHERE = "elsewhere"  # another process refreshed; its pair was used
     NO_TOKEN = "no_refresh_token"
     UNREADABLE = "unreadable"  # a stored credential does not decrypt
@@ -194,6 +197,17 @@ class Evidence:
     identity: Identity | None = None
     refresh: RefreshNote | None = None
     grant: Grant = field(default_factory=Grant)
+    # Earlier refreshes whose answers were lost, where they count again; as evidence is kept (`explain`).
+    unanswered: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether all that is wrong is a refresh that has to be waited for: nothing follows from that yet."""
+        if self.refresh not in (RefreshNote.BUSY, RefreshNote.IN_DOUBT):
+            return False
+        whoami = self.last(Step.WHOAMI)
+        refused = whoami is not None and isinstance(whoami.outcome, Answer) and whoami.outcome.refuses_token
+        return self.last(Step.REFRESH) is None and (whoami is None or refused)
 
     @property
     def retry_at(self) -> datetime | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
+from monitor.health.rotation import Doubt, brief
 from monitor.health.spans import span, when
 
 
@@ -42,6 +43,10 @@ class Story:
     policy: Policy = field(default_factory=Policy)
     rests: str | None = None  # the maintenance window that paused it
     configured: bool = True  # whether its app is; of others nobody looks at the connections
+    doubt: Doubt | None = None  # about its refresh token
+    unanswered: Sequence[Mapping[str, Any]] = ()  # the refreshes that the doubt comes of, oldest first
+    grace: timedelta = timedelta(0)  # how long the provider takes a replaced refresh token back
+    access_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,11 @@ class Explanation:
 
 
 def document(evidence: Evidence) -> list[dict[str, Any]]:
-    """Return evidence as it is kept: one plain mapping a request, nothing secret in it."""
-    return [_exchange(item) for item in evidence.exchanges]
+    """Return evidence as it is kept: one plain mapping a request, nothing secret in it.
+
+    Refreshes that went unanswered before come first, where they count again.
+    """
+    return [*map(dict, evidence.unanswered), *(_exchange(item) for item in evidence.exchanges)]
 
 
 def _exchange(item: Exchange) -> dict[str, Any]:
@@ -118,7 +126,7 @@ def explain(story: Story, now: datetime) -> Explanation:
     health = story.health
     return Explanation(
         headline=_headline(story, now),
-        why=_why(story),
+        why=(*_why(story), *_in_doubt(story)),
         evidence=tuple(describe(item) for item in story.evidence),
         who=_who(story),
         told=_told(story),
@@ -160,10 +168,35 @@ def _why(story: Story) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _in_doubt(story: Story) -> tuple[str, ...]:
+    """Say that a refresh is in doubt, what came back, and what was tried since."""
+    if story.doubt is None:
+        return ()
+    lines = [
+        f"Refresh in doubt since {_utc(story.doubt.since)}: its answer was lost{_came(story.unanswered)}."
+    ]
+    if story.doubt.tried_at is not None:
+        lines.append(
+            f"The same refresh token was sent again at {_utc(story.doubt.tried_at)}, and that answer was "
+            f"lost, too{_came(story.unanswered[1:])}."
+        )
+    return tuple(lines)
+
+
+def _came(unanswered: Sequence[Mapping[str, Any]]) -> str:
+    return f" ({brief(unanswered[-1])})" if unanswered else ""
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _who(story: Story) -> str:
     health = story.health
     if not story.configured:
         return f"The operator: add app {story.app} to [[apps]] again, or remove the connection."
+    if health.state is State.HEALTHY and story.doubt is not None:
+        return "Nobody has to act: it works, and the refresh in doubt is tried again when that costs nothing."
     if health.state is State.HEALTHY:
         return "Nobody has to act."
     if health.state is State.PAUSED and story.rests:
@@ -214,7 +247,9 @@ def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
         lines.append(f"Next probe {when(story.next_probe_at, now)}.")
     elif health.state is State.PENDING:
         lines.append("It is probed as soon as it has tokens.")
-    if story.next_refresh_at is not None and health.state in (State.HEALTHY, State.SUSPECT):
+    if story.doubt is not None:
+        lines.append(_last_try(story, now))
+    elif story.next_refresh_at is not None and health.state in (State.HEALTHY, State.SUSPECT):
         lines.append(f"Next token refresh {when(story.next_refresh_at, now)}.")
     if health.state is State.BROKEN:
         lines.append(
@@ -223,3 +258,19 @@ def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
             else "It recovers with a new authorization."
         )
     return tuple(lines)
+
+
+def _last_try(story: Story, now: datetime) -> str:
+    ends = story.access_ends
+    if story.doubt is not None and now - story.doubt.since < story.grace:
+        return "The same refresh token is sent again at each look: its provider takes it back for a while."
+    if ends is None:
+        at = "as soon as the access token is refused"
+    elif ends > now:
+        at = f"when the access token ends ({when(ends, now)}) or is refused"
+    else:
+        at = "with the next probe that the provider answers, since the access token has ended"
+    return (
+        f"The same refresh token is sent once more {at}: nothing is left to lose then. Only if it is refused "
+        "is the pair lost."
+    )

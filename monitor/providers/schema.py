@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from monitor.health.causes import Cause
 from monitor.health.evidence import Content, Step
-from monitor.health.rotation import Rotation
+from monitor.health.rotation import AfterLost, Rotation
 from monitor.health.rules import Rule
 from monitor.tomlfile import Duration, Section
 
@@ -83,6 +83,11 @@ class OAuth(Section):
     client_auth: Literal["body", "basic"] = "body"
     rotates_refresh_token: bool = False
     reuse_grace: Duration = timedelta(0)  # how long a replaced refresh token is still taken
+    # What may be done with a refresh token after the answer to it was lost. "retry": send it again, at any
+    # time (where tokens do not rotate, or old ones stay good). "last_try": not while the access token lives,
+    # since reuse may end the grant; once more when nothing is left to lose. "never": it is lost at once.
+    # Left out, it follows from `rotates_refresh_token`: false is "retry", true is "last_try".
+    after_lost_answer: AfterLost | None = None
     access_lifetime: Duration | None = None  # used only where an answer has no expires_in
     refresh_idle_lifetime: Duration | None = None
     refresh_absolute_lifetime: Duration | None = None
@@ -96,9 +101,17 @@ class OAuth(Section):
     # assumed unless the provider says otherwise, since a new grant must not be ended with the old one.
     revoke_ends: Literal["grant", "user"] = "user"
 
+    @model_validator(mode="after")
+    def _is_of_one_mind(self) -> OAuth:
+        if self.after_lost_answer is AfterLost.NEVER and self.reuse_grace:
+            raise ValueError(
+                "reuse_grace: says that a token may be sent again, after_lost_answer that it never is"
+            )
+        return self
+
     @property
     def rotation(self) -> Rotation:
-        return Rotation(self.rotates_refresh_token, self.reuse_grace)
+        return Rotation(self.rotates_refresh_token, self.reuse_grace, self.after_lost_answer)
 
 
 class Whoami(Section):

@@ -18,7 +18,7 @@ class Admin:
         self.world = world
 
     async def apps(self, request: Request) -> Response:
-        """Register an app, or change one: secret, permissions, suspended, lifetime, challenges."""
+        """Register an app, or change one: secret, permissions, suspended, lifetime, grace, …"""
         body: dict[str, Any] = await request.json()
         known = self.world.apps.get(body["client_id"])
         if known is None:
@@ -31,6 +31,8 @@ class Admin:
         known.suspended = body.get("suspended", known.suspended)
         known.lifetime = body.get("lifetime", known.lifetime)
         known.challenges = body.get("challenges", known.challenges)
+        known.grace = body.get("grace", known.grace)
+        known.expiry = body.get("expiry", known.expiry)
         return JSONResponse({"client_id": known.client_id})
 
     async def grants(self, request: Request) -> Response:
@@ -102,11 +104,14 @@ class Admin:
         return JSONResponse({"mode": body["mode"]})
 
     async def limits(self, request: Request) -> Response:
-        """Change the rate limits, or let token answers get lost."""
+        """Change the rate limits, let token answers get lost or wait, or give them a fate: [how, when]."""
         body = await request.json()
         self.world.per_minute = body.get("per_minute", self.world.per_minute)
         self.world.platform_per_second = body.get("platform_per_second", self.world.platform_per_second)
         self.world.lose_answers = body.get("lose_answers", self.world.lose_answers)
+        self.world.held = body.get("held", self.world.held)
+        self.world.let_go = body.get("let_go", self.world.let_go)
+        self.world.fates.extend((how, when) for how, when in body.get("fates", ()))
         return JSONResponse({})
 
     async def reset(self, request: Request) -> Response:
@@ -122,6 +127,9 @@ class Admin:
                 "used_twice": sum(1 for times in self.world.used.values() if times > 1),
                 "refreshes": sum(self.world.used.values()),
                 "replays": self.world.replays,
+                "early": self.world.early,
+                "waiting": self.world.waiting,
+                "most_often": max(self.world.used.values(), default=0),
                 "looks": {
                     number: {"at_once": looks.at_once, "times": looks.times}
                     for number, looks in self.world.looks.items()

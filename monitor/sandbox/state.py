@@ -39,11 +39,13 @@ class App:
     suspended: bool = False
     lifetime: int | None = None
     challenges: bool = False  # say `insufficient_scope` (RFC 6750 3.1) where Clio itself says a plain 403
+    grace: float = 0.0  # seconds for which a replaced refresh token is taken back
+    expiry: bool = True  # whether `expires_in` is said
 
 
 @dataclass
 class Grant:
-    """What one user allowed one app. `lineage` are the refresh tokens that were replaced."""
+    """What one user allowed one app. `lineage` are the refresh tokens that were replaced, and when."""
 
     id: str
     app: str
@@ -53,7 +55,7 @@ class Grant:
     refresh_token: str
     revoked: bool = False
     refresh_dead: str = ""  # why the refresh token no longer works: expired
-    lineage: set[str] = field(default_factory=set)
+    lineage: dict[str, float] = field(default_factory=dict)
     access: dict[str, float] = field(default_factory=dict)  # token -> expiry, Unix time
 
 
@@ -91,12 +93,19 @@ class World:
     weather: dict[str, Weather] = field(default_factory=dict)
     used: Counter[str] = field(default_factory=Counter)  # refresh token -> times presented
     replays: int = 0
+    early: int = 0  # replays while the access token that came with the replayed token was still good
+    came_with: dict[str, str] = field(default_factory=dict)  # refresh token -> access token
     seen: Counter[str] = field(default_factory=Counter)  # "region step" -> requests
     calls: dict[str, deque[float]] = field(default_factory=dict)  # token or app -> times of requests
     per_minute: int = 50
     platform_per_second: float = 3.0
     looks: dict[str, Looks] = field(default_factory=dict)  # grant -> how it was looked at
     lose_answers: int = 0  # so many token answers are rotated and then never sent
+    fates: deque[tuple[str, str]] = field(default_factory=deque)  # of the next token answers: how, when
+    held: str = ""  # the grant type whose token answers wait, after they were decided
+    waiting: int = 0  # how many do
+    tickets: int = 0  # how many came so far
+    let_go: int = 0  # the first so many of them need not wait any more
 
     def user(self, name: str, email: str, account_id: str, account_name: str, region: str) -> User:
         """Add a user."""
@@ -119,7 +128,10 @@ class World:
         token = _token()
         grant.access[token] = time.time() + lifetime
         self.by_access[token] = grant.id
-        answer: dict[str, object] = {"token_type": "bearer", "access_token": token, "expires_in": lifetime}
+        self.came_with[grant.refresh_token] = token
+        answer: dict[str, object] = {"token_type": "bearer", "access_token": token}
+        if app.expiry:
+            answer["expires_in"] = lifetime
         if with_refresh:
             answer["refresh_token"] = grant.refresh_token
         if app.system == "platform":
@@ -128,7 +140,7 @@ class World:
 
     def rotate(self, grant: Grant) -> None:
         """Replace a grant's refresh token; the old one is remembered, to notice its replay."""
-        grant.lineage.add(grant.refresh_token)
+        grant.lineage[grant.refresh_token] = time.time()
         grant.refresh_token = _token()
         self.by_refresh[grant.refresh_token] = grant.id
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from monitor.sandbox import pages
+from monitor.sandbox.gateway import fated
 from monitor.sandbox.state import RESOURCES, App, Grant, Looks, World
 
 INVALID_TOKEN = {
@@ -110,7 +111,22 @@ class Wire:
         return RedirectResponse(f"{back}?{urlencode({'code': code, **state})}", 303)
 
     async def token(self, request: Request) -> Response:
-        """The token endpoint (RFC 6749 3.2)."""
+        """The token endpoint, and what may befall the request before it, and the answer behind it."""
+        how, when = self.world.fates.popleft() if self.world.fates else ("", "")
+        if when == "before":
+            return await fated(request, how)
+        answer = await self._token(request)
+        kind = (await request.form()).get("grant_type")
+        ticket, self.world.tickets = self.world.tickets, self.world.tickets + 1
+        self.world.waiting += 1
+        # Several things set it free, so it is looked at rather than told.
+        while self.world.held and self.world.held == kind and ticket >= self.world.let_go:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        self.world.waiting -= 1
+        return await fated(request, how, answer) if when == "after" else answer
+
+    async def _token(self, request: Request) -> Response:
+        """The token endpoint itself (RFC 6749 3.2)."""
         form = {key: str(value) for key, value in (await request.form()).items()}
         client_id, secret = _credentials(request, form)
         app = self.world.apps.get(client_id)
@@ -133,9 +149,12 @@ class Wire:
         if grant is None or grant.app != app.client_id:
             return _oauth_error("invalid_grant", "The provided authorization grant is invalid.")
         if presented in grant.lineage:
-            # RFC 9700 2.2.2: a replaced refresh token that comes back ends the whole grant.
+            # RFC 9700 4.14.2: a replaced refresh token that comes back ends the whole grant.
             self.world.replays += 1
-            self.world.revoke(grant)
+            companion = self.world.came_with.get(presented, "")
+            self.world.early += grant.access.get(companion, 0.0) > time.time()
+            if time.time() - grant.lineage[presented] > app.grace:
+                self.world.revoke(grant)
         if grant.revoked or not self.world.users[grant.user].enabled:
             return _oauth_error("invalid_grant", "The provided authorization grant is invalid.")
         if grant.refresh_dead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from monitor.errors import ConfigurationError, NotFound
 from monitor.health.causes import Subject
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
+from monitor.health.rotation import Doubt
 from monitor.store import audit, fence, gates, incidents
 from monitor.store.due import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
@@ -69,6 +71,11 @@ class Known:
     def newcomer(self) -> bool:
         """Whether it was never authorized."""
         return self.health.state is State.PENDING and self.sealed.access is None
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """What is in doubt about the refresh token; nothing any more, once it is lost."""
+        return self.sealed.doubt if not self.sealed.lost else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +174,8 @@ async def _insert(conn: AsyncConnection, new: Sequence[NewConnection], now: date
                 "region": item.place.region,
                 "state": State.PENDING.value,
                 "since": now,
+                # Not from 0: a lease from before a removal must not fit the connection that has its id now.
+                "lease_epoch": secrets.randbelow(2**30),
                 "next_probe_at": item.first_probe_at if item.access else None,
                 "reads": {},
             }
@@ -189,6 +198,8 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
         "refresh_used_at": now if item.refresh else None,
         "granted": None,
         "lost": False,
+        "doubt_since": None,
+        "doubt_tried_at": None,
     }
 
 

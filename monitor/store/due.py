@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
+from monitor.health.rotation import Doubt
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
@@ -32,6 +33,7 @@ class Sealed(NamedTuple):
     refresh_used_at: datetime | None
     granted: frozenset[str] | None
     lost: bool
+    doubt: Doubt | None = None
 
 
 class Lease(NamedTuple):
@@ -77,6 +79,8 @@ _CREDENTIAL = (
     credential.c.refresh_used_at,
     credential.c.granted,
     credential.c.lost,
+    credential.c.doubt_since,
+    credential.c.doubt_tried_at,
 )
 _LEASED = (
     select(
@@ -252,7 +256,13 @@ def sealed_of(row: Any) -> Sealed:
     return Sealed(
         row.access, row.refresh, row.version, row.issued_at, row.access_expires_at, row.authorized_at,
         row.refresh_used_at, frozenset(row.granted) if row.granted is not None else None, row.lost,
+        doubt_of(row.doubt_since, row.doubt_tried_at),
     )  # fmt: skip
+
+
+def doubt_of(since: datetime | None, tried_at: datetime | None) -> Doubt | None:
+    """Read the doubt about a stored refresh token; hardly ever there is one."""
+    return Doubt(since, tried_at) if since is not None else None
 
 
 def health_of(row: Any) -> Health:
@@ -276,13 +286,15 @@ def _lease(row: Any) -> Lease:
     (name, epoch, until, app, provider, region, scopes, account, success, cursor, checked, whole, reads) = (
         values[:_FIRST_HEALTH]
     )
-    access, refresh, version, issued, expires, authorized, used, granted, lost = values[_FIRST_CREDENTIAL:]
+    access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried = values[
+        _FIRST_CREDENTIAL:
+    ]
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
         _health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
         Sealed(
             access, refresh, version, issued, expires, authorized, used,
-            frozenset(granted) if granted is not None else None, lost,
+            frozenset(granted) if granted is not None else None, lost, doubt_of(since, tried),
         ),
         success, cursor, checked, whole,
         {scope: datetime.fromisoformat(at) for scope, at in reads.items()} if reads else {},

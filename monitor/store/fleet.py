@@ -152,6 +152,18 @@ async def by_state(database: Database) -> list[tuple[str, str, str, int]]:
         return [(row[0], row[1], row[2], int(row[3])) for row in rows]
 
 
+async def in_doubt(database: Database) -> dict[str, int]:
+    """Return of how many connections of each app the refresh is in doubt."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(watch.c.app, func.count())
+            .join(credential, credential.c.connection == watch.c.connection)
+            .where(credential.c.doubt_since.is_not(None), credential.c.lost.is_(False))
+            .group_by(watch.c.app)
+        )
+        return {row[0]: int(row[1]) for row in rows}
+
+
 async def incidents_open(database: Database) -> list[tuple[str, str, str, int]]:
     """Return kind, cause, owner and how many incidents are open."""
     async with database.read() as conn:

@@ -229,7 +229,8 @@ async def replace_pair(
             "lost": False,
         }
         if pair.refresh is not None:
-            values["refresh"] = pair.refresh
+            # Without a new refresh token the old one stays, and with it what is in doubt about it.
+            values |= {"refresh": pair.refresh, "doubt_since": None, "doubt_tried_at": None}
         await conn.execute(
             update(credential).where(credential.c.connection == of.connection).values(**values)
         )
@@ -237,7 +238,7 @@ async def replace_pair(
         await conn.execute(
             update(journal)
             .where(journal.c.connection == of.connection, journal.c.ended_at.is_(None))
-            .values(ended_at=now, outcome=Journal.RETRIED.value)
+            .values(ended_at=now, outcome=Journal.SUPERSEDED.value)
         )
         await fence.renew(conn, held, now)
         # One approval serves all links that were mailed for it.

@@ -1,11 +1,15 @@
-"""The service processes on this database, and the duties that one of them does for all."""
+"""The processes on this database, and the duties that one of them does for all.
+
+Whoever looks at connections is on the list, commands of the command line too: that a process is on it is what
+tells a refresh that is running from one whose process died.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,10 +18,14 @@ from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import duty, process, watch
 
+BEAT = timedelta(seconds=5)
+GONE = timedelta(seconds=20)  # a process silent for so long is dead, and what it held is free
+COMMAND = "command"  # the role of a command: on the list while it works, and no replica
+
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a beat found: how many processes live, what was freed, how far our clock is off."""
+    """What a beat found: how many service processes live, what was freed, how far our clock is off."""
 
     alive: int
     freed: int
@@ -35,17 +43,32 @@ async def beat(
     refresh that it left open is judged as any other.
     """
     async with database.write() as conn:
-        theirs = now
-        if not database.is_sqlite:
-            theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+        theirs = await _clock(conn, now)
         done = await conn.execute(update(process).where(process.c.id == name).values(beat_at=theirs))
         if done.rowcount == 0:
             await conn.execute(
                 insert(process).values(id=name, role=role, version=version, started_at=theirs, beat_at=theirs)
             )
         freed = await _bury(conn, process.c.beat_at < theirs - gone)
-        alive = (await conn.execute(select(func.count()).select_from(process))).scalar_one()
-        return Pulse(int(alive), freed, abs(theirs - now))
+        alive = await conn.execute(select(func.count()).select_from(process).where(process.c.role != COMMAND))
+        return Pulse(int(alive.scalar_one()), freed, abs(theirs - now))
+
+
+async def lives(database: Database, name: str, now: datetime, gone: timedelta = GONE) -> bool:
+    """Whether a process is on the list and has beaten lately, by the database's clock where it has one."""
+    async with database.read() as conn:
+        theirs = await _clock(conn, now)
+        beat_at = (
+            await conn.execute(select(process.c.beat_at).where(process.c.id == name))
+        ).scalar_one_or_none()
+    return beat_at is not None and beat_at >= theirs - gone
+
+
+async def _clock(conn: AsyncConnection, now: datetime) -> datetime:
+    if conn.dialect.name == "sqlite":
+        return now
+    found: datetime = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+    return found
 
 
 @retried
@@ -60,11 +83,11 @@ async def leave(database: Database, name: str) -> None:
 async def bury_all(database: Database) -> int:
     """Give back what services held that are certainly gone; return how many leases.
 
-    Only for the one service that holds an SQLite file's lock: whoever is still on the list died. Its
-    open refreshes stay in the journal, to be judged.
+    Only for the one service that holds an SQLite file's lock: whatever service is still on the list died;
+    a command may be at work. Open refreshes stay in the journal, to be judged.
     """
     async with database.write() as conn:
-        return await _bury(conn, true())
+        return await _bury(conn, process.c.role != COMMAND)
 
 
 async def _bury(conn: AsyncConnection, which: ColumnElement[bool]) -> int:

@@ -114,8 +114,20 @@ class Credential(SQLModel, table=True):
     authorized_at: datetime | None = _time(default=None)
     refresh_used_at: datetime | None = _time(default=None)
     granted: list[str] | None = Field(default=None, sa_type=JSON)
-    lost: bool = False  # the refresh token may be spent (rotation.Aftermath.LOST)
+    lost: bool = False  # the refresh token is spent or given up (rotation.Journal.LOST)
+    # The refresh token may be spent, since this refresh's answer was lost; when it was last sent again.
+    doubt_since: datetime | None = _time(default=None)
+    doubt_tried_at: datetime | None = _time(default=None)
     imported: str | None = Field(default=None, sa_type=Text)  # which tokens a file brought, as a hash
+
+    __table_args__ = (
+        Index(
+            "credential_in_doubt",
+            "doubt_since",
+            sqlite_where=text("doubt_since IS NOT NULL"),
+            postgresql_where=text("doubt_since IS NOT NULL"),
+        ),
+    )
 
 
 class RefreshJournal(SQLModel, table=True):
@@ -134,6 +146,7 @@ class RefreshJournal(SQLModel, table=True):
     begun_at: datetime = _time()
     ended_at: datetime | None = _time(default=None)
     outcome: str = Field(default="open", sa_type=Text)
+    evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON)  # of a refresh that got no answer
 
     __table_args__ = (
         Index(

@@ -7,11 +7,14 @@
    one on record is refused with its name, and nothing is overwritten.
 4. The new pair takes the old one's place in one transaction (`store.links.replace_pair`).
 
-A crash before 4 leaves everything as it was, with a link that still works. After 4 the loop probes.
+A crash before 4 leaves everything as it was, with a link that still works. After 4 the loop probes. From the
+spending of the trip on it is a task of its own, which the end of a request does not cut apart: the code is
+given out once, and so are the tokens that come for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +33,7 @@ from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.links import Link, Trip, hashed
 from monitor.tokens import messages
+from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import Cell, Vault
@@ -92,6 +96,12 @@ class Granter:
     ) -> None:
         self._database, self._wire, self._vault = database, wire, vault
         self._clock, self._apps, self._redirect_uri = clock, dict(apps), redirect_uri
+        self._running: set[asyncio.Task[Arrived]] = set()
+
+    async def drain(self) -> None:
+        """Wait for the exchanges that are under way."""
+        while self._running:
+            await asyncio.wait(set(self._running))
 
     async def start(self, link: Link) -> Departure | None:
         """Write a trip down and return where it goes; None while the provider's metadata cannot be read.
@@ -151,9 +161,17 @@ class Granter:
             verifier = self._vault.open(trip.verifier, _verifier_cell(state)) if trip.verifier else None
         except (CannotDecrypt, KeyMissing):
             return Arrived(Arrival.LATE, trip)
-        if not await links.spend(self._database, trip.id, "exchanging", now):
+        task = asyncio.create_task(self._spend_and_exchange(trip, app, Secret(params["code"]), verifier))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _spend_and_exchange(
+        self, trip: Trip, app: App, code: Secret, verifier: Secret | None
+    ) -> Arrived:
+        if not await links.spend(self._database, trip.id, "exchanging", self._clock.now()):
             return Arrived(Arrival.REUSED, trip)
-        return await self._exchange(trip, app, Secret(params["code"]), verifier)
+        return await self._exchange(trip, app, code, verifier)
 
     def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str]) -> Arrival | None:
         if trip.expires_at <= self._clock.now():
@@ -181,7 +199,7 @@ class Granter:
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())
         pair = None
-        if answer.ok:
+        if 200 <= answer.status < 300 and answer.error is None:
             pair = messages.read_token_answer(
                 document, self._clock.now(), oauth.access_lifetime, oauth.scope_separator
             )
@@ -197,7 +215,9 @@ class Granter:
         if account is None:
             return await self._ended(trip, Arrival.UNREACHABLE, detail="whoami")
         number, name = account
-        known = await connections.show(self._database, trip.connection)
+        known = await insist(
+            self._clock, trip.connection, lambda: connections.show(self._database, trip.connection)
+        )
         if known.account_id is not None and known.account_id != number:
             return await self._wrong_account(trip, app, pair, account, known.account_name)
         stored = SealedPair(
@@ -208,10 +228,13 @@ class Granter:
             granted=pair.granted,
         )
         leftover = self._old_token(trip, app, known) if pair.refresh is not None else None
-        done = await links.replace_pair(
-            self._database, trip, stored, account=account, leftover=leftover, now=self._clock.now()
-        )
-        if not done:
+
+        async def put() -> bool:
+            return await links.replace_pair(
+                self._database, trip, stored, account=account, leftover=leftover, now=self._clock.now()
+            )
+
+        if not await insist(self._clock, trip.connection, put):
             return await self._wrong_account(trip, app, pair, account, known.account_name)
         log.info("consent.stored", connection=trip.connection, app=app.id)
         return Arrived(Arrival.STORED, trip, name)

@@ -1,49 +1,72 @@
 """Refreshes a managed connection's tokens, so that a crash at any instruction is told honestly.
 
-1. Is an older refresh of this connection unfinished? Its process died: decide what that means.
-2. Write the intent. From here on, a crash leaves an open line that step 1 finds.
-3. Send, on a transport that says truthfully whether the request left.
-4. Make the new pair durable, then use it; or close the line with what happened.
+1. Is another refresh of this connection open in the journal? While its process lives, it is that one's;
+   when it is gone, its answer is lost, and `health.rotation` says what that means.
+2. May the token be sent at all? One in doubt may not, as long as something is left to lose.
+3. Write the intent. From here on, a crash leaves an open line that step 1 finds.
+4. Send, on a transport that says truthfully whether the request left.
+5. Make the new pair durable, then use it; or close the line with what happened.
 
-Steps 3 and 4 run in a task of their own: a probe that is cancelled does not cut them apart.
+Steps 3 to 5 run in a task of their own: a probe that is cancelled does not cut them apart.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from monitor.clock import Clock
-from monitor.errors import TokenHealthError
-from monitor.health.evidence import Answer, Exchange, Fault, FaultKind, RefreshNote, Step
-from monitor.health.rotation import Aftermath, Journal, after
+from monitor.errors import CannotDecrypt, KeyMissing
+from monitor.health.evidence import Answer, Evidence, Exchange, Fault, FaultKind, RefreshNote, Step
+from monitor.health.explain import document
+from monitor.health.rotation import (
+    Ending,
+    Heard,
+    Journal,
+    May,
+    ending,
+    free_at,
+    heard,
+    may_send,
+    never_recorded,
+)
 from monitor.secret import Secret
-from monitor.store import due, journal
+from monitor.store import due, journal, processes
 from monitor.store.due import Lease, Sealed
 from monitor.store.engine import Database
+from monitor.store.journal import Entry, SealedPair
+from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
 from monitor.tokens.vault import Cell, Vault
 from monitor.wire.answers import read
 from monitor.wire.apps import App
 from monitor.wire.client import Wire
 
-# How often storing a new pair is tried when the database fails at that very moment.
-STORE_TRIES = 6
+# A gateway may hold a request for longer than we wait for its answer, commonly for 30 to 60 seconds: so
+# many of our own time-outs after a refresh was begun, none is believed to arrive any more.
+LATE = 6
+# No refresh lasts that long, whatever its process says of itself.
+ABANDONED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh came to: the credentials to go on with, and the evidence of it."""
+    """What a refresh came to: the credentials to go on with, and the evidence of it.
+
+    `results` are labels of the metric. `look_at` is when a token in doubt may be sent, where it only waits
+    for that.
+    """
 
     note: RefreshNote
-    result: str  # the `result` label of the metric
+    results: tuple[str, ...]
     sealed: Sealed
-    exchange: Exchange | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    unanswered: tuple[Mapping[str, Any], ...] = ()
+    look_at: datetime | None = None
 
 
 def access_cell(connection: str) -> Cell:
@@ -64,68 +87,150 @@ class Refresher:
     ) -> None:
         self._database, self._wire, self._vault = database, wire, vault
         self._clock, self._process, self._timeout = clock, process, timeout
-        self._running: set[asyncio.Task[Refreshed]] = set()
+        self._running: dict[str, asyncio.Task[Refreshed]] = {}
+        self._draining = False
 
     async def refresh(
-        self, lease: Lease, app: App, sealed: Sealed, turn: Callable[[], Awaitable[None]]
+        self,
+        lease: Lease,
+        app: App,
+        sealed: Sealed,
+        turn: Callable[[], Awaitable[None]],
+        *,
+        ended: bool = False,
     ) -> Refreshed:
         """Refresh the pair of a leased connection. `turn` waits for the app's budget.
 
-        Raises CannotDecrypt or KeyMissing when the stored refresh token does not open.
+        `ended` says that the access token ran out or was refused: nothing is left to lose. Raises
+        CannotDecrypt or KeyMissing when the stored refresh token does not open.
         """
         if sealed.lost:
-            return Refreshed(RefreshNote.LOST, "lost", sealed)
+            return await self._lost(lease, sealed)
         if sealed.refresh is None or app.endpoints is None:
-            return Refreshed(RefreshNote.NO_TOKEN, "no_token", sealed)
-        token = self._vault.open(sealed.refresh, refresh_cell(lease.id))
-        if await self._left_behind(lease, app) is Aftermath.LOST:
-            return Refreshed(RefreshNote.LOST, "lost", sealed)
-        await turn()
-        now = self._clock.now()
-        if now > lease.until - self._timeout * 2:
-            # Too late to be sure that the lease outlives the request; the next probe does it.
-            return await self._as_stored(lease, sealed)
-        entry = await journal.begin(self._database, lease.id, self._process, lease.epoch, sealed.version, now)
-        if entry is None:
-            return await self._as_stored(lease, sealed)
-        task = asyncio.create_task(self._send_and_store(lease, app, sealed, token, entry))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+            return Refreshed(RefreshNote.NO_TOKEN, ("no_token",), sealed)
+        self._vault.open(sealed.refresh, refresh_cell(lease.id))  # before anything is decided or sent
+        before = sealed
+        found = await self._left_behind(lease, app, sealed)
+        if isinstance(found, Refreshed):
+            return found
+        sealed = found
+        began = ("in_doubt",) if sealed.doubt is not None and before.doubt is None else ()
+        match self._may(app, sealed, ended):
+            case May.LOST:
+                return await self._lost(lease, sealed)
+            case May.KEEP:
+                return Refreshed(RefreshNote.IN_DOUBT, began, sealed)
+            case May.WAIT:
+                return Refreshed(RefreshNote.IN_DOUBT, began, sealed, look_at=self._free_at(sealed))
+        done = await self._send(lease, app, sealed, turn)
+        if sealed.doubt is None and self._may(app, done.sealed, ended) is May.AGAIN:
+            # The answer was lost just now, and the provider takes a replaced token back for a while: at once.
+            again = await self._send(lease, app, done.sealed, turn)
+            done = replace(
+                again, results=done.results + again.results, exchanges=done.exchanges + again.exchanges
+            )
+        waits = ended and done.note is RefreshNote.IN_DOUBT
+        return replace(
+            done, results=began + done.results, look_at=self._free_at(done.sealed) if waits else None
+        )
 
     async def drain(self) -> None:
-        """Wait for the refreshes that are under way."""
-        if self._running:
-            await asyncio.wait(set(self._running))
+        """Begin no more, and wait for the refreshes that are under way."""
+        self._draining = True
+        while self._running:
+            await asyncio.wait(set(self._running.values()))
 
-    async def _left_behind(self, lease: Lease, app: App) -> Aftermath:
-        """Decide about a refresh whose process died between its intent and its end.
+    def _may(self, app: App, sealed: Sealed, ended: bool) -> May:
+        rotation, now = app.provider.oauth.rotation, self._clock.now()
+        return may_send(sealed.doubt, rotation, now, ended=ended, late=self._timeout * LATE)
 
-        We hold the lease, so nobody is at it any more.
+    def _free_at(self, sealed: Sealed) -> datetime | None:
+        return free_at(sealed.doubt, self._timeout * LATE) if sealed.doubt is not None else None
+
+    async def _left_behind(self, lease: Lease, app: App, sealed: Sealed) -> Sealed | Refreshed:
+        """Judge a line that is open; return the credentials to go on with, or why not to go on.
+
+        That we hold the lease is no proof that nobody refreshes: an import, a pause or a burial frees it in
+        the middle. Only a process that is gone, or ourselves, left a line behind.
         """
         entry = await journal.unfinished(self._database, lease.id)
         if entry is None:
-            return Aftermath.OLD_PAIR
+            return sealed
+        if await self._is_running(entry):
+            return await self._as_stored(lease, sealed)
+        stored = await due.reread(self._database, lease.id)
+        if stored is None or stored.version != sealed.version:
+            return await self._as_stored(lease, sealed)
         now = self._clock.now()
-        means = after(entry.outcome, entry.begun_at, app.provider.oauth.rotation, now)
-        ending = Journal.LOST if means is Aftermath.LOST else Journal.RETRIED
-        await journal.close(self._database, entry.id, ending, now)
-        return means
+        if entry.version != stored.version:
+            await journal.close(self._database, entry, Ending(Journal.SUPERSEDED), now)
+            return stored
+        assert app.endpoints is not None  # noqa: S101 - checked by refresh()
+        evidence = never_recorded(f"POST {app.endpoints.token}", entry.begun_at)
+        end = ending(Heard.UNCLEAR, stored.doubt, entry.begun_at, app.provider.oauth.rotation)
+        closed = await journal.close(self._database, entry, end, now, evidence=evidence)
+        stored = await due.reread(self._database, lease.id)
+        if not closed or stored is None or stored.version != sealed.version:
+            return await self._as_stored(lease, sealed)
+        return await self._lost(lease, stored, "lost") if stored.lost else stored
+
+    async def _is_running(self, entry: Entry) -> bool:
+        """Whether somebody is at an open line, so that its answer may still come."""
+        if entry.process == self._process:
+            return entry.connection in self._running
+        now = self._clock.now()
+        if now - entry.begun_at > ABANDONED:
+            return False
+        return await processes.lives(self._database, entry.process, now)
 
     async def _as_stored(self, lease: Lease, sealed: Sealed) -> Refreshed:
         """Go on with what is stored now: another process may have refreshed in the meantime."""
         stored = await due.reread(self._database, lease.id)
         if stored is not None and stored.version != sealed.version:
-            return Refreshed(RefreshNote.ELSEWHERE, "elsewhere", stored)
-        return Refreshed(RefreshNote.FAILED, "busy", sealed)
+            return Refreshed(RefreshNote.ELSEWHERE, ("elsewhere",), stored)
+        return Refreshed(RefreshNote.BUSY, ("busy",), stored or sealed)
 
-    async def _send_and_store(
-        self, lease: Lease, app: App, sealed: Sealed, token: Secret, entry: int
+    async def _lost(self, lease: Lease, sealed: Sealed, *results: str) -> Refreshed:
+        unanswered = await self._unanswered(lease.id, sealed)
+        return Refreshed(RefreshNote.LOST, results, sealed, unanswered=unanswered)
+
+    async def _unanswered(self, connection: str, sealed: Sealed) -> tuple[Mapping[str, Any], ...]:
+        if sealed.doubt is None:
+            return ()
+        return tuple(await journal.unanswered(self._database, connection, sealed.doubt.since))
+
+    async def _send(
+        self, lease: Lease, app: App, sealed: Sealed, turn: Callable[[], Awaitable[None]]
     ) -> Refreshed:
-        assert app.endpoints is not None  # noqa: S101 - checked by refresh()
-        form, authorization = refresh_form(
-            app.client_id, app.client_secret, token, app.provider.oauth.client_auth
+        """Send the refresh token and store what comes of it, in a task that nobody can cut apart."""
+        await turn()
+        # Too late to be sure that the lease outlives the request? The next probe does it.
+        late = self._clock.now() > lease.until - self._timeout * 2
+        if late or self._draining or lease.id in self._running:
+            return await self._as_stored(lease, sealed)
+        task = asyncio.create_task(self._send_and_store(lease, app, sealed))
+        self._running[lease.id] = task
+        task.add_done_callback(lambda _task: self._running.pop(lease.id))
+        return await asyncio.shield(task)
+
+    async def _send_and_store(self, lease: Lease, app: App, sealed: Sealed) -> Refreshed:
+        assert sealed.refresh is not None  # noqa: S101 - checked by refresh()
+        token = self._vault.open(sealed.refresh, refresh_cell(lease.id))
+        now = self._clock.now()
+        entry = await journal.begin(
+            self._database, lease.id, self._process, lease.epoch, sealed.version, now, sealed.doubt
         )
+        if entry is None:
+            return await self._as_stored(lease, sealed)
+        exchange, pair = await self._ask(app, token)
+        if pair is not None:
+            return await self._keep(lease, entry, pair, exchange, sealed, token)
+        return await self._without_pair(lease, app, sealed, entry, exchange, token)
+
+    async def _ask(self, app: App, token: Secret) -> tuple[Exchange, TokenAnswer | None]:
+        assert app.endpoints is not None  # noqa: S101 - checked by refresh()
+        oauth = app.provider.oauth
+        form, authorization = refresh_form(app.client_id, app.client_secret, token, oauth.client_auth)
         url, began = app.endpoints.token, self._clock.now()
         reply = await self._wire.post_form(url, form, authorization)
         now = self._clock.now()
@@ -135,66 +240,84 @@ class Refresher:
             answer = reply
         else:
             answer, document = read(reply, app.provider.errors, now)
-            oauth = app.provider.oauth
-            if answer.ok:
+            if 200 <= answer.status < 300 and answer.error is None:
                 pair = read_token_answer(document, now, oauth.access_lifetime, oauth.scope_separator)
-        exchange = Exchange(
-            Step.REFRESH,
-            f"POST {url}",
-            urlsplit(url).hostname or "",
-            began,
-            (now - began).total_seconds(),
-            answer,
-        )
-        if pair is not None:
-            return await self._keep(lease, entry, pair, exchange, sealed)
-        if answer.ok or (isinstance(answer, Answer) and answer.status == 200 and answer.error is None):
-            # 200, and not what a token endpoint says: a new pair may have been in what we cannot read.
-            answer = Fault(FaultKind.TRUNCATED, "an answer of 200 without a readable access token")
-            exchange = Exchange(exchange.step, exchange.asked, exchange.host, began, exchange.seconds, answer)
-        return await self._without_pair(lease, app, sealed, entry, exchange, answer)
+                if pair is None:
+                    # Not what a token endpoint says: a new pair may have been in what we cannot read.
+                    answer = Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token")
+        host, seconds = urlsplit(url).hostname or "", (now - began).total_seconds()
+        return Exchange(Step.REFRESH, f"POST {url}", host, began, seconds, answer), pair
 
     async def _keep(
-        self, lease: Lease, entry: int, pair: TokenAnswer, exchange: Exchange, sealed: Sealed
+        self, lease: Lease, entry: Entry, pair: TokenAnswer, exchange: Exchange, sealed: Sealed, token: Secret
     ) -> Refreshed:
         """Store the new pair. The database failing just now is no reason to lose it: try again."""
         now = self._clock.now()
-        stored = journal.SealedPair(
+        stored = SealedPair(
             access=self._vault.seal(pair.access, access_cell(lease.id)),
             refresh=self._vault.seal(pair.refresh, refresh_cell(lease.id)) if pair.refresh else None,
             issued_at=now,
             access_expires_at=pair.expires_at,
             granted=pair.granted,
         )
-        for attempt in range(STORE_TRIES):
-            try:
-                await journal.store_pair(self._database, entry, stored, now)
-                break
-            except SQLAlchemyError:
-                if attempt == STORE_TRIES - 1:
-                    raise TokenHealthError(
-                        f"{lease.id}: the database did not take a refreshed pair; its journal line is "
-                        "open and will be judged at the next probe."
-                    ) from None
-                await self._clock.sleep(0.2 * 2**attempt)
-        reread = await due.reread(self._database, lease.id)
-        return Refreshed(RefreshNote.DONE, "ok", reread or sealed, exchange)
+
+        async def put() -> Sealed | None:
+            if not await journal.store_pair(self._database, entry, stored, now):
+                over = await self._resting_on(entry, token)
+                if over is not None:
+                    await journal.store_pair(self._database, entry, stored, now, over=over)
+            return await due.reread(self._database, lease.id)
+
+        reread = await insist(self._clock, lease.id, put)
+        result = "recovered" if sealed.doubt is not None else "ok"
+        return Refreshed(RefreshNote.DONE, (result,), reread or sealed, (exchange,))
+
+    async def _resting_on(self, entry: Entry, token: Secret) -> int | None:
+        """Return the stored version, if it is a newer one with the very refresh token that we sent.
+
+        An import or an authorization that brought no new one leaves that: what became of it counts there.
+        """
+        stored = await due.reread(self._database, entry.connection)
+        if stored is None or stored.refresh is None or stored.version == entry.version:
+            return None
+        try:
+            same = self._vault.open(stored.refresh, refresh_cell(entry.connection)) == token
+        except (CannotDecrypt, KeyMissing):
+            return None
+        return stored.version if same else None
 
     async def _without_pair(
-        self, lease: Lease, app: App, sealed: Sealed, entry: int, exchange: Exchange, answer: Answer | Fault
+        self, lease: Lease, app: App, sealed: Sealed, entry: Entry, exchange: Exchange, token: Secret
     ) -> Refreshed:
-        now = self._clock.now()
-        if isinstance(answer, Fault) and answer.perhaps_sent:
-            means = after(Journal.UNCLEAR, exchange.at, app.provider.oauth.rotation, now)
-            lost = means is Aftermath.LOST
-            await journal.close(self._database, entry, Journal.LOST if lost else Journal.RETRIED, now)
-            note = RefreshNote.LOST if lost else RefreshNote.FAILED
-            return Refreshed(note, "lost" if lost else "unclear", sealed, exchange)
-        not_sent = isinstance(answer, Fault)
-        await journal.close(self._database, entry, Journal.NOT_SENT if not_sent else Journal.REFUSED, now)
-        if not not_sent:
+        now, what = self._clock.now(), heard(exchange.outcome, app.rules)
+        end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.rotation)
+        kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
+
+        async def put() -> tuple[Sealed | None, int | None]:
+            over = await self._resting_on(entry, token)
+            await journal.close(self._database, entry, end, now, evidence=kept, over=over)
+            return await due.reread(self._database, lease.id), over
+
+        stored, over = await insist(self._clock, lease.id, put)
+        if stored is not None and stored.version not in (sealed.version, over):
             # A lost race looks like a refusal: if the stored pair changed meanwhile, it is none.
-            stored = await due.reread(self._database, lease.id)
-            if stored is not None and stored.version != sealed.version:
-                return Refreshed(RefreshNote.ELSEWHERE, "elsewhere", stored, exchange)
-        return Refreshed(RefreshNote.FAILED, "not_sent" if not_sent else "refused", sealed, exchange)
+            return Refreshed(RefreshNote.ELSEWHERE, ("elsewhere",), stored, (exchange,))
+        return await self._told(lease, stored or sealed, end, exchange, sealed)
+
+    async def _told(
+        self, lease: Lease, stored: Sealed, end: Ending, exchange: Exchange, before: Sealed
+    ) -> Refreshed:
+        """Say how a refresh without a pair ended, by how its line was closed."""
+        unanswered = await self._unanswered(lease.id, stored) if end.lost else ()
+        match end.outcome:
+            case Journal.LOST:
+                note, result = RefreshNote.LOST, "lost"
+            case Journal.UNCLEAR:
+                note, result = RefreshNote.IN_DOUBT, "in_doubt" if before.doubt is None else "unclear"
+            case Journal.RETRIED:
+                note, result = RefreshNote.FAILED, "unclear"
+            case Journal.NOT_SENT:
+                note, result = RefreshNote.FAILED, "not_sent"
+            case _:
+                note, result = RefreshNote.FAILED, "refused"
+        return Refreshed(note, (result,), stored, (exchange,), unanswered)

@@ -18,13 +18,17 @@ from monitor.health.classify import found
 from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, Policy, State, step
+from monitor.health.rotation import Doubt, Ending, Journal
 from monitor.store import (
     audit,
     budgets,
     connections,
     due,
+    fleet,
     history,
     incidents,
+    journal,
+    links,
     processes,
     schema,
     verdicts,
@@ -356,3 +360,81 @@ async def test_what_a_silent_process_held_is_free_for_the_others(database):
     pulse = await processes.beat(database, "p2", "all", "1", START, timedelta(seconds=20))
     assert (pulse.alive, pulse.freed) == (1, 1)
     assert [lease.id for lease in await due.claim(database, "p2", ["app"], 1, START, LEASE)] == ["a"]
+
+
+async def test_a_lease_from_before_a_removal_does_not_fit_the_connection_that_has_its_id_now(database):
+    await connections.put(database, [new("a")], START, "test")
+    (old,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
+    await connections.remove(database, ["a"], START, "test")
+    await connections.put(database, [new("a", client_name="Another")], START, "test")
+    await due.claim(database, "p1", ["app"], 1, START, LEASE)
+    bad = outcome(old, found(Cause.REVOKED, 1.0, "test"), START)
+    assert await settle(database, [bad], START) == []
+    assert await journal.begin(database, "a", "p1", old.epoch, 0, START) is None
+
+
+async def _refreshing(database, name="a"):
+    """A refresh that has begun."""
+    await connections.put(database, [new(name)], START, "test")
+    (lease,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
+    return await journal.begin(database, name, "p1", lease.epoch, 0, START)
+
+
+PAIR = journal.SealedPair("v1.k.n.a", "v1.k.n.r", START, START + DAY)
+
+
+async def test_a_line_is_known_by_more_than_its_number(database):
+    old = await _refreshing(database)
+    await connections.remove(database, ["a"], START, "test")
+    later = START + timedelta(seconds=1)
+    await connections.put(database, [new("a")], later, "test")
+    (lease,) = await due.claim(database, "p2", ["app"], 1, later, LEASE)
+    assert await journal.begin(database, "a", "p2", lease.epoch, 0, later)
+    assert not await journal.store_pair(database, old, PAIR, later)
+    assert not await journal.close(database, old, Ending(Journal.LOST, Doubt(START), lost=True), later)
+    known = await connections.show(database, "a")
+    assert (known.sealed.version, known.sealed.lost, known.doubt) == (0, False, None)
+    assert await journal.unfinished(database, "a") is not None
+
+
+async def test_a_commit_whose_acknowledgement_was_lost_is_made_again_without_harm(database):
+    entry = await _refreshing(database)
+    assert await journal.store_pair(database, entry, PAIR, START)
+    assert await journal.store_pair(database, entry, PAIR, START)
+    known = await connections.show(database, "a")
+    assert (known.sealed.version, known.sealed.access) == (1, "v1.k.n.a")
+    assert [line.outcome for line in await journal.last(database, "a")] == [Journal.STORED]
+
+
+async def test_a_doubt_is_kept_until_another_refresh_token_is_stored(database):
+    entry = await _refreshing(database)
+    doubt = Doubt(START, START + timedelta(hours=1))
+    assert await journal.close(database, entry, Ending(Journal.UNCLEAR, doubt), START)
+    assert (await connections.show(database, "a")).doubt == doubt
+    # A consent that brings no refresh token keeps the old one, and so what is in doubt about it.
+    trip = links.Trip(1, "", 1, "a", "app", "", None, START, START, None, "open", None, None)
+    without = journal.SealedPair("v1.k.m.a", None, START, START + DAY)
+    assert await links.replace_pair(database, trip, without, account=("7", None), leftover=None, now=START)
+    assert (await connections.show(database, "a")).doubt == doubt
+    assert await links.replace_pair(database, trip, PAIR, account=("7", None), leftover=None, now=START)
+    assert (await connections.show(database, "a")).doubt is None
+
+
+async def test_imported_tokens_end_a_doubt_and_the_fleets_count_of_them(database):
+    entry = await _refreshing(database)
+    assert await journal.close(database, entry, Ending(Journal.UNCLEAR, Doubt(START)), START)
+    assert await fleet.in_doubt(database) == {"app": 1}
+    await connections.put(database, [new("a", imported="second")], START, "test")
+    assert (await connections.show(database, "a")).doubt is None
+    assert await fleet.in_doubt(database) == {}
+
+
+async def test_a_refresh_is_not_begun_over_a_doubt_that_one_does_not_know_of(database):
+    entry = await _refreshing(database)
+    epoch = (await connections.show(database, "a")).sealed.version  # nothing else changes with a doubt
+    assert await journal.close(database, entry, Ending(Journal.UNCLEAR, Doubt(START)), START)
+    async with database.read() as conn:
+        lease_epoch = (await conn.execute(select(watch.c.lease_epoch))).scalar_one()
+    begin = (database, "a", "p1", lease_epoch, epoch, START)
+    assert await journal.begin(*begin) is None
+    assert await journal.begin(*begin, Doubt(START)) is not None

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+import monitor.store.engine
+
 
 revision = '0004'
 down_revision = '0003'
@@ -11,7 +13,20 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    _last_tries()
+
+
+def _last_tries() -> None:
+    """A refresh token in doubt, and what came back instead of an answer."""
+    for name in ('doubt_since', 'doubt_tried_at'):
+        op.add_column(
+            'credential', sa.Column(name, monitor.store.engine.UtcDateTime(timezone=True), nullable=True)
+        )
+    op.create_index(
+        'credential_in_doubt', 'credential', ['doubt_since'], unique=False,
+        sqlite_where=sa.text('doubt_since IS NOT NULL'), postgresql_where=sa.text('doubt_since IS NOT NULL'),
+    )
+    op.add_column('refresh_journal', sa.Column('evidence', sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:

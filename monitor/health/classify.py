@@ -21,7 +21,7 @@ from monitor.health.evidence import (
     RefreshNote,
     Step,
 )
-from monitor.health.rotation import brief
+from monitor.health.rotation import Heard, brief, heard
 from monitor.health.rules import Rule, first_match
 
 # An access token refused this long before its own expiry was withdrawn; less may be clock skew.
@@ -84,7 +84,7 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
             "The stored tokens do not decrypt with any key at hand, so nothing was asked.",
         )
     if evidence.refresh is RefreshNote.LOST:
-        return _of_lost(evidence)
+        return _of_lost(evidence, rules)
     if evidence.undecided:
         return found(
             Cause.UNEXPECTED,
@@ -109,7 +109,7 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
     return _of_scopes(evidence, rules, reach) or HEALTHY
 
 
-def _of_lost(evidence: Evidence) -> Finding:
+def _of_lost(evidence: Evidence, rules: tuple[Rule, ...]) -> Finding:
     """Say how a pair was lost: what went unanswered, and what was tried since."""
     reasons = [
         f"A refresh was sent at {kept['at']} and its answer was lost: {brief(kept)}. The provider replaces "
@@ -117,7 +117,12 @@ def _of_lost(evidence: Evidence) -> Finding:
         for kept in evidence.unanswered[:1]
     ]
     answer = evidence.last(Step.REFRESH)
-    if answer is None or not isinstance(answer.outcome, Answer) or not reasons:
+    if (
+        not reasons
+        or answer is None
+        or not isinstance(answer.outcome, Answer)
+        or heard(answer.outcome, rules) is not Heard.REFUSED
+    ):
         reasons.append("Nothing is left to try with the stored refresh token.")
         return found(Cause.REFRESH_LOST, 0.9, "journal.unanswered", *reasons)
     reasons.append(

@@ -73,6 +73,6 @@ def check(file: Annotated[Path, typer.Argument(help="A provider file.")]) -> Non
 
 _HABITS = {
     AfterLost.RETRY: "After a lost answer a refresh token is sent again, at any time.",
-    AfterLost.LAST_TRY: "After a lost answer a refresh token is sent once more, when its access token ended.",
+    AfterLost.LAST_TRY: "After a lost answer a refresh token is sent once more, at its access token's end.",
     AfterLost.NEVER: "After a lost answer a refresh token is never sent again: it is lost at once.",
 }

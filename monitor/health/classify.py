@@ -20,7 +20,7 @@ from monitor.health.evidence import (
     Step,
 )
 from monitor.health.finding import Finding, found
-from monitor.health.rotation import brief
+from monitor.health.rotation import Heard, brief, heard
 from monitor.health.rules import Rule, first_match
 from monitor.health.weighing import revoked_or_expired, scope_or_role
 
@@ -53,7 +53,7 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
             "The stored tokens do not decrypt with any key at hand, so nothing was asked.",
         )
     if evidence.refresh is RefreshNote.LOST:
-        return _of_lost(evidence)
+        return _of_lost(evidence, rules)
     if evidence.undecided:
         return found(
             Cause.UNEXPECTED,
@@ -78,7 +78,7 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
     return _of_scopes(evidence, rules, reach) or HEALTHY
 
 
-def _of_lost(evidence: Evidence) -> Finding:
+def _of_lost(evidence: Evidence, rules: tuple[Rule, ...]) -> Finding:
     """Say how a pair was lost: what went unanswered, and what was tried since."""
     reasons = [
         f"A refresh was sent at {kept['at']} and its answer was lost: {brief(kept)}. The provider replaces "
@@ -86,7 +86,12 @@ def _of_lost(evidence: Evidence) -> Finding:
         for kept in evidence.unanswered[:1]
     ]
     answer = evidence.last(Step.REFRESH)
-    if answer is None or not isinstance(answer.outcome, Answer) or not reasons:
+    if (
+        not reasons
+        or answer is None
+        or not isinstance(answer.outcome, Answer)
+        or heard(answer.outcome, rules) is not Heard.REFUSED
+    ):
         reasons.append("Nothing is left to try with the stored refresh token.")
         return found(Cause.REFRESH_LOST, 0.9, "journal.unanswered", *reasons)
     reasons.append(

@@ -66,7 +66,8 @@ def document(evidence: Evidence) -> list[dict[str, Any]]:
 
     Refreshes that went unanswered before come first, where they count again.
     """
-    return [*map(dict, evidence.unanswered), *(_exchange(item) for item in evidence.exchanges)]
+    exchanges = [_exchange(item) for item in evidence.exchanges]
+    return [*(dict(kept) for kept in evidence.unanswered if kept not in exchanges), *exchanges]
 
 
 def _exchange(item: Exchange) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Admin:
         self.world = world
 
     async def apps(self, request: Request) -> Response:
-        """Register an app, or change one: secret, permissions, suspended, lifetime, grace, …"""
+        """Register an app, or change one: secret, permissions, suspended, lifetime, grace and so on."""
         body: dict[str, Any] = await request.json()
         known = self.world.apps.get(body["client_id"])
         if known is None:

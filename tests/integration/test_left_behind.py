@@ -45,7 +45,9 @@ async def accept(rig):
 
 async def pause_and_resume(rig):
     await connections.pause(rig.parts.database, ["acme"], rig.clock.now(), "test")
-    await connections.resume(rig.parts.database, ["acme"], rig.clock.now(), "test")
+    await connections.resume(
+        rig.parts.database, ["acme"], rig.clock.now(), "test", apps=rig.parts.apps
+    )
 
 
 async def rest_and_wake(rig):

@@ -283,7 +283,7 @@ graces = st.sampled_from([0, 20, 1800]).map(lambda seconds: timedelta(seconds=se
 lives = st.sampled_from([20, 600, 86_400]).map(lambda seconds: timedelta(seconds=seconds))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(events, graces, lives, st.booleans(), st.sampled_from([None, AfterLost.LAST_TRY]))
 def test_whatever_happens_nothing_usable_is_lost_and_nothing_lost_is_kept_quiet(
     happenings, grace, life, strict, habit
@@ -313,7 +313,7 @@ def test_whatever_happens_nothing_usable_is_lost_and_nothing_lost_is_kept_quiet(
     assert works != (keeper.lost or keeper.said)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(events, lives)
 def test_where_a_file_says_never_a_doubted_token_is_lost_at_once_and_never_sent_again(happenings, life):
     keeper = Keeper(Server(timedelta(0), strict=True), STERN, life)

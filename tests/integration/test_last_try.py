@@ -366,7 +366,9 @@ async def test_where_a_file_says_retry_asking_again_is_free_also_where_tokens_ro
 async def test_a_line_that_a_dead_process_left_open_is_a_doubt_like_any_other(rotating, mailbox):
     database, now = rotating.parts.database, rotating.clock.now
     rotating.clock.tick(hours=23, minutes=52)
-    (lease,) = await due.claim_named(database, "dead", ["acme"], now(), timedelta(seconds=1))
+    (lease,) = await due.claim_named(
+        database, "dead", ["acme"], now(), timedelta(seconds=1), apps=rotating.parts.apps
+    )
     assert await journal.begin(database, "acme", "dead", lease.epoch, 0, now())
     began = now()
     await rotating.after(seconds=2)

@@ -73,7 +73,7 @@ async def _refresh_after_a_death(rig, app):
     await rig.add("acme", app=app)
     await rig.look()
     (lease,) = await due.claim_named(
-        rig.parts.database, "dead", ["acme"], rig.clock.now(), timedelta(minutes=2)
+        rig.parts.database, "dead", ["acme"], rig.clock.now(), timedelta(minutes=2), apps=rig.parts.apps
     )
     entry = await journal.begin(rig.parts.database, "acme", "dead", lease.epoch, 0, rig.clock.now())
     assert entry is not None

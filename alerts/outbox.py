@@ -6,7 +6,8 @@
 3. `hand_over`: durable, immediately before the final dot of the message. An envelope that is found in this
    state after a crash was most likely taken: it is `unconfirmed`, never sent again, and the next word to
    the client comes a day later instead of after days (`MailPolicy.unconfirmed`).
-4. `settle`: what the server answered. A lease that ran out before step 3 is an attempt that did not happen.
+4. `settle`: what the server answered. A lease that ran out before step 3 is an attempt that did not happen;
+   one that could not be made at all is given back as it was (`give_back`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, exists, or_, select, true, update
+from sqlalchemy import and_, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import fuse, ledger
 from alerts.channels import Outcome
 from alerts.ledger import Voice
-from alerts.notices import Item, Kind, Slot, stale
+from alerts.notices import NOBODY, Item, Kind, Slot, stale
 from alerts.oncall import SLOTS as ONCALL
 from alerts.oncall import oldest_sending
 from alerts.tables import address, delivery, notice, notice_item
@@ -37,10 +38,13 @@ LEASE = timedelta(minutes=5)  # longer than an SMTP server may take for everythi
 LOOK_AGAIN = timedelta(seconds=5)
 # After a failure that passes: so long until the next attempt. The last one is repeated.
 BACK_OFF = tuple(timedelta(minutes=m) for m in (1, 3, 10, 30, 60, 120))
-GIVE_UP = timedelta(days=3)
+# Three days of them. What counts is how often the server said no, not for how long it was away.
+GIVE_UP = 40
 # Pages are tried again sooner, and a channel's lease is short: a page that is late is a page lost.
 PAGE_LEASE = timedelta(minutes=1)
 PAGE_BACK_OFF = tuple(timedelta(seconds=s) for s in (10, 30, 60, 120, 300))
+# A page is tried for as long as its matter stands; only its end becomes old news.
+STALE_CLEAR = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,14 @@ class Signal:
     matter: dict[str, Any]
 
 
-async def plan_all(database: Database, voice: Voice, now: datetime) -> None:
-    """Bring every client's waiting notices in line with what is true: the timer's work."""
+async def plan_all(database: Database, voice: Voice, now: datetime) -> int:
+    """Bring every client's waiting notices in line with what is true: the timer's work.
+
+    Return for how many clients that was not possible.
+    """
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        await ledger.bring_in_line(conn, await ledger.with_open_matters(conn, voice, now), voice, now)
+        return await ledger.bring_in_line(conn, await ledger.with_open_matters(conn, voice, now), voice, now)
 
 
 async def open_due(
@@ -133,17 +140,24 @@ async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool 
 async def _fresh(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -> bool:
     """Whether the probes behind a notice are young; if not, have them made now and look again soon."""
     standing = (await ledger.stand(conn, [row.client], voice, now)).get(row.audience)
-    items = await _items(conn, [row.id])
+    if standing is not None and standing.fault:
+        return False
+    items = await items_of(conn, [row.id])
     old = stale(items.get(row.id, ()), standing.cases if standing else (), voice.policy, now)
     if not old:
         return True
-    await conn.execute(
-        update(watch)
-        .where(watch.c.connection.in_(old), watch.c.next_probe_at > now)
-        .values(next_probe_at=now)
-    )
+    await probe_now(conn, old, now)
     await conn.execute(update(notice).where(notice.c.id == row.id).values(look_at=now + LOOK_AGAIN))
     return False
+
+
+async def probe_now(conn: AsyncConnection, names: Sequence[str], now: datetime) -> None:
+    """Have connections looked at now, before anything is said about them."""
+    await conn.execute(
+        update(watch)
+        .where(watch.c.connection.in_(names), watch.c.next_probe_at > now)
+        .values(next_probe_at=now)
+    )
 
 
 async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
@@ -153,11 +167,18 @@ async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
             update(notice).where(notice.c.id == row.id).values(state="failed", outcome=why, settled_at=now)
         )
         return
-    await conn.execute(update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now))
+    opened = {"state": "sending", "settled_at": now, "look_at": None}
+    await conn.execute(update(notice).where(notice.c.id == row.id).values(**opened))
     await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
 
 
 # -- envelopes ----------------------------------------------------------------------------------------
+
+
+async def has_work(database: Database, now: datetime) -> bool:
+    """Whether there is a mail to be tried now."""
+    async with database.read() as conn:
+        return bool(await _claimable(conn, delivery.c.channel == "email", now, 1))
 
 
 async def claim(database: Database, process: str, now: datetime, limit: int = 20) -> list[Envelope]:
@@ -168,7 +189,7 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
             return []
     async with database.write() as conn:
         rows = await _lease(conn, mails, process, now, limit, LEASE)
-        items = await _items(conn, [row.notice for row in rows])
+        items = await items_of(conn, [row.notice for row in rows])
         threads = await _threads(conn, rows, items)
         return [
             Envelope(
@@ -265,7 +286,8 @@ async def free_all(database: Database, now: datetime) -> None:
         await _recover(conn, now)
 
 
-async def _items(conn: AsyncConnection, notices: Sequence[int]) -> dict[int, tuple[Item, ...]]:
+async def items_of(conn: AsyncConnection, notices: Sequence[int]) -> dict[int, tuple[Item, ...]]:
+    """Return what notices are about, by their numbers."""
     rows = await conn.execute(
         select(notice_item).where(notice_item.c.notice.in_(notices)).order_by(notice_item.c.connection)
     )
@@ -322,6 +344,21 @@ async def hand_over(database: Database, process: str, envelope: int) -> bool:
         return done.rowcount == 1
 
 
+async def give_back(database: Database, process: str, envelopes: Sequence[int]) -> None:
+    """Free envelopes that were claimed and not tried: neither an attempt nor a wait is counted.
+
+    One that was handed over meanwhile stays as it is.
+    """
+    async with database.write() as conn:
+        await conn.execute(
+            update(delivery)
+            .where(
+                delivery.c.id.in_(envelopes), delivery.c.lease_by == process, delivery.c.state == "sending"
+            )
+            .values(state="waiting", attempts=delivery.c.attempts - 1, lease_by=None, lease_until=None)
+        )
+
+
 async def settle(
     database: Database,
     process: str,
@@ -341,8 +378,9 @@ async def settle(
             planned = (
                 await conn.execute(select(notice.c.settled_at).where(notice.c.id == envelope.notice))
             ).scalar()
-            if planned is not None and now - planned > GIVE_UP:
-                outcome = Outcome.FAILED
+            if _patience_is_spent(envelope, planned, now):
+                outcome, answer = Outcome.FAILED, f"given up after {envelope.attempts} attempts: {answer}"
+                free["answer"] = answer[:500]
             else:
                 steps = BACK_OFF if isinstance(envelope, Envelope) else PAGE_BACK_OFF
                 wait = steps[min(envelope.attempts, len(steps)) - 1]
@@ -357,7 +395,14 @@ async def settle(
             return False
         if isinstance(envelope, Envelope):
             await _note_address(conn, envelope.address, outcome, answer, now)
-        return await _conclude(conn, envelope.notice, now)
+        why = answer if outcome is Outcome.FAILED else NOBODY
+        return await _conclude(conn, envelope.notice, now, why)
+
+
+def _patience_is_spent(envelope: Envelope | Signal, planned: datetime | None, now: datetime) -> bool:
+    if isinstance(envelope, Envelope):
+        return envelope.attempts >= GIVE_UP
+    return envelope.slot is Slot.CLEAR and planned is not None and now - planned > STALE_CLEAR
 
 
 async def _note_address(conn: AsyncConnection, to: str, outcome: Outcome, answer: str, now: datetime) -> None:
@@ -371,10 +416,10 @@ async def _note_address(conn: AsyncConnection, to: str, outcome: Outcome, answer
             )
         )
     elif outcome is Outcome.SENT:
-        await conn.execute(address.delete().where(address.c.address == to))
+        await conn.execute(address.delete().where(func.lower(address.c.address) == to.lower()))
 
 
-async def _conclude(conn: AsyncConnection, number: int, now: datetime) -> bool:
+async def _conclude(conn: AsyncConnection, number: int, now: datetime, why: str = NOBODY) -> bool:
     """Close a notice when none of its envelopes is open any more; True where somebody has it now."""
     still = exists().where(
         delivery.c.notice == number, delivery.c.state.in_(["waiting", "sending", "handed"])
@@ -385,7 +430,7 @@ async def _conclude(conn: AsyncConnection, number: int, now: datetime) -> bool:
         .where(notice.c.id == number, notice.c.state == "sending", ~still)
         .values(
             state=case((taken, "sent"), else_="failed"),
-            outcome=case((taken, ""), else_="no address takes it"),
+            outcome=case((taken, ""), else_=why[:500]),
             settled_at=now,
         )
         .returning(notice.c.state)

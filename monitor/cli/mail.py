@@ -130,9 +130,11 @@ def list_(
 
     async def work() -> None:
         from alerts import book, silences
+        from monitor.desk import mail_server_trouble
 
         async with parts(config) as p:
             now = p.clock.now()
+            trouble = await mail_server_trouble(p)
             told = await book.listing(p.database, limit, everything=everything)
             holds = await silences.standing(p.database, p.loaded.settings.windows, now)
             refused = await book.undeliverable(p.database)
@@ -144,10 +146,13 @@ def list_(
                     "holds": [hold.document() for hold in holds],
                     "guards": [{"over": name, "holds": held, "mails": said} for name, held, said in guards],
                     "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
+                    "mail_server": trouble or None,
                 }
             )
             return
         _print_notices(told, holds, guards, refused, now, everything)
+        if trouble:
+            out.print(f"[bold red]Mails wait.[/] {escape(trouble)}")
 
     run_async(work)
 
@@ -164,6 +169,7 @@ def _print_notices(
         for item in told:
             when = item.settled_at or item.due_at
             to = ", ".join(f"{sent.address} {sent.state}" for sent in item.envelopes) or item.outcome
+            to += f": {item.outcome}" if item.state == "failed" and item.envelopes else ""
             table.add_row(
                 str(item.id),
                 f"[{style.get(item.state, 'dim')}]{item.state}[/]",
@@ -256,6 +262,36 @@ def release(
                 over, name = chosen(client=client, connection=connection, everything=everything)
                 await silences.end(p.database, over, name, now, person())
                 out.print(f"Released: {escape(name or 'all clients')}.")
+
+    run_async(work)
+
+
+@notices.command()
+def retry(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of failed mails, as 'notices list' shows them.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every mail that failed.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send failed mails again, once a template or an address was put right; what is untrue by now is not."""
+    if bool(numbers) == everything:
+        raise ConfigurationError("Name the notices to try again, or give --all.")
+
+    async def work() -> None:
+        from monitor.desk import retry_mails
+        from monitor.store.audit import person
+
+        async with parts(config) as p:
+            done = await retry_mails(p, numbers or [], person())
+        if not done:
+            out.print("No mail failed.")
+            return
+        named = ", ".join(map(str, done[:10])) + (f" and {len(done) - 10} more" if len(done) > 10 else "")
+        out.print(
+            f"[green]✓[/] Notice{'s' if len(done) != 1 else ''} {named}: looked at anew, and sent if still "
+            "true. A running service does it within seconds."
+        )
 
     run_async(work)
 

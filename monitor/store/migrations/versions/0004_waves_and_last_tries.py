@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+import monitor.store.engine
+
 
 revision = '0004'
 down_revision = '0003'
@@ -11,7 +13,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    _mail_server()
+
+
+def _mail_server() -> None:
+    op.create_table('mail_server',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('down_since', monitor.store.engine.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('answer', sa.Text(), nullable=False),
+    sa.Column('utf8', sa.Boolean(), nullable=True),
+    sa.PrimaryKeyConstraint('name')
+    )
 
 
 def downgrade() -> None:

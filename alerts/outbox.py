@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -202,9 +202,20 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
         ]  # fmt: skip
 
 
-async def claim_signals(database: Database, process: str, now: datetime, limit: int = 20) -> list[Signal]:
-    """Lease pages and their ends. One whose sender died goes out again: twice is better than never."""
-    signals = delivery.c.channel != "email"
+async def claim_signals(
+    database: Database,
+    process: str,
+    now: datetime,
+    limit: int = 20,
+    *,
+    over: str | None = None,
+    but: Collection[str] = (),
+) -> list[Signal]:
+    """Lease pages and their ends, over one channel, or over all but some.
+
+    One whose sender died goes out again: twice is better than never.
+    """
+    signals = delivery.c.channel.not_in(["email", *but]) if over is None else delivery.c.channel == over
     async with database.read() as conn:
         if not await _claimable(conn, signals, now, 1):
             return []

@@ -162,7 +162,7 @@ class Service:
             ("mails.retention", forget, 3600.0),
             ("windows", windows, WINDOWS_EVERY),
             ("oncall.plan", look, ONCALL_EVERY),
-            ("oncall.send", pager.pump, SEND_EVERY),
+            *((name, work, SEND_EVERY) for name, work in pager.ticks()),
             ("oncall.alive", keep_alive, ALIVE_EVERY),
         ]
         await pager.recover()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, or_, select, update
@@ -26,19 +26,23 @@ from monitor.health.lifecycle import State
 from monitor.store import audit, incidents
 from monitor.store.engine import Database
 
+WAITED = timedelta(seconds=10)  # from here on what was true when a notice was opened is looked at again
 # What rules plan, and so can be asked about again.
 PLANNED = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.RESOLVED, Slot.HANDOVER)
 TO_CLIENTS = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.RESOLVED)
 
 
 async def reconsider(database: Database, voice: Voice, now: datetime) -> None:
-    """Look once more at what is to be tried now and was opened a while ago."""
+    """Look once more at what is to be tried now and was opened a while ago.
+
+    What else is on its way to the same people goes with it: who was not asked is not thanked.
+    """
     async with database.read() as conn:
-        if not await _waited(conn, voice, now):
+        if not await _waited(conn, now):
             return
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        rows = await _ours(conn, await _waited(conn, voice, now))
+        rows = await _ours(conn, await _untold(conn, await _waited(conn, now)))
         names = {row.client for row in rows}
         standing = await ledger.stand(conn, sorted(names), voice, now, without=[row.id for row in rows])
         items = await outbox.items_of(conn, [row.id for row in rows])
@@ -47,23 +51,27 @@ async def reconsider(database: Database, voice: Voice, now: datetime) -> None:
         await ledger.bring_in_line(conn, names, voice, now)
 
 
-async def _waited(conn: AsyncConnection, voice: Voice, now: datetime) -> Sequence[Any]:
-    """Return the notices on their way that nobody has yet, and whose truth is old or asked for."""
-    mine = delivery.c.notice == notice.c.id
-    told = exists().where(mine, delivery.c.state.in_(["sending", "handed", "sent", "unconfirmed"]))
-    next_ = exists().where(mine, delivery.c.state == "waiting", delivery.c.next_at <= now)
+_mine = delivery.c.notice == notice.c.id
+_told = exists().where(_mine, delivery.c.state.in_(["sending", "handed", "sent", "unconfirmed"]))
+_UNTOLD = select(notice).where(notice.c.state == "sending", notice.c.slot.in_(PLANNED), ~_told)
+
+
+async def _waited(conn: AsyncConnection, now: datetime) -> set[str]:
+    """Return to whom something is to be tried now that waited, or that somebody wants looked at."""
     rows = await conn.execute(
-        select(notice)
+        _UNTOLD.with_only_columns(notice.c.audience)
         .where(
-            notice.c.state == "sending",
-            notice.c.slot.in_(PLANNED),
-            or_(notice.c.settled_at <= now - voice.policy.fresh, notice.c.look_at.is_not(None)),
-            next_,
-            ~told,
+            or_(notice.c.settled_at <= now - WAITED, notice.c.look_at.is_not(None)),
+            exists().where(_mine, delivery.c.state == "waiting", delivery.c.next_at <= now),
         )
-        .order_by(notice.c.id)
         .limit(200)
     )
+    return set(rows.scalars())
+
+
+async def _untold(conn: AsyncConnection, audiences: set[str]) -> Sequence[Any]:
+    """Return all that is on its way to them and that nobody has yet."""
+    rows = await conn.execute(_UNTOLD.where(notice.c.audience.in_(audiences)).order_by(notice.c.id))
     return rows.all()
 
 

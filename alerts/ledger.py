@@ -150,7 +150,7 @@ async def stand(
     rows = (await conn.execute(_TRUTH.where(connection.c.client_name.in_(clients)))).all()
     silent = await silences.holding(conn, voice.windows, now)
     healed = await _healed(conn, [row.id for row in rows], voice.policy, now)
-    told = await _told(conn, [row.id for row in rows])
+    told = await _told(conn, [row.id for row in rows], now)
     groups: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         groups[audience(row.client_name, row.contacts, row.locale, row.timezone)].append(row)
@@ -259,9 +259,10 @@ async def _healed(
 _SAID = ("sending", "sent", "failed")
 
 
-async def _told(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, dict[int, Said]]:
+async def _told(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> dict[str, dict[int, Said]]:
     """Return by connection what was said about it, or is being said at this moment.
 
+    What is on its way counts as said now, however long it takes: nobody is reminded of what did not arrive.
     What a person asked for counts as said already while it waits: no rule says it again beside it.
     """
     mine = select(notice_item.c.notice).where(notice_item.c.connection.in_(ids))
@@ -293,13 +294,13 @@ async def _told(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, dict[int
         by_notice[row.id].append(row)
     found: dict[str, dict[int, Said]] = defaultdict(dict)
     for number, items in by_notice.items():
-        said = _said(items, addresses[number])
+        said = _said(items, addresses[number], now)
         for item in items:
             found[item.connection][number] = said
     return found
 
 
-def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]]) -> Said:
+def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]], now: datetime) -> Said:
     first = rows[0]
     states = [state for _, state in addresses]
     arrived: bool | None = True
@@ -309,7 +310,7 @@ def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]]) -> Sai
         arrived = None
     return Said(
         slot=Slot(first.slot),
-        at=first.settled_at or first.due_at,
+        at=now if first.state == "sending" else first.settled_at or first.due_at,
         about={row.connection: row.incident for row in rows},
         number=first.number,
         arrived=arrived,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import structlog
 from sqlalchemy import select
@@ -30,6 +31,8 @@ log = structlog.get_logger("alerts.mailserver")
 # So long until a server that took nothing is asked again, give or take a quarter; the last is repeated.
 BACK_OFF = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 120, 300))
 JITTER = 0.25
+# One that answers and drops what it is handed is tried with each new mail before long: that mail tells more.
+LONGEST_DROPPING = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,50 @@ class Dropping(Unreachable):
     """It answers, and drops the connection over what it is handed."""
 
 
+class Whose(StrEnum):
+    """Whose fault it is that a connection was lost."""
+
+    ENVELOPE = "envelope"
+    SERVER = "server"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Blame:
+    """Tells an envelope that the server drops every connection over from a server that drops them all.
+
+    `lost` has the envelopes that a new connection was lost over, with whether another was answered since.
+    """
+
+    lost: dict[int, bool] = field(default_factory=dict)
+    in_a_row: int = 0
+
+    def lose(self, envelope: int, waiting: Iterable[int]) -> Whose:
+        """Judge a new connection that was lost before this envelope was handed over.
+
+        It is the envelope's fault where the server answered to others after it had been lost once; the
+        server's where it happens to two in a row, and as long as there is no other to tell by.
+        """
+        if self.lost.get(envelope):
+            self.lost[envelope] = False
+            return Whose.ENVELOPE
+        self.lost[envelope] = False
+        self.in_a_row += 1
+        alone = all(other in self.lost for other in waiting)
+        return Whose.SERVER if self.in_a_row > 1 or alone else Whose.UNKNOWN
+
+    def unanswered(self) -> Whose:
+        """Judge a connection that was lost after an envelope was handed over."""
+        self.in_a_row += 1
+        return Whose.SERVER if self.in_a_row > 1 else Whose.UNKNOWN
+
+    def answered(self, envelope: int) -> None:
+        """Note that the server answered to an envelope, whatever it said."""
+        self.in_a_row = 0
+        self.lost.pop(envelope, None)
+        self.lost = dict.fromkeys(self.lost, True)
+
+
 class MailServer:
     """The one server that mails go out through, and how this process finds it."""
 
@@ -71,9 +118,6 @@ class MailServer:
         self._failures = 0
         self._next_at = clock.now()
         self._drops = False
-        # Envelopes that a new connection was lost over, with whether another was answered to since.
-        self._lost: dict[int, bool] = {}
-        self._in_a_row = 0
 
     @property
     def trouble(self) -> str:
@@ -98,7 +142,7 @@ class MailServer:
         self._known = Known(self._known.down_since, self._known.answer, utf8)
         # One that greets us and then drops every message is not well until it took one.
         if not self._drops:
-            await self._works()
+            await self.works()
         return True
 
     async def watch(self, *, leads: bool) -> None:
@@ -114,6 +158,7 @@ class MailServer:
         now = self._clock.now()
         self._drops = dropping
         wait = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
+        wait = min(wait, LONGEST_DROPPING) if dropping else wait
         self._failures += 1
         luck = zlib.crc32(f"{self._process}/{self._failures}".encode()) / 2**32  # another in each process
         self._next_at = now + wait * (1 - JITTER + 2 * JITTER * luck)
@@ -124,40 +169,8 @@ class MailServer:
             self._meters.smtp_down_since.labels(self.server.name).set(now.timestamp())
             await self._put_on_record()
 
-    def was_lost(self, envelope: int) -> bool:
-        """Whether a connection was lost over this envelope: others are tried before it."""
-        return envelope in self._lost
-
-    def lost(self, envelope: int, waiting: Iterable[int], why: str) -> bool:
-        """Judge whose fault it is that a new connection was lost before a message was handed over.
-
-        True: the envelope's own, since the server answered to others after it had been lost once. False:
-        nobody knows yet. Raises Dropping: the server's, where it happens to two in a row, and as long as
-        there is no other to tell by.
-        """
-        if self._lost.get(envelope):
-            self._lost[envelope] = False
-            return True
-        self._lost[envelope] = False
-        self._in_a_row += 1
-        if self._in_a_row > 1 or all(self.was_lost(other) for other in waiting):
-            raise Dropping(f"{self.server.name}: {why}")
-        return False
-
-    def unanswered(self, why: str) -> None:
-        """Note that it took a message and gave no answer. Raises Dropping where that happens in a row."""
-        self._in_a_row += 1
-        if self._in_a_row > 1:
-            raise Dropping(f"{self.server.name}: {why}")
-
-    async def answered(self, envelope: int) -> None:
-        """Note that it answered to an envelope, whatever it said."""
-        self._in_a_row = 0
-        self._lost.pop(envelope, None)
-        self._lost = dict.fromkeys(self._lost, True)
-        await self._works()
-
-    async def _works(self) -> None:
+    async def works(self) -> None:
+        """Note that it answers, whatever it says."""
         was, self._failures, self._drops = self._known.down_since, 0, False
         if was is None:
             return

@@ -18,7 +18,7 @@ from alerts.channels.smtp import Interrupted, Letter, Server, Session, Unreachab
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer, Subject
 from alerts.mail.message import Logo, Sender, build
-from alerts.mailserver import Dropping, MailServer
+from alerts.mailserver import Blame, Dropping, MailServer, Whose
 from alerts.notices import Item, Kind, Slot
 from alerts.outbox import Envelope
 from alerts.tables import notice
@@ -59,6 +59,7 @@ class Pump:
         self._database, self._post, self._clock = database, post, clock
         self._meters, self._process = meters, process
         self._fuse = fuse.State()
+        self._blame = Blame()
         self.mail_server = MailServer(post.server, post.sender, database, clock, meters, process)
         # From 0 on, or Prometheus would not see the first refusal.
         for kind in Kind:
@@ -84,19 +85,24 @@ class Pump:
     async def pump(self) -> int:
         """Send what may go out now; return how many envelopes were settled."""
         now = self._clock.now()
+        if await self._may_send(now):
+            # Before anything is opened beside it: what is not true any more was not said.
+            await again.reconsider(self._database, self._post.voice, now)
         _, state = await outbox.open_due(self._database, self._post.voice, self._post.max_per_hour, now)
         self._note_fuse(state)
-        if not await outbox.has_work(self._database, now) or not await self.mail_server.ready():
+        if not await self._may_send(now):
             return 0
-        await again.reconsider(self._database, self._post.voice, now)
         tried = 0
         while envelopes := await outbox.claim(self._database, self._process, now):
-            rest = sorted(envelopes, key=lambda e: self.mail_server.was_lost(e.id))
+            rest = sorted(envelopes, key=lambda e: e.id in self._blame.lost)
             await self._send(rest)
             tried += len(envelopes) - len(rest)
             if rest:
                 break  # the server takes nothing now
         return tried
+
+    async def _may_send(self, now: datetime) -> bool:
+        return await outbox.has_work(self._database, now) and await self.mail_server.ready()
 
     def _note_unplanned(self, clients: int) -> None:
         self._meters.tick_errors.labels("mails.plan").inc(clients)
@@ -136,7 +142,10 @@ class Pump:
             except Interrupted as error:
                 if not fresh:
                     return  # a server may end a session after any message: a new one tells more
-                if not self.mail_server.lost(envelope.id, [e.id for e in rest], str(error)):
+                whose = self._blame.lose(envelope.id, [e.id for e in rest])
+                if whose is Whose.SERVER:
+                    raise Dropping(f"{self._post.server.name}: {error}") from None
+                if whose is Whose.UNKNOWN:
                     rest.append(rest.pop(0))
                     return
                 outcome, answer = Outcome.LATER, str(error)
@@ -145,9 +154,10 @@ class Pump:
             rest.remove(envelope)
             await self._settle(envelope, outcome, answer)
             if heard:
-                await self.mail_server.answered(envelope.id)
-            elif outcome is Outcome.UNCONFIRMED:
-                self.mail_server.unanswered(answer)
+                self._blame.answered(envelope.id)
+                await self.mail_server.works()
+            elif outcome is Outcome.UNCONFIRMED and self._blame.unanswered() is Whose.SERVER:
+                raise Dropping(f"{self._post.server.name}: {answer}")
 
     def _handing_over(self, envelope: Envelope) -> Callable[[], Awaitable[bool]]:
         return lambda: outbox.hand_over(self._database, self._process, envelope.id)

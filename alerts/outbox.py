@@ -355,18 +355,23 @@ async def hand_over(database: Database, process: str, envelope: int) -> bool:
         return done.rowcount == 1
 
 
-async def give_back(database: Database, process: str, envelopes: Sequence[int]) -> None:
-    """Free envelopes that were claimed and not tried: neither an attempt nor a wait is counted.
+async def give_back(
+    database: Database, process: str, envelopes: Sequence[int], *, until: datetime | None = None
+) -> None:
+    """Free envelopes that were claimed and not tried: no attempt is counted, and no wait but `until`.
 
     One that was handed over meanwhile stays as it is.
     """
+    when = {} if until is None else {"next_at": until}
     async with database.write() as conn:
         await conn.execute(
             update(delivery)
             .where(
                 delivery.c.id.in_(envelopes), delivery.c.lease_by == process, delivery.c.state == "sending"
             )
-            .values(state="waiting", attempts=delivery.c.attempts - 1, lease_by=None, lease_until=None)
+            .values(
+                state="waiting", attempts=delivery.c.attempts - 1, lease_by=None, lease_until=None, **when
+            )
         )
 
 

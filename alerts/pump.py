@@ -18,7 +18,7 @@ from alerts.channels.smtp import Interrupted, Letter, Server, Session, Unreachab
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer, Subject
 from alerts.mail.message import Logo, Sender, build
-from alerts.mailserver import Blame, Dropping, MailServer, Whose
+from alerts.mailserver import LONGEST_DROPPING, Blame, Dropping, MailServer, Whose
 from alerts.notices import Item, Kind, Slot
 from alerts.outbox import Envelope
 from alerts.tables import notice
@@ -117,16 +117,25 @@ class Pump:
 
     async def _send(self, rest: list[Envelope]) -> None:
         """Send a batch. What is left of it could not be tried, and is given back as it was."""
+        dropping = False
         try:
             while rest:
                 async with Session(self._post.server) as session:
                     await self._work_off(session, rest)
         except Unreachable as error:
-            await self.mail_server.failed(str(error), dropping=isinstance(error, Dropping))
+            dropping = isinstance(error, Dropping)
+            await self.mail_server.failed(str(error), dropping=dropping)
         finally:
             if rest:
-                names = [envelope.id for envelope in rest]
-                await asyncio.shield(outbox.give_back(self._database, self._process, names))
+                await asyncio.shield(self._give_back(rest, dropping=dropping))
+
+    async def _give_back(self, rest: Sequence[Envelope], *, dropping: bool) -> None:
+        """Free what could not be tried; what a connection was dropped over lets others go first."""
+        last = [e.id for e in rest if dropping and e.id in self._blame.lost]
+        first = [e.id for e in rest if e.id not in last]
+        for names, until in ((last, self._clock.now() + LONGEST_DROPPING), (first, None)):
+            if names:
+                await outbox.give_back(self._database, self._process, names, until=until)
 
     async def _work_off(self, session: Session, rest: list[Envelope]) -> None:
         """Send over one session, for as long as it lasts."""

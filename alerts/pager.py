@@ -24,6 +24,7 @@ from alerts.channels.alertmanager import Alertmanager
 from alerts.notices import Slot
 from alerts.oncall import Duty
 from alerts.outbox import Signal
+from alerts.windows import longest
 from monitor.clock import Clock
 from monitor.metrics import Meters
 from monitor.store import incidents
@@ -147,7 +148,7 @@ class Pager:
             return
         async with self._database.read() as conn:
             standing = await oncall.standing_pages(conn)
-            quiet = await silences.holding(conn, self._duty.windows, now)
+            quiet = longest(await silences.holding(conn, self._duty.windows, now))
         posts = {
             name: manager.keep_alive([matter for _, matter, took in standing if name in took], quiet, now)
             for name, manager in managers.items()

@@ -260,8 +260,9 @@ def release(
                 )
             else:
                 over, name = chosen(client=client, connection=connection, everything=everything)
-                await silences.end(p.database, over, name, now, person())
-                out.print(f"Released: {escape(name or 'all clients')}.")
+                ended = await silences.end(p.database, over, name, now, person())
+                which = f"{len(ended)} holds" if len(ended) > 1 else "the hold"
+                out.print(f"Released: {which} over {escape(name or 'all clients')}.")
 
     run_async(work)
 

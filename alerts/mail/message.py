@@ -72,10 +72,10 @@ def build(
     """
     wired = addresses.wire(to)
     message = EmailMessage(policy=POLICY if wired.isascii() and not sender.needs_utf8 else POLICY_UTF8)
-    message["From"] = Address(clean(sender.name), addr_spec=sender.address)
-    message["To"] = Address(addr_spec=wired)
+    message["From"] = _header(sender.address, clean(sender.name))
+    message["To"] = _header(wired)
     if sender.reply_to:
-        message["Reply-To"] = Address(addr_spec=sender.reply_to)
+        message["Reply-To"] = _header(sender.reply_to)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id
@@ -91,3 +91,9 @@ def build(
         html = message.get_payload()[1]  # type: ignore[index]
         html.add_related(logo.data, "image", logo.subtype, cid=f"<{LOGO}>")  # type: ignore[union-attr]
     return message
+
+
+def _header(address: str, name: str = "") -> Address:
+    """Return an address for a header. Given whole, the library takes none with letters beyond ASCII."""
+    local, _, domain = address.rpartition("@")
+    return Address(name, local, domain)

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import ledger, outbox
+from alerts import envelopes, ledger, outbox
 from alerts.ledger import Standing, Voice
 from alerts.notices import Case, Item, Kind, Slot, plan, stale
 from alerts.oncall import SLOTS as ONCALL
@@ -45,7 +45,7 @@ async def reconsider(database: Database, voice: Voice, now: datetime) -> None:
         rows = await _ours(conn, await _untold(conn, await _waited(conn, now)))
         names = {row.client for row in rows}
         standing = await ledger.stand(conn, sorted(names), voice, now, without=[row.id for row in rows])
-        items = await outbox.items_of(conn, [row.id for row in rows])
+        items = await envelopes.items_of(conn, [row.id for row in rows])
         for row in rows:
             await _judge(conn, row, items.get(row.id, ()), standing.get(row.audience), voice, now)
         await ledger.bring_in_line(conn, names, voice, now)

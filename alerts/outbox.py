@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,14 +21,14 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import fuse, ledger
+from alerts import envelopes, fuse, ledger
 from alerts.channels import Outcome
+from alerts.envelopes import Envelope, Signal
 from alerts.ledger import Voice
-from alerts.notices import NOBODY, Item, Kind, Slot, stale
+from alerts.notices import NOBODY, Kind, Slot, stale
 from alerts.oncall import SLOTS as ONCALL
 from alerts.oncall import oldest_sending
-from alerts.tables import address, delivery, notice, notice_item
-from monitor.health.causes import Cause
+from alerts.tables import address, delivery, notice
 from monitor.store import incidents
 from monitor.store.engine import Database
 from monitor.store.tables import watch
@@ -45,39 +44,6 @@ PAGE_LEASE = timedelta(minutes=1)
 PAGE_BACK_OFF = tuple(timedelta(seconds=s) for s in (10, 30, 60, 120, 300))
 # A page is tried for as long as its matter stands; only its end becomes old news.
 STALE_CLEAR = timedelta(days=3)
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One notice to one address, claimed for an attempt."""
-
-    id: int
-    notice: int
-    slot: Slot
-    kind: Kind
-    client: str
-    locale: str
-    timezone: str
-    number: int
-    address: str
-    message_id: str
-    thread: str | None  # the Message-ID of the first mail about this, to the same address
-    attempts: int
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One page, or the end of one, over one channel, claimed for an attempt."""
-
-    id: int
-    notice: int
-    slot: Slot
-    key: str
-    channel: str
-    attempts: int
-    began_at: datetime
-    matter: dict[str, Any]
 
 
 async def plan_all(database: Database, voice: Voice, now: datetime) -> int:
@@ -142,7 +108,7 @@ async def _fresh(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -
     standing = (await ledger.stand(conn, [row.client], voice, now)).get(row.audience)
     if standing is not None and standing.fault:
         return False
-    items = await items_of(conn, [row.id])
+    items = await envelopes.items_of(conn, [row.id])
     old = stale(items.get(row.id, ()), standing.cases if standing else (), voice.policy, now)
     if not old:
         return True
@@ -189,8 +155,8 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
             return []
     async with database.write() as conn:
         rows = await _lease(conn, mails, process, now, limit, LEASE)
-        items = await items_of(conn, [row.notice for row in rows])
-        threads = await _threads(conn, rows, items)
+        items = await envelopes.items_of(conn, [row.notice for row in rows])
+        threads = await envelopes.threads(conn, rows, items)
         return [
             Envelope(
                 id=row.id, notice=row.notice, slot=Slot(row.slot), kind=Kind(row.kind), client=row.client,
@@ -295,53 +261,6 @@ async def free_all(database: Database, now: datetime) -> None:
             update(delivery).where(delivery.c.state.in_(["sending", "handed"])).values(lease_until=now)
         )
         await _recover(conn, now)
-
-
-async def items_of(conn: AsyncConnection, notices: Sequence[int]) -> dict[int, tuple[Item, ...]]:
-    """Return what notices are about, by their numbers."""
-    rows = await conn.execute(
-        select(notice_item).where(notice_item.c.notice.in_(notices)).order_by(notice_item.c.connection)
-    )
-    found: dict[int, list[Item]] = {}
-    for row in rows:
-        found.setdefault(row.notice, []).append(
-            Item(row.connection, row.incident, Cause(row.cause), row.since)
-        )
-    return {number: tuple(items) for number, items in found.items()}
-
-
-async def _threads(
-    conn: AsyncConnection, rows: Sequence[Any], items: dict[int, tuple[Item, ...]]
-) -> dict[int, str]:
-    """Return the first mail to the same address about the same trouble: what a reply would refer to."""
-    found: dict[int, str] = {}
-    for row in rows:
-        if row.slot not in (Slot.REMINDER, Slot.RESOLVED):
-            continue
-        for item in items.get(row.notice, ()):
-            same = notice_item.c.incident == item.incident
-            if item.incident is None:
-                same = notice_item.c.incident.is_(None)
-            first = (
-                await conn.execute(
-                    select(delivery.c.message_id)
-                    .join(notice, notice.c.id == delivery.c.notice)
-                    .join(notice_item, notice_item.c.notice == notice.c.id)
-                    .where(
-                        notice.c.slot.in_([Slot.ASK.value, Slot.EXPIRING.value]),
-                        notice_item.c.connection == item.connection,
-                        same,
-                        delivery.c.address == row.address,
-                        delivery.c.state.in_(["sent", "unconfirmed"]),
-                    )
-                    .order_by(delivery.c.id.desc())
-                    .limit(1)
-                )
-            ).scalar()
-            if first is not None:
-                found[row.id] = first
-                break
-    return found
 
 
 async def hand_over(database: Database, process: str, envelope: int) -> bool:

@@ -21,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import oncall, outbox, silences
 from alerts.channels import Channel, Outcome
 from alerts.channels.alertmanager import Alertmanager
+from alerts.envelopes import Signal
 from alerts.notices import Slot
 from alerts.oncall import Duty
-from alerts.outbox import Signal
 from alerts.windows import longest
 from monitor.clock import Clock
 from monitor.metrics import Meters

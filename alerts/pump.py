@@ -12,15 +12,15 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import again, fuse, ledger, outbox
+from alerts import addresses, again, fuse, ledger, outbox
 from alerts.channels import Outcome
 from alerts.channels.smtp import Interrupted, Letter, Server, Session, Unreachable
+from alerts.envelopes import Envelope
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer, Subject
 from alerts.mail.message import Logo, Sender, build
 from alerts.mailserver import LONGEST_DROPPING, Blame, Dropping, MailServer, Whose
 from alerts.notices import Item, Kind, Slot
-from alerts.outbox import Envelope
 from alerts.tables import notice
 from monitor.clock import Clock
 from monitor.errors import TokenHealthError
@@ -217,7 +217,7 @@ class Pump:
             kind=envelope.kind.value,
             connections=[item.connection for item in envelope.items][:10],
             attempt=envelope.attempts,
-            answer=answer.replace(envelope.address, "…") if outcome is not Outcome.SENT else None,
+            answer=_without(envelope.address, answer) if outcome is not Outcome.SENT else None,
         )
         if told and envelope.slot in (Slot.ASK, Slot.EXPIRING):
             await self._count_mailed(envelope, now)
@@ -311,6 +311,11 @@ class Pump:
             always=envelope.slot is Slot.EXPIRING,
         )
         return f"{self._post.public_url}/r/{secret.reveal()}", until
+
+
+def _without(address: str, text: str) -> str:
+    """Return a server's words without the client's address, as people or the wire spell it."""
+    return text.replace(address, "…").replace(addresses.mailbox(address), "…")
 
 
 def _cause(envelope: Envelope, item: Item) -> str:

@@ -74,7 +74,9 @@ def add(
         what = "Maintenance" if maintenance else "Silence"
         where = "everything" if not name else f"{over.value} {name}"
         when = f"from {begin:%Y-%m-%d %H:%M} " if begin > now else ""
-        out.print(f"[green]✓[/] {what} {number} over {escape(where)} {when}until {until:%Y-%m-%d %H:%M} UTC.")
+        out.print(
+            f"[green]✓[/] {what} over {escape(where)} {when}until {until:%Y-%m-%d %H:%M} UTC (no. {number})."
+        )
         _print_others([s for s in beside if s.number != number], "Beside it over the same")
         out.print("[dim]What stands then is told then. A running service takes it up within seconds.[/]")
 

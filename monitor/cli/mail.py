@@ -169,7 +169,6 @@ def _print_notices(
         for item in told:
             when = item.settled_at or item.due_at
             to = ", ".join(f"{sent.address} {sent.state}" for sent in item.envelopes) or item.outcome
-            to += f": {item.outcome}" if item.state == "failed" and item.envelopes else ""
             table.add_row(
                 str(item.id),
                 f"[{style.get(item.state, 'dim')}]{item.state}[/]",
@@ -183,6 +182,7 @@ def _print_notices(
         out.print(table)
     else:
         out.print("Nothing was said yet." if everything else "Nothing waits, and nothing failed.")
+    _print_failures(told)
     for name, held, said in guards:
         state = f"{said} by a person" if said else "held"
         out.print(f"[bold]Guard[/] over {escape(name)}: the mails of {held} connections are {state}.")
@@ -190,6 +190,21 @@ def _print_notices(
         out.print(f"[bold]Hold[/] over {escape(hold.over_text)}. {escape(hold.sentence)}")
     for address, at, answer in refused:
         out.print(f"[bold red]Undeliverable[/] {escape(address)} since {ago(at, now)}: {escape(answer)}")
+
+
+def _print_failures(told: list[Any]) -> None:
+    """Say why mails failed, the same reason once, and how to send them again."""
+    from alerts.notices import Slot
+
+    why: dict[str, list[str]] = {}
+    for item in told:
+        if item.state == "failed" and item.envelopes and item.slot not in (Slot.PAGE, Slot.CLEAR):
+            why.setdefault(item.outcome, []).append(str(item.id))
+    for outcome, numbers in why.items():
+        out.print(
+            f"[bold red]Failed[/] {', '.join(numbers)}: {escape(outcome)}. Once that is put right: "
+            f"[bold]token-health notices retry {' '.join(numbers)}[/]"
+        )
 
 
 async def _guards(p: Any) -> list[tuple[str, int, str]]:

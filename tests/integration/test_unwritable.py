@@ -11,6 +11,7 @@ from alerts import book, oncall
 from alerts.notices import Slot
 from alerts.tables import delivery, notice
 from monitor import desk
+from monitor.cli import mail
 from monitor.errors import ConfigurationError
 from monitor.store import audit
 from monitor.store.tables import connection
@@ -65,7 +66,13 @@ async def _asks(rig):
     }
 
 
-async def test_one_unwritable_mail_ends_as_failed_and_the_others_of_its_batch_go_out(own, mailbox):
+async def _listed(rig, capsys) -> str:
+    told = await book.listing(rig.parts.database, 50)
+    mail._print_notices(told, [], [], [], rig.clock.now(), False)
+    return " ".join(capsys.readouterr().out.split())
+
+
+async def test_one_unwritable_mail_ends_as_failed_and_the_others_of_its_batch_go_out(own, mailbox, capsys):
     await own.add("acme", "birch", "cedar")
     await _break(own, "acme", "birch", "cedar")
     await own.pump.plan()
@@ -79,6 +86,9 @@ async def test_one_unwritable_mail_ends_as_failed_and_the_others_of_its_batch_go
     assert own.meters.notifications.labels("email", "revoked", "failed")._value.get() == 1
     told = (await desk.story(own.parts, "acme")).said
     assert any("line 3" in line and f"notices retry {failed.id}" in line for line in told), told
+    shown = await _listed(own, capsys)
+    assert f"Failed {failed.id}: it could not be written: kinds/revoked/body.txt, line 3" in shown
+    assert f"token-health notices retry {failed.id}" in shown
     # The operator is told that nobody was asked, and why; the mail itself is not tried for days.
     for _ in range(10):
         await own.mails(hours=1)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
 
 from alerts import ledger
+from alerts.addresses import needs_utf8
 from alerts.ledger import Voice
 from alerts.notices import Client, Item, Kind, Slot, Wish
 from alerts.tables import address, delivery, notice, notice_item
+from alerts.told import Sent, Told
 from monitor.errors import ConfigurationError
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.health.lifecycle import State
@@ -21,65 +22,7 @@ from monitor.store import audit, incidents
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One envelope of a notice."""
-
-    address: str
-    state: str
-    attempts: int
-    answer: str
-    at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A notice with its envelopes, for people."""
-
-    id: int
-    slot: Slot
-    kind: str  # of a mail, or the name of the alert that on-call is told
-    client: str
-    state: str
-    outcome: str
-    reason: str
-    number: int
-    requested_by: str | None
-    planned_at: datetime
-    due_at: datetime
-    settled_at: datetime | None
-    connections: tuple[str, ...]
-    envelopes: tuple[Sent, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return it as `--json` gives it."""
-        return {
-            "id": self.id,
-            "slot": self.slot.value,
-            "kind": self.kind,
-            "client": self.client,
-            "connections": list(self.connections),
-            "state": self.state,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "reminder": self.number if self.slot is Slot.REMINDER else None,
-            "requested_by": self.requested_by,
-            "planned_at": _iso(self.planned_at),
-            "due_at": _iso(self.due_at),
-            "settled_at": _iso(self.settled_at),
-            "to": [
-                {
-                    "address": sent.address,
-                    "state": sent.state,
-                    "attempts": sent.attempts,
-                    "answer": sent.answer or None,
-                    "at": _iso(sent.at),
-                }
-                for sent in self.envelopes
-            ],
-        }
+from monitor.store.tables import connection
 
 
 async def about_connection(database: Database, connection_id: str, limit: int = 20) -> list[Told]:
@@ -129,6 +72,13 @@ async def undeliverable(database: Database) -> list[tuple[str, datetime, str]]:
         return [(row.address, row.refused_at, row.answer) for row in rows]
 
 
+async def needing_utf8(database: Database) -> list[tuple[str, str]]:
+    """Return connections and contacts that only a mail server with SMTPUTF8 can be handed."""
+    async with database.read() as conn:
+        rows = await conn.execute(select(connection.c.id, connection.c.contacts).order_by(connection.c.id))
+        return [(row.id, to) for row in rows for to in row.contacts if needs_utf8(to)]
+
+
 @retried
 async def request(database: Database, voice: Voice, known: Known, now: datetime, by: str) -> int:
     """Have a client asked now, because a person says so: no quiet hours, no hold, no fuse.
@@ -166,7 +116,3 @@ async def request(database: Database, voice: Voice, known: Known, now: datetime,
         await ledger.bring_in_line(conn, {client.name}, voice, now)
         await audit.record(conn, now, by, "mail.request", known.id, kind=kind.value)
     return number
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment is not None else None

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import silences
+from alerts import addresses, silences
 from alerts.notices import Case, Client, Item, MailPolicy, Said, Slot, Wish, plan
 from alerts.tables import delivery, notice, notice_item
 from alerts.windows import Scope, Silenced, Window, first_over
@@ -27,6 +28,8 @@ from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
 from monitor.store.incidents import DROPPED, RELEASED
 from monitor.store.tables import connection, credential, incident, watch
+
+log = structlog.get_logger("alerts.ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,15 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A client with its connections as they stand, and what was said to it."""
+    """A client with its connections as they stand, and what was said to it.
+
+    `fault`: this could not be made out, so that nothing can be said to this client now.
+    """
 
     client: Client
     cases: tuple[Case, ...]
     said: tuple[Said, ...]
+    fault: bool = False
 
 
 async def of_connections(conn: AsyncConnection, ids: Collection[str]) -> set[str]:
@@ -99,29 +106,56 @@ async def with_open_matters(conn: AsyncConnection, voice: Voice, now: datetime) 
     return found
 
 
-async def bring_in_line(conn: AsyncConnection, clients: Collection[str], voice: Voice, now: datetime) -> None:
-    """Plan for these clients, and write what should be waiting."""
-    names = sorted(clients)
+async def bring_in_line(conn: AsyncConnection, clients: Collection[str], voice: Voice, now: datetime) -> int:
+    """Plan for these clients, and write what should be waiting; return for how many that was not possible.
+
+    What is wrong with one client leaves its notices as they are, and stops no other.
+    """
+    names, failed = sorted(clients), 0
     for start in range(0, len(names), 200):
         part = names[start : start + 200]
         standing = await stand(conn, part, voice, now)
         waiting = await _waiting(conn, part)
         for key, known in standing.items():
-            wishes = plan(known.client, known.cases, known.said, voice.policy, now)
-            await _write(conn, known.client, key, wishes, waiting.pop(key, {}), voice, now)
+            mine, wishes = waiting.pop(key, {}), _wishes(known, voice, now)
+            if wishes is None:
+                failed += 1
+                continue
+            await _write(conn, known.client, key, wishes, mine, voice, now)
         for rows in waiting.values():  # the client's contacts, language or connections are others now
             for row in rows.values():
                 await withdraw(conn, row.id, "the client's contacts changed", now)
+    return failed
+
+
+def _wishes(known: Standing, voice: Voice, now: datetime) -> tuple[Wish, ...] | None:
+    if known.fault:
+        return None
+    try:
+        return plan(known.client, known.cases, known.said, voice.policy, now)
+    except Exception as error:
+        _say_unplanned([case.connection for case in known.cases], error)
+        return None
+
+
+def _say_unplanned(connections: Sequence[str], error: Exception) -> None:
+    detail = " ".join(str(error).split())[:200]
+    log.error("mail.unplanned", connections=connections[:10], error=type(error).__name__, detail=detail)
 
 
 async def stand(
-    conn: AsyncConnection, clients: Sequence[str], voice: Voice, now: datetime
+    conn: AsyncConnection,
+    clients: Sequence[str],
+    voice: Voice,
+    now: datetime,
+    *,
+    without: Collection[int] = (),
 ) -> dict[str, Standing]:
-    """Return how these clients stand, by the hash of who is told."""
+    """Return how these clients stand, by the hash of who is told; as if `without` had not been said."""
     rows = (await conn.execute(_TRUTH.where(connection.c.client_name.in_(clients)))).all()
     silent = await silences.holding(conn, voice.windows, now)
     healed = await _healed(conn, [row.id for row in rows], voice.policy, now)
-    told = await _told(conn, [row.id for row in rows])
+    told = await _told(conn, [row.id for row in rows], now)
     groups: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         groups[audience(row.client_name, row.contacts, row.locale, row.timezone)].append(row)
@@ -129,17 +163,22 @@ async def stand(
     for key, members in groups.items():
         first = members[0]
         said = {number: one for row in members for number, one in told.get(row.id, {}).items()}
+        client = Client(first.client_name, tuple(first.contacts), first.locale, first.timezone)
+        try:
+            cases = tuple(_case(row, silent, healed.get(row.id, ()), voice) for row in members)
+        except Exception as error:  # a row that this version cannot read
+            _say_unplanned([row.id for row in members], error)
+            found[key] = Standing(client, (), (), fault=True)
+            continue
         found[key] = Standing(
-            Client(first.client_name, tuple(first.contacts), first.locale, first.timezone),
-            tuple(_case(row, silent, healed.get(row.id, ()), voice) for row in members),
-            tuple(said[number] for number in sorted(said)),
+            client, cases, tuple(said[number] for number in sorted(said) if number not in without)
         )
     return found
 
 
 def audience(name: str, contacts: Sequence[str], locale: str, timezone: str) -> str:
     """Return what identifies those who are told together."""
-    text = json.dumps([name, sorted(contacts), locale, timezone])
+    text = json.dumps([name, sorted(addresses.mailbox(to) for to in contacts), locale, timezone])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -229,9 +268,10 @@ async def _healed(
 _SAID = ("sending", "sent", "failed")
 
 
-async def _told(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, dict[int, Said]]:
+async def _told(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> dict[str, dict[int, Said]]:
     """Return by connection what was said about it, or is being said at this moment.
 
+    What is on its way counts as said now, however long it takes: nobody is reminded of what did not arrive.
     What a person asked for counts as said already while it waits: no rule says it again beside it.
     """
     mine = select(notice_item.c.notice).where(notice_item.c.connection.in_(ids))
@@ -263,13 +303,13 @@ async def _told(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, dict[int
         by_notice[row.id].append(row)
     found: dict[str, dict[int, Said]] = defaultdict(dict)
     for number, items in by_notice.items():
-        said = _said(items, addresses[number])
+        said = _said(items, addresses[number], now)
         for item in items:
             found[item.connection][number] = said
     return found
 
 
-def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]]) -> Said:
+def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]], now: datetime) -> Said:
     first = rows[0]
     states = [state for _, state in addresses]
     arrived: bool | None = True
@@ -279,10 +319,11 @@ def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]]) -> Sai
         arrived = None
     return Said(
         slot=Slot(first.slot),
-        at=first.settled_at or first.due_at,
+        at=now if first.state == "sending" else first.settled_at or first.due_at,
         about={row.connection: row.incident for row in rows},
         number=first.number,
         arrived=arrived,
+        why=first.outcome if arrived is False else "",
         addresses=tuple(to for to, state in addresses if state in ("sent", "unconfirmed")),
         expiries={row.connection: row.since for row in rows if first.slot == Slot.EXPIRING and row.since},
     )
@@ -380,7 +421,7 @@ async def write_new(
                     "message_id": f"<th.{number}.{secrets.token_hex(8)}@{voice.domain}>",
                     "next_at": wish.due_at,
                 }
-                for to in dict.fromkeys(recipients)
+                for to in addresses.once(recipients)
             ],
         )  # fmt: skip
     return number

@@ -24,6 +24,8 @@ from zoneinfo import ZoneInfo
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.health.lifecycle import State
 
+NOBODY = "no address of the client takes mail"
+
 
 class Slot(StrEnum):
     """What a notice is for. Of each, one at most waits for a client."""
@@ -182,7 +184,7 @@ class Case:
 class Said:
     """A notice that was sent, or could not be. `about` maps connections to incidents (None: no incident).
 
-    `arrived` is None where it is not known, because the answer to it was lost.
+    `arrived` is None where it is not known, because the answer to it was lost; `why` says why it did not.
     """
 
     slot: Slot
@@ -190,6 +192,7 @@ class Said:
     about: dict[str, int | None]
     number: int = 0
     arrived: bool | None = True
+    why: str = ""
     addresses: tuple[str, ...] = ()
     expiries: dict[str, datetime] = field(default_factory=dict)
 
@@ -431,7 +434,7 @@ def _hand_over(
         if case.asks and not client.contacts and case.opened_at is not None:
             due[case.connection] = (case.opened_at + policy.delay, "no contact is on record")
         elif asked and asked[-1].arrived is False:
-            due[case.connection] = (asked[-1].at, "no address of the client takes mail")
+            due[case.connection] = (asked[-1].at, asked[-1].why or NOBODY)
         elif asked and sum(1 for s in asked if s.slot is Slot.REMINDER) >= len(policy.reminders):
             due[case.connection] = (asked[-1].at + policy.hand_over, "the last reminder had no effect")
     if not due:

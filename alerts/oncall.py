@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import delete, exists, false, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +31,8 @@ from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import connection, incident
 from monitor.tomlfile import parse_duration
+
+log = structlog.get_logger("alerts.oncall")
 
 SLOTS = (Slot.PAGE.value, Slot.CLEAR.value)
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
@@ -293,8 +296,12 @@ async def _paged(conn: AsyncConnection) -> dict[str, int]:
 
 
 async def _page(conn: AsyncConnection, duty: Duty, matter: Matter, known: int | None, now: datetime) -> None:
-    document = matter.document(duty.runbooks)
-    names = [route.name for route in duty.routes if route.takes(matter)]
+    try:
+        document = matter.document(duty.runbooks)
+        names = [route.name for route in duty.routes if route.takes(matter)]
+    except Exception as error:  # whatever is wrong with one page, the others are told
+        log.error("oncall.unwritable", about=matter.key, why=type(error).__name__)
+        return
     if known is not None:
         await conn.execute(update(notice).where(notice.c.id == known).values(matter=document))
         return

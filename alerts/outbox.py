@@ -6,29 +6,29 @@
 3. `hand_over`: durable, immediately before the final dot of the message. An envelope that is found in this
    state after a crash was most likely taken: it is `unconfirmed`, never sent again, and the next word to
    the client comes a day later instead of after days (`MailPolicy.unconfirmed`).
-4. `settle`: what the server answered. A lease that ran out before step 3 is an attempt that did not happen.
+4. `settle`: what the server answered. A lease that ran out before step 3 is an attempt that did not happen;
+   one that could not be made at all is given back as it was (`give_back`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, exists, or_, select, true, update
+from sqlalchemy import and_, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import fuse, ledger
+from alerts import envelopes, fuse, ledger
 from alerts.channels import Outcome
+from alerts.envelopes import Envelope, Signal
 from alerts.ledger import Voice
-from alerts.notices import Item, Kind, Slot, stale
+from alerts.notices import NOBODY, Kind, Slot, stale
 from alerts.oncall import SLOTS as ONCALL
 from alerts.oncall import oldest_sending
-from alerts.tables import address, delivery, notice, notice_item
-from monitor.health.causes import Cause
+from alerts.tables import address, delivery, notice
 from monitor.store import due, incidents
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -37,51 +37,24 @@ LEASE = timedelta(minutes=5)  # longer than an SMTP server may take for everythi
 LOOK_AGAIN = timedelta(seconds=5)
 # After a failure that passes: so long until the next attempt. The last one is repeated.
 BACK_OFF = tuple(timedelta(minutes=m) for m in (1, 3, 10, 30, 60, 120))
-GIVE_UP = timedelta(days=3)
+# Three days of them. What counts is how often the server said no, not for how long it was away.
+GIVE_UP = 40
 # Pages are tried again sooner, and a channel's lease is short: a page that is late is a page lost.
 PAGE_LEASE = timedelta(minutes=1)
 PAGE_BACK_OFF = tuple(timedelta(seconds=s) for s in (10, 30, 60, 120, 300))
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """One notice to one address, claimed for an attempt."""
-
-    id: int
-    notice: int
-    slot: Slot
-    kind: Kind
-    client: str
-    locale: str
-    timezone: str
-    number: int
-    address: str
-    message_id: str
-    thread: str | None  # the Message-ID of the first mail about this, to the same address
-    attempts: int
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One page, or the end of one, over one channel, claimed for an attempt."""
-
-    id: int
-    notice: int
-    slot: Slot
-    key: str
-    channel: str
-    attempts: int
-    began_at: datetime
-    matter: dict[str, Any]
+# A page is tried for as long as its matter stands; only its end becomes old news.
+STALE_CLEAR = timedelta(days=3)
 
 
 @retried
-async def plan_all(database: Database, voice: Voice, now: datetime) -> None:
-    """Bring every client's waiting notices in line with what is true: the timer's work."""
+async def plan_all(database: Database, voice: Voice, now: datetime) -> int:
+    """Bring every client's waiting notices in line with what is true: the timer's work.
+
+    Return for how many clients that was not possible.
+    """
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        await ledger.bring_in_line(conn, await ledger.with_open_matters(conn, voice, now), voice, now)
+        return await ledger.bring_in_line(conn, await ledger.with_open_matters(conn, voice, now), voice, now)
 
 
 async def open_due(
@@ -116,6 +89,8 @@ async def _open_those_true(
             automatic = row.requested_by is None
             if automatic and row.slot in (Slot.ASK, Slot.REMINDER):
                 old = await _old_probes(conn, row, voice, now)
+                if old is None:
+                    continue  # what is true of this client cannot be read: nothing is said
                 if old:
                     await conn.execute(
                         update(notice).where(notice.c.id == row.id).values(look_at=now + LOOK_AGAIN)
@@ -145,10 +120,12 @@ async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool 
     return rows.all()
 
 
-async def _old_probes(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -> list[str]:
-    """Return the connections of a notice whose probe is too old: it is made now, and looked at again soon."""
+async def _old_probes(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -> list[str] | None:
+    """Return the connections of a notice whose probe is too old; None where the client cannot be read."""
     standing = (await ledger.stand(conn, [row.client], voice, now)).get(row.audience)
-    items = await _items(conn, [row.id])
+    if standing is not None and standing.fault:
+        return None
+    items = await envelopes.items_of(conn, [row.id])
     return stale(items.get(row.id, ()), standing.cases if standing else (), voice.policy, now)
 
 
@@ -160,10 +137,18 @@ async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
         )
         return
     await conn.execute(update(delivery).where(delivery.c.notice == row.id).values(next_at=now))
-    await conn.execute(update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now))
+    await conn.execute(
+        update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now, look_at=None)
+    )
 
 
 # -- envelopes ----------------------------------------------------------------------------------------
+
+
+async def has_work(database: Database, now: datetime) -> bool:
+    """Whether there is a mail to be tried now."""
+    async with database.read() as conn:
+        return bool(await _claimable(conn, delivery.c.channel == "email", now, 1))
 
 
 @retried
@@ -175,8 +160,8 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
             return []
     async with database.write() as conn:
         rows = await _lease(conn, mails, process, now, limit, LEASE)
-        items = await _items(conn, [row.notice for row in rows])
-        threads = await _threads(conn, rows, items)
+        items = await envelopes.items_of(conn, [row.notice for row in rows])
+        threads = await envelopes.threads(conn, rows, items)
         return [
             Envelope(
                 id=row.id, notice=row.notice, slot=Slot(row.slot), kind=Kind(row.kind), client=row.client,
@@ -189,9 +174,20 @@ async def claim(database: Database, process: str, now: datetime, limit: int = 20
 
 
 @retried
-async def claim_signals(database: Database, process: str, now: datetime, limit: int = 20) -> list[Signal]:
-    """Lease pages and their ends. One whose sender died goes out again: twice is better than never."""
-    signals = delivery.c.channel != "email"
+async def claim_signals(
+    database: Database,
+    process: str,
+    now: datetime,
+    limit: int = 20,
+    *,
+    over: str | None = None,
+    but: Collection[str] = (),
+) -> list[Signal]:
+    """Lease pages and their ends, over one channel, or over all but some.
+
+    One whose sender died goes out again: twice is better than never.
+    """
+    signals = delivery.c.channel.not_in(["email", *but]) if over is None else delivery.c.channel == over
     async with database.read() as conn:
         if not await _claimable(conn, signals, now, 1):
             return []
@@ -280,52 +276,6 @@ async def free_all(database: Database, now: datetime) -> None:
         await _recover(conn, now)
 
 
-async def _items(conn: AsyncConnection, notices: Sequence[int]) -> dict[int, tuple[Item, ...]]:
-    rows = await conn.execute(
-        select(notice_item).where(notice_item.c.notice.in_(notices)).order_by(notice_item.c.connection)
-    )
-    found: dict[int, list[Item]] = {}
-    for row in rows:
-        found.setdefault(row.notice, []).append(
-            Item(row.connection, row.incident, Cause(row.cause), row.since)
-        )
-    return {number: tuple(items) for number, items in found.items()}
-
-
-async def _threads(
-    conn: AsyncConnection, rows: Sequence[Any], items: dict[int, tuple[Item, ...]]
-) -> dict[int, str]:
-    """Return the first mail to the same address about the same trouble: what a reply would refer to."""
-    found: dict[int, str] = {}
-    for row in rows:
-        if row.slot not in (Slot.REMINDER, Slot.RESOLVED):
-            continue
-        for item in items.get(row.notice, ()):
-            same = notice_item.c.incident == item.incident
-            if item.incident is None:
-                same = notice_item.c.incident.is_(None)
-            first = (
-                await conn.execute(
-                    select(delivery.c.message_id)
-                    .join(notice, notice.c.id == delivery.c.notice)
-                    .join(notice_item, notice_item.c.notice == notice.c.id)
-                    .where(
-                        notice.c.slot.in_([Slot.ASK.value, Slot.EXPIRING.value]),
-                        notice_item.c.connection == item.connection,
-                        same,
-                        delivery.c.address == row.address,
-                        delivery.c.state.in_(["sent", "unconfirmed"]),
-                    )
-                    .order_by(delivery.c.id.desc())
-                    .limit(1)
-                )
-            ).scalar()
-            if first is not None:
-                found[row.id] = first
-                break
-    return found
-
-
 @retried
 async def hand_over(database: Database, process: str, envelope: int) -> bool:
     """Note durably that the next thing is the final dot. False when the lease is no longer ours."""
@@ -336,6 +286,27 @@ async def hand_over(database: Database, process: str, envelope: int) -> bool:
             .values(state="handed")
         )
         return done.rowcount == 1
+
+
+@retried
+async def give_back(
+    database: Database, process: str, envelopes: Sequence[int], *, until: datetime | None = None
+) -> None:
+    """Free envelopes that were claimed and not tried: no attempt is counted, and no wait but `until`.
+
+    One that was handed over meanwhile stays as it is.
+    """
+    when = {} if until is None else {"next_at": until}
+    async with database.write() as conn:
+        await conn.execute(
+            update(delivery)
+            .where(
+                delivery.c.id.in_(envelopes), delivery.c.lease_by == process, delivery.c.state == "sending"
+            )
+            .values(
+                state="waiting", attempts=delivery.c.attempts - 1, lease_by=None, lease_until=None, **when
+            )
+        )
 
 
 @retried
@@ -358,8 +329,9 @@ async def settle(
             planned = (
                 await conn.execute(select(notice.c.settled_at).where(notice.c.id == envelope.notice))
             ).scalar()
-            if planned is not None and now - planned > GIVE_UP:
-                outcome = Outcome.FAILED
+            if _patience_is_spent(envelope, planned, now):
+                outcome, answer = Outcome.FAILED, f"given up after {envelope.attempts} attempts: {answer}"
+                free["answer"] = answer[:500]
             else:
                 steps = BACK_OFF if isinstance(envelope, Envelope) else PAGE_BACK_OFF
                 wait = steps[min(envelope.attempts, len(steps)) - 1]
@@ -374,7 +346,14 @@ async def settle(
             return False
         if isinstance(envelope, Envelope):
             await _note_address(conn, envelope.address, outcome, answer, now)
-        return await _conclude(conn, envelope.notice, now)
+        why = answer if outcome is Outcome.FAILED else NOBODY
+        return await _conclude(conn, envelope.notice, now, why)
+
+
+def _patience_is_spent(envelope: Envelope | Signal, planned: datetime | None, now: datetime) -> bool:
+    if isinstance(envelope, Envelope):
+        return envelope.attempts >= GIVE_UP
+    return envelope.slot is Slot.CLEAR and planned is not None and now - planned > STALE_CLEAR
 
 
 async def _note_address(conn: AsyncConnection, to: str, outcome: Outcome, answer: str, now: datetime) -> None:
@@ -388,10 +367,10 @@ async def _note_address(conn: AsyncConnection, to: str, outcome: Outcome, answer
             )
         )
     elif outcome is Outcome.SENT:
-        await conn.execute(address.delete().where(address.c.address == to))
+        await conn.execute(address.delete().where(func.lower(address.c.address) == to.lower()))
 
 
-async def _conclude(conn: AsyncConnection, number: int, now: datetime) -> bool:
+async def _conclude(conn: AsyncConnection, number: int, now: datetime, why: str = NOBODY) -> bool:
     """Close a notice when none of its envelopes is open any more; True where somebody has it now."""
     still = exists().where(
         delivery.c.notice == number, delivery.c.state.in_(["waiting", "sending", "handed"])
@@ -402,7 +381,7 @@ async def _conclude(conn: AsyncConnection, number: int, now: datetime) -> bool:
         .where(notice.c.id == number, notice.c.state == "sending", ~still)
         .values(
             state=case((taken, "sent"), else_="failed"),
-            outcome=case((taken, ""), else_="no address takes it"),
+            outcome=case((taken, ""), else_=why[:500]),
             settled_at=now,
         )
         .returning(notice.c.state)

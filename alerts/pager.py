@@ -8,8 +8,12 @@ services with a key make one of two.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,9 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts import oncall, outbox, silences
 from alerts.channels import Channel, Outcome
 from alerts.channels.alertmanager import Alertmanager
+from alerts.envelopes import Signal
 from alerts.notices import Slot
 from alerts.oncall import Duty
-from alerts.outbox import Signal
+from alerts.windows import longest
 from monitor.clock import Clock
 from monitor.metrics import Meters
 from monitor.store.engine import Database
@@ -58,15 +63,37 @@ class Pager:
         self._meters.outbox_age.labels("oncall").set(age)
 
     async def pump(self) -> int:
-        """Send what is due; return how many messages were tried."""
+        """Send what is due over every channel; return how many messages were tried."""
+        await self.open_due()
+        return sum(await asyncio.gather(*(self.send(name) for name in (*self._channels, None))))
+
+    def ticks(self) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
+        """Return what `pump` does as works that wait for nothing of each other: a slow channel is one."""
+        works: list[tuple[str, Callable[[], Awaitable[object]]]] = [("oncall.due", self.open_due)]
+        works += [(f"oncall.send.{name}", partial(self.send, name)) for name in self._channels]
+        return [*works, ("oncall.send", partial(self.send, None))]
+
+    async def open_due(self) -> None:
+        """Turn what is due into messages, after one more look: what was over meanwhile is not told."""
         now = self._clock.now()
         if await self._due(now):
             await oncall.open_due(self._database, self._duty, now)
-        tried = 0
-        while signals := await outbox.claim_signals(self._database, self._process, now):
+
+    async def send(self, name: str | None) -> int:
+        """Send what waits over one channel; without a name, end what waits for channels that are no more."""
+        now, tried = self._clock.now(), 0
+        which: dict[str, Any] = {"over": name} if name is not None else {"but": list(self._channels)}
+        while signals := await outbox.claim_signals(self._database, self._process, now, **which):
             tried += len(signals)
-            await asyncio.gather(*(self._one(signal) for signal in signals))
+            await self._send(signals)
         return tried
+
+    async def _send(self, signals: Sequence[Signal]) -> None:
+        """Send a batch at once; what is cut off in the middle goes out again when its lease has run out."""
+        ended = await asyncio.gather(*(self._one(signal) for signal in signals), return_exceptions=True)
+        for error in ended:
+            if error is not None:  # the database's: a channel's own is an answer
+                raise error
 
     async def _due(self, now: datetime) -> bool:
         async with self._database.read() as conn:
@@ -77,10 +104,22 @@ class Pager:
         if channel is None:
             outcome, answer = Outcome.FAILED, "the configuration has no such channel any more"
         else:
-            outcome, answer = await channel.send(
-                signal.key, signal.matter, over=signal.slot is Slot.CLEAR, now=self._clock.now()
-            )
+            outcome, answer = await self._over(channel, signal)
         await asyncio.shield(self._settled(signal, outcome, answer))
+
+    async def _over(self, channel: Channel, signal: Signal) -> tuple[Outcome, str]:
+        """Send over a channel. Whatever it raises is this message's trouble, and is tried again.
+
+        The error's text may hold the channel's address, its class and place do not.
+        """
+        over, now = signal.slot is Slot.CLEAR, self._clock.now()
+        try:
+            return await channel.send(signal.key, signal.matter, over=over, now=now)
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            why = f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
+            log.error("oncall.unwritable", about=signal.key, channel=signal.channel, why=why)
+            return Outcome.LATER, f"it could not be written: {why}"
 
     async def _settled(self, signal: Signal, outcome: Outcome, answer: str) -> None:
         now = self._clock.now()
@@ -103,10 +142,12 @@ class Pager:
             return
         async with self._database.read() as conn:
             standing = await oncall.standing_pages(conn)
-            quiet = await silences.holding(conn, self._duty.windows, now)
-        for name, manager in managers.items():
-            mine = [matter for _, matter, took in standing if name in took]
-            outcome, answer = await manager.keep_alive(mine, quiet, now)
+            quiet = longest(await silences.holding(conn, self._duty.windows, now))
+        posts = {
+            name: manager.keep_alive([matter for _, matter, took in standing if name in took], quiet, now)
+            for name, manager in managers.items()
+        }
+        for name, (outcome, answer) in zip(posts, await asyncio.gather(*posts.values()), strict=True):
             if outcome is not Outcome.SENT:
                 self._meters.notifications.labels(name, "keep_alive", outcome.value).inc()
                 log.warning("oncall.keep_alive.failed", channel=name, answer=answer)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import fuse, ledger, outbox
+from alerts import addresses, again, fuse, ledger, outbox
 from alerts.channels import Outcome
-from alerts.channels.smtp import Server, Session, Unreachable
+from alerts.channels.smtp import Interrupted, Letter, Server, Session, Unreachable
+from alerts.envelopes import Envelope
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer, Subject
 from alerts.mail.message import Logo, Sender, build
+from alerts.mailserver import LONGEST_DROPPING, Blame, Dropping, MailServer, Whose
 from alerts.notices import Item, Kind, Slot
-from alerts.outbox import Envelope
 from alerts.tables import notice
 from monitor.clock import Clock
 from monitor.errors import TokenHealthError
@@ -47,6 +49,10 @@ class Post:
     logo: Logo | None = None
 
 
+class Unwritable(TokenHealthError):
+    """This mail cannot be written; the text says why, with the template and the line where it is one's."""
+
+
 class Pump:
     """Sends what waits in the outbox, one batch at a time."""
 
@@ -54,6 +60,8 @@ class Pump:
         self._database, self._post, self._clock = database, post, clock
         self._meters, self._process = meters, process
         self._fuse = fuse.State()
+        self._blame = Blame()
+        self.mail_server = MailServer(post.server, post.sender, database, clock, meters, process)
         # From 0 on, or Prometheus would not see the first refusal.
         for kind in Kind:
             for outcome in Outcome:
@@ -62,7 +70,7 @@ class Pump:
     async def tell(self, conn: AsyncConnection, about: Sequence[str], now: datetime) -> None:
         """Write what is to be said about these connections into their own transaction (promise 3)."""
         clients = await ledger.of_connections(conn, about)
-        await ledger.bring_in_line(conn, clients, self._post.voice, now)
+        self._note_unplanned(await ledger.bring_in_line(conn, clients, self._post.voice, now))
 
     async def recover(self) -> None:
         """Free what the process before us held, where there can be no other."""
@@ -72,19 +80,33 @@ class Pump:
     async def plan(self) -> None:
         """The timer's work: reminders, released holds, expiries, and what changed by hand."""
         now = self._clock.now()
-        await outbox.plan_all(self._database, self._post.voice, now)
+        self._note_unplanned(await outbox.plan_all(self._database, self._post.voice, now))
         self._meters.outbox_age.labels("email").set(await outbox.oldest_waiting(self._database, now))
 
     async def pump(self) -> int:
-        """Send what may go out now; return how many envelopes were tried."""
+        """Send what may go out now; return how many envelopes were settled."""
         now = self._clock.now()
+        if await self._may_send(now):
+            # Before anything is opened beside it: what is not true any more was not said.
+            await again.reconsider(self._database, self._post.voice, now)
         _, state = await outbox.open_due(self._database, self._post.voice, self._post.max_per_hour, now)
         self._note_fuse(state)
+        if not await self._may_send(now):
+            return 0
         tried = 0
         while envelopes := await outbox.claim(self._database, self._process, now):
-            tried += len(envelopes)
-            await self._send(envelopes)
+            rest = sorted(envelopes, key=lambda e: e.id in self._blame.lost)
+            await self._send(rest)
+            tried += len(envelopes) - len(rest)
+            if rest:
+                break  # the server takes nothing now
         return tried
+
+    async def _may_send(self, now: datetime) -> bool:
+        return await outbox.has_work(self._database, now) and await self.mail_server.ready()
+
+    def _note_unplanned(self, clients: int) -> None:
+        self._meters.tick_errors.labels("mails.plan").inc(clients)
 
     def _note_fuse(self, state: fuse.State) -> None:
         self._meters.fuse.set(1 if state.blown_at else 0)
@@ -94,49 +116,92 @@ class Pump:
             log.warning("mail.fuse_whole", wanted=state.wanted)
         self._fuse = state
 
-    async def _send(self, envelopes: Sequence[Envelope]) -> None:
-        """Send a batch over one session; a session that breaks is opened anew for the rest."""
-        rest = list(envelopes)
-        while rest:
-            try:
+    async def _send(self, rest: list[Envelope]) -> None:
+        """Send a batch. What is left of it could not be tried, and is given back as it was."""
+        dropping = False
+        try:
+            while rest:
                 async with Session(self._post.server) as session:
-                    while rest:
-                        envelope = rest.pop(0)
-                        await self._settle(envelope, *await self._one(session, envelope))
-                        if not session.open:
-                            break
-            except Unreachable as error:
-                for envelope in rest:
-                    await self._settle(envelope, Outcome.LATER, str(error))
-                return
+                    await self._work_off(session, rest)
+        except Unreachable as error:
+            dropping = isinstance(error, Dropping)
+            await self.mail_server.failed(str(error), dropping=dropping)
+        finally:
+            if rest:
+                await asyncio.shield(self._give_back(rest, dropping=dropping))
 
-    async def _one(self, session: Session, envelope: Envelope) -> tuple[Outcome, str]:
+    async def _give_back(self, rest: Sequence[Envelope], *, dropping: bool) -> None:
+        """Free what could not be tried; what a connection was dropped over lets others go first."""
+        last = [e.id for e in rest if dropping and e.id in self._blame.lost]
+        first = [e.id for e in rest if e.id not in last]
+        for names, until in ((last, self._clock.now() + LONGEST_DROPPING), (first, None)):
+            if names:
+                await outbox.give_back(self._database, self._process, names, until=until)
+
+    async def _work_off(self, session: Session, rest: list[Envelope]) -> None:
+        """Send over one session, for as long as it lasts."""
+        fresh = True
+        while rest and session.open:
+            envelope, heard = rest[0], False
+            try:
+                letter = await self._letter(envelope)
+                outcome, answer = await session.send(letter, self._handing_over(envelope))
+            except Unwritable as error:
+                log.error("mail.unwritable", notice=envelope.notice, kind=envelope.kind.value, why=str(error))
+                outcome, answer = Outcome.FAILED, f"it could not be written: {error}"
+            except Interrupted as error:
+                if not fresh:
+                    return  # a server may end a session after any message: a new one tells more
+                whose = self._blame.lose(envelope.id, [e.id for e in rest])
+                if whose is Whose.SERVER:
+                    raise Dropping(f"{self._post.server.name}: {error}") from None
+                if whose is Whose.UNKNOWN:
+                    rest.append(rest.pop(0))
+                    return
+                outcome, answer = Outcome.LATER, str(error)
+            else:
+                fresh, heard = False, outcome is not Outcome.UNCONFIRMED
+            rest.remove(envelope)
+            await self._settle(envelope, outcome, answer)
+            if heard:
+                self._blame.answered(envelope.id)
+                await self.mail_server.works()
+            elif outcome is Outcome.UNCONFIRMED and self._blame.unanswered() is Whose.SERVER:
+                raise Dropping(f"{self._post.server.name}: {answer}")
+
+    def _handing_over(self, envelope: Envelope) -> Callable[[], Awaitable[bool]]:
+        return lambda: outbox.hand_over(self._database, self._process, envelope.id)
+
+    async def _letter(self, envelope: Envelope) -> Letter:
+        """Write a mail. Raises Unwritable, whatever went wrong: one mail's fault is its own."""
         post = self._post
         try:
             subjects = await self._subjects(envelope)
+            if envelope.items and not subjects:
+                raise Unwritable("its connections were removed")
             more = {"reason": await self._reason(envelope)}
             written = post.composer.write(
                 envelope.kind, envelope.client, subjects, envelope.locale, envelope.timezone, **more
             )
-            message = build(
-                written,
-                post.sender,
-                envelope.address,
-                envelope.message_id,
-                self._clock.now(),
-                language=envelope.locale,
-                thread=envelope.thread,
-                logo=post.logo,
+            return Letter.of(
+                build(
+                    written,
+                    post.sender,
+                    envelope.address,
+                    envelope.message_id,
+                    self._clock.now(),
+                    language=envelope.locale,
+                    thread=envelope.thread,
+                    logo=post.logo,
+                )
             )
-        except (TokenHealthError, ValueError) as error:
-            log.error("mail.unwritable", notice=envelope.notice, kind=envelope.kind.value, detail=str(error))
-            return Outcome.LATER, f"it could not be written: {error}"
-        return await session.send(
-            message,
-            post.sender.address,
-            envelope.address,
-            lambda: outbox.hand_over(self._database, self._process, envelope.id),
-        )
+        except (OperationalError, InterfaceError, OSError):
+            raise  # the database's, and so every mail's
+        except TokenHealthError as error:
+            raise Unwritable(str(error)) from None
+        except Exception as error:
+            said = "" if isinstance(error, SQLAlchemyError) else f": {' '.join(str(error).split())[:200]}"
+            raise Unwritable(f"{type(error).__name__}{said}") from None
 
     async def _settle(self, envelope: Envelope, outcome: Outcome, answer: str) -> None:
         # What the server said is written down also when the service is being stopped at this moment.
@@ -153,7 +218,7 @@ class Pump:
             kind=envelope.kind.value,
             connections=[item.connection for item in envelope.items][:10],
             attempt=envelope.attempts,
-            answer=answer.replace(envelope.address, "…") if outcome is not Outcome.SENT else None,
+            answer=_without(envelope.address, answer) if outcome is not Outcome.SENT else None,
         )
         if told and envelope.slot in (Slot.ASK, Slot.EXPIRING):
             await self._count_mailed(envelope, now)
@@ -241,6 +306,11 @@ class Pump:
             always=envelope.slot is Slot.EXPIRING,
         )
         return f"{self._post.public_url}/r/{secret.reveal()}", until
+
+
+def _without(address: str, text: str) -> str:
+    """Return a server's words without the client's address, as people or the wire spell it."""
+    return text.replace(address, "…").replace(addresses.mailbox(address), "…")
 
 
 def _cause(envelope: Envelope, item: Item) -> str:

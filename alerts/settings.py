@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
+from alerts import addresses
 from alerts.mail.compose import Brand
 from alerts.mail.message import LOGO, Logo, Sender
 from alerts.matters import Patience
@@ -28,15 +28,12 @@ _IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
 
 def _sender(text: str) -> str:
     if text:
-        _address(Sender.parse(text).address)
+        addresses.read(Sender.parse(text).address)
     return text
 
 
 def _address(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False).normalized if text else ""
-    except EmailNotValidError as error:
-        raise ValueError(f"is no email address: {error}") from None
+    return addresses.read(text) if text else ""
 
 
 def _quiet(text: str) -> str:

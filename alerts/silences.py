@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, or_, select, update
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.tables import silence
 from alerts.windows import Over, Silenced, Window
-from monitor.errors import NotFound
+from monitor.errors import Conflict, NotFound
 from monitor.store import audit
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -36,8 +36,11 @@ async def begin(
     *,
     start: datetime | None = None,
     pauses: bool = False,
-) -> None:
-    """Lay a silence, now or from `start` on; it takes the place of one over the same. Raises NotFound."""
+) -> int:
+    """Lay a silence, now or from `start` on, beside whatever lies there; return its number.
+
+    Raises NotFound for what there is not.
+    """
     async with database.write() as conn:
         if over is not Over.ALL:
             wanted = select(connection.c.id).where(_COLUMNS[over] == name).limit(1)
@@ -45,44 +48,65 @@ async def begin(
                 raise NotFound(
                     f"There is no {over.value} {name!r}; 'token-health connections list' shows them."
                 )
-        await conn.execute(
-            update(silence)
-            .where(silence.c.kind == over.value, silence.c.name == name, silence.c.ended_at.is_(None))
-            .values(ended_at=now)
-        )
-        await conn.execute(
-            insert(silence).values(
+        made = await conn.execute(
+            insert(silence)
+            .values(
                 kind=over.value, name=name, reason=reason, by=by, begun_at=start or now, until=until,
                 pauses=pauses,
             )
+            .returning(silence.c.id)
         )  # fmt: skip
         await audit.record(
             conn, now, by, "silence.begin", f"{over.value} {name}".strip(), reason=reason,
             until=until.isoformat() if until else None, maintenance=pauses,
         )  # fmt: skip
+        return int(made.scalar_one())
 
 
 @retried
-async def end(database: Database, over: Over, name: str, now: datetime, by: str) -> None:
-    """Lift a silence. Raises NotFound where none lies."""
+async def end(database: Database, over: Over, name: str, now: datetime, by: str) -> list[Silenced]:
+    """Lift what lies over something now; return what that was. What is yet to begin stays.
+
+    Where nothing lies there now, the one that is to come is called off. Raises NotFound where there is none,
+    and Conflict where several are to come: then they have to be named by their numbers.
+    """
     async with database.write() as conn:
-        done = await conn.execute(
-            update(silence)
-            .where(
-                silence.c.kind == over.value,
-                silence.c.name == name,
-                silence.c.ended_at.is_(None),
-                or_(silence.c.until.is_(None), silence.c.until > now),
-            )
-            .values(ended_at=now)
-        )
-        if done.rowcount == 0:
-            what = "everything" if over is Over.ALL else f"{over.value} {name!r}"
+        mine = [item for item in await _laid(conn, now) if (item.over, item.name) == (over, name)]
+        lifted = [item for item in mine if item.begun_at <= now] or mine
+        what = "everything" if over is Over.ALL else f"{over.value} {name!r}"
+        if not lifted:
             raise NotFound(
                 f"No silence lies over {what}; 'token-health silence list' shows those that do. Those of the "
                 "configuration end there."
             )
-        await audit.record(conn, now, by, "silence.end", f"{over.value} {name}".strip())
+        if len(lifted) > 1 and lifted[0].begun_at > now:
+            numbers = ", ".join(str(item.number) for item in lifted)
+            raise Conflict(
+                f"No silence lies over {what} now, and several are to come: {numbers}. Say which: "
+                "token-health silence end NUMBER"
+            )
+        return await _end(conn, lifted, now, by)
+
+
+async def end_numbered(database: Database, numbers: Sequence[int], now: datetime, by: str) -> list[Silenced]:
+    """Lift silences, or call them off, by their numbers; all or none. Raises NotFound."""
+    async with database.write() as conn:
+        laid = {item.number: item for item in await _laid(conn, now)}
+        for number in numbers:
+            if number not in laid:
+                raise NotFound(
+                    f"There is no silence {number}, or it is over; 'token-health silence list' shows those "
+                    "that are not."
+                )
+        return await _end(conn, [laid[number] for number in dict.fromkeys(numbers)], now, by)
+
+
+async def _end(conn: AsyncConnection, lifted: list[Silenced], now: datetime, by: str) -> list[Silenced]:
+    numbers = [item.number for item in lifted]
+    await conn.execute(update(silence).where(silence.c.id.in_(numbers)).values(ended_at=now))
+    for item in lifted:
+        await audit.record(conn, now, by, "silence.end", item.identity, number=item.number)
+    return lifted
 
 
 async def holding(conn: AsyncConnection, windows: Iterable[Window], now: datetime) -> list[Silenced]:
@@ -103,7 +127,7 @@ async def _laid(conn: AsyncConnection, now: datetime) -> list[Silenced]:
         .order_by(silence.c.id)
     )
     return [
-        Silenced(Over(row.kind), row.name, row.reason, row.by, row.begun_at, row.until, row.pauses)
+        Silenced(Over(row.kind), row.name, row.reason, row.by, row.begun_at, row.until, row.pauses, row.id)
         for row in rows
     ]
 

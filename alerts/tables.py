@@ -117,6 +117,16 @@ class Address(SQLModel, table=True):
     answer: str = Field(sa_type=Text)
 
 
+class MailServer(SQLModel, table=True):
+    """The mail server as it was last found, for people: since when it takes nothing, and why."""
+
+    __tablename__ = "mail_server"
+    name: str = Field(primary_key=True, sa_type=Text)
+    down_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    answer: str = Field(default="", sa_type=Text)
+    utf8: bool | None = None  # whether it offers SMTPUTF8; None while nobody could ask
+
+
 class Silence(SQLModel, table=True):
     """What nobody is told about: everything, or one provider, app, client or connection.
 
@@ -148,5 +158,6 @@ notice = table(Notice)
 notice_item = table(NoticeItem)
 delivery = table(Delivery)
 address = table(Address)
+mail_server = table(MailServer)
 silence = table(Silence)
 fuse = table(Fuse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -36,7 +36,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """A silence that holds, or will. One that `pauses` is a maintenance window."""
+    """A silence that holds, or will. One that `pauses` is a maintenance window.
+
+    Several may lie over the same thing, also at the same time. `number` tells those of people apart; the
+    configuration's have none.
+    """
 
     over: Over
     name: str
@@ -45,10 +49,11 @@ class Silenced:
     begun_at: datetime
     until: datetime | None
     pauses: bool = False
+    number: int | None = None
 
     @property
     def identity(self) -> str:
-        """What tells it from others: two silences over the same thing are one."""
+        """What it lies over, as one word: to whoever is silent it does not matter how many there are."""
         return f"{self.over.value} {self.name}".strip()
 
     @property
@@ -61,6 +66,11 @@ class Silenced:
         return self.over is Over.ALL or getattr(scope, self.over.value) == self.name
 
     @property
+    def lasts(self) -> datetime:
+        """Until when it holds, for comparing: one without an end lasts longest."""
+        return self.until or datetime.max.replace(tzinfo=UTC)
+
+    @property
     def sentence(self) -> str:
         """Say it in one line."""
         kind = "In maintenance" if self.pauses else "Silenced"
@@ -70,6 +80,7 @@ class Silenced:
     def document(self) -> dict[str, object]:
         """Return it as `--json` gives it."""
         return {
+            "id": self.number,
             "over": self.over.value,
             "name": self.name,
             "reason": self.reason,
@@ -85,11 +96,18 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def first_over(silences: Iterable[Silenced], scope: Scope) -> Silenced | None:
-    """Return the first silence that lies over this, the widest first."""
+    """Return the silence that lies over this: the widest, and of those alike the one that lasts longest."""
     order = list(Over)
     return min(
-        (s for s in silences if s.covers(scope)), key=lambda s: (order.index(s.over), s.name), default=None
+        (s for s in sorted(silences, key=lambda s: s.lasts, reverse=True) if s.covers(scope)),
+        key=lambda s: (order.index(s.over), s.name),
+        default=None,
     )
+
+
+def longest(silences: Iterable[Silenced]) -> list[Silenced]:
+    """Return for each thing that is silent the one silence over it that lasts longest."""
+    return list({s.identity: s for s in sorted(silences, key=lambda s: s.lasts)}.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -12,9 +12,13 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.channels.smtp import Session, Unreachable
+from alerts import book
+from alerts.addresses import needs_utf8
+from alerts.channels.smtp import NO_UTF8, Session, Unreachable
 from alerts.language import languages
+from alerts.mail.message import Sender
 from alerts.mail.samples import sample
+from alerts.mailserver import on_record
 from alerts.notices import Kind
 from monitor.assembly import Parts, build_channel, build_composer, build_wire, opened
 from monitor.clock import SystemClock
@@ -51,12 +55,16 @@ async def checkup(path: Path) -> list[Check]:
     checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}.")]
     if not apps:
         checks.append(Check("apps", None, "No [[apps]] yet, so there is nothing to watch. Add one."))
+    smtp, utf8 = await _smtp(loaded)
     try:
         async with opened(loaded) as parts:
             checks += await _inside(parts)
+            smtp = await _with_its_past(parts, smtp)
+            addresses = await _addresses(parts, utf8)
     except (TokenHealthError, SQLAlchemyError, OSError) as error:
         checks.append(Check("keys and database", False, str(error)))
-    checks += [await _smtp(loaded), _mails(loaded), _oncall(loaded)]
+        addresses = []
+    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded)]
     if (links := _links(loaded)) is not None:
         checks.append(links)
     return checks
@@ -147,20 +155,50 @@ async def _stretched(parts: Parts) -> Iterable[Check]:
     ]
 
 
-async def _smtp(loaded: Loaded) -> Check:
+async def _smtp(loaded: Loaded) -> tuple[Check, bool | None]:
+    """Ask the mail server for everything that comes before a recipient; and whether it offers SMTPUTF8."""
     if not loaded.settings.smtp.sender:
-        return Check("smtp", None, "smtp.from is not set, so no client is mailed.")
+        return Check("smtp", None, "smtp.from is not set, so no client is mailed."), None
     try:
         server = loaded.mail_server()
-        async with Session(server):
-            pass
+        sender = Sender.parse(loaded.settings.smtp.sender, loaded.settings.brand.reply_to)
+        async with Session(server) as session:
+            await session.greet(sender.address, utf8=sender.needs_utf8)
+            utf8 = session.utf8
     except (TokenHealthError, Unreachable) as error:
-        return Check("smtp", False, str(error))
+        return Check("smtp", False, str(error)), None
     how = "TLS" if server.implicit_tls else "STARTTLS" if server.starttls else "without encryption"
     who = f", signed in as {server.username}" if server.username else ""
-    return Check(
-        "smtp", True, f"{server.name}: reachable, {how}{who}. Send one: token-health email test ADDRESS"
-    )
+    says = f"{server.name}: reachable, {how}{who}, takes mail from {sender.address}."
+    return Check("smtp", True, f"{says} Send one: token-health email test ADDRESS"), utf8
+
+
+async def _with_its_past(parts: Parts, smtp: Check) -> Check:
+    """Add since when the service has found the mail server so, where it is down."""
+    if smtp.ok is not False:
+        return smtp
+    known = await on_record(parts.database, parts.loaded.mail_server().name)
+    if known.down_since is None:
+        return smtp
+    ago = span(parts.clock.now() - known.down_since)
+    return replace(smtp, says=f"{smtp.says.rstrip('.')}. The service has found it so for {ago}.")
+
+
+async def _addresses(parts: Parts, utf8: bool | None) -> list[Check]:
+    """Say which addresses need more of the mail server than others."""
+    found = [f"{to} ({name})" for name, to in await book.needing_utf8(parts.database)]
+    if needs_utf8(operator := parts.loaded.settings.email.operator):
+        found.append(f"{operator} (email.operator)")
+    if not found:
+        return []
+    who = found[0] + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    if utf8 is None:
+        return [
+            Check("addresses", None, f"{who}: mailed only where the server offers SMTPUTF8; not known here.")
+        ]
+    if utf8:
+        return [Check("addresses", True, f"{who}: the mail server takes such letters (SMTPUTF8).")]
+    return [Check("addresses", False, f"{who} cannot be mailed: {NO_UTF8}. Record another address.")]
 
 
 def _oncall(loaded: Loaded) -> Check:

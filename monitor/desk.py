@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-
-from alerts import book, fuse, oncall, silences
-from alerts.book import Told
+from alerts import addresses, again, book, fuse, oncall, silences
 from alerts.channels import Outcome
-from alerts.channels.smtp import Session, Unreachable
+from alerts.channels.smtp import Interrupted, Letter, Session, Unreachable
 from alerts.mail.message import Sender, build
 from alerts.mail.samples import sample
-from alerts.notices import Kind, Slot
+from alerts.mailserver import on_record
+from alerts.notices import Kind
+from alerts.told import Told
 from alerts.windows import Scope
 from monitor.assembly import Parts, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
@@ -27,7 +26,7 @@ from monitor.errors import ConfigurationError, NotFound
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story
 from monitor.health.incidents import Place
-from monitor.health.spans import span, when
+from monitor.health.spans import span
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
@@ -170,7 +169,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
     larger = open_ones[1] if len(open_ones) > 1 else None
     app, change = parts.apps.get(known.place.app), newest[0] if newest else None
     now = parts.clock.now()
-    said = [_said(told, now) for told in await book.about_connection(parts.database, connection_id, 8)]
+    told = await book.about_connection(parts.database, connection_id, 8)
     settings = parts.loaded.settings
     return Story(
         id=known.id,
@@ -195,7 +194,8 @@ async def story(parts: Parts, connection_id: str) -> Story:
             *await _silenced(parts, known),
             *await _paged(parts, known),
             *await _steps(parts, connection_id),
-            *said,
+            *await _mail_server(parts, told),
+            *(one.sentence(now) for one in told),
         ),
         rests=known.rests,
         configured=app is not None,
@@ -213,32 +213,27 @@ async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:
     return await journal.unanswered(parts.database, known.id, known.doubt.since)
 
 
-def _said(told: Told, now: datetime) -> str:
-    """Say a notice in one line."""
-    what, ago = told.kind.replace("_", " "), span(now - (told.settled_at or now))
-    if told.slot is Slot.REMINDER:
-        what = f"reminder {told.number}"
-    match told.state:
-        case "waiting":
-            by = f", asked for by {told.requested_by}" if told.requested_by else ""
-            due = f"due {when(told.due_at, now)}" if told.due_at > now else "due now"
-            return f"Waits: {what}, {due}{by}."
-        case "withdrawn":
-            return f"{told.state.capitalize()} {ago} ago: {what} ({told.outcome})."
-        case state:
-            to = "; ".join(
-                f"{sent.address} {sent.state}"
-                + (f" ({sent.answer})" if sent.state != "sent" and sent.answer else "")
-                for sent in told.envelopes
-            )
-            return f"{state.capitalize()} {ago} ago: {what} to {to or told.outcome}."
-
-
 async def _silenced(parts: Parts, known: Known) -> list[str]:
     now = parts.clock.now()
     scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
     standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
     return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
+
+
+async def _mail_server(parts: Parts, told: Sequence[Told]) -> list[str]:
+    """Say that the mail server takes nothing, where something is on its way."""
+    if not any(one.state == "sending" for one in told):
+        return []
+    trouble = await mail_server_trouble(parts)
+    return [trouble] if trouble else []
+
+
+async def mail_server_trouble(parts: Parts) -> str:
+    """Say since when the service has found that the mail server takes nothing; empty where it does."""
+    if not parts.loaded.settings.smtp.sender:
+        return ""
+    name = parts.loaded.mail_server().name
+    return (await on_record(parts.database, name)).sentence(name, parts.clock.now())
 
 
 async def _paged(parts: Parts, known: Known) -> list[str]:
@@ -308,6 +303,11 @@ async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
     return await incidents.decide(parts.database, standing[0].about, mails, parts.clock.now(), actor)
 
 
+async def retry_mails(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
+    """Have failed mails tried again, all of them without numbers; return which."""
+    return await again.retry(parts.database, numbers, parts.clock.now(), actor)
+
+
 async def release_fuse(parts: Parts, actor: str) -> None:
     """Let first mails out for an hour, however many."""
     await fuse.release(parts.database, parts.clock.now(), timedelta(hours=1), actor)
@@ -319,9 +319,9 @@ async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
     if not smtp.sender:
         raise ConfigurationError(f"{loaded.path}: set smtp.from (and smtp.url) first; then mails go out.")
     try:
-        to = validate_email(address, check_deliverability=False).normalized
-    except EmailNotValidError as error:
-        raise ConfigurationError(f"{address}: is no email address: {error}") from None
+        to = addresses.read(address)
+    except ValueError as error:
+        raise ConfigurationError(f"{address}: {error}") from None
     server, now = loaded.mail_server(), SystemClock().now()
     composer, logo = build_composer(loaded)
     sender = Sender.parse(smtp.sender, loaded.settings.brand.reply_to)
@@ -340,9 +340,9 @@ async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
 
     try:
         async with Session(server) as session:
-            outcome, answer = await session.send(message, sender.address, to, always)
+            outcome, answer = await session.send(Letter.of(message), always)
             return outcome, answer, server.name
-    except Unreachable as error:
+    except (Unreachable, Interrupted) as error:
         return Outcome.LATER, str(error), server.name
 
 

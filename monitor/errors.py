@@ -43,6 +43,10 @@ class NotFound(TokenHealthError):
     """No connection, app or provider of that name."""
 
 
+class Conflict(TokenHealthError):
+    """What was asked for could mean several things, or does not go with what stands."""
+
+
 class SchemaNotCurrent(TokenHealthError):
     """The database was made by another version of Token Health."""
 

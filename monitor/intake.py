@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -22,18 +21,12 @@ from pydantic import (
     model_validator,
 )
 
+from alerts import addresses
 from monitor.errors import ConfigurationError, ImportRefused
 from monitor.tomlfile import Section, problems
 from monitor.wire.apps import App
 
 LARGEST_FILE = 200 * 1024 * 1024
-
-
-def _address(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError as error:
-        raise ValueError(f"is no e-mail address: {error}") from None
 
 
 def _zone(name: str) -> str:
@@ -61,7 +54,9 @@ class Client(Section):
     """Whose connection it is."""
 
     name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_visible)]
-    contacts: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
+    contacts: Annotated[
+        tuple[Annotated[str, AfterValidator(addresses.read)], ...], AfterValidator(addresses.once)
+    ] = ()
     locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*$")] = "en"
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
@@ -221,6 +216,11 @@ def _record_of(row: dict[str, str]) -> dict[str, Any]:
     if tokens:
         record["tokens"] = tokens
     return record
+
+
+def needing_utf8(records: Iterable[Record]) -> list[tuple[str, str]]:
+    """Return connections and contacts that only a mail server with SMTPUTF8 can be handed."""
+    return [(r.id, to) for r in records for to in r.client.contacts if addresses.needs_utf8(to)]
 
 
 def utc(moment: datetime | None) -> datetime | None:

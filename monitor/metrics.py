@@ -201,7 +201,13 @@ SILENCE = Metric(
 SMTP_UP = Metric(
     "token_health_smtp_up",
     "gauge",
-    "1 while the mail server takes a connection from us, and our login.",
+    "1 while the mail server takes a connection from us, our login and our sender.",
+    ("server",),
+)
+SMTP_DOWN_SINCE = Metric(
+    "token_health_smtp_down_since_timestamp_seconds",
+    "gauge",
+    "Since when the mail server takes no mail from this process, in Unix time; absent otherwise.",
     ("server",),
 )
 DATABASE_UP = Metric("token_health_database_up", "gauge", "1 while this process reaches the database.")
@@ -284,6 +290,7 @@ OWN = (
     OUTBOX_AGE,
     SILENCE,
     SMTP_UP,
+    SMTP_DOWN_SINCE,
     FUSE,
     STEPS,
     STEP_SECONDS,
@@ -330,6 +337,7 @@ class Meters:
         self.loop_tick = self._gauge(LOOP_TICK)
         self.silence = self._gauge(SILENCE)
         self.smtp_up = self._gauge(SMTP_UP)
+        self.smtp_down_since = self._gauge(SMTP_DOWN_SINCE)
         self.duration = self._histogram(PROBE_DURATION, _REQUEST_SECONDS)
         self.detection = self._histogram(DETECTION, INCIDENT_SECONDS)
         self.recovery = self._histogram(RECOVERY, INCIDENT_SECONDS)

@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts import outbox, silences
-from alerts.channels.smtp import Session, Unreachable
 from alerts.pager import Pager
 from alerts.pump import Pump
 from alerts.windows import Over, Silenced
@@ -91,7 +90,10 @@ class Service:
         granter = build_granter(parts, wire)
         pages = build_pages(parts, granter, loop, self._meters)
         self._server = server(
-            application(self._ops(loop), pages), settings.web.host, settings.web.port, settings.web.proxies
+            application(self._ops(loop, pump), pages),
+            settings.web.host,
+            settings.web.port,
+            settings.web.proxies,
         )
         with _handling(self._stop):
             serving = asyncio.create_task(self._serve(self._server))
@@ -165,7 +167,8 @@ class Service:
             await self._keep_windows(leads=loop.leads)
 
         async def mail_server() -> None:
-            await self._try_mail_server(leads=loop.leads)
+            if pump is not None:
+                await pump.mail_server.watch(leads=loop.leads)
 
         async def begin() -> None:
             self._meters.begin(await fleet.speaking(self._parts.database))
@@ -176,7 +179,7 @@ class Service:
             ("mails.retention", forget, 3600.0),
             ("windows", windows, WINDOWS_EVERY),
             ("oncall.plan", look, ONCALL_EVERY),
-            ("oncall.send", pager.pump, SEND_EVERY),
+            *((name, work, SEND_EVERY) for name, work in pager.ticks()),
             ("oncall.alive", keep_alive, ALIVE_EVERY),
         ]
         await pager.recover()
@@ -208,20 +211,6 @@ class Service:
             # A name that must not be a label cannot be shown; an empty one would cover everything.
             if silence.over is not Over.CLIENT or self._parts.loaded.settings.metrics.client_names:
                 self._meters.silence.labels(*_silence_labels(silence)).set(1)
-
-    async def _try_mail_server(self, *, leads: bool) -> None:
-        """Connect to the mail server and leave: whether it is there is known before a mail needs it."""
-        mail_server = self._parts.loaded.mail_server()
-        if not leads:
-            self._meters.smtp_up.clear()
-            return
-        try:
-            async with Session(mail_server):
-                up = 1
-        except Unreachable as error:
-            up = 0
-            log.warning("mail.server_down", answer=str(error))
-        self._meters.smtp_up.labels(mail_server.name).set(up)
 
     def _taken_back(self, why: str) -> None:
         self._meters.taken_back.labels(why).inc()
@@ -262,7 +251,7 @@ class Service:
         for task in done:
             task.result()
 
-    def _ops(self, loop: Loop) -> Ops:
+    def _ops(self, loop: Loop, pump: Pump | None) -> Ops:
         settings = self._parts.loaded.settings
         exposition = Exposition(
             self._parts.database,
@@ -276,6 +265,7 @@ class Service:
             exposition,
             pulse=lambda: Pulse(loop.leads, loop.lag, loop.alive, loop.intervals()),
             trouble=lambda: self._trouble(loop),
+            mail=lambda: pump.mail_server.trouble if pump is not None else "",
         )
 
     async def _trouble(self, loop: Loop) -> str | None:

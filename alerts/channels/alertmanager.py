@@ -36,10 +36,20 @@ class Alertmanager:
     async def keep_alive(
         self, matters: Iterable[dict[str, Any]], silences: Iterable[Silenced], now: datetime
     ) -> tuple[Outcome, str]:
-        """Post what stands once more, and the silences: Alertmanager's inhibition honours them."""
-        alerts = [self._alert(matter, now + ALIVE) for matter in matters]
+        """Post what stands once more, and the silences: Alertmanager's inhibition honours them.
+
+        What cannot be written keeps nothing else from being kept alive.
+        """
+        alerts: list[dict[str, Any]] = []
+        unwritten = []
+        for matter in matters:
+            try:
+                alerts.append(self._alert(matter, now + ALIVE))
+            except (KeyError, ValueError, TypeError) as error:
+                unwritten.append(f"{type(error).__name__} in a stored page")
         alerts += [_silence(silence, now) for silence in silences]
-        return await self._post(alerts) if alerts else (Outcome.SENT, "")
+        outcome, answer = await self._post(alerts) if alerts else (Outcome.SENT, "")
+        return (Outcome.FAILED, unwritten[0]) if unwritten and outcome is Outcome.SENT else (outcome, answer)
 
     def _alert(self, matter: dict[str, Any], ends_at: datetime) -> dict[str, Any]:
         since = datetime.fromisoformat(matter["since"])

@@ -18,10 +18,10 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from alerts.channels import Outcome
-from monitor.errors import ConfigurationError
 from monitor.secret import Secret
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+NO_UTF8 = "the mail server takes no address with letters beyond ASCII before the @ (it offers no SMTPUTF8)"
 _DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
@@ -77,8 +77,28 @@ class Server:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to one address, as it goes over the wire. `utf8`: it needs SMTPUTF8 (RFC 6531)."""
+
+    data: bytes
+    sender: str
+    to: str
+    utf8: bool = False
+
+    @classmethod
+    def of(cls, message: EmailMessage) -> Letter:
+        """Take a message with one sender and one recipient. Raises what cannot be written."""
+        sender, to = (message[name].addresses[0].addr_spec for name in ("From", "To"))
+        return cls(message.as_bytes(), sender, to, message.policy.utf8)  # type: ignore[attr-defined]
+
+
 class Unreachable(Exception):
-    """No session with the server: nothing was sent. The text says why, in one line."""
+    """The server takes nothing from us now, whoever it is for. The text says why, in one line."""
+
+
+class Interrupted(Exception):
+    """The connection was lost before the message was handed over: it is as if it had not been tried."""
 
 
 class Session:
@@ -101,15 +121,27 @@ class Session:
             await self._smtp.connect()
             if self._server.username and self._server.password is not None:
                 await self._smtp.login(self._server.username, self._server.password.reveal())
+            await self._hello()
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            self._smtp.close()
-            raise Unreachable(f"{self._server.name}: {_brief(error)}") from None
+            raise self._unreachable(_brief(error)) from None
+        if not self.open:
+            raise self._unreachable("it closes the connection after its greeting")
         return self
+
+    async def _hello(self) -> None:
+        """Ask what the server offers, unless TLS or the login needed to know already."""
+        if self._smtp.is_ehlo_or_helo_needed:
+            try:
+                await self._smtp.ehlo()
+            except aiosmtplib.SMTPHeloError:
+                await self._smtp.helo()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._smtp.is_connected:
+        if error is not None:
+            self._smtp.close()  # in the middle of a message a QUIT would be one more line of it
+        elif self._smtp.is_connected:
             try:
                 await self._smtp.quit()
             except (aiosmtplib.SMTPException, OSError):
@@ -120,22 +152,35 @@ class Session:
         """Whether another envelope can go this way."""
         return self._smtp.is_connected
 
-    async def send(
-        self, message: EmailMessage, sender: str, to: str, hand_over: Callable[[], Awaitable[bool]]
-    ) -> tuple[Outcome, str]:
-        """Send one envelope; return what became of it and the server's words."""
-        data = message.as_bytes()
+    @property
+    def utf8(self) -> bool:
+        """Whether the server takes addresses with letters beyond ASCII before the @."""
+        return self._smtp.supports_extension("smtputf8")
+
+    async def greet(self, sender: str, *, utf8: bool = False) -> None:
+        """Ask whether the server takes mail from this sender. Raises Unreachable where it does not."""
+        try:
+            await self._from(sender, utf8=utf8)
+            await self._smtp.rset()
+        except aiosmtplib.SMTPSenderRefused as error:
+            raise self._unreachable(f"takes no mail from {sender}: {_said(error)}") from None
+        except (TimeoutError, aiosmtplib.SMTPException, OSError) as error:
+            raise self._unreachable(_brief(error)) from None
+
+    async def send(self, letter: Letter, hand_over: Callable[[], Awaitable[bool]]) -> tuple[Outcome, str]:
+        """Send one envelope; return what became of it and the server's words.
+
+        Raises Interrupted, or Unreachable: then the letter was not handed over, and the session is closed.
+        """
         handed = False
         try:
-            options = await self._open_envelope(sender, to)
-            if isinstance(options, tuple):
-                return options
-            start = await self._smtp.execute_command(b"DATA")
-            if start.code != 354:
-                await self._reset()
-                return _verdict(start.code, start.message, Outcome.FAILED)
+            refused = await self._open_envelope(letter)
+            if refused is not None:
+                return refused
             assert self._smtp.protocol is not None  # noqa: S101 - connected: it has just answered
-            self._smtp.protocol.write(_DOT.sub(b"..", data) + (b"" if data.endswith(b"\r\n") else b"\r\n"))
+            self._smtp.protocol.write(
+                _DOT.sub(b"..", letter.data) + (b"" if letter.data.endswith(b"\r\n") else b"\r\n")
+            )
             if not await hand_over():
                 # The lease went to somebody else meanwhile. Without its dot the message is none.
                 self._smtp.close()
@@ -149,26 +194,51 @@ class Session:
             self._smtp.close()
             if handed:
                 return Outcome.UNCONFIRMED, f"handed over, then {_brief(error)}"
-            return Outcome.LATER, _brief(error)
+            raise Interrupted(_brief(error)) from None
 
-    async def _open_envelope(self, sender: str, to: str) -> tuple[Outcome, str] | None:
-        # An address with letters beyond ASCII needs SMTPUTF8 (RFC 6531) from the server.
-        utf8 = not to.isascii()
-        if utf8 and not self._smtp.supports_extension("smtputf8"):
-            return Outcome.REFUSED, "the mail server takes no address with letters beyond ASCII (SMTPUTF8)"
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
-        encoding = "utf-8" if utf8 else "ascii"
+    async def _open_envelope(self, letter: Letter) -> tuple[Outcome, str] | None:
+        """Say who writes to whom, and that the message comes; None when the server waits for it."""
+        beyond_ascii = not letter.to.isascii()
+        if beyond_ascii and not self.utf8:
+            return Outcome.REFUSED, NO_UTF8
         try:
-            await self._smtp.mail(sender, options=options, encoding=encoding)
+            await self._from(letter.sender, utf8=letter.utf8)
+            await self._smtp.rcpt(letter.to, encoding="utf-8" if letter.utf8 else "ascii")
         except aiosmtplib.SMTPResponseException as error:
-            await self._reset()
-            return _verdict(error.code, error.message, Outcome.FAILED)
-        try:
-            await self._smtp.rcpt(to, encoding=encoding)
-        except aiosmtplib.SMTPResponseException as error:
+            self._not_of_the_envelope(error.code, error.message)
+            if isinstance(error, aiosmtplib.SMTPSenderRefused) and not beyond_ascii:
+                # What it has against the sender it has against every mail of ours.
+                raise self._unreachable(f"takes no mail from {letter.sender}: {_said(error)}") from None
             await self._reset()
             return _verdict(error.code, error.message, Outcome.REFUSED)
+        start = await self._smtp.execute_command(b"DATA")
+        if start.code != 354:
+            self._not_of_the_envelope(start.code, start.message)
+            await self._reset()
+            return _verdict(start.code, start.message, Outcome.FAILED)
         return None
+
+    async def _from(self, sender: str, *, utf8: bool) -> None:
+        if utf8 and not self.utf8:
+            raise self._unreachable(f"{NO_UTF8}, and our own has such letters")
+        options = ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
+        await self._smtp.mail(sender, options=options, encoding="utf-8" if utf8 else "ascii")
+
+    def _unreachable(self, why: str) -> Unreachable:
+        self._smtp.close()
+        return Unreachable(f"{self._server.name}: {why}")
+
+    def _not_of_the_envelope(self, code: int, message: str) -> None:
+        """Raise where an answer is about the server or about us, at whatever step it came.
+
+        421: it is about to close the connection (RFC 5321 3.8). The others ask for a login or for TLS, or
+        say that these failed (RFC 4954 6, RFC 3207 4).
+        """
+        if code == 421:
+            self._smtp.close()
+            raise Interrupted(_text(code, message))
+        if code in (454, 530, 534, 535, 538):
+            raise self._unreachable(_text(code, message))
 
     async def _reset(self) -> None:
         if self._smtp.is_connected:
@@ -194,10 +264,14 @@ def _context(server: Server) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
     except (OSError, ssl.SSLError):
-        raise ConfigurationError(f"smtp.ca_file: {server.ca_file} cannot be read.") from None
+        raise Unreachable(f"smtp.ca_file: {server.ca_file} cannot be read.") from None
+
+
+def _said(error: aiosmtplib.SMTPResponseException) -> str:
+    return _text(error.code, error.message)
 
 
 def _brief(error: BaseException) -> str:
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return f"{type(error).__name__}: {_text(error.code, error.message)}"
+        return f"{type(error).__name__}: {_said(error)}"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
 
+from alerts import addresses
 from alerts.mail.compose import Written, clean
 
 # The default folds at 78 and would turn long values into encoded words.
-POLICY = SMTP.clone(max_line_length=998)
+POLICY, POLICY_UTF8 = SMTP.clone(max_line_length=998), SMTPUTF8.clone(max_line_length=998)
 LOGO = "logo"
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a mail is from: `Integrations <integrations@example.com>`, and where answers go."""
+    """Who a mail is from: `Integrations <integrations@example.com>`, and where answers go.
+
+    Addresses are as they go over the wire.
+    """
 
     name: str
     address: str
@@ -30,12 +34,17 @@ class Sender:
         name, address = parseaddr(text)
         if "@" not in address or any(c in text for c in "\r\n"):
             raise ValueError(f'{text!r} is no sender; write "Integrations <integrations@example.com>"')
-        return cls(name, address, reply_to)
+        return cls(name, addresses.wire(address), addresses.wire(reply_to) if reply_to else "")
 
     @property
     def domain(self) -> str:
         """The domain that Message-IDs are made under."""
         return self.address.rpartition("@")[2]
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether only a mail server that offers SMTPUTF8 takes mail from us, whoever it is for."""
+        return not (self.address + self.reply_to).isascii()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,16 @@ def build(
     thread: str | None = None,
     logo: Logo | None = None,
 ) -> EmailMessage:
-    """Return the message. Answers by machines are told that a machine wrote it (RFC 3834 5)."""
-    message = EmailMessage(policy=POLICY)
-    message["From"] = Address(clean(sender.name), addr_spec=sender.address)
-    message["To"] = Address(addr_spec=to)
+    """Return the message. Answers by machines are told that a machine wrote it (RFC 3834 5).
+
+    One with an address that has no ASCII form is written in UTF-8 throughout (RFC 6532).
+    """
+    wired = addresses.wire(to)
+    message = EmailMessage(policy=POLICY if wired.isascii() and not sender.needs_utf8 else POLICY_UTF8)
+    message["From"] = _header(sender.address, clean(sender.name))
+    message["To"] = _header(wired)
     if sender.reply_to:
-        message["Reply-To"] = Address(addr_spec=sender.reply_to)
+        message["Reply-To"] = _header(sender.reply_to)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id
@@ -78,3 +91,9 @@ def build(
         html = message.get_payload()[1]  # type: ignore[index]
         html.add_related(logo.data, "image", logo.subtype, cid=f"<{LOGO}>")  # type: ignore[union-attr]
     return message
+
+
+def _header(address: str, name: str = "") -> Address:
+    """Return an address for a header. Given whole, the library takes none with letters beyond ASCII."""
+    local, _, domain = address.rpartition("@")
+    return Address(name, local, domain)

@@ -88,8 +88,9 @@ MAILS_REFUSED = Alert(
     Severity.TICKET,
     _OPERATOR,
     "{value} mails were refused within the hour",
-    "An address does not exist any more, or the mail server takes no mail from us. A client that is not "
-    "reached does not authorize again: find another contact.",
+    "An address does not exist any more, the mail server does not take what we wrote, or a template of yours "
+    "cannot be filled: 'token-health notices list' says which. A client that is not reached does not "
+    "authorize again: find another contact, or correct the template and 'token-health notices retry'.",
     f'round(sum (increase({m.NOTIFICATIONS.name}_total{{channel="email", result=~"failed|refused"}}[1h])))'
     " > 0",
 )
@@ -98,8 +99,8 @@ SMTP_DOWN = Alert(
     Severity.PAGE,
     _OPERATOR,
     "The mail server {server} takes no connection from Token Health",
-    "No client can be asked to authorize again. Mails wait in the outbox. 'token-health email test ADDRESS' "
-    "shows what the server says.",
+    "No client can be asked to authorize again. Mails wait in the outbox, none of them loses an attempt. "
+    "'token-health email test ADDRESS' shows what the server says.",
     f"max by (server) ({m.SMTP_UP.name}) == 0",
     wait="5m",
 )

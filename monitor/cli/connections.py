@@ -47,9 +47,16 @@ def import_(
             with err.status(f"Reading {file} …"):
                 records = intake.read(file, p.apps)
                 done = await take_in(p, records, person(), dry_run=dry_run)
+        utf8 = intake.needing_utf8(records)
         if json:
             print_json(
-                {"dry_run": dry_run, "added": done.added, "changed": done.changed, "same": len(done.same)}
+                {
+                    "dry_run": dry_run,
+                    "added": done.added,
+                    "changed": done.changed,
+                    "same": len(done.same),
+                    "needing_smtputf8": [{"connection": name, "address": to} for name, to in utf8],
+                }
             )
             return
         would = "would be " if dry_run else ""
@@ -57,6 +64,12 @@ def import_(
             f"{len(records)} connections read: [green]{len(done.added)} {would}added[/], "
             f"[yellow]{len(done.changed)} {would}changed[/], {len(done.same)} as they were."
         )
+        if utf8:
+            who = f"{utf8[0][1]} ({utf8[0][0]})" + (f" and {len(utf8) - 1} more" if len(utf8) > 1 else "")
+            out.print(
+                f"[yellow]Note:[/] {escape(who)}: letters beyond ASCII before the @ reach only those whose "
+                "mail server offers SMTPUTF8; 'token-health doctor' says whether yours does."
+            )
         if dry_run:
             out.print("[dim]Nothing was written.[/]")
 

@@ -11,7 +11,14 @@ from typer import Context
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 _OF_TYPE = {int: "NUMBER", str: "TEXT", Path: "FILE"}
-_OF_NAME = {"connection": "ID", "ids": "ID", "folder": "DIR", "directory": "DIR", "span": "TIME"}
+_OF_NAME = {
+    "connection": "ID",
+    "ids": "ID",
+    "numbers": "NUMBER",
+    "folder": "DIR",
+    "directory": "DIR",
+    "span": "TIME",
+}
 
 
 def readable(command: TyperCommand | TyperGroup) -> None:

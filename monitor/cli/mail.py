@@ -130,9 +130,11 @@ def list_(
 
     async def work() -> None:
         from alerts import book, silences
+        from monitor.desk import mail_server_trouble
 
         async with parts(config) as p:
             now = p.clock.now()
+            trouble = await mail_server_trouble(p)
             told = await book.listing(p.database, limit, everything=everything)
             holds = await silences.standing(p.database, p.loaded.settings.windows, now)
             refused = await book.undeliverable(p.database)
@@ -144,10 +146,13 @@ def list_(
                     "holds": [hold.document() for hold in holds],
                     "guards": [{"over": name, "holds": held, "mails": said} for name, held, said in guards],
                     "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
+                    "mail_server": trouble or None,
                 }
             )
             return
         _print_notices(told, holds, guards, refused, now, everything)
+        if trouble:
+            out.print(f"[bold red]Mails wait.[/] {escape(trouble)}")
 
     run_async(work)
 
@@ -177,6 +182,7 @@ def _print_notices(
         out.print(table)
     else:
         out.print("Nothing was said yet." if everything else "Nothing waits, and nothing failed.")
+    _print_failures(told)
     for name, held, said in guards:
         state = f"{said} by a person" if said else "held"
         out.print(f"[bold]Guard[/] over {escape(name)}: the mails of {held} connections are {state}.")
@@ -184,6 +190,21 @@ def _print_notices(
         out.print(f"[bold]Hold[/] over {escape(hold.over_text)}. {escape(hold.sentence)}")
     for address, at, answer in refused:
         out.print(f"[bold red]Undeliverable[/] {escape(address)} since {ago(at, now)}: {escape(answer)}")
+
+
+def _print_failures(told: list[Any]) -> None:
+    """Say why mails failed, the same reason once, and how to send them again."""
+    from alerts.notices import Slot
+
+    why: dict[str, list[str]] = {}
+    for item in told:
+        if item.state == "failed" and item.envelopes and item.slot not in (Slot.PAGE, Slot.CLEAR):
+            why.setdefault(item.outcome, []).append(str(item.id))
+    for outcome, numbers in why.items():
+        out.print(
+            f"[bold red]Failed[/] {', '.join(numbers)}: {escape(outcome)}. Once that is put right: "
+            f"[bold]token-health notices retry {' '.join(numbers)}[/]"
+        )
 
 
 async def _guards(p: Any) -> list[tuple[str, int, str]]:
@@ -254,8 +275,39 @@ def release(
                 )
             else:
                 over, name = chosen(client=client, connection=connection, everything=everything)
-                await silences.end(p.database, over, name, now, person())
-                out.print(f"Released: {escape(name or 'all clients')}.")
+                ended = await silences.end(p.database, over, name, now, person())
+                which = f"{len(ended)} holds" if len(ended) > 1 else "the hold"
+                out.print(f"Released: {which} over {escape(name or 'all clients')}.")
+
+    run_async(work)
+
+
+@notices.command()
+def retry(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of failed mails, as 'notices list' shows them.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every mail that failed.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send failed mails again, once a template or an address was put right; what is untrue by now is not."""
+    if bool(numbers) == everything:
+        raise ConfigurationError("Name the notices to try again, or give --all.")
+
+    async def work() -> None:
+        from monitor.desk import retry_mails
+        from monitor.store.audit import person
+
+        async with parts(config) as p:
+            done = await retry_mails(p, numbers or [], person())
+        if not done:
+            out.print("No mail failed.")
+            return
+        named = ", ".join(map(str, done[:10])) + (f" and {len(done) - 10} more" if len(done) > 10 else "")
+        out.print(
+            f"[green]✓[/] Notice{'s' if len(done) != 1 else ''} {named}: looked at anew, and sent if still "
+            "true. A running service does it within seconds."
+        )
 
     run_async(work)
 

@@ -13,7 +13,7 @@ from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print
 from monitor.errors import ConfigurationError, TokenHealthError
 
 if TYPE_CHECKING:
-    from alerts.windows import Over
+    from alerts.windows import Over, Silenced
 
 silence = typer.Typer(
     help="What nobody is told about for a while: silences and maintenance windows.", no_args_is_help=True
@@ -65,13 +65,19 @@ def add(
             until = begin + length
             if until <= now:
                 raise ConfigurationError(f"--from {start}: that is over already.")
-            await silences.begin(
+            number = await silences.begin(
                 p.database, over, name, reason, until, now, person(), start=begin, pauses=maintenance
             )
+            beside = [
+                s for s in await silences.standing(p.database, (), now) if (s.over, s.name) == (over, name)
+            ]
         what = "Maintenance" if maintenance else "Silence"
         where = "everything" if not name else f"{over.value} {name}"
         when = f"from {begin:%Y-%m-%d %H:%M} " if begin > now else ""
-        out.print(f"[green]✓[/] {what} over {escape(where)} {when}until {until:%Y-%m-%d %H:%M} UTC.")
+        out.print(
+            f"[green]✓[/] {what} over {escape(where)} {when}until {until:%Y-%m-%d %H:%M} UTC (no. {number})."
+        )
+        _print_others([s for s in beside if s.number != number], "Beside it over the same")
         out.print("[dim]What stands then is told then. A running service takes it up within seconds.[/]")
 
     run_async(work)
@@ -95,9 +101,10 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         if not found:
             out.print("Nothing is silent.")
         else:
-            table = plain_table("over", "kind", "from", "until", "by", "why")
+            table = plain_table("no.", "over", "kind", "from", "until", "by", "why")
             for item in found:
                 table.add_row(
+                    str(item.number or "–"),
                     escape(item.over_text),
                     "maintenance" if item.pauses else "silence",
                     f"{item.begun_at:%Y-%m-%d %H:%M}" + (" (to come)" if item.begun_at > now else ""),
@@ -112,8 +119,17 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
     run_async(work)
 
 
+def _print_others(others: list[Silenced], where: str) -> None:
+    for item in others:
+        until = f"until {item.until:%Y-%m-%d %H:%M} UTC" if item.until else "until it is lifted"
+        out.print(f"[dim]{where}: no. {item.number}, from {item.begun_at:%Y-%m-%d %H:%M} {until}.[/]")
+
+
 @silence.command()
 def end(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(help="Which, by the numbers that 'silence list' shows.")
+    ] = None,
     provider: ProviderOption = None,
     app: AppOption = None,
     client: ClientOption = None,
@@ -121,16 +137,34 @@ def end(
     everything: EveryOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Lift a silence or end a maintenance window."""
+    """End silences and maintenance windows: by number, or all that hold now over something.
+
+    Over something that is not silent now, the one that is to come is called off.
+    """
 
     async def work() -> None:
         from alerts import silences
         from monitor.store.audit import person
 
-        over, name = chosen(provider, app, client, connection, everything=everything)
+        named = any((provider, app, client, connection, everything))
+        if named and numbers:
+            raise ConfigurationError("Give numbers, or what the silences lie over; not both.")
         async with parts(config) as p:
-            await silences.end(p.database, over, name, p.clock.now(), person())
-        out.print(f"[green]✓[/] No silence over {escape(f'{over.value} {name}'.strip())} any more.")
+            now = p.clock.now()
+            if numbers:
+                ended = await silences.end_numbered(p.database, numbers, now, person())
+            else:
+                over, name = chosen(provider, app, client, connection, everything=everything)
+                ended = await silences.end(p.database, over, name, now, person())
+            left = await silences.standing(p.database, p.loaded.settings.windows, now)
+        for item in ended:
+            verb = "Ended" if item.begun_at <= now else "Called off"
+            out.print(f"[green]✓[/] {verb}: no. {item.number} over {escape(item.over_text)}.")
+        mine = {item.identity for item in ended}
+        _print_others([s for s in left if s.identity in mine and s.number], "Still over the same")
+        for item in left:
+            if item.identity in mine and not item.number:
+                out.print(f"[dim]The configuration still silences it. {escape(item.sentence)}[/]")
 
     run_async(work)
 

@@ -25,11 +25,15 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Ops:
-    """What these pages need: the exposition, the pulse, and why the service is not ready, if so."""
+    """What these pages need: the exposition, the pulse, and why the service is not ready, if so.
+
+    `mail` says what is wrong with the mail server. It takes nobody's readiness: pages and probes need none.
+    """
 
     exposition: Exposition
     pulse: Callable[[], Pulse]
     trouble: Callable[[], Awaitable[str | None]]
+    mail: Callable[[], str] = lambda: ""
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -58,7 +62,8 @@ class Ops:
 
     async def readyz(self, request: Request) -> Response:
         """Say whether the service does its work: database reachable, schema current, loop in time."""
-        trouble = await self.trouble()
+        trouble, mail = await self.trouble(), self.mail()
+        beside = {"mail": mail} if mail else {}
         if trouble is None:
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready", "why": trouble}, status_code=503)
+            return JSONResponse({"status": "ready"} | beside)
+        return JSONResponse({"status": "not ready", "why": trouble} | beside, status_code=503)

@@ -154,7 +154,7 @@ def test_the_database_is_upgraded_and_may_be_again(tmp_path, sandbox):
     [
         (["status", "--config", "nope.toml"], "there is no such configuration file"),
         (["statsu"], "statsu"),
-        (["explain"], "connection"),
+        (["explain"], "Missing argument 'ID'"),
     ],
 )
 def test_a_usage_error_is_short_and_exits_2(words, said):
@@ -187,9 +187,21 @@ def test_silences_are_laid_shown_and_lifted(fleet):
     )
     assert "they move" in cli(fleet, "status").replace("\n", " ")
     assert "In maintenance by" in cli(fleet, "explain", "firm-0")
-    cli(fleet, "silence", "end", "--provider", "clio")
+    said = " ".join(cli(fleet, "silence", "add", "--provider", "clio", "--from", "2126-12-01T02:00Z").split())
+    assert (
+        "from 2126-12-01 02:00 until" in said and f"Beside it over the same: no. {item['id']}, from" in said
+    )
+    said = " ".join(cli(fleet, "silence", "end", "--provider", "clio").split())
+    assert (
+        f"Ended: no. {item['id']} over provider clio" in said and "Still over the same: no. 2, from" in said
+    )
+    assert "Called off: no. 2 over provider clio" in cli(fleet, "silence", "end", "2")
     assert "Nothing is silent." in cli(fleet, "silence", "list")
     for words, says in (
+        (("silence", "end", "2"), "There is no silence 2, or it is over"),
+        (("silence", "end", "2", "--all"), "Give numbers, or what the silences lie over; not both."),
+        (("notices", "retry"), "Name the notices to try again, or give --all."),
+        (("notices", "retry", "7"), "Notice 7 is no mail that failed at an address"),
         (("silence", "end", "--app", "clio"), "No silence lies over app 'clio'"),
         (("silence", "add"), "Say which, one of"),
         (("silence", "add", "--all", "--for", "soon"), "--for: 'soon' is no duration"),

@@ -227,7 +227,7 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
     from aiosmtpd.smtp import SMTP, AuthResult
 
     from alerts.channels import Outcome
-    from alerts.channels.smtp import Server, Session, Unreachable
+    from alerts.channels.smtp import Letter, Server, Session, Unreachable
     from alerts.mail.compose import Written
     from alerts.mail.message import Sender, build
     from monitor.secret import Secret
@@ -262,15 +262,21 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
     wrapped = await loop.create_server(
         lambda: server(auth_require_tls=False, auth_required=True), "127.0.0.1", 0, ssl=context()
     )
-    mail = build(
-        Written("s", "t\n.\n..x\n", "<p>t</p>"), Sender.parse("a@b.example"), "c@d.example", "<1@b>", START
+    mail = Letter.of(
+        build(
+            Written("s", "t\n.\n..x\n", "<p>t</p>"),
+            Sender.parse("a@b.example"),
+            "c@d.example",
+            "<1@b>",
+            START,
+        )
     )
     for listening, scheme in ((upgraded, "smtp"), (wrapped, "smtps")):
         url = f"{scheme}://localhost:{listening.sockets[0].getsockname()[1]}"
         more = {"starttls": "always", "username": "me", "timeout": 5.0}
         known = Server.parse(url, password=Secret("right"), ca_file=certificate, **more)
         async with Session(known) as session:
-            outcome, answer = await session.send(mail, "a@b.example", "c@d.example", always)
+            outcome, answer = await session.send(mail, always)
         assert outcome is Outcome.SENT, answer
         wrong = Server.parse(url, password=Secret("wrong"), ca_file=certificate, **more)
         with pytest.raises(Unreachable, match="535") as refused:

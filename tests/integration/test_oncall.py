@@ -477,3 +477,66 @@ async def test_an_alertmanager_that_is_not_there_is_tried_again():
     channel = Alertmanager(Hook(Secret("http://user:hidden@127.0.0.1:9"), timeout=2), "")
     outcome, answer = await channel.send("key", MATTER, over=False, now=START)
     assert outcome is Outcome.LATER and answer == "127.0.0.1:9: ConnectError"
+
+
+TWO = """
+[[oncall.routes]]
+name = "slow"
+url = "json://{slow}/hook"
+[[oncall.routes]]
+name = "quick"
+url = "json://{where}/hook"
+"""
+
+
+async def test_a_channel_that_hangs_costs_the_others_no_second(tmp_path, sandbox, receiver):
+    """Each channel is worked off on its own, also in the service's ticks."""
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(reader, writer):
+        asked.set()
+        await release.wait()
+        writer.close()
+
+    slow = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = slow.sockets[0].getsockname()[1]
+    more = ONCALL.format(channels=TWO.format(slow=f"127.0.0.1:{port}", where=receiver.where))
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+        await rig.add(*(f"firm{n}" for n in range(6)))
+        await rig.look()
+        rig.sandbox.weather("down")
+        for _ in range(15):
+            await rig.after(minutes=1)
+        works = dict(rig.pager.ticks())
+        await works["oncall.due"]()
+        hanging = asyncio.create_task(works["oncall.send.slow"]())
+        await asked.wait()
+        await works["oncall.send.quick"]()
+        assert [m["type"] for m in receiver.messages] == ["failure"] and not hanging.done()
+        # While it still hangs, what comes next goes out over the other one.
+        rig.sandbox.weather("fine")
+        for _ in range(12):
+            await rig.after(minutes=5)
+            await rig.pager.plan()
+        await works["oncall.due"]()
+        await works["oncall.send.quick"]()
+        assert [m["type"] for m in receiver.messages] == ["failure", "success"] and not hanging.done()
+        release.set()
+        await hanging
+    slow.close()
+    await slow.wait_closed()
+
+
+async def test_a_page_is_tried_for_as_long_as_its_matter_stands(hook, receiver):
+    """A channel that was closed to us over a long weekend hears of it on Tuesday."""
+    await hook.add(*(f"firm{n}" for n in range(6)))
+    await hook.look()
+    receiver.status = 503
+    await outage(hook, 15)
+    for _ in range(16):
+        await hook.pages(hours=6)
+    assert receiver.messages == []
+    receiver.status = 200
+    for _ in range(2):
+        await hook.pages(minutes=6)
+    assert [m["type"] for m in receiver.messages] == ["failure"]

@@ -14,6 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     _last_tries()
+    _mail_server()
 
 
 def _last_tries() -> None:
@@ -27,6 +28,16 @@ def _last_tries() -> None:
         sqlite_where=sa.text('doubt_since IS NOT NULL'), postgresql_where=sa.text('doubt_since IS NOT NULL'),
     )
     op.add_column('refresh_journal', sa.Column('evidence', sa.JSON(), nullable=True))
+
+
+def _mail_server() -> None:
+    op.create_table('mail_server',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('down_since', monitor.store.engine.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('answer', sa.Text(), nullable=False),
+    sa.Column('utf8', sa.Boolean(), nullable=True),
+    sa.PrimaryKeyConstraint('name')
+    )
 
 
 def downgrade() -> None:

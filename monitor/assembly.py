@@ -72,16 +72,16 @@ def process_name() -> str:
 @asynccontextmanager
 async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
     """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
-    vault = Vault(loaded.keys(), loaded.keys)
-    database = Database(loaded.database_url())
+    vault = Vault(loaded.keys(), loaded.keys, loaded.keys_stamp)
+    database, clock = Database(loaded.database_url()), clock or SystemClock()
     try:
         await schema.ensure(database)
         checks = await sealing.key_checks(database)
         vault.verify(checks)
-        for key_id in vault.key_ids[:1]:
-            if key_id not in checks:
-                await sealing.add_key_check(database, key_id, vault.check_text(key_id))
-        yield Parts(loaded, database, vault, loaded.apps(vault), clock or SystemClock())
+        if vault.current not in checks:
+            check = vault.check_text(vault.current)
+            await sealing.add_key_check(database, vault.current, check, clock.now())
+        yield Parts(loaded, database, vault, loaded.apps(vault), clock)
     except SQLAlchemyError as error:
         raise database_trouble(error, database) or error from None
     finally:

@@ -6,8 +6,7 @@ The commands here are the command line's today, and the API's when it comes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
@@ -30,13 +29,12 @@ from monitor.health.lifecycle import State
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
-from monitor.settings import Loaded, secret_cell
-from monitor.store import audit, connections, history, incidents, links, sealing
+from monitor.settings import Loaded
+from monitor.store import audit, connections, history, incidents, links
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
-from monitor.store.sealing import Cells
 from monitor.tokens.refresh import access_cell, refresh_cell
-from monitor.tokens.vault import Cell, Key, Vault, fingerprint, new_key, prefix_of, write_key_file
+from monitor.tokens.vault import fingerprint
 
 
 async def take_in(parts: Parts, records: list[Record], actor: str, *, dry_run: bool = False) -> Imported:
@@ -72,82 +70,6 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
         imported=fingerprint(access, refresh) if tokens else None,
         first_probe_at=first_probe_at,
     )
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """What a rotation of the encryption keys did."""
-
-    current: str
-    resealed: int
-    retired: tuple[str, ...]
-
-
-async def rotate_keys(parts: Parts, progress: Callable[[int], None] = lambda _n: None) -> Rotation:
-    """Seal everything with the newest key, while the service runs, and retire keys out of use.
-
-    With a key file a fresh key is made first; with TOKEN_HEALTH_KEYS the first one there is taken.
-    A row that is refreshed meanwhile keeps its new pair, and is looked at again in the next round.
-    """
-    vault, loaded = parts.vault, parts.loaded
-    keys = loaded.keys()
-    if not loaded.keys_from_environment:
-        keys = [new_key(), *keys]
-        # Both keys are on disk before a cell is sealed with the new one, so that a crash loses nothing.
-        write_key_file(loaded.key_file, keys)
-        vault.use(keys)
-    await sealing.add_key_check(parts.database, vault.current, vault.check_text(vault.current))
-    resealed = 0
-    while cells := await sealing.sealed_otherwise(parts.database, vault.prefix, 500):
-        done = await sealing.replace_cells(parts.database, [(old, _resealed(vault, old)) for old in cells])
-        resealed += done
-        progress(resealed)
-        if not done:
-            break
-    async with parts.database.write() as conn:
-        await audit.record(
-            conn,
-            parts.clock.now(),
-            audit.person(),
-            "keys.rotate",
-            "keys",
-            current=vault.current,
-            resealed=resealed,
-        )
-    return Rotation(vault.current, resealed, await _retire(parts, keys))
-
-
-def _resealed(vault: Vault, old: Cells) -> Cells:
-    def again(text: str | None, cell: Cell) -> str | None:
-        return vault.seal(vault.open(text, cell), cell) if text is not None else None
-
-    name = old.connection
-    return Cells(name, again(old.access, access_cell(name)), again(old.refresh, refresh_cell(name)))
-
-
-async def _retire(parts: Parts, keys: list[Key]) -> tuple[str, ...]:
-    """Forget keys that nothing is sealed with, but not the one before the current.
-
-    A running service takes up the new key within seconds, and may seal with the old one until then.
-    """
-    sealed_in_file = {
-        app.client_secret.split(".")[1] for app in parts.loaded.settings.apps if app.client_secret
-    }
-    gone = [
-        key.id
-        for key in keys[2:]
-        if key.id not in sealed_in_file and not await sealing.uses_key(parts.database, prefix_of(key.id))
-    ]
-    for key_id in gone:
-        await sealing.retire_key(parts.database, key_id)
-    if gone and not parts.loaded.keys_from_environment:
-        write_key_file(parts.loaded.key_file, [key for key in keys if key.id not in gone])
-    return tuple(gone)
-
-
-def seal_client_secret(parts: Parts, app: str, secret: Secret) -> str:
-    """Return an app's client secret as the configuration file may hold it."""
-    return parts.vault.seal(secret, secret_cell(app))
 
 
 def export_tokens(parts: Parts, known: Known) -> dict[str, str]:

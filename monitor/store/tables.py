@@ -293,6 +293,7 @@ class KeyCheck(SQLModel, table=True):
     __tablename__ = "key_check"
     key_id: str = Field(primary_key=True, sa_type=Text)
     sealed: str = Field(sa_type=Text)
+    added_at: datetime | None = _time(default=None)  # None: before this was written down
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -356,7 +356,7 @@ async def test_names_from_outside_are_one_plain_line(rig):
 
 async def test_a_key_that_was_just_rotated_is_fetched_when_a_cell_names_it(rig):
     from monitor.assembly import opened
-    from monitor.desk import rotate_keys
+    from monitor.rekey import rotate_keys
 
     await rig.add("acme")
     async with opened(rig.parts.loaded, rig.clock) as other:

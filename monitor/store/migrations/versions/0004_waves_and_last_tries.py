@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+import monitor.store.engine
+
 
 revision = '0004'
 down_revision = '0003'
@@ -11,7 +13,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    _keys()
+
+
+def _keys() -> None:
+    """When a key took over: one that was replaced long enough ago may be retired."""
+    op.add_column('key_check', sa.Column('added_at', monitor.store.engine.UtcDateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.cadence import Cadence, refresh_at, scope_due
-from monitor.health.causes import Cause
+from monitor.health.causes import consequence
 from monitor.health.evidence import (
     Answer,
     Evidence,
@@ -31,8 +31,6 @@ from monitor.tokens.vault import Vault
 from monitor.wire.answers import pick_all, read
 from monitor.wire.apps import App, discover
 from monitor.wire.client import Wire
-
-_SCOPE_TROUBLE = (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED)
 
 
 class Looked(NamedTuple):
@@ -165,8 +163,8 @@ class Prober:
         checkable = tuple(s for s in lease.scopes if look.app.scope_url(s) is not None)
         every = (
             lease.scopes_all
-            or lease.health.cause in _SCOPE_TROUBLE
-            or (lease.health.candidate in _SCOPE_TROUBLE)
+            or consequence(lease.health.cause).about_scopes
+            or consequence(lease.health.candidate).about_scopes
         )
         if every:
             chosen = checkable

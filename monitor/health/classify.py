@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.health.causes import Cause
+from monitor.health.causes import Cause, consequence, is_definite
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -63,7 +63,7 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
     refreshed = evidence.last(Step.REFRESH)
     if refreshed is not None and evidence.refresh is RefreshNote.FAILED:
         refusal = _of_outcome(refreshed, evidence, rules, reach)
-        if refusal.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED, Cause.APP_MISCONFIGURED):
+        if is_definite(refusal.cause):
             return refusal
     whoami = evidence.last(Step.WHOAMI)
     if whoami is None:
@@ -123,10 +123,7 @@ def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Fin
 
 def _weight(finding: Finding) -> tuple[bool, float]:
     # A definite refusal of one resource outweighs another resource's bad weather.
-    return (
-        finding.cause in (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED),
-        finding.confidence,
-    )
+    return consequence(finding.cause).about_scopes, finding.confidence
 
 
 def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:

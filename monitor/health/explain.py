@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.causes import Cause, Owner, consequence, operator_first
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
 
@@ -165,7 +165,7 @@ def _who(story: Story) -> str:
     if health.state is State.PENDING:
         return "The client authorizes the connection for the first time, if tokens were not imported."
     row = consequence(health.cause)
-    if health.owner is Owner.OPERATOR and row.owner is Owner.CLIENT:
+    if operator_first(health.cause, health.owner):
         return (
             "The operator first: add the missing access to the app's registration at the provider and to "
             "`scopes` of the app. After that the client authorizes again."

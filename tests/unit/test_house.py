@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
+from monitor.health.causes import TABLE, Cause
 from monitor.providers import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -27,3 +29,28 @@ def test_the_sandbox_is_no_import_of_ours():
     for path in (ROOT / "monitor").rglob("*.py"):
         if "sandbox" not in path.parts:
             assert "from monitor.sandbox" not in path.read_text(), path
+
+
+def test_no_other_file_lists_causes():
+    """What follows from a cause is its row of the table: a new cause is a row, not a hunt."""
+    values = {cause.value for cause in Cause} - {Cause.OK.value}
+    for path in (
+        path for room in ("monitor", "alerts", "dashboards") for path in (ROOT / room).rglob("*.py")
+    ):
+        if path.name in ("causes.py", "demo.py", "stage.py"):
+            continue  # the table; and who plays what on the demo's stage
+        for node in ast.walk(ast.parse(path.read_text())):
+            items = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+            named = [
+                item
+                for item in items
+                if (isinstance(item, ast.Constant) and item.value in values)
+                or (isinstance(item, ast.Attribute) and ast.unparse(item).startswith("Cause."))
+            ]
+            assert len(named) < 2, f"{path}:{node.lineno}"
+
+
+def test_every_cause_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("## What it finds") : readme.index("## Commands")]
+    assert set(re.findall(r"`(\w+)`", table)) == {cause.value for cause in TABLE} - {"ok"}

@@ -21,9 +21,9 @@ from monitor.health.evidence import (
 )
 from monitor.health.finding import Finding, found
 from monitor.health.rules import Rule, first_match
-from monitor.health.weighing import revoked_or_expired, scope_or_role
+from monitor.health.weighing import leaves_open, revoked_or_expired, scope_or_role, told_before
 
-__all__ = ["HEALTHY", "Finding", "Reach", "classify", "found"]
+__all__ = ["HEALTHY", "Finding", "Reach", "classify", "found", "leaves_open", "told_before"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Grant:
     refresh_token: str
     revoked: bool = False
     refresh_dead: str = ""  # why the refresh token no longer works: expired
+    refresh_until: float | None = None  # its end, where introspection tells one; Unix time
     lineage: set[str] = field(default_factory=set)
     access: dict[str, float] = field(default_factory=dict)  # token -> expiry, Unix time
 

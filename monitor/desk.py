@@ -26,6 +26,7 @@ from monitor.health.cadence import stretched
 from monitor.health.explain import Story, span, when
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
+from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
@@ -120,8 +121,15 @@ async def story(parts: Parts, connection_id: str) -> Story:
             *said,
         ),
         rests=known.rests,
+        probed=await _probed(parts, connection_id),
         mails=bool(settings.smtp.sender),
     )
+
+
+async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:
+    now, interval = parts.clock.now(), parts.loaded.settings.history.interval
+    since = first_of(now, max(SPANS), interval)
+    return periods(await history.counts(parts.database, connection_id, since), now, interval)
 
 
 def _said(told: Told, now: datetime) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from monitor.health.causes import Cause, Owner, consequence, operator_first
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
+from monitor.health.probed import Period, line
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Story:
     mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
     rests: str | None = None  # the maintenance window that paused it
+    probed: tuple[Period, ...] = ()  # how its probes went
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Explanation:
     who: str
     told: tuple[str, ...]
     next: tuple[str, ...]
+    probed: tuple[str, ...] = ()
 
 
 def document(evidence: Evidence) -> list[dict[str, Any]]:
@@ -121,6 +124,7 @@ def explain(story: Story, now: datetime) -> Explanation:
         who=_who(story),
         told=_told(story),
         next=_next(story, health, now),
+        probed=tuple(line(period) for period in story.probed),
     )
 
 

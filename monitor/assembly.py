@@ -1,4 +1,4 @@
-"""Puts the parts together, from opened settings to pumps and pages. The clock is chosen here."""
+"""Puts the parts together, from opened settings to pumps and pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do with a fleet beside running it: take in, rotate keys, export, explain.
+"""What people do with a fleet beside running it: take in, export, explain, ask a client, try a channel.
 
 The commands here are the command line's today, and the API's when it comes.
 """

@@ -1,4 +1,7 @@
-"""Looks at one connection: refresh if it is due, whoami, a scope check. Finds out; decides nothing."""
+"""Looks at one connection: refresh if it is due, whoami, a scope check, and what became of a dead token.
+
+Finds out; decides nothing.
+"""
 
 from __future__ import annotations
 

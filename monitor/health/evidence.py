@@ -1,7 +1,7 @@
 """What was asked of a provider, and what came back: the facts a finding rests on.
 
-Nothing secret gets in here. Text from outside passes `redact` where the value is made, so a log
-line, a page or a mail may show any evidence as it is.
+Nothing secret gets in here. Text from outside passes `redact` where the value is made, a name `plain`, so a
+log line, a page or a mail may show any evidence as it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rules that read an answer, and the list of what the standards themselves say.
 
-A provider's file adds rules of its own; they are tried first, and the first match wins. No rule
-says `revoked` of a body that is not JSON: a firewall's page says nothing about a token.
+A provider's file adds rules of its own; they are tried first, and the first match wins. `revoked` is said of
+the API's own JSON or Bearer challenge only: a firewall's page says nothing about a token.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Grant:
 
 @dataclass
 class Weather:
-    """How a region behaves. `mode` is fine, down, maintenance, waf, slow, reset, limited or confused."""
+    """How a region behaves. `mode` is fine, or one of those that `wire.in_weather` plays."""
 
     mode: str = "fine"
     seconds: float = 0.0

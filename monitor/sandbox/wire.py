@@ -1,4 +1,4 @@
-"""Clio's wire: authorize, token, deauthorize, whoami with `fields`, and the five resources."""
+"""Clio's wire: OAuth's endpoints, whoami with `fields`, and the resources; with introspection besides."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ class Wire:
         looks.running -= 1
 
     async def resource(self, request: Request) -> Response:
-        """One of the five resources, if grant and role allow it. Both refusals look the same."""
+        """One of the resources, if grant and role allow it. Clio's own refusals look the same for both."""
         grant = self._grant_of(request)
         if grant is None:
             return _unauthorized()

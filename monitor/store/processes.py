@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
@@ -43,6 +43,15 @@ async def beat(
         freed = await _bury(conn, process.c.beat_at < theirs - gone)
         alive = (await conn.execute(select(func.count()).select_from(process))).scalar_one()
         return Pulse(int(alive), freed, abs(theirs - now))
+
+
+async def clock(database: Database) -> datetime | None:
+    """Return the database's own time; None on SQLite, which has ours."""
+    if database.is_sqlite:
+        return None
+    async with database.read() as conn:
+        theirs: datetime = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+    return theirs.astimezone(UTC)
 
 
 async def leave(database: Database, name: str) -> None:

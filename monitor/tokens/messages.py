@@ -1,7 +1,7 @@
 """OAuth requests built and answers read. Pure: no client, no clock, no storage.
 
-Requests are oauthlib's. Its parser is not used: it raises after the answer was received (a changed
-scope, a body that is no JSON), and a rotated pair would be thrown away with the exception.
+Requests are oauthlib's where it makes them. Its parser is not used: it raises after the answer was received
+(a changed scope, a body that is no JSON), and a rotated pair would be thrown away with the exception.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 from alerts.rules import fleet, inhibitions, own
 from alerts.rules.alert import Alert
 from alerts.windows import Scope, Silenced, first_over
-from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.causes import Cause, Owner, Subject, consequence, operator_first
 from monitor.health.spans import span
 
 # By what an alert is one matter: the labels that its Prometheus expression keeps. Where nothing stands here
@@ -197,19 +197,19 @@ def facts_of(incident: Incident, teams: Mapping[str, str], patience: Patience, n
         "reasons": incident.reasons,
         "marks": incident.marks,
     }
-    found = []
+    found, row = [], consequence(incident.cause)
     # Of an outage on-call is told anyway, and nobody has to decide about the few mails that it holds.
     if incident.guard and incident.held and incident.owner is Owner.CLIENT:
         found.append(Fact(fleet.GUARD_HOLDING, value=incident.held, **common))
     if incident.kind is not Subject.CONNECTION:
-        alert = fleet.OF_CAUSE.get(incident.cause)
-        if alert is not None and incident.members:
-            found.append(Fact(alert, value=incident.members, **common))
+        if row.page and incident.members:
+            found.append(Fact(fleet.OF_CAUSE[incident.cause], value=incident.members, **common))
         return found
     common |= {"connection": incident.name, "client": incident.client}
-    if incident.cause is Cause.REFRESH_LOST:
-        found.append(Fact(fleet.REFRESH_LOST, **common))
-    elif incident.cause is Cause.INSUFFICIENT_SCOPE and incident.owner is Owner.OPERATOR:
+    # What is shared is told once, for the provider or the app that it is an incident of.
+    if row.page and row.subject is Subject.CONNECTION:
+        found.append(Fact(fleet.OF_CAUSE[incident.cause], **common))
+    elif operator_first(incident.cause, incident.owner):
         found.append(Fact(fleet.APP_MISCONFIGURED, **common))
     if incident.owner is Owner.CLIENT and not incident.held:
         tier = patience.tier(incident.marks)

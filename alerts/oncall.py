@@ -25,7 +25,7 @@ from alerts.rules import catalogue, fleet, own
 from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.tables import delivery, fuse, notice
 from alerts.windows import Window
-from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.causes import TABLE, Cause, Owner, Subject
 from monitor.store import incidents
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -36,6 +36,11 @@ log = structlog.get_logger("alerts.oncall")
 
 SLOTS = (Slot.PAGE.value, Slot.CLEAR.value)
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
+# Causes that are a single connection's own: on-call is told of those that page, and while the operator has
+# to act before the client. What is shared is told once, for what it is shared by.
+_OWN = {cause: row for cause, row in TABLE.items() if row.subject is Subject.CONNECTION}
+_PAGED = [cause.value for cause, row in _OWN.items() if row.page]
+_CLIENTS = [cause.value for cause, row in _OWN.items() if row.owner is Owner.CLIENT]
 _PAGES = tuple(alert.name for alert in catalogue.ALL if alert.severity is Severity.PAGE)
 
 
@@ -158,9 +163,8 @@ async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime, tick
             incident.c.closed_at.is_(None),
             connection.c.app.in_(duty.apps),
             or_(
-                incident.c.cause == Cause.REFRESH_LOST.value,
-                (incident.c.cause == Cause.INSUFFICIENT_SCOPE.value)
-                & (incident.c.owner == Owner.OPERATOR.value),
+                incident.c.cause.in_(_PAGED),
+                incident.c.cause.in_(_CLIENTS) & (incident.c.owner == Owner.OPERATOR.value),
                 waits if tickets else false(),
             ),
         )

@@ -24,7 +24,7 @@ from alerts.notices import Item, Kind, Slot
 from alerts.tables import notice
 from monitor.clock import Clock
 from monitor.errors import TokenHealthError
-from monitor.health.causes import Cause
+from monitor.health.causes import Cause, consequence
 from monitor.health.explain import refused_scopes
 from monitor.metrics import Meters
 from monitor.store import links
@@ -270,7 +270,7 @@ class Pump:
                 continue  # removed meanwhile
             cause = _cause(envelope, item)
             # What the provider refused, not what we have no good read of: that may never have been asked for.
-            lacking = cause in (Cause.INSUFFICIENT_SCOPE.value, Cause.ROLE_RESTRICTED.value)
+            lacking = consequence(item.cause).about_scopes
             missing = (refused.get(item.connection) if lacking else None) or row.scopes
             link, until = await self._link(envelope, item, cause)
             found.append(

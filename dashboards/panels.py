@@ -25,25 +25,13 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
 from alerts.rules.alert import RUNBOOKS
+from monitor.health.causes import TABLE
 
 SOURCE = d.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RATE = "$__rate_interval"
 
 GREEN, ORANGE, RED, GREY, BLUE = "green", "orange", "red", "text", "blue"
-CAUSES = {
-    "revoked": "semi-dark-orange",
-    "refresh_expired": "light-orange",
-    "insufficient_scope": "super-light-orange",
-    "role_restricted": "light-yellow",
-    "wrong_account": "semi-dark-yellow",
-    "refresh_lost": "dark-red",
-    "app_misconfigured": "semi-dark-red",
-    "network": "dark-purple",
-    "unexpected": "semi-dark-purple",
-    "provider_outage": "semi-dark-blue",
-    "rate_limited": "light-blue",
-    "ok": "semi-dark-green",
-}
+CAUSES = {cause.value: row.colour for cause, row in TABLE.items()}
 OWNERS = {"client": "semi-dark-orange", "operator": "semi-dark-red", "provider": "semi-dark-blue"}
 
 TO_CONNECTION = (

@@ -1,4 +1,4 @@
-"""Puts the parts together, from opened settings to pumps and pages. The clock is chosen here."""
+"""Puts the parts together, from opened settings to pumps and pages."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def process_name() -> str:
 async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Parts]:
     """Open database and vault, and make sure that schema and keys fit, before anything is probed."""
     clock = clock or SystemClock()
-    vault = Vault(loaded.keys(), loaded.keys)
+    vault = Vault(loaded.keys(), loaded.keys, loaded.keys_stamp)
     database = Database(loaded.database_url(), clock=clock)
     try:
         await schema.ensure(database)
         checks = await sealing.key_checks(database)
         vault.verify(checks)
-        for key_id in vault.key_ids[:1]:
-            if key_id not in checks:
-                await sealing.add_key_check(database, key_id, vault.check_text(key_id))
+        if vault.current not in checks:
+            check = vault.check_text(vault.current)
+            await sealing.add_key_check(database, vault.current, check, clock.now())
         yield Parts(loaded, database, vault, loaded.apps(vault), clock)
     except SQLAlchemyError as error:
         raise database_trouble(error, database) or error from None

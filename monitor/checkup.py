@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts import book
@@ -27,7 +26,7 @@ from monitor.errors import TokenHealthError
 from monitor.health.evidence import Fault
 from monitor.health.spans import span
 from monitor.settings import Loaded, load
-from monitor.store import connections, sealing
+from monitor.store import connections, processes, sealing
 from monitor.tokens.vault import prefix_of
 from monitor.wire.apps import App
 from monitor.wire.client import Reply, Wire
@@ -91,11 +90,8 @@ async def _keys(parts: Parts) -> Check:
 
 
 async def _database(parts: Parts) -> Check:
-    async with parts.database.read() as conn:
-        if parts.database.is_sqlite:
-            return Check("database", True, f"{parts.database.name}: reachable, schema current.")
-        theirs = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
-    skew = abs(theirs.astimezone(UTC) - parts.clock.now())
+    theirs = await processes.clock(parts.database)
+    skew = abs(theirs - parts.clock.now()) if theirs is not None else timedelta(0)
     if skew > LARGEST_SKEW:
         return Check("database", False, f"Its clock is {span(skew)} off ours; run NTP on both.")
     return Check("database", True, f"{parts.database.name}: reachable, schema current.")

@@ -1,4 +1,4 @@
-"""What people do with a fleet beside running it: take in, rotate keys, export, explain.
+"""What people do with a fleet beside running it: take in, export, explain, ask a client, try a channel.
 
 The commands here are the command line's today, and the API's when it comes.
 """
@@ -6,8 +6,7 @@ The commands here are the command line's today, and the API's when it comes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,17 +25,17 @@ from monitor.errors import ConfigurationError, NotFound
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story
 from monitor.health.incidents import Place
+from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.spans import span
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
-from monitor.settings import Loaded, secret_cell
-from monitor.store import audit, connections, history, incidents, journal, links, sealing
+from monitor.settings import Loaded
+from monitor.store import audit, connections, history, incidents, journal, links
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
-from monitor.store.sealing import Cells
 from monitor.tokens.refresh import access_cell, refresh_cell
-from monitor.tokens.vault import Cell, Key, Vault, fingerprint, new_key, prefix_of, write_key_file
+from monitor.tokens.vault import fingerprint
 
 
 async def take_in(parts: Parts, records: list[Record], actor: str, *, dry_run: bool = False) -> Imported:
@@ -72,81 +71,6 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
         imported=fingerprint(access, refresh) if tokens else None,
         first_probe_at=first_probe_at,
     )
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """What a rotation of the encryption keys did."""
-
-    current: str
-    resealed: int
-    retired: tuple[str, ...]
-
-
-async def rotate_keys(parts: Parts, progress: Callable[[int], None] = lambda _n: None) -> Rotation:
-    """Seal everything with the newest key, while the service runs, and retire keys out of use.
-
-    With a key file a fresh key is made first; with TOKEN_HEALTH_KEYS the first one there is taken.
-    A row that is refreshed meanwhile keeps its new pair, and is looked at again in the next round.
-    """
-    vault, loaded = parts.vault, parts.loaded
-    keys = loaded.keys()
-    if not loaded.keys_from_environment:
-        keys = [new_key(), *keys]
-        # Both keys are on disk before a cell is sealed with the new one, so that a crash loses nothing.
-        write_key_file(loaded.key_file, keys)
-        vault.use(keys)
-    await sealing.add_key_check(parts.database, vault.current, vault.check_text(vault.current))
-    resealed = 0
-    while cells := await sealing.sealed_otherwise(parts.database, vault.prefix, 500):
-        done = await sealing.replace_cells(parts.database, [(old, _resealed(vault, old)) for old in cells])
-        resealed += done
-        progress(resealed)
-        if not done:
-            break
-    await audit.write_down(
-        parts.database,
-        parts.clock.now(),
-        audit.person(),
-        "keys.rotate",
-        "keys",
-        current=vault.current,
-        resealed=resealed,
-    )
-    return Rotation(vault.current, resealed, await _retire(parts, keys))
-
-
-def _resealed(vault: Vault, old: Cells) -> Cells:
-    def again(text: str | None, cell: Cell) -> str | None:
-        return vault.seal(vault.open(text, cell), cell) if text is not None else None
-
-    name = old.connection
-    return Cells(name, again(old.access, access_cell(name)), again(old.refresh, refresh_cell(name)))
-
-
-async def _retire(parts: Parts, keys: list[Key]) -> tuple[str, ...]:
-    """Forget keys that nothing is sealed with, but not the one before the current.
-
-    A running service takes up the new key within seconds, and may seal with the old one until then.
-    """
-    sealed_in_file = {
-        app.client_secret.split(".")[1] for app in parts.loaded.settings.apps if app.client_secret
-    }
-    gone = [
-        key.id
-        for key in keys[2:]
-        if key.id not in sealed_in_file and not await sealing.uses_key(parts.database, prefix_of(key.id))
-    ]
-    for key_id in gone:
-        await sealing.retire_key(parts.database, key_id)
-    if gone and not parts.loaded.keys_from_environment:
-        write_key_file(parts.loaded.key_file, [key for key in keys if key.id not in gone])
-    return tuple(gone)
-
-
-def seal_client_secret(parts: Parts, app: str, secret: Secret) -> str:
-    """Return an app's client secret as the configuration file may hold it."""
-    return parts.vault.seal(secret, secret_cell(app))
 
 
 def export_tokens(parts: Parts, known: Known) -> dict[str, str]:
@@ -203,8 +127,15 @@ async def story(parts: Parts, connection_id: str) -> Story:
         unanswered=await _unanswered(parts, known),
         grace=app.provider.oauth.reuse_grace if app else timedelta(0),
         access_ends=known.sealed.access_expires_at,
+        probed=await _probed(parts, connection_id),
         mails=bool(settings.smtp.sender),
     )
+
+
+async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:
+    now, interval = parts.clock.now(), parts.loaded.settings.history.interval
+    since = first_of(now, max(SPANS), interval)
+    return periods(await history.counts(parts.database, connection_id, since), now, interval)
 
 
 async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:

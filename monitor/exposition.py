@@ -1,4 +1,4 @@
-"""/metrics: the fleet's gauges from one pass over the database, and this process's own meters.
+"""/metrics: the fleet's gauges from one pass over the connections, and this process's own meters.
 
 The fleet is written by one process at a time, the one that holds its duty, so that it is there once
 however many processes are scraped. Rows are joined into text here: a hundred thousand samples through

@@ -1,7 +1,7 @@
 """The loop: claims what is due, looks at it concurrently, and settles the verdicts in batches.
 
-APScheduler holds five ticks and no job a connection. A tick only starts work and returns; the work
-runs in our own tasks, which are drained at the end, since APScheduler's shutdown cancels its jobs.
+APScheduler holds ticks, and no job a connection. A tick only starts work and returns; the work runs in our
+own tasks, which are drained at the end, since APScheduler's shutdown cancels its jobs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every metric as a value, and the meters of this process.
 
-The fleet's gauges are written out by `monitor.exposition` from one query; the counters and
-histograms here belong to the process that counts.
+The fleet's gauges are written out by `monitor.exposition` from the database; the counters and histograms
+here belong to the process that counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Looks at one connection: refresh if it is due, whoami, a scope check. Finds out; decides nothing."""
+"""Looks at one connection: refresh if it is due, whoami, a scope check, and what became of a dead token.
+
+Finds out; decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from urllib.parse import urlsplit
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.cadence import Cadence, refresh_at, scope_due
-from monitor.health.causes import Cause
+from monitor.health.causes import consequence
+from monitor.health.classify import leaves_open, told_before
 from monitor.health.evidence import (
     Answer,
     Evidence,
@@ -19,21 +23,22 @@ from monitor.health.evidence import (
     Fault,
     Grant,
     Identity,
+    Introspection,
     RefreshNote,
     Step,
     plain,
 )
+from monitor.health.lifecycle import State
 from monitor.health.rotation import AfterLost, next_send
 from monitor.pacing import Pacer
 from monitor.secret import Secret
 from monitor.store.due import Lease, Sealed
-from monitor.tokens.refresh import Refresher, access_cell
+from monitor.tokens.introspect import Introspector
+from monitor.tokens.refresh import Refresher, access_cell, refresh_cell
 from monitor.tokens.vault import Vault
 from monitor.wire.answers import pick_all, read
 from monitor.wire.apps import App, discover
 from monitor.wire.client import Wire
-
-_SCOPE_TROUBLE = (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED)
 
 
 class Looked(NamedTuple):
@@ -69,6 +74,7 @@ class _Look:
     scopes_all: bool = False
     reads: dict[str, datetime] | None = None
     complete: bool = True
+    introspection: Introspection | None = None
 
 
 class Prober:
@@ -86,6 +92,7 @@ class Prober:
         self._wire, self._vault, self._refresher = wire, vault, refresher
         self._pacer, self._clock, self._scope_every = pacer, clock, scope_every
         self._discovered: dict[str, App] = {}
+        self._introspector = Introspector(wire, clock)
 
     async def look(self, lease: Lease, app: App, cadence: Cadence) -> Looked:
         """Look at one leased connection. What the provider does never raises; our own faults do."""
@@ -103,6 +110,7 @@ class Prober:
             return self._finish(look)
         try:
             await self._ask(look)
+            await self._introspect(look)
         except (CannotDecrypt, KeyMissing):
             look.note = RefreshNote.UNREADABLE
         return self._finish(look)
@@ -188,8 +196,8 @@ class Prober:
         checkable = tuple(s for s in lease.scopes if look.app.scope_url(s) is not None)
         every = (
             lease.scopes_all
-            or lease.health.cause in _SCOPE_TROUBLE
-            or (lease.health.candidate in _SCOPE_TROUBLE)
+            or consequence(lease.health.cause).about_scopes
+            or consequence(lease.health.candidate).about_scopes
         )
         if every:
             chosen = checkable
@@ -214,6 +222,25 @@ class Prober:
         if answered:
             look.scope_checked_at = now
             look.scope_cursor = (lease.scope_cursor + 1) % max(1, len(checkable))
+
+    async def _introspect(self, look: _Look) -> None:
+        """Ask what became of a token whose refusal leaves it open: once a break, and at no other probe."""
+        if not self._introspector.may_ask(look.app) or all(e.outcome.ok for e in look.exchanges):
+            return
+        health, evidence = look.lease.health, self._evidence(look)
+        settled = health.state is State.BROKEN and consequence(health.cause).ends_grant
+        which = leaves_open(evidence, look.app.rules)
+        if which is None or settled or evidence.told_before is not None:
+            return
+        sealed, cell = look.sealed.access, access_cell(look.lease.id)
+        if which == "refresh_token":
+            sealed, cell = look.sealed.refresh, refresh_cell(look.lease.id)
+        if sealed is None:
+            return
+        token = self._vault.open(sealed, cell)
+        await self._pacer.turn(look.app)
+        exchange, look.introspection = await self._introspector.ask(look.app, token, which)
+        look.exchanges.append(exchange)
 
     async def _get(
         self, look: _Look, step: Step, url: str, token: Secret, scope: str | None = None
@@ -265,8 +292,8 @@ class Prober:
         look.app = known
         return True
 
-    def _finish(self, look: _Look) -> Looked:
-        lease, oauth = look.lease, look.app.provider.oauth
+    def _evidence(self, look: _Look) -> Evidence:
+        lease, oauth, health = look.lease, look.app.provider.oauth, look.lease.health
         grant = Grant(
             account_id=lease.account_id,
             needed=lease.scopes,
@@ -275,15 +302,26 @@ class Prober:
             read_before=lease.reads,
             authorized_at=look.sealed.authorized_at,
             refresh_used_at=look.sealed.refresh_used_at,
+            issued_at=look.sealed.issued_at,
             access_expires_at=look.sealed.access_expires_at,
             idle_lifetime=oauth.refresh_idle_lifetime,
             absolute_lifetime=oauth.refresh_absolute_lifetime,
             has_refresh_token=look.sealed.refresh is not None,
         )
+        return Evidence(
+            self._clock.now(),
+            tuple(look.exchanges),
+            look.identity,
+            look.note,
+            grant,
+            look.unanswered,
+            look.introspection,
+            told_before(health.rule, health.cause, health.since, look.sealed.issued_at),
+        )
+
+    def _finish(self, look: _Look) -> Looked:
         return Looked(
-            Evidence(
-                self._clock.now(), tuple(look.exchanges), look.identity, look.note, grant, look.unanswered
-            ),
+            self._evidence(look),
             look.look_at or look.refresh_at,
             look.scope_cursor,
             look.scope_checked_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from monitor.health.classify import Reach
-from monitor.health.evidence import Answer, Evidence, FaultKind
+from monitor.health.evidence import Answer, Evidence, FaultKind, Step
 
 # Longer than a recheck, so that one round of doubts sees the other hosts' answers.
 MEMORY = timedelta(minutes=2)
@@ -24,7 +24,8 @@ class Heard:
             if isinstance(exchange.outcome, Answer):
                 self._answered[exchange.host] = evidence.at
                 self._silent.pop(exchange.host, None)
-            elif exchange.outcome.kind is not FaultKind.OURS:
+            elif exchange.outcome.kind is not FaultKind.OURS and exchange.step is not Step.INTROSPECT:
+                # Introspection follows a refusal that the network has just carried: its silence is its own.
                 self._silent[exchange.host] = evidence.at
 
     def view(self, now: datetime) -> Reach:

@@ -9,8 +9,8 @@ from typing import NoReturn
 class Secret:
     """A token, code or client secret. Shows nothing in str, repr, format or pickle.
 
-    The one way to its text is `reveal()`, which is easy to search for: each call is a place where a
-    secret leaves us, and each has to be a request to the provider or the vault.
+    The one way to its text is `reveal()`, which is easy to search for: each call is a place where a secret
+    leaves us: to the provider, the vault, a server of ours, or the one person whom a link is for.
     """
 
     __slots__ = ("_text",)

@@ -276,31 +276,28 @@ class Service:
         return loop.healthy(self._parts.clock.now()) if self._role is not Role.WEB else None
 
     async def _watch_keys(self) -> None:
-        """Take up a changed key file while running: `keys rotate` relies on it."""
-        path = self._parts.loaded.key_file
-        seen = _mtime(self._parts)
+        """Take up a changed key file at once, and say so: the next probe may meet a cell of the new key."""
+        loaded, vault = self._parts.loaded, self._parts.vault
+        seen, failed = loaded.keys_stamp(), object()
         while True:
             await asyncio.sleep(KEY_WATCH_SECONDS)
-            now = _mtime(self._parts)
-            if now != seen and now is not None:
+            now = loaded.keys_stamp()
+            if now == seen:
+                continue
+            try:
+                vault.reread()
                 seen = now
-                try:
-                    self._parts.vault.use(self._parts.loaded.keys())
-                    log.info("keys.reloaded", current=self._parts.vault.current)
-                except TokenHealthError as error:
-                    log.error("keys.unreadable", file=str(path), detail=str(error))
+                log.info("keys.reloaded", current=vault.current)
+            except TokenHealthError as error:
+                # Tried again until it works, and said once.
+                if now != failed:
+                    log.error("keys.unreadable", file=str(loaded.key_file), detail=str(error))
+                failed = now
 
 
 def _silence_labels(silence: Silenced) -> tuple[str, ...]:
     named = [silence.name if silence.over is over else "" for over in Over if over is not Over.ALL]
     return silence.over.value, *named, str(silence.pauses).lower()
-
-
-def _mtime(parts: Parts) -> float | None:
-    try:
-        return None if parts.loaded.keys_from_environment else parts.loaded.key_file.stat().st_mtime
-    except OSError:
-        return None
 
 
 @contextlib.contextmanager

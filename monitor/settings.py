@@ -230,6 +230,16 @@ class Loaded:
         text = self._environ.get("TOKEN_HEALTH_KEYS")
         return parse_keys(text, "TOKEN_HEALTH_KEYS") if text else read_key_file(self.key_file)
 
+    def keys_stamp(self) -> object:
+        """Return what changes whenever the key file does; None where there is none, or it cannot be seen."""
+        if self.keys_from_environment:
+            return None
+        try:
+            found = self.key_file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
     def apps(self, vault: Vault) -> dict[str, App]:
         """Return the apps, ready to be asked. Raises ConfigurationError for what is missing."""
         return {entry.id: self._app(entry, vault) for entry in self.settings.apps}

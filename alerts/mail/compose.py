@@ -15,6 +15,7 @@ from alerts.language import Tongue, tongue
 from alerts.mail.templates import Templates
 from alerts.notices import Kind
 from monitor.errors import ConfigurationError
+from monitor.health.causes import TABLE
 
 PARTS = ("subject.txt", "body.txt", "body.mjml")
 
@@ -154,13 +155,7 @@ class Composer:
         }
 
 
-_SHORT = {
-    "revoked": "access was withdrawn",
-    "refresh_expired": "the permission ran out",
-    "insufficient_scope": "a permission is missing",
-    "role_restricted": "a user role is too narrow",
-    "wrong_account": "it answers as another account",
-    "refresh_lost": "the permission was lost on the way",
+_SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
     "pending": "it was never connected",
     "expiring": "the permission ends on %(day)s",
 }

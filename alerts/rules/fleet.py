@@ -158,12 +158,5 @@ ALL = (
     GUARD_HOLDING, FUSE_BLOWN, MASS_EXPIRY, FUNNEL_STUCK, CLIENT_BROKEN,
 )  # fmt: skip
 
-# What an incident of a cause is told as. Causes that a client mends are a guard's matter, or a ticket's.
-OF_CAUSE = {
-    Cause.PROVIDER_OUTAGE: PROVIDER_OUTAGE,
-    Cause.APP_MISCONFIGURED: APP_MISCONFIGURED,
-    Cause.NETWORK: NETWORK_LOST,
-    Cause.UNEXPECTED: UNEXPECTED_ANSWERS,
-    Cause.RATE_LIMITED: RATE_LIMITED,
-    Cause.REFRESH_LOST: REFRESH_LOST,
-}
+# What an incident of a cause is told as: each alert names the cause that it is about.
+OF_CAUSE = {Cause(alert.labels["cause"]): alert for alert in ALL if "cause" in alert.labels}

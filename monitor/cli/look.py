@@ -215,6 +215,16 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
                     "rule": tale.rule,
                     "evidence": list(tale.evidence),
                     "evidence_at": iso(tale.evidence_at),
+                    "probes": [
+                        {
+                            "since": iso(period.since),
+                            "probes": period.probes,
+                            "good": period.good,
+                            "mean_seconds": period.seconds,
+                            "others": {cause.value: number for cause, number in period.others.items()},
+                        }
+                        for period in tale.probed
+                    ],
                     "notifications": [
                         told.document() for told in await about_connection(p.database, connection)
                     ],
@@ -241,6 +251,7 @@ async def print_explanation(p: Parts, connection: str) -> None:
         ("Who acts", (text.who,)),
         ("Who was told", text.told),
         ("What comes next", text.next),
+        ("Its probes", text.probed),
     ):
         if lines:
             at = f" [dim]of {iso(told.evidence_at)}[/]" if title == "Evidence" else ""

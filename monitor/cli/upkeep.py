@@ -28,15 +28,22 @@ def rotate(config: ConfigOption = None) -> None:
     """Make a new key and re-encrypt everything with it, while the service runs."""
 
     async def work() -> None:
-        from monitor.desk import rotate_keys
+        from monitor.rekey import rotate_keys
 
         async with parts(config) as p:
             with err.status("Re-encrypting …") as shown:
-                done = await rotate_keys(p, lambda n: shown.update(f"Re-encrypting … {n} connections"))
-        out.print(f"[green]✓[/] {done.resealed} connections are sealed with key [bold]{done.current}[/] now.")
+                done = await rotate_keys(p, lambda n: shown.update(f"Re-encrypting … {n} secrets"))
+            file = not p.loaded.keys_from_environment
+        out.print(f"[green]✓[/] {done.resealed} stored secrets were sealed with key [bold]{done.current}[/].")
         if done.retired:
-            out.print(f"Retired, and taken out of the key file: {', '.join(done.retired)}")
-        out.print("[dim]The key before it stays for one more rotation. Back the key file up again.[/]")
+            gone = "taken out of the key file" if file else "no longer needed in TOKEN_HEALTH_KEYS"
+            out.print(f"Retired, and {gone}: {', '.join(done.retired)}")
+        for key, why in done.kept.items():
+            out.print(f"Kept: {key}: {escape(why)}.")
+        for what in done.broken:
+            out.print(f"[yellow]Left as it is:[/] {escape(what)}")
+        again = " Back the key file up again." if file else ""
+        out.print(f"[dim]The key before it stays for one more rotation.{again}[/]")
 
     run_async(work)
 

@@ -52,142 +52,163 @@ class Subject(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Asks:
+    """What a client reads who is asked to authorize again; both are sentences of `alerts/locales`."""
+
+    short: str  # in a line of a digest
+    why: str  # on the link's page
+
+
+@dataclass(frozen=True, slots=True)
 class Consequence:
-    """One row of the table: what a cause means and who has to do what."""
+    """One row of the table: what a cause means and who has to do what.
+
+    `asks` is given where authorizing again mends it, and nowhere else: a client is never asked for what does
+    not help. `page`: an engineer has to know at once. `about_scopes`: single resources are refused while the
+    connection itself works. `ends_grant`: nothing of the grant is left that could be revoked or kept.
+    """
 
     meaning: str
     owner: Owner
     confirm: Confirm
-    client_mail: bool
-    page: bool
-    mended_by_reauthorizing: bool
     subject: Subject
     advice: str
+    colour: str  # in every diagram, by Grafana's names
+    asks: Asks | None = None
+    page: bool = False
+    about_scopes: bool = False
+    ends_grant: bool = False
+
+    @property
+    def client_mail(self) -> bool:
+        """Whether the client is mailed: only ever to ask for what helps."""
+        return self.asks is not None
 
 
-_C = Consequence
+_AGAIN = "An administrator of the client authorizes the connection again."
 
 TABLE: dict[Cause, Consequence] = {
-    Cause.OK: _C(
+    Cause.OK: Consequence(
         "it answers as the expected account and may read what it needs",
         Owner.NOBODY,
         Confirm.AT_ONCE,
-        False,
-        False,
-        False,
         Subject.CONNECTION,
         "Nothing to do.",
+        "semi-dark-green",
     ),
-    Cause.REVOKED: _C(
+    Cause.REVOKED: Consequence(
         "access was withdrawn: the app was removed, a password changed, or the user was deactivated",
         Owner.CLIENT,
         Confirm.DEFINITE,
-        True,
-        False,
-        True,
         Subject.CONNECTION,
-        "An administrator of the client authorizes the connection again.",
+        _AGAIN,
+        "semi-dark-orange",
+        asks=Asks("access was withdrawn", "Access was withdrawn, so we can no longer reach your data."),
+        ends_grant=True,
     ),
-    Cause.REFRESH_EXPIRED: _C(
+    Cause.REFRESH_EXPIRED: Consequence(
         "the refresh token ran out, so no new access token can be had",
         Owner.CLIENT,
         Confirm.DEFINITE,
-        True,
-        False,
-        True,
         Subject.CONNECTION,
-        "An administrator of the client authorizes the connection again.",
+        _AGAIN,
+        "light-orange",
+        asks=Asks("the permission ran out", "The permission you gave has run out."),
+        ends_grant=True,
     ),
-    Cause.INSUFFICIENT_SCOPE: _C(
+    Cause.INSUFFICIENT_SCOPE: Consequence(
         "it connects, but was not granted a resource that it needs",
         Owner.CLIENT,
         Confirm.DEFINITE,
-        True,
-        False,
-        True,
         Subject.CONNECTION,
         "The client authorizes again and grants the missing access.",
+        "super-light-orange",
+        asks=Asks("a permission is missing", "Something we need is not part of what is approved."),
+        about_scopes=True,
     ),
-    Cause.ROLE_RESTRICTED: _C(
+    Cause.ROLE_RESTRICTED: Consequence(
         "the access was granted, but the user's own role at the provider does not allow the resource",
         Owner.CLIENT,
         Confirm.DEFINITE,
-        True,
-        False,
-        True,
         Subject.CONNECTION,
         "The client's administrator widens that user's role, or authorizes with an account that has it.",
+        "light-yellow",
+        asks=Asks(
+            "a user role is too narrow",
+            "The user who connected may not see all that we need. An administrator can.",
+        ),
+        about_scopes=True,
     ),
-    Cause.WRONG_ACCOUNT: _C(
+    Cause.WRONG_ACCOUNT: Consequence(
         "the token belongs to another account than the one on record",
         Owner.CLIENT,
         Confirm.DEFINITE,
-        True,
-        False,
-        True,
         Subject.CONNECTION,
         "The client authorizes again, signed in to the account on record.",
+        "semi-dark-yellow",
+        asks=Asks(
+            "it answers as another account",
+            "The connection answers as another account than the one it was set up for.",
+        ),
     ),
-    Cause.REFRESH_LOST: _C(
+    Cause.REFRESH_LOST: Consequence(
         "a refresh was begun and its answer never recorded, so the current refresh token may be lost",
         Owner.CLIENT,
         Confirm.AT_ONCE,
-        True,
-        True,
-        True,
         Subject.CONNECTION,
         "The client authorizes again; the operator looks at why the answer was not recorded.",
+        "dark-red",
+        asks=Asks(
+            "the permission was lost on the way",
+            "A technical fault cost the permission; only a new approval can restore it.",
+        ),
+        page=True,
     ),
-    Cause.APP_MISCONFIGURED: _C(
+    Cause.APP_MISCONFIGURED: Consequence(
         "the provider refuses our app itself (its id, secret, redirect or registration), or a stored "
         "credential cannot be decrypted",
         Owner.OPERATOR,
         Confirm.DEFINITE,
-        False,
-        True,
-        False,
         Subject.APP,
         "The operator corrects the app's credentials or registration; no client has to act.",
+        "semi-dark-red",
+        page=True,
     ),
-    Cause.RATE_LIMITED: _C(
+    Cause.RATE_LIMITED: Consequence(
         "the provider asks us to slow down",
         Owner.PROVIDER,
         Confirm.LASTING,
-        False,
-        True,
-        False,
         Subject.APP,
         "Nothing, unless it lasts: then probe less often or share the app's limit differently.",
+        "light-blue",
+        page=True,
     ),
-    Cause.PROVIDER_OUTAGE: _C(
+    Cause.PROVIDER_OUTAGE: Consequence(
         "the provider does not answer, or answers with an error of its own",
         Owner.PROVIDER,
         Confirm.TRANSIENT,
-        False,
-        True,
-        False,
         Subject.PROVIDER,
         "Wait for the provider; connections recover by themselves.",
+        "semi-dark-blue",
+        page=True,
     ),
-    Cause.NETWORK: _C(
+    Cause.NETWORK: Consequence(
         "we cannot reach anything from here: our own network or name resolution",
         Owner.OPERATOR,
         Confirm.TRANSIENT,
-        False,
-        True,
-        False,
         Subject.NETWORK,
         "The operator looks at this machine's network and DNS; no client has to act.",
+        "dark-purple",
+        page=True,
     ),
-    Cause.UNEXPECTED: _C(
+    Cause.UNEXPECTED: Consequence(
         "an answer that no rule knows, such as a firewall's page or a changed API",
         Owner.OPERATOR,
         Confirm.TRANSIENT,
-        False,
-        True,
-        False,
         Subject.PROVIDER,
         "The operator reads the sample in the evidence and adds a rule, or asks the provider.",
+        "semi-dark-purple",
+        page=True,
     ),
 }
 
@@ -200,3 +221,8 @@ def consequence(cause: Cause) -> Consequence:
 def is_definite(cause: Cause) -> bool:
     """Whether this cause is a statement about the connection itself, not about the weather."""
     return TABLE[cause].confirm in (Confirm.DEFINITE, Confirm.AT_ONCE)
+
+
+def operator_first(cause: Cause, owner: Owner) -> bool:
+    """Whether the operator has to act before the client can, whose cause it is otherwise."""
+    return owner is Owner.OPERATOR and TABLE[cause].owner is Owner.CLIENT

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.health.causes import Cause
+from monitor.health.causes import Cause, consequence, is_definite
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -22,9 +22,9 @@ from monitor.health.evidence import (
 from monitor.health.finding import Finding, found
 from monitor.health.rotation import Heard, brief, heard
 from monitor.health.rules import Rule, first_match
-from monitor.health.weighing import revoked_or_expired, scope_or_role
+from monitor.health.weighing import leaves_open, revoked_or_expired, scope_or_role, told_before
 
-__all__ = ["HEALTHY", "Finding", "Reach", "classify", "found"]
+__all__ = ["HEALTHY", "Finding", "Reach", "classify", "found", "leaves_open", "told_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
     refreshed = evidence.last(Step.REFRESH)
     if refreshed is not None and evidence.refresh in (RefreshNote.FAILED, RefreshNote.IN_DOUBT):
         refusal = _of_outcome(refreshed, evidence, rules, reach)
-        if refusal.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED, Cause.APP_MISCONFIGURED):
+        if is_definite(refusal.cause):
             return refusal
     whoami = evidence.last(Step.WHOAMI)
     if whoami is None:
@@ -150,10 +150,7 @@ def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Fin
 
 def _weight(finding: Finding) -> tuple[bool, float]:
     # A definite refusal of one resource outweighs another resource's bad weather.
-    return (
-        finding.cause in (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED),
-        finding.confidence,
-    )
+    return consequence(finding.cause).about_scopes, finding.confidence
 
 
 def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:

@@ -1,7 +1,7 @@
 """What was asked of a provider, and what came back: the facts a finding rests on.
 
-Nothing secret gets in here. Text from outside passes `redact` where the value is made, so a log
-line, a page or a mail may show any evidence as it is.
+Nothing secret gets in here. Text from outside passes `redact` where the value is made, a name `plain`, so a
+log line, a page or a mail may show any evidence as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from monitor.health.causes import Cause
 
 SAMPLE_LENGTH = 400
 
@@ -56,6 +58,7 @@ class Step(StrEnum):
     REFRESH = "refresh"
     WHOAMI = "whoami"
     SCOPE = "scope"
+    INTROSPECT = "introspect"
 
 
 class FaultKind(StrEnum):
@@ -155,6 +158,14 @@ class Identity:
     user: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """What the provider's introspection endpoint says of a refused token (RFC 7662 2.2)."""
+
+    active: bool
+    expires_at: datetime | None
+
+
 class RefreshNote(StrEnum):
     """What became of a refresh that this probe wanted, beside what the provider answered."""
 
@@ -181,7 +192,8 @@ class Grant:
     app_scopes: frozenset[str] | None = None  # what our registration has, as configured
     read_before: Mapping[str, datetime] = field(default_factory=dict)  # scope -> last good read
     authorized_at: datetime | None = None
-    refresh_used_at: datetime | None = None
+    refresh_used_at: datetime | None = None  # or, not known, since we have it
+    issued_at: datetime | None = None  # when the provider gave this pair to us, so that both worked
     access_expires_at: datetime | None = None
     idle_lifetime: timedelta | None = None
     absolute_lifetime: timedelta | None = None
@@ -199,6 +211,8 @@ class Evidence:
     grant: Grant = field(default_factory=Grant)
     # Earlier refreshes whose answers were lost, where they count again; as evidence is kept (`explain`).
     unanswered: tuple[Mapping[str, Any], ...] = ()
+    introspection: Introspection | None = None
+    told_before: Cause | None = None  # what introspection said of these tokens when their trouble began
 
     @property
     def undecided(self) -> bool:
@@ -211,8 +225,15 @@ class Evidence:
 
     @property
     def retry_at(self) -> datetime | None:
-        """When the provider takes the next request, by what it said last of all; None when it may come."""
-        asked = [e.outcome.retry_at for e in self.exchanges if isinstance(e.outcome, Answer)]
+        """When the provider takes the next request, by what it said last of all; None when it may come.
+
+        An introspection endpoint that wants to be left alone does not put off the next look.
+        """
+        asked = [
+            e.outcome.retry_at
+            for e in self.exchanges
+            if isinstance(e.outcome, Answer) and e.step is not Step.INTROSPECT
+        ]
         return max((at for at in asked if at is not None), default=None)
 
     def last(self, step: Step) -> Exchange | None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.causes import Cause, Owner, consequence, operator_first
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
+from monitor.health.probed import Period, line
 from monitor.health.rotation import Doubt, brief
 from monitor.health.spans import span, when
 
@@ -47,6 +48,7 @@ class Story:
     unanswered: Sequence[Mapping[str, Any]] = ()  # the refreshes that the doubt comes of, oldest first
     grace: timedelta = timedelta(0)  # how long the provider takes a replaced refresh token back
     access_ends: datetime | None = None
+    probed: tuple[Period, ...] = ()  # how its probes went
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Explanation:
     who: str
     told: tuple[str, ...]
     next: tuple[str, ...]
+    probed: tuple[str, ...] = ()
 
 
 def document(evidence: Evidence) -> list[dict[str, Any]]:
@@ -132,6 +135,7 @@ def explain(story: Story, now: datetime) -> Explanation:
         who=_who(story),
         told=_told(story),
         next=_next(story, health, now),
+        probed=tuple(line(period) for period in story.probed),
     )
 
 
@@ -207,7 +211,7 @@ def _who(story: Story) -> str:
     if health.state is State.PENDING:
         return "The client authorizes the connection for the first time, if tokens were not imported."
     row = consequence(health.cause)
-    if health.owner is Owner.OPERATOR and row.owner is Owner.CLIENT:
+    if operator_first(health.cause, health.owner):
         return (
             "The operator first: add the missing access to the app's registration at the provider and to "
             "`scopes` of the app. After that the client authorizes again."

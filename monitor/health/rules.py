@@ -1,7 +1,7 @@
 """Rules that read an answer, and the list of what the standards themselves say.
 
-A provider's file adds rules of its own; they are tried first, and the first match wins. No rule
-says `revoked` of a body that is not JSON: a firewall's page says nothing about a token.
+A provider's file adds rules of its own; they are tried first, and the first match wins. `revoked` is said of
+the API's own JSON or Bearer challenge only: a firewall's page says nothing about a token.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _one(status: int) -> tuple[int, int]:
 
 def _lacks_scope(step: Step) -> tuple[Rule, ...]:
     """RFC 6750 3.1: 403 by the standard; some say it with another status, or with an error inside a 200."""
-    name, cause, code = "rfc6750.insufficient_scope", Cause.INSUFFICIENT_SCOPE, "insufficient_scope"
+    name, code = "rfc6750.insufficient_scope", "insufficient_scope"
+    cause = Cause.INSUFFICIENT_SCOPE
     return (
         Rule(name, cause, step, (400, 499), challenge=code),
         Rule(name, cause, step, (400, 499), error=frozenset({code}), content=Content.JSON),

@@ -1,23 +1,24 @@
 """What is decided where an answer does not say which of two causes it speaks of.
 
-Strongest first: the provider's own words, in this answer or in another of the same look; then our clock
-against the lifetimes that are known; then what is remembered of the grant. The finding keeps which of
-these spoke.
+Strongest first: the provider's own words, in this answer or in another of the same look; then what its
+introspection endpoint says, where it has one; then our clock against the lifetimes that are known; then
+what is remembered of the grant. The finding keeps which of these spoke.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from monitor.health.causes import Cause, Owner
-from monitor.health.evidence import Answer, Evidence, Exchange, Grant, RefreshNote, Step
+from monitor.health.evidence import Answer, Evidence, Exchange, Grant, Introspection, RefreshNote, Step
 from monitor.health.finding import Finding, found
-from monitor.health.rules import Rule
+from monitor.health.rules import Rule, first_match
 from monitor.health.spans import span
 from monitor.health.words import told
 
 # An access token refused this long before its own expiry was withdrawn; less may be clock skew.
 EARLY = timedelta(minutes=5)
+INTROSPECTED = "+introspection"  # the end of a rule's name that introspection decided
 
 
 def revoked_or_expired(rule: Rule, exchange: Exchange, asked: str, evidence: Evidence) -> Finding:
@@ -33,7 +34,11 @@ def revoked_or_expired(rule: Rule, exchange: Exchange, asked: str, evidence: Evi
                 "another region's host looks like this.",
             )
         if not grant.has_refresh_token:
-            return _said(rule, exchange, asked) or _without_refresh_token(rule, asked, evidence)
+            return (
+                _said(rule, exchange, asked)
+                or _introspected(rule, asked, evidence)
+                or _without_refresh_token(rule, asked, evidence)
+            )
         if evidence.last(Step.REFRESH) is None:
             return found(
                 Cause.UNEXPECTED,
@@ -44,8 +49,37 @@ def revoked_or_expired(rule: Rule, exchange: Exchange, asked: str, evidence: Evi
     return (
         _said(rule, exchange, asked)
         or _said_of_the_access_token(rule, asked, evidence)
+        or _introspected(rule, asked, evidence)
         or _by_the_clock(rule, asked, evidence)
     )
+
+
+def leaves_open(evidence: Evidence, rules: tuple[Rule, ...] = ()) -> str | None:
+    """Return of which token it is open what became of it: `refresh_token`, `access_token`, or none."""
+    step, which = Step.REFRESH, "refresh_token"
+    if not evidence.grant.has_refresh_token:
+        step, which = Step.WHOAMI, "access_token"
+    elif evidence.refresh is not RefreshNote.FAILED:
+        return None
+    exchange = evidence.last(step)
+    if exchange is None or not isinstance(exchange.outcome, Answer) or exchange.outcome.ok:
+        return None
+    rule = first_match(rules, step, exchange.outcome)
+    if rule is None or rule.cause is not Cause.REVOKED or not rule.weigh:
+        return None
+    told_already = _said(rule, exchange, "") or _said_of_the_access_token(rule, "", evidence)
+    return which if told_already is None else None
+
+
+def told_before(rule: str, cause: Cause, since: datetime | None, issued_at: datetime | None) -> Cause | None:
+    """Return what introspection told of these tokens when their trouble began: it is asked once.
+
+    By the rule and cause that the trouble rests on `since` a time; `issued_at` is when the tokens came, since
+    of newer ones nothing was told.
+    """
+    if not rule.endswith(INTROSPECTED) or since is None:
+        return None
+    return cause if issued_at is None or issued_at <= since else None
 
 
 def _said(rule: Rule, exchange: Exchange, asked: str) -> Finding | None:
@@ -70,8 +104,48 @@ def _said_of_the_access_token(rule: Rule, asked: str, evidence: Evidence) -> Fin
     return None
 
 
+def _introspected(rule: Rule, asked: str, evidence: Evidence) -> Finding | None:
+    """Tell by the end that a dead token had: passed, it ran out; to come, it was withdrawn before it.
+
+    That a token is not active (RFC 7662 2.2) says no more than its refusal did, and an endpoint that says so
+    of every token, or that every token is active, must not decide anything.
+    """
+    name, unclear = f"{rule.name}{INTROSPECTED}", f"{asked}, which may mean withdrawn or run out."
+    if evidence.told_before is not None:
+        before = "Introspection told which when the trouble began; nothing was asked again."
+        return found(evidence.told_before, 0.95, name, unclear, before)
+    said, grant = evidence.introspection, evidence.grant
+    if said is None or said.active or said.expires_at is None:
+        return None
+    ended = said.expires_at
+    if grant.issued_at is not None and ended <= grant.issued_at:
+        return None  # it worked after that, so this is not the end of it
+    if ended <= evidence.at:
+        end = f"Introspection says that it ended {_day(ended)}."
+        return found(Cause.REFRESH_EXPIRED, 0.95, name, unclear, end)
+    if ended > evidence.at + EARLY:
+        end = f"Introspection says that it is no longer active, though it was to last until {_day(ended)}."
+        return found(Cause.REVOKED, 0.95, name, unclear, end)
+    return None
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _noted(evidence: Evidence) -> list[str]:
+    """What introspection said and did not decide: for people to know."""
+    match evidence.introspection:
+        case Introspection(active=True):
+            return ["Introspection calls it active all the same."]
+        case Introspection():
+            return ["Introspection says that it is no longer active, and not why."]
+        case _:
+            return []
+
+
 def _by_the_clock(rule: Rule, asked: str, evidence: Evidence) -> Finding:
-    grant, reasons = evidence.grant, [f"{asked}, which may mean withdrawn or run out."]
+    grant, reasons = evidence.grant, [f"{asked}, which may mean withdrawn or run out.", *_noted(evidence)]
     used, born = grant.refresh_used_at, grant.authorized_at
     if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
         reasons.append(
@@ -100,12 +174,14 @@ def _without_refresh_token(rule: Rule, asked: str, evidence: Evidence) -> Findin
             0.9,
             f"{rule.name}+clock.no_refresh_token",
             f"{asked}; the access token has expired and no refresh token is stored.",
+            *_noted(evidence),
         )
     return found(
         Cause.REVOKED,
         0.8,
         rule.name,
         f"{asked}, before the access token's own expiry; no refresh token is stored.",
+        *_noted(evidence),
     )
 
 
@@ -125,8 +201,9 @@ def _refused_early(evidence: Evidence) -> bool:
 def _refusal(exchange: Exchange) -> Answer | None:
     """Return a resource's answer that refused the access token, if this is one."""
     outcome = exchange.outcome
-    spoken = isinstance(outcome, Answer) and exchange.step is not Step.REFRESH and outcome.refuses_token
-    return outcome if spoken and isinstance(outcome, Answer) else None
+    if isinstance(outcome, Answer) and exchange.step in (Step.WHOAMI, Step.SCOPE) and outcome.refuses_token:
+        return outcome
+    return None
 
 
 def scope_or_role(rule: str, exchange: Exchange, asked: str, grant: Grant, *, said: bool) -> Finding:

@@ -77,7 +77,7 @@ class OAuth(Section):
     authorize: Path = ""
     token: Path = ""
     revoke: Path = ""
-    introspect: Path = ""
+    introspect: Path = ""  # asked where a refusal leaves open whether a token ran out or was withdrawn
     discover: Path = ""  # RFC 8414 metadata; fills in whatever path above is empty
     pkce: bool = False
     client_auth: Literal["body", "basic"] = "body"
@@ -157,7 +157,7 @@ _STATUS = re.compile(r"^[1-5](\d\d|xx)$")
 class RuleEntry(Section):
     """A rule of the provider's own; the first match wins, before the rules of the standards."""
 
-    step: Step | None = None
+    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE] | None = None
     status: int | str | None = None
     error: str | tuple[str, ...] | None = None
     description: Annotated[str, AfterValidator(_pattern)] | None = None

@@ -51,6 +51,7 @@ def application(world: World) -> Starlette:
             route("/oauth/token", wire.token, "token", "POST"),
             route("/oauth/deauthorize", wire.deauthorize, "revoke", "POST"),
             route("/oauth/revoke", wire.revoke, "revoke", "POST"),
+            route("/oauth/introspect", wire.introspect, "introspect", "POST"),
             route("/api/v4/users/who_am_i.json", wire.whoami, "whoami", "GET"),
             route("/users/me", wire.whoami, "whoami", "GET"),
             route("/api/v4/{name}.json", wire.resource, "resource", "GET"),

@@ -55,7 +55,7 @@ class Admin:
         return JSONResponse({"grants": made})
 
     async def grant(self, request: Request) -> Response:
-        """Do something to a grant: revoke, expire_access, expire_refresh, narrow, or restrict its user."""
+        """Do something to a grant: revoke, expire it, narrow it, set its end, or restrict its user."""
         grant = self.world.grants.get(request.path_params["id"])
         if grant is None:
             return JSONResponse({"error": "no such grant"}, 404)
@@ -67,8 +67,10 @@ class Admin:
             case "expire_access":
                 grant.access = dict.fromkeys(grant.access, 0.0)
             case "expire_refresh":
-                grant.refresh_dead = "expired"
+                grant.refresh_dead = body.get("says", "expired")
                 grant.access = dict.fromkeys(grant.access, 0.0)
+            case "end":
+                grant.refresh_until = body["at"]
             case "narrow":
                 grant.permissions -= set(body["resources"])
             case "restrict_role":

@@ -55,13 +55,14 @@ class Grant:
     refresh_token: str
     revoked: bool = False
     refresh_dead: str = ""  # why the refresh token no longer works: expired
+    refresh_until: float | None = None  # its end, where introspection tells one; Unix time
     lineage: dict[str, float] = field(default_factory=dict)
     access: dict[str, float] = field(default_factory=dict)  # token -> expiry, Unix time
 
 
 @dataclass
 class Weather:
-    """How a region behaves. `mode` is fine, down, maintenance, waf, slow, reset, limited or confused."""
+    """How a region behaves. `mode` is fine, or one of those that `wire.in_weather` plays."""
 
     mode: str = "fine"
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Clio's wire: authorize, token, deauthorize, whoami with `fields`, and the five resources."""
+"""Clio's wire: OAuth's endpoints, whoami with `fields`, and the resources; with introspection besides."""
 
 from __future__ import annotations
 
@@ -197,6 +197,25 @@ class Wire:
             self.world.revoke(grant)
         return Response(status_code=200)
 
+    async def introspect(self, request: Request) -> Response:
+        """What became of a token (RFC 7662); only our own client may ask. Clio itself has none."""
+        form = {key: str(value) for key, value in (await request.form()).items()}
+        client_id, secret = _credentials(request, form)
+        app = self.world.apps.get(client_id)
+        if app is None or not secrets.compare_digest(app.secret, secret):
+            return _oauth_error("invalid_client", "Client authentication failed.", 401)
+        token = form.get("token", "")
+        number = self.world.by_refresh.get(token) or self.world.by_access.get(token, "")
+        grant = self.world.grants.get(number)
+        if grant is None or grant.app != app.client_id:
+            return JSONResponse({"active": False})
+        refresh = token == grant.refresh_token
+        active = not grant.revoked and (
+            not grant.refresh_dead if refresh else grant.access.get(token, 0) > time.time()
+        )
+        end = grant.refresh_until if refresh else grant.access.get(token)
+        return JSONResponse({"active": active} | ({"exp": int(end)} if end else {}))
+
     # -- the API -----------------------------------------------------------------------------------
 
     async def whoami(self, request: Request) -> Response:
@@ -233,7 +252,7 @@ class Wire:
         looks.running -= 1
 
     async def resource(self, request: Request) -> Response:
-        """One of the five resources, if grant and role allow it. Both refusals look the same."""
+        """One of the resources, if grant and role allow it. Clio's own refusals look the same for both."""
         grant = self._grant_of(request)
         if grant is None:
             return _unauthorized()

@@ -135,7 +135,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent look at what is committed."""
+        """A look at what is committed; on SQLite all of it as at one moment, on PostgreSQL each statement."""
         async with self._reader.connect() as connection:
             yield connection
 

@@ -1,4 +1,4 @@
-"""The fleet at a glance, for /metrics and `status`: few columns, whole Unix seconds, in pages."""
+"""The fleet at a glance, for /metrics: few columns, whole Unix seconds, in pages."""
 
 from __future__ import annotations
 

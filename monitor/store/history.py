@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, Table, delete, func, select, tuple_
 
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
+from monitor.health.probed import Count
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import history, incident, journal, probe_count
@@ -60,15 +61,18 @@ async def since(database: Database, number: int, limit: int = 500) -> list[tuple
         return [(row.id, row.connection, _changed(row)) for row in rows]
 
 
-async def counts(database: Database, connection: str, since: datetime) -> dict[str, tuple[int, float]]:
-    """Return how many probes found what since a time, and their mean seconds."""
+async def counts(database: Database, connection: str, since: datetime) -> list[Count]:
+    """Return how many probes found what in each interval since a time."""
     async with database.read() as conn:
         rows = await conn.execute(
-            select(probe_count.c.cause, func.sum(probe_count.c.probes), func.sum(probe_count.c.seconds))
-            .where(probe_count.c.connection == connection, probe_count.c.bucket >= since.timestamp())
-            .group_by(probe_count.c.cause)
+            select(probe_count.c.bucket, probe_count.c.cause, probe_count.c.probes, probe_count.c.seconds)
+            .where(probe_count.c.connection == connection, probe_count.c.bucket >= int(since.timestamp()))
+            .order_by(probe_count.c.bucket, probe_count.c.cause)
         )
-        return {cause: (int(n), float(seconds) / int(n)) for cause, n, seconds in rows}
+        return [
+            Count(datetime.fromtimestamp(row.bucket, UTC), Cause(row.cause), row.probes, row.seconds)
+            for row in rows
+        ]
 
 
 async def forget(database: Database, kept: Kept, now: datetime, batch: int = 5000) -> int:

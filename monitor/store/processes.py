@@ -7,7 +7,7 @@ tells a refresh that is running from one whose process died.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -52,6 +52,15 @@ async def beat(
         freed = await _bury(conn, process.c.beat_at < theirs - gone)
         alive = await conn.execute(select(func.count()).select_from(process).where(process.c.role != COMMAND))
         return Pulse(int(alive.scalar_one()), freed, abs(theirs - now))
+
+
+async def clock(database: Database) -> datetime | None:
+    """Return the database's own time; None on SQLite, which has ours."""
+    if database.is_sqlite:
+        return None
+    async with database.read() as conn:
+        theirs: datetime = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+    return theirs.astimezone(UTC)
 
 
 async def lives(database: Database, name: str, now: datetime, gone: timedelta = GONE) -> bool:

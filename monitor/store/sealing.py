@@ -1,26 +1,49 @@
-"""What the vault needs of the database: key checks, and re-encryption in batches."""
+"""What the vault needs of the database: key checks, and every place where a sealed text stands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Integer, Table, Text, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.store import gates
+from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import credential, key_check
+from monitor.store.tables import consent, credential, key_check
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
-    """The sealed cells of one connection."""
+class Place:
+    """A column of sealed texts. `row` is the name that a text is bound to its row by (`vault.Cell`)."""
 
-    connection: str
-    access: str | None
-    refresh: str | None
+    table: Table
+    key: Column[Any]
+    column: Column[Any]
+    row: ColumnElement[str]
+
+
+# Every column that the vault seals for, but the key checks, which stay under their own keys. A rotation
+# re-encrypts these, and no key is retired that one of these names; a test finds each that is missing.
+PLACES = (
+    Place(credential, credential.c.connection, credential.c.access, credential.c.connection),
+    Place(credential, credential.c.connection, credential.c.refresh, credential.c.connection),
+    Place(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
+    Place(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed text: the primary key of its row, what it is bound to, and the text."""
+
+    key: str | int
+    row: str
+    text: str
 
 
 async def key_checks(database: Database) -> dict[str, str]:
@@ -30,73 +53,83 @@ async def key_checks(database: Database) -> dict[str, str]:
         return {row.key_id: row.sealed for row in rows}
 
 
+async def keys_added(database: Database) -> dict[str, datetime]:
+    """Return since when each key has been the one that seals, where that was written down."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(key_check.c.key_id, key_check.c.added_at).where(key_check.c.added_at.is_not(None))
+        )
+        return {row.key_id: row.added_at for row in rows}
+
+
 @retried
-async def add_key_check(database: Database, key_id: str, sealed: str) -> None:
+async def add_key_check(database: Database, key_id: str, sealed: str, now: datetime) -> None:
     """Record a key at its first use."""
     try:
         async with database.write() as conn:
-            await conn.execute(insert(key_check).values(key_id=key_id, sealed=sealed))
+            await conn.execute(insert(key_check).values(key_id=key_id, sealed=sealed, added_at=now))
     except IntegrityError:
         pass  # another process recorded it at the same moment
 
 
 @retried
-async def retire_key(database: Database, key_id: str) -> None:
-    """Forget a key that nothing is sealed with any more."""
+async def retire_key(database: Database, key_id: str, prefix: str) -> bool:
+    """Forget a key, unless something is sealed with it: False, then."""
     async with database.write() as conn:
+        if await _uses(conn, prefix):
+            return False
         await conn.execute(delete(key_check).where(key_check.c.key_id == key_id))
-
-
-async def sealed_otherwise(database: Database, prefix: str, limit: int) -> list[Cells]:
-    """Return cells that are not sealed with the key of this prefix."""
-    other = or_(
-        credential.c.access.is_not(None) & ~credential.c.access.startswith(prefix, autoescape=True),
-        credential.c.refresh.is_not(None) & ~credential.c.refresh.startswith(prefix, autoescape=True),
-    )
-    async with database.read() as conn:
-        rows = await conn.execute(
-            select(credential.c.connection, credential.c.access, credential.c.refresh)
-            .where(other)
-            .order_by(credential.c.connection)
-            .limit(limit)
-        )
-        return [Cells(*row) for row in rows]
+        return True
 
 
 async def uses_key(database: Database, prefix: str) -> bool:
-    """Whether any cell is sealed with the key of this prefix."""
-    found = (
-        select(credential.c.connection)
-        .where(
-            or_(
-                credential.c.access.startswith(prefix, autoescape=True),
-                credential.c.refresh.startswith(prefix, autoescape=True),
-            )
-        )
-        .limit(1)
-    )
+    """Whether any text is sealed with the key of this prefix."""
     async with database.read() as conn:
-        return (await conn.execute(found)).first() is not None
+        return await _uses(conn, prefix)
+
+
+async def _uses(conn: AsyncConnection, prefix: str) -> bool:
+    for place in PLACES:
+        found = select(place.key).where(place.column.startswith(prefix, autoescape=True)).limit(1)
+        if (await conn.execute(found)).first() is not None:
+            return True
+    return False
+
+
+async def sealed_otherwise(
+    database: Database, place: Place, prefix: str, after: str | int | None, limit: int
+) -> list[Sealed]:
+    """Return texts of a place that are not sealed with the key of this prefix, by key, from one on."""
+    wanted = select(place.key, place.row, place.column).where(
+        place.column.is_not(None), ~place.column.startswith(prefix, autoescape=True)
+    )
+    if after is not None:
+        wanted = wanted.where(place.key > after)
+    async with database.read() as conn:
+        rows = await conn.execute(wanted.order_by(place.key).limit(limit))
+        return [Sealed(*row) for row in rows]
 
 
 @retried
-async def replace_cells(database: Database, pairs: Sequence[tuple[Cells, Cells]]) -> int:
-    """Put re-encrypted cells in the place of exactly the old ones; return how many rows took it.
+async def replace(database: Database, place: Place, changes: Sequence[tuple[Sealed, str]]) -> int:
+    """Put re-encrypted texts in the place of exactly the old ones; return how many rows took it.
 
-    A row whose tokens were refreshed meanwhile is left alone: its new pair is newer than ours.
+    A row that was changed meanwhile is left alone: what it has is newer than ours. One that somebody is
+    changing just now is passed over, so that this waits for nobody and nobody can wait in a circle.
     """
-    done = 0
+    kind: type[Any] = Integer if isinstance(changes[0][0].key, int) else Text
+    columns: Columns = {"key": kind, "old": Text, "new": Text}
     async with database.write() as conn:
-        await gates.lock(conn, [old.connection for old, _ in pairs])
-        for old, new in pairs:
-            result = await conn.execute(
-                update(credential)
-                .where(
-                    credential.c.connection == old.connection,
-                    credential.c.access.is_not_distinct_from(old.access),
-                    credential.c.refresh.is_not_distinct_from(old.refresh),
-                )
-                .values(access=new.access, refresh=new.refresh)
-            )
-            done += result.rowcount
-    return done
+        ours = select(place.key).where(place.key.in_([old.key for old, _ in changes]))
+        free = set((await conn.execute(ours.with_for_update(skip_locked=True))).scalars())
+        rows = [(old.key, old.text, new) for old, new in changes if old.key in free]
+        if not rows:
+            return 0
+        given = unpacked(columns, database.is_sqlite)
+        done = await conn.execute(
+            update(place.table)
+            .where(place.key == given.c.key, place.column == given.c.old)
+            .values({place.column: given.c.new}),
+            packed(columns, rows, database.is_sqlite),
+        )
+        return done.rowcount

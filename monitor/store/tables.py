@@ -35,7 +35,7 @@ def _owner_row() -> Any:
 
 
 class Connection(SQLModel, table=True):
-    """Who a connection is: imported, and changed by people only."""
+    """Who a connection is: imported, and changed by people; its account also by the first good answer."""
 
     id: str = Field(primary_key=True, sa_type=Text)
     app: str = Field(sa_type=Text)
@@ -212,7 +212,7 @@ class Link(SQLModel, table=True):
 class Consent(SQLModel, table=True):
     """One trip to the provider's consent page: bound to a browser, spent by its first callback.
 
-    Outcomes: open, exchanging, stored, declined, wrong_account, refused. `leftover` is a token that nobody
+    `outcome` is open, exchanging, or how it ended (`tokens.grant.Arrival`). `leftover` is a token that nobody
     needs any more, kept sealed until the provider has revoked it.
     """
 
@@ -306,6 +306,7 @@ class KeyCheck(SQLModel, table=True):
     __tablename__ = "key_check"
     key_id: str = Field(primary_key=True, sa_type=Text)
     sealed: str = Field(sa_type=Text)
+    added_at: datetime | None = _time(default=None)  # None: before this was written down
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -25,7 +25,7 @@ import structlog
 
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
-from monitor.health.causes import Cause
+from monitor.health.causes import consequence
 from monitor.health.evidence import Fault, plain
 from monitor.secret import Secret
 from monitor.store import connections, links
@@ -264,8 +264,8 @@ class Granter:
         """Return the replaced token, sealed for its revocation, where that cannot end the new grant."""
         bearer = app.provider.oauth.revoke_with == "bearer"
         sealed = known.sealed.access if bearer else known.sealed.refresh
-        dead = known.health.cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED)
-        if app.provider.oauth.revoke_ends != "grant" or sealed is None or dead:
+        gone = consequence(known.health.cause).ends_grant
+        if app.provider.oauth.revoke_ends != "grant" or sealed is None or gone:
             return None
         try:
             cell = access_cell(known.id) if bearer else refresh_cell(known.id)

@@ -1,7 +1,7 @@
 """OAuth requests built and answers read. Pure: no client, no clock, no storage.
 
-Requests are oauthlib's. Its parser is not used: it raises after the answer was received (a changed
-scope, a body that is no JSON), and a rotated pair would be thrown away with the exception.
+Requests are oauthlib's where it makes them. Its parser is not used: it raises after the answer was received
+(a changed scope, a body that is no JSON), and a rotated pair would be thrown away with the exception.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from oauthlib.common import add_params_to_uri
 from oauthlib.oauth2 import WebApplicationClient
 
+from monitor.health.evidence import Introspection
 from monitor.secret import Secret
 
 # An expiry further away than this is a mistake of units or worse; it is then treated as unknown.
 LONGEST_LIFE = timedelta(days=3650)
+# A moment after this is in other units than seconds: the year 5138.
+LATEST = 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,17 @@ def revoke_form(
     return Secret(urlencode(fields)), None
 
 
+def introspection_form(
+    client_id: str, client_secret: Secret, token: Secret, hint: str, client_auth: str
+) -> tuple[Secret, Secret | None]:
+    """Return the form of an introspection (RFC 7662 2.1), and the Authorization header where one is due."""
+    fields = {"token": token.reveal(), "token_type_hint": hint}
+    if client_auth == "basic":
+        return Secret(urlencode(fields)), basic_authorization(client_id, client_secret)
+    fields |= {"client_id": client_id, "client_secret": client_secret.reveal()}
+    return Secret(urlencode(fields)), None
+
+
 def basic_authorization(client_id: str, client_secret: Secret) -> Secret:
     """Return the header's value; id and secret are form-encoded first (RFC 6749 2.3.1)."""
     pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
@@ -159,3 +173,24 @@ def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:
     if isinstance(value, list):
         return tuple(item for item in value if isinstance(item, str)) or None
     return None
+
+
+def read_introspection(document: Any) -> Introspection | None:
+    """Read an introspection's answer (RFC 7662 2.2), or return None when it is none.
+
+    `active` has to be there and a boolean: what is not said that plainly must not decide anything. An `exp`
+    that no token has (0, negative, milliseconds) is as none.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("active"), bool):
+        return None
+    return Introspection(document["active"], _moment(document.get("exp")))
+
+
+def _moment(value: Any) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+        return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < LATEST else None
+    except (ValueError, OverflowError, OSError):
+        return None

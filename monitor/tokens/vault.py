@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +55,7 @@ class Cell(NamedTuple):
 
 
 def new_key() -> Key:
-    """Make a fresh key, named by its day and a random suffix."""
+    """Make a fresh key with a random name."""
     material = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
     return Key(f"k{secrets.token_hex(4)}", Secret(material))
 
@@ -97,36 +99,99 @@ def read_key_file(path: Path) -> list[Key]:
 
 
 def write_key_file(path: Path, keys: Sequence[Key]) -> None:
-    """Write a key file in one step, so that no reader sees half of it, readable by its owner only."""
+    """Write a key file in one step, so that no reader sees half of it, readable by its owner only.
+
+    Whoever owned the file owns it still: a rotation under sudo must not lock the service out. Durable when
+    this returns: a cell that is sealed with a key which the power took along never opens again.
+    """
     text = (
         "# Token Health encryption keys. The first one seals, all of them open.\n"
         "# Keep a copy apart from the database: without these, stored tokens are lost.\n"
         + "".join(key.line() + "\n" for key in keys)
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    path = path.resolve()
     try:
-        os.write(handle, text.encode("ascii"))
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                _own_alike(file.fileno(), path)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise KeyMissing(f"{path}: cannot write the key file: {error.strerror}.") from None
+
+
+def change_key_file(path: Path, change: Callable[[list[Key]], list[Key]]) -> list[Key]:
+    """Change a key file as it is at this moment; return what is in it then.
+
+    Read, changed and written while nobody else does the same, on this machine or on another that shares
+    the file: a list that was read before would take back what somebody added since.
+    """
+    path = path.resolve()
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise KeyMissing(f"{lock}: cannot be opened: {error.strerror}.") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        before = read_key_file(path)
+        _own_alike(handle, path)
+        after = change(list(before))
+        if after != before:
+            write_key_file(path, after)
+        return after
+    finally:
+        os.close(handle)
+
+
+def _own_alike(handle: int, path: Path) -> None:
+    """Give an open file the owner of another, where they differ and that one is there."""
+    with contextlib.suppress(FileNotFoundError):
+        owner, mine = path.stat(), os.fstat(handle)
+        if (owner.st_uid, owner.st_gid) != (mine.st_uid, mine.st_gid):
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         os.fsync(handle)
     finally:
         os.close(handle)
-    os.replace(temporary, path)
 
 
 class Vault:
-    """Seals with the first key, opens with any; `use` takes up changed keys while the service runs."""
+    """Seals with the first key, opens with any.
 
-    def __init__(self, keys: Sequence[Key], source: Callable[[], Sequence[Key]] | None = None) -> None:
-        # `source` is asked again when a cell names a key that is not at hand: somebody may be rotating.
-        self._source = source
+    Where `source` is given, changed keys are taken up while the service runs: before something is sealed, if
+    `stamp` says that the source is another than when it was read, so that nothing is sealed with a key
+    that a rotation has replaced; and when a cell names a key that is not at hand.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        source: Callable[[], Sequence[Key]] | None = None,
+        stamp: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._source, self._stamp = source, stamp
+        # Unread as yet: whoever read `keys` may have done so before the file was changed.
+        self._read: object = object()
         self.use(keys)
 
     def use(self, keys: Sequence[Key]) -> None:
         """Take these keys from now on."""
         if not keys:
             raise KeyMissing("There is no encryption key; 'token-health init' makes one.")
-        self._keys = {key.id: key for key in keys}
-        self._ciphers = {key.id: AESGCM(_material(key)) for key in keys}
+        ciphers = {key.id: AESGCM(_material(key)) for key in keys}  # before anything changes: it may raise
+        self._keys, self._ciphers = {key.id: key for key in keys}, ciphers
         self.current = keys[0].id
 
     @property
@@ -141,6 +206,10 @@ class Vault:
 
     def seal(self, secret: Secret, cell: Cell) -> str:
         """Return the secret as it may be stored at that place."""
+        if self._source is not None and self._stamp() != self._read:
+            # A file that cannot be read just now is no reason to lose what is to be sealed.
+            with contextlib.suppress(KeyMissing, ConfigurationError):
+                self.reread()
         nonce = os.urandom(12)
         sealed = self._ciphers[self.current].encrypt(nonce, secret.reveal().encode(), cell.bound())
         return f"{self.prefix}{_b64(nonce + sealed)}"
@@ -166,11 +235,16 @@ class Vault:
                 "damaged, or moved here from another row."
             ) from None
 
-    def _asked_again(self, key_id: str) -> AESGCM | None:
-        if self._source is None:
-            return None
-        with contextlib.suppress(KeyMissing, ConfigurationError):
+    def reread(self) -> None:
+        """Take the keys as the source has them now. Raises KeyMissing or ConfigurationError."""
+        if self._source is not None:
+            stamp = self._stamp()
             self.use(self._source())
+            self._read = stamp
+
+    def _asked_again(self, key_id: str) -> AESGCM | None:
+        with contextlib.suppress(KeyMissing, ConfigurationError):
+            self.reread()
         return self._ciphers.get(key_id)
 
     def check_text(self, key_id: str) -> str:

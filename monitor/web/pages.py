@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alerts.language import Tongue
+from monitor.health.causes import TABLE
 
 Gettext = Callable[[str], str]
 
@@ -44,16 +45,11 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
     """The link's page: which firm, which provider, which access is asked and why."""
     _ = speak.gettext
     names = {"provider": about.provider, "client": about.client, "account": about.account}
+    asks = {cause.value: row.asks for cause, row in TABLE.items()}.get(cause)
     why = {
-        "revoked": _("Access was withdrawn, so we can no longer reach your data."),
-        "refresh_expired": _("The permission you gave has run out."),
-        "insufficient_scope": _("Something we need is not part of what is approved."),
-        "role_restricted": _("The user who connected may not see all that we need. An administrator can."),
-        "wrong_account": _("The connection answers as another account than the one it was set up for."),
-        "refresh_lost": _("A technical fault cost the permission; only a new approval can restore it."),
         "expiring": _("The permission ends soon. Renewed now, nothing stands still."),
         "pending": _("The connection has not been set up yet."),
-    }.get(cause, _("We were asked to renew this connection."))
+    }.get(cause, _(asks.why) if asks else _("We were asked to renew this connection."))
     facts = [(_("For"), about.client), (_("Connection to"), about.provider)]
     if about.account:
         facts.append((_("Account"), about.account))

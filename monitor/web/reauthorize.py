@@ -23,7 +23,7 @@ from alerts.language import Tongue, accepted, tongue
 from alerts.mail.compose import clean
 from monitor.clock import Clock
 from monitor.errors import NotFound
-from monitor.health.causes import Cause
+from monitor.health.causes import Cause, consequence
 from monitor.health.lifecycle import State
 from monitor.metrics import Meters
 from monitor.secret import Secret
@@ -202,7 +202,7 @@ class Reauthorize:
         if health.state is State.HEALTHY:
             return pages.done(about, speak)
         seen = health.candidate if health.streak else health.cause
-        if seen in (Cause.INSUFFICIENT_SCOPE, Cause.ROLE_RESTRICTED):
+        if consequence(seen).about_scopes:
             app, good = self.apps.get(known.place.app), known.reads.keys()
             asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
             missing = [_readable(scope) for scope in asked if scope not in good]

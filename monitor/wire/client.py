@@ -1,12 +1,12 @@
-"""One request to a provider: a reply, or a fault said exactly. The only importer of httpx.
+"""One request to a provider: a reply, or a fault said exactly.
 
 Two transports, for two questions:
 
 * Probes go over aiohttp's transport behind httpx's request objects, which costs a tenth of httpx's
   own pool at a hundred requests at once. It reports a reset after our request was read as a failure to
   connect, so faults are decided by the cause below httpx's exception, never by its class.
-* The token endpoint gets httpx's own transport and a new connection each time: there, 'was it sent?'
-  decides whether a refresh token may be used again, and this transport answers it truthfully.
+* The OAuth endpoints get httpx's own transport and a new connection each time: at the token endpoint 'was
+  it sent?' decides whether a refresh token may be used again, and this transport answers it truthfully.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _session(context: ssl.SSLContext, concurrency: int) -> aiohttp.ClientSession:
-    # The semaphore around probes is the bound; a pool at least as large never makes a probe wait.
+    # The loop's workers are the bound; a pool at least as large never makes a probe wait.
     connector = aiohttp.TCPConnector(
         ssl=context, limit=concurrency * 2, keepalive_timeout=330, ttl_dns_cache=60
     )

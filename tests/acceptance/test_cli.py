@@ -69,10 +69,13 @@ def test_status_and_explain_are_for_people_and_for_programs(fleet):
     assert "? suspect" in table and "3 connections" in table and "\x1b[" not in table
     assert all(len(line) <= 80 for line in table.splitlines())
     text = cli(fleet, "explain", "firm-1")
-    for part in ("is in doubt", "Evidence", "401 invalid_token", "Who acts", "make it a confirmed break"):
+    for part in ("is in doubt", "Evidence", "401 invalid_token", "Who acts", "make it a confirmed break",
+                 "Its probes", "1 probe, 0 % good; 1 revoked"):  # fmt: skip
         assert part in " ".join(text.split()), part
     document = json.loads(cli(fleet, "explain", "firm-1", "--json"))
     assert {"evidence", "rule", "notifications"} <= set(document)
+    (day,) = document["probes"]
+    assert (day["probes"], day["good"], day["mean_seconds"], day["others"]) == (1, 0, None, {"revoked": 1})
 
 
 def test_connections_are_listed_shown_exported_paused_and_removed(fleet):

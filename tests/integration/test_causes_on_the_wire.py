@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.desk import story
-from monitor.health.causes import consequence
+from monitor.health.causes import Cause, consequence
 from monitor.health.explain import explain
 from monitor.store import history, incidents
 
@@ -190,3 +190,23 @@ async def test_explain_tells_the_whole_chain_and_no_secret(rig):
 
     for cell, name in ((sealed.access, access_cell), (sealed.refresh, refresh_cell)):
         assert tokens.open(cell, name("acme")).reveal() not in whole
+
+
+async def test_explain_shows_what_a_connections_probes_found_over_time(rig):
+    await rig.add("acme")
+    for _ in range(10):
+        await rig.after(minutes=6)
+    rig.sandbox.weather("down")
+    for _ in range(3):
+        await rig.after(minutes=6)
+    rig.sandbox.weather("fine")
+    rig.clock.tick(days=3)
+    for _ in range(5):
+        await rig.after(minutes=6)
+    told = await story(rig.parts, "acme")
+    day, week = told.probed
+    assert day.probes == day.good > 0 and not day.others
+    assert week.probes > week.good > day.good and set(week.others) == {Cause.PROVIDER_OUTAGE}
+    first, second = explain(told, rig.clock.now()).probed
+    assert first.startswith("Since 2026-11-25 00:00 UTC: ") and "100 % good" in first
+    assert second.startswith("Since 2026-11-19 00:00 UTC: ") and second.endswith(" provider_outage.")

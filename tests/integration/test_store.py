@@ -269,8 +269,8 @@ async def test_quiet_probes_are_counted_and_changes_are_kept_with_their_evidence
         now = START + timedelta(minutes=minutes)
         (lease,) = await due.claim(database, "p1", ["app"], 1, now, LEASE)
         await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now)], now)
-    counted = await history.counts(database, "a", START - DAY)
-    assert counted["ok"][0] == 6
+    (counted,) = await history.counts(database, "a", START - DAY)
+    assert (counted.cause, counted.probes, counted.begun_at) == (Cause.OK, 6, START.replace(hour=0))
     assert len(await history.timeline(database, "a")) == 1
     async with database.read() as conn:
         assert (await conn.execute(select(func.count()).select_from(probe_count))).scalar_one() == 1

@@ -83,14 +83,24 @@ async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sandbox)
         assert rig.clock.now() > before
 
 
+@pytest.mark.parametrize(
+    ("introspects", "cause"), [({}, "revoked"), ({"introspection_endpoint": "/i"}, "refresh_expired")]
+)
 async def test_a_standards_following_server_is_watched_by_its_metadata(
-    tmp_path, sandbox, httpserver: HTTPServer
+    tmp_path, sandbox, httpserver: HTTPServer, introspects, cause
 ):
     issuer = httpserver.url_for("").rstrip("/")
+    endpoints = {
+        "token_endpoint": "/t",
+        "userinfo_endpoint": "/u",
+        "authorization_endpoint": "/a",
+    } | introspects
     httpserver.expect_request("/.well-known/openid-configuration").respond_with_json(
-        {"issuer": issuer, "token_endpoint": issuer + "/t", "userinfo_endpoint": issuer + "/u",
-         "authorization_endpoint": issuer + "/a"}
-    )  # fmt: skip
+        {"issuer": issuer} | {name: issuer + path for name, path in endpoints.items()}
+    )
+    httpserver.expect_request("/i", method="POST", headers={"Authorization": "Basic eDp4"}).respond_with_json(
+        {"active": False, "exp": (START - timedelta(days=1)).timestamp()}
+    )
     httpserver.expect_request("/u", headers={"Authorization": "Bearer good"}).respond_with_json(
         {"sub": "user-7", "preferred_username": "ann"}
     )
@@ -133,7 +143,7 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
                 rig.clock.tick(minutes=1)
             good, bad = [await connections.show(parts.database, n) for n in ("good", "bad")]
             assert (good.health.state.value, good.account_id) == ("healthy", "user-7")
-            assert (bad.health.state.value, bad.health.cause.value) == ("broken", "revoked")
+            assert (bad.health.state.value, bad.health.cause.value) == ("broken", cause)
             await loop.stop()
             await wire.close()
     assert apps
@@ -399,7 +409,7 @@ async def test_names_from_outside_are_one_plain_line(rig):
 
 async def test_a_key_that_was_just_rotated_is_fetched_when_a_cell_names_it(rig):
     from monitor.assembly import opened
-    from monitor.desk import rotate_keys
+    from monitor.rekey import rotate_keys
 
     await rig.add("acme")
     async with opened(rig.parts.loaded, rig.clock) as other:

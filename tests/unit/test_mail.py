@@ -27,7 +27,7 @@ EVIL = 'A "B" <b>&amp;</b>\r\nBcc: x@evil.example \u202egnp.exe \u2066🐙 ' + "
 
 def sentences() -> set[str]:
     """Every sentence that templates and pages say."""
-    found = set(_SHORT.values())
+    found = set(_SHORT.values()) | {row.asks.why for row in TABLE.values() if row.asks}
     for path in (ROOT / "alerts/mail").rglob("*"):
         if path.suffix in (".txt", ".mjml"):
             with path.open("rb") as file:

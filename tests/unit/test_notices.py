@@ -55,7 +55,6 @@ def test_quiet_hours_that_are_none_are_refused(rules):
 def test_only_what_reauthorizing_mends_is_asked_for(cause):
     wishes = plan(CLIENT, [case(cause=cause)], [], POLICY, START)
     assert [w.slot for w in wishes] == ([Slot.ASK] if TABLE[cause].client_mail else [])
-    assert not TABLE[cause].client_mail or TABLE[cause].mended_by_reauthorizing
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.rules import build, catalogue, recording
+from alerts.rules import build, catalogue, fleet, recording
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.catalogue import BY_NAME
 from monitor import metrics
@@ -286,6 +286,14 @@ def test_expressions_name_only_metrics_that_there_are():
     for expr in [a.expr for a in catalogue.ALL] + [r.expr for r in recording.ALL]:
         for name in re.findall(r"\btoken_health_[a-z_0-9]+", expr):
             assert re.sub(r"_(total|bucket|sum|count)$", "", name) in known or name in known, name
+
+
+def test_the_table_of_causes_decides_which_page_and_each_of_them_has_one_alert():
+    assert {cause for cause, row in TABLE.items() if row.page} == set(fleet.OF_CAUSE)
+    told = [alert.labels["cause"] for alert in fleet.ALL if "cause" in alert.labels]
+    assert len(told) == len(set(told))
+    for cause, alert in fleet.OF_CAUSE.items():
+        assert alert.severity is Severity.PAGE and f'cause="{cause.value}"' in alert.expr
 
 
 def test_what_a_client_mends_never_pages():

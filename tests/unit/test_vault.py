@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +14,7 @@ from monitor.tokens.vault import (
     Cell,
     Key,
     Vault,
+    change_key_file,
     fingerprint,
     new_key,
     parse_keys,
@@ -75,6 +77,59 @@ def test_a_key_file_is_the_owners_alone(tmp_path):
     os.chmod(path, 0o644)
     with pytest.raises(ConfigurationError, match="chmod 600"):
         read_key_file(path)
+
+
+def test_of_many_who_change_a_key_file_at_once_nobody_takes_back_what_another_added(tmp_path):
+    path = tmp_path / "th.key"
+    write_key_file(path, [new_key()])
+    with ThreadPoolExecutor(8) as several:
+        added = list(
+            several.map(lambda _: change_key_file(path, lambda keys: [new_key(), *keys])[0], range(40))
+        )
+    assert {key.id for key in read_key_file(path)} >= {key.id for key in added}
+    assert len(read_key_file(path)) == 41
+
+
+def test_a_key_file_that_is_a_link_stays_one_and_nothing_is_left_beside_it(tmp_path):
+    real, linked = tmp_path / "secrets" / "th.key", tmp_path / "th.key"
+    real.parent.mkdir()
+    write_key_file(real, [new_key()])
+    linked.symlink_to(real)
+    (
+        real.parent / f".{real.name}.{os.getpid()}"
+    ).touch()  # of a process that was killed, whose pid came again
+    change_key_file(linked, lambda keys: [new_key(), *keys])
+    assert linked.is_symlink() and len(read_key_file(real)) == 2
+    assert {path.name for path in real.parent.iterdir()} == {
+        "th.key",
+        ".th.key.lock",
+        f".th.key.{os.getpid()}",
+    }
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give a file away")
+def test_a_rotation_under_sudo_does_not_lock_the_service_out_of_its_key_file(tmp_path):
+    path = tmp_path / "th.key"
+    write_key_file(path, [new_key()])
+    os.chown(path, 12345, 12346)
+    change_key_file(path, lambda keys: [new_key(), *keys])
+    for file in (path, tmp_path / ".th.key.lock"):
+        assert (file.stat().st_uid, file.stat().st_gid, file.stat().st_mode & 0o777) == (12345, 12346, 0o600)
+
+
+def test_a_key_file_that_cannot_be_written_is_one_sentence_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "gone" / "th.key"
+    with pytest.raises(KeyMissing, match="cannot write the key file"):
+        write_key_file(path, [new_key()])
+    with pytest.raises(KeyMissing, match="cannot be opened"):
+        change_key_file(path, lambda keys: keys)
+
+
+def test_a_key_file_with_a_damaged_key_leaves_a_vault_as_it_was():
+    good = new_key()
+    vault = Vault([good], lambda: [Key("bad", Secret("short")), good], stamp=object)
+    sealed = vault.seal(Secret("t"), ACME)
+    assert vault.current == good.id and vault.open(sealed, ACME).reveal() == "t"
 
 
 def test_a_mistake_in_a_key_file_is_told_by_its_place_and_never_by_its_text():

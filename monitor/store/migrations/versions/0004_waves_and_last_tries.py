@@ -15,6 +15,7 @@ depends_on = None
 def upgrade() -> None:
     _last_tries()
     _mail_server()
+    _keys()
 
 
 def _last_tries() -> None:
@@ -38,6 +39,11 @@ def _mail_server() -> None:
     sa.Column('utf8', sa.Boolean(), nullable=True),
     sa.PrimaryKeyConstraint('name')
     )
+
+
+def _keys() -> None:
+    """When a key took over: one that was replaced long enough ago may be retired."""
+    op.add_column('key_check', sa.Column('added_at', monitor.store.engine.UtcDateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

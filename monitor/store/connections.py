@@ -272,8 +272,8 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         _must_exist(await fence.hold(conn, ids), ids)
-        await _close_incidents(conn, ids, now)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
+        await _close_incidents(conn, ids, now)
         for name in ids:
             await audit.record(conn, now, actor, "connection.remove", name)
 

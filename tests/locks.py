@@ -13,8 +13,8 @@ IMPORTS, INCIDENTS = "7238917", "7238916"
 RANK = {
     IMPORTS: 1, INCIDENTS: 2, "process": 3, "watch": 4,
     "connection": 5, "credential": 5, "refresh_journal": 5, "probe_count": 5, "history": 5, "link": 5, "consent": 5,
-    "incident": 6, "notice": 7, "notice_item": 7, "delivery": 7, "fuse": 7,
-    "duty": 8, "budget": 8, "silence": 8, "address": 8, "key_check": 8, "audit": 8,
+    "incident": 6, "notice": 7, "notice_item": 7, "delivery": 7, "address": 7, "fuse": 7,
+    "duty": 8, "budget": 8, "silence": 8, "key_check": 8, "audit": 8,
 }  # fmt: skip
 GATED = {"connection", "credential", "refresh_journal", "probe_count", "history"}
 _WAITS = (

@@ -11,8 +11,8 @@ so that two of them wait for each other and never in a circle:
 5. Rows of the connections whose gates are held: connection, credential, journal, counts, history, links. A
    link before its trips.
 6. Incidents, under lock 2.
-7. Notices, their deliveries and the fuse; a delivery before its notice.
-8. The rest, a row each: duty, budget, silence, address, key check.
+7. Deliveries, addresses, notices, the fuse; a delivery before its notice.
+8. The rest, a row each: duty, budget, silence, key check.
 
 What is forgotten because it is old is passed over while somebody holds it. Only rows that exist are waited
 for; inserting takes no part. Where the order fails nevertheless, the database takes one of the two back, and

@@ -257,10 +257,11 @@ def sealed_of(row: Any) -> Sealed:
 
 def health_of(row: Any) -> Health:
     """Read the health columns of a watch row."""
-    return _health(tuple(getattr(row, column.name) for column in HEALTH))
+    return read_health(tuple(getattr(row, column.name) for column in HEALTH))
 
 
-def _health(values: Sequence[Any]) -> Health:
+def read_health(values: Sequence[Any]) -> Health:
+    """Read the columns of `HEALTH`, in their order."""
     state, since, cause, owner, confidence, rule, candidate, *rest = values
     return Health(
         _STATES[state], since, _CAUSES[cause], _OWNERS[owner], confidence, rule, _CAUSES[candidate], *rest
@@ -279,7 +280,7 @@ def _lease(row: Any) -> Lease:
     access, refresh, version, issued, expires, authorized, used, granted, lost = values[_FIRST_CREDENTIAL:]
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
-        _health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
+        read_health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
         Sealed(
             access, refresh, version, issued, expires, authorized, used,
             frozenset(granted) if granted is not None else None, lost,

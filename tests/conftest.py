@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP
+from sqlalchemy import Engine
 
 # Whole packages are imported before any clock is frozen: pydantic builds its validators once, and with
 # the real datetime.
@@ -51,6 +52,7 @@ from monitor.store.engine import Database
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import new_key, write_key_file
+from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 IN_CI = os.environ.get("CI") == "true"
@@ -115,6 +117,19 @@ def postgres_url(template: str) -> str:
     name = f"th_{os.getpid()}_{next(_numbers)}"
     postgres_server.psql(f"CREATE DATABASE {name} TEMPLATE template_th")  # type: ignore[attr-defined]
     return template.replace("/template_th", f"/{name}")
+
+
+@pytest.fixture(scope="session")
+def _order_of_locks() -> Iterator[Order]:
+    yield from Order().watching(Engine)
+
+
+@pytest.fixture(autouse=True)
+def _locks_in_order(_order_of_locks: Order) -> Iterator[None]:
+    """Whatever a test runs on PostgreSQL, its transactions take their locks in the one order."""
+    yield
+    broken, _order_of_locks.broken = _order_of_locks.broken, []
+    assert broken == []
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -109,11 +109,14 @@ async def put(
             added += [item.id for item in fresh]
             if fresh and not dry_run:
                 await _insert(conn, fresh, now)
+            others: list[tuple[NewConnection, bool]] = []
             for item in (item for item in part if item.id in known):
                 tokens_new, who_new = _differs(item, known[item.id])
                 (changed if tokens_new or who_new else same).append(item.id)
                 if not dry_run and (tokens_new or who_new):
-                    await _update(conn, item, held[item.id], now, tokens_new)
+                    await _update(conn, item, now, tokens_new)
+                    others.append((item, tokens_new))
+            await _fence(conn, others, held, now)
         if not dry_run and (added or changed):
             await audit.record(
                 conn,
@@ -203,23 +206,32 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _update(
-    conn: AsyncConnection, item: NewConnection, was: Held, now: datetime, tokens_new: bool
-) -> None:
+async def _update(conn: AsyncConnection, item: NewConnection, now: datetime, tokens_new: bool) -> None:
     who = _who(item)
     if item.account_id is None:
         del who["account_id"]
     await conn.execute(update(connection).where(connection.c.id == item.id).values(updated_at=now, **who))
-    place = {"app": item.place.app, "provider": item.place.provider, "region": item.place.region}
-    if not tokens_new:
-        await fence.fence(conn, {item.id: was.health}, **place)
-        return
-    await conn.execute(
-        update(credential)
-        .where(credential.c.connection == item.id)
-        .values(version=credential.c.version + 1, **_tokens(item, now))
-    )
-    await fence.renew(conn, {item.id: was}, now, **place)
+    if tokens_new:
+        await conn.execute(
+            update(credential)
+            .where(credential.c.connection == item.id)
+            .values(version=credential.c.version + 1, **_tokens(item, now))
+        )
+
+
+async def _fence(
+    conn: AsyncConnection,
+    others: Sequence[tuple[NewConnection, bool]],
+    held: Mapping[str, Held],
+    now: datetime,
+) -> None:
+    """Put connections where the file has them; `others` says of each whether its tokens are new."""
+    for place in {item.place for item, _ in others}:
+        here = {item.id: tokens_new for item, tokens_new in others if item.place == place}
+        where = {"app": place.app, "provider": place.provider, "region": place.region}
+        known = {name: held[name].health for name, tokens_new in here.items() if not tokens_new}
+        await fence.fence(conn, known, **where)
+        await fence.renew(conn, {n: held[n] for n, tokens_new in here.items() if tokens_new}, now, **where)
 
 
 @retried
@@ -283,8 +295,8 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         _must_exist(await fence.hold(conn, ids), ids)
-        await _close_incidents(conn, ids, now)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
+        await _close_incidents(conn, ids, now)
         for name in ids:
             await audit.record(conn, now, actor, "connection.remove", name)
 

@@ -267,10 +267,11 @@ def doubt_of(since: datetime | None, tried_at: datetime | None) -> Doubt | None:
 
 def health_of(row: Any) -> Health:
     """Read the health columns of a watch row."""
-    return _health(tuple(getattr(row, column.name) for column in HEALTH))
+    return read_health(tuple(getattr(row, column.name) for column in HEALTH))
 
 
-def _health(values: Sequence[Any]) -> Health:
+def read_health(values: Sequence[Any]) -> Health:
+    """Read the columns of `HEALTH`, in their order."""
     state, since, cause, owner, confidence, rule, candidate, *rest = values
     return Health(
         _STATES[state], since, _CAUSES[cause], _OWNERS[owner], confidence, rule, _CAUSES[candidate], *rest
@@ -291,7 +292,7 @@ def _lease(row: Any) -> Lease:
     ]
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
-        _health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
+        read_health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
         Sealed(
             access, refresh, version, issued, expires, authorized, used,
             frozenset(granted) if granted is not None else None, lost, doubt_of(since, tried),

@@ -11,8 +11,8 @@ so that two of them wait for each other and never in a circle:
 5. Rows of the connections whose gates are held: connection, credential, journal, counts, history, links. A
    link before its trips.
 6. Incidents, under lock 2.
-7. Notices and their deliveries; a delivery before its notice.
-8. The rest, a row each: duty, fuse, budget, silence, address, key check; and new lines of the audit.
+7. Deliveries, addresses, notices, the fuse; a delivery before its notice.
+8. The rest, a row each: duty, budget, silence, key check.
 
 What is forgotten because it is old is passed over while somebody holds it. Only rows that exist are waited
 for; inserting takes no part. Where the order fails nevertheless, the database takes one of the two back, and
@@ -39,7 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
 from monitor.clock import Clock, SystemClock
-from monitor.errors import AlreadyRunning, ConfigurationError, TokenHealthError
+from monitor.errors import AlreadyRunning, ConfigurationError, SchemaNotCurrent, TokenHealthError
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -132,6 +132,39 @@ class Database:
         """One transaction that commits at its end and leaves nothing on an error."""
         async with self._writer.begin() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def reshape(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction that changes the schema and loses no row; raises SchemaNotCurrent where it would.
+
+        SQLite changes a table by filling a new one and dropping the old, and with it go the rows of other
+        tables that refer to it, for as long as foreign keys are on. So they are off here, which can be said
+        outside of a transaction only, and all of them are looked through before it commits
+        (sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
+        """
+        async with self._writer.connect() as connection:
+            await self._heed_foreign_keys(connection, on=False)
+            try:
+                async with connection.begin():
+                    yield connection
+                    await self._refuse_orphans(connection)
+            finally:
+                await self._heed_foreign_keys(connection, on=True)
+
+    async def _heed_foreign_keys(self, connection: AsyncConnection, *, on: bool) -> None:
+        driver = (await connection.get_raw_connection()).driver_connection
+        if self.is_sqlite and driver is not None:
+            await driver.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
+
+    async def _refuse_orphans(self, connection: AsyncConnection) -> None:
+        if self.is_sqlite:
+            orphans = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().all()
+            if orphans:
+                tables = ", ".join(sorted({f"{row['table']} (of {row['parent']})" for row in orphans}))
+                raise SchemaNotCurrent(
+                    f"{self.name}: the new schema would leave {len(orphans)} rows without what they belong "
+                    f"to, in {tables}; nothing was changed. Keep the file, and report it."
+                )
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

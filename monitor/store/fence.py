@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.lifecycle import Health, State, on_new_grounds
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.due import HEALTH, health_of
+from monitor.store.due import HEALTH, read_health
 from monitor.store.tables import credential, watch
 from monitor.store.verdicts import health_columns
 
@@ -50,13 +50,16 @@ async def hold(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Held]:
     return _held(await conn.execute(*gates.of(_STANDING, ids, is_sqlite=conn.dialect.name == "sqlite")))
 
 
-async def hold_where(conn: AsyncConnection, which: ColumnElement[bool]) -> dict[str, Held]:
-    """Take the gates of the connections that a condition chooses; return how they stand, by id."""
-    return _held(await conn.execute(gates.in_order(_STANDING.where(which))))
+async def hold_where(conn: AsyncConnection, which: ColumnElement[bool], limit: int) -> dict[str, Held]:
+    """Take the gates of some connections that a condition chooses; return how they stand, by id."""
+    return _held(await conn.execute(gates.in_order(_STANDING.where(which)).limit(limit)))
 
 
 def _held(rows: Iterable[Any]) -> dict[str, Held]:
-    return {row.connection: Held(health_of(row), bool(row.authorized), row.rests, row.app) for row in rows}
+    found = {}
+    for name, *health, rests, app, authorized in rows:
+        found[name] = Held(read_health(health), bool(authorized), rests, app)
+    return found
 
 
 async def fence(conn: AsyncConnection, moved: Mapping[str, Health], **more: Any) -> None:

@@ -26,7 +26,7 @@ async def one_import(conn: AsyncConnection) -> None:
 
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> None:
     """Take the gates of connections; SQLite has one writer anyway."""
-    if conn.dialect.name != "sqlite":
+    if ids and conn.dialect.name != "sqlite":
         await conn.execute(*of(select(watch.c.connection), ids, is_sqlite=False))
 
 

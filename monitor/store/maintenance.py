@@ -6,8 +6,9 @@ its silence holds all the same (`alerts.silences`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select, true
@@ -17,6 +18,8 @@ from monitor.store import audit, fence
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import connection, watch
+
+PART = 2000  # connections that rest or wake in one transaction
 
 
 def _chosen(over: str, name: str) -> Any:
@@ -38,16 +41,27 @@ async def keep(database: Database, windows: Mapping[str, tuple[str, str]], now: 
 
     `windows` has what tells a window from others, with what it lies over: ("provider", "clio").
     """
-    waking = sum([await _end(database, over, now) for over in await _over(database, windows)])
-    resting = sum([await _begin(database, identity, *lies, now) for identity, lies in windows.items()])
+    waking = resting = 0
+    for identity in await _over(database, windows):
+        waking += await _in_parts(partial(_end, database, identity, now))
+    for identity, lies in windows.items():
+        resting += await _in_parts(partial(_begin, database, identity, *lies, now))
     return resting, waking
+
+
+async def _in_parts(some: Callable[[], Awaitable[int]]) -> int:
+    """Do what is done `PART` at a time until nothing is left of it: no writer waits for the whole fleet."""
+    total = 0
+    while (done := await some()) == PART:
+        total += done
+    return total + done
 
 
 @retried
 async def _begin(database: Database, identity: str, over: str, name: str, now: datetime) -> int:
     well = watch.c.state.in_([state.value for state in movable(By.REST)]) & watch.c.rests.is_(None)
     async with database.write() as conn:
-        held = await fence.hold_where(conn, well & _chosen(over, name))
+        held = await fence.hold_where(conn, well & _chosen(over, name), PART)
         if held:
             moved = {who: rested(was.health, now) for who, was in held.items()}
             await fence.fence(conn, moved, rests=identity, next_probe_at=None)
@@ -59,10 +73,11 @@ async def _begin(database: Database, identity: str, over: str, name: str, now: d
 async def _end(database: Database, identity: str, now: datetime) -> int:
     async with database.write() as conn:
         rest = (watch.c.rests == identity) & (watch.c.state == State.PAUSED.value)
-        held = await fence.hold_where(conn, rest)
-        moved = {name: woken(was.health, now) for name, was in held.items()}
-        await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=now)
-        await audit.record(conn, now, audit.SERVICE, "maintenance.end", identity, connections=len(held))
+        held = await fence.hold_where(conn, rest, PART)
+        if held:
+            moved = {name: woken(was.health, now) for name, was in held.items()}
+            await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=now)
+            await audit.record(conn, now, audit.SERVICE, "maintenance.end", identity, connections=len(held))
     return len(held)
 
 

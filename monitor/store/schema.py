@@ -12,11 +12,14 @@ from sqlalchemy import Connection, inspect
 
 from monitor.errors import SchemaNotCurrent
 from monitor.store.engine import Database
+from monitor.store.retry import retried
+
+MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(MIGRATIONS))
     if connection is not None:
         config.attributes["connection"] = connection
     return config
@@ -31,15 +34,16 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@retried
 async def upgrade(database: Database) -> tuple[str | None, str]:
-    """Bring the schema to `head()`; return the revisions before and after. Safe to repeat."""
+    """Bring the schema to `head()`, or leave all as it was; return the revisions before and after."""
 
     def run(connection: Connection) -> str | None:
         before = _revision(connection)
         command.upgrade(_config(connection), "head")
         return before
 
-    async with database.write() as connection:
+    async with database.reshape() as connection:
         return await connection.run_sync(run), head()
 
 

@@ -142,6 +142,23 @@ def test_sigterm_ends_what_is_under_way_and_gives_everything_back(tmp_path, sand
     db.close()
 
 
+def test_a_service_starts_and_is_ready_without_an_app_that_has_connections(tmp_path, sandbox):
+    for app in ("clio", "gone"):
+        sandbox.app(app)
+    port, database = free_port(), f"sqlite:///{tmp_path / 'th.db'}"
+    import_fleet(config(tmp_path, sandbox, database, apps={"gone": {}}), sandbox, "gone", "us", 1)
+    path = config(tmp_path, sandbox, database, port)
+    program = Program(path, ("clio",))
+    until(lambda: get(port, "/readyz")[0] == 200)
+    until(lambda: 'token_health_connections_unwatched{app="gone"} 1' in get(port, "/metrics")[1])
+    assert "1 connection of app 'gone', which is not in" in cli(path, "status")
+    cli(path, "connections", "pause", "firm-0")
+    for words in (("connections", "resume", "firm-0"), ("probe", "firm-0"), ("reauthorize", "firm-0")):
+        cli(path, *words, code=2)
+    assert program.end() == 0
+    assert "app.not_configured" in program.text and "Traceback" not in program.text
+
+
 def test_a_second_service_on_the_same_sqlite_file_says_so(tmp_path, sandbox):
     sandbox.app("clio")
     port = free_port()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor import desk
+from monitor.errors import ConfigurationError
 from monitor.store import connections, maintenance
 
 WINDOW = {"provider clio": ("provider", "clio")}
@@ -103,6 +104,36 @@ async def test_a_client_whose_new_tokens_nobody_tried_yet_is_not_reminded(mailri
     assert mailbox.subjects() == asked, "what it may have done just now is not asked for again"
     await mailrig.mails(minutes=10)
     assert mailbox.subjects()[1:] == ["Thank you: Clio Manage for Firm acme works"]
+
+
+async def test_who_was_asked_before_a_pause_is_thanked_when_it_is_seen_to_work_and_not_before(
+    mailrig, mailbox
+):
+    await mailrig.add("acme", account_id=100)
+    await mailrig.look()
+    mailrig.sandbox.do(mailrig.grants["acme"], "revoke")
+    await mailrig.after(minutes=8)
+    await mailrig.settle("acme")
+    await mailrig.mails(hours=2)
+    asked = mailbox.subjects()
+    assert len(asked) == 1
+    await connections.pause(mailrig.parts.database, ["acme"], mailrig.clock.now(), "me")
+    await tokens_come(mailrig)
+    await desk.resume(mailrig.parts, ["acme"], "me")
+    await plan_and_send(mailrig)
+    assert mailbox.subjects() == asked
+    await mailrig.mails(minutes=1)
+    await mailrig.mails(minutes=1)
+    assert mailbox.subjects()[1:] == ["Thank you: Clio Manage for Firm acme works"]
+
+
+async def test_a_person_cannot_have_a_resumed_client_asked_to_connect_for_the_first_time(mailrig, mailbox):
+    await mailrig.add("acme")
+    await mailrig.look()
+    await paused_and_resumed(mailrig, days=1)
+    with pytest.raises(ConfigurationError, match="the client is not mailed, since it is suspect"):
+        await desk.ask_client(mailrig.parts, "acme", "me")
+    assert (await mailrig.known("acme")).newcomer is False
 
 
 async def test_what_was_never_authorized_is_not_probed_and_not_found_broken(mailrig, mailbox):

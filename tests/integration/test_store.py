@@ -29,6 +29,7 @@ from monitor.store import (
     incidents,
     journal,
     links,
+    maintenance,
     processes,
     schema,
     verdicts,
@@ -342,6 +343,16 @@ def test_a_second_service_on_one_sqlite_file_is_refused(tmp_path):
     first.claim_file()
     with pytest.raises(AlreadyRunning, match="runs on this SQLite file"):
         second.claim_file()
+
+
+async def test_a_whole_fleet_rests_and_wakes_a_part_at_a_time(database, monkeypatch):
+    monkeypatch.setattr(maintenance, "PART", 2)
+    names = [f"c{i}" for i in range(5)]
+    await _healthy(database, names, START)
+    assert await maintenance.keep(database, {"w": ("all", "")}, START) == (5, 0)
+    assert {k.health.state for k in await connections.every(database)} == {State.PAUSED}
+    assert await maintenance.keep(database, {}, START) == (0, 5)
+    assert {k.next_probe_at for k in await connections.every(database)} == {START}
 
 
 def test_health_round_trips_through_its_columns():

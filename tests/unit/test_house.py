@@ -87,3 +87,32 @@ def test_every_key_of_a_provider_file_is_in_its_document():
     for model in (Provider, Region, OAuth, Whoami, ScopeCheck, Limits, Errors, RuleEntry):
         for name in model.model_fields:
             assert re.search(rf"`\[*{name}\b[^`]*`", text), f"{model.__name__}.{name}"
+
+
+def _writers(tree: ast.AST):
+    """Yield the functions that open transactions which write, and how many each has."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.AsyncFunctionDef, ast.FunctionDef)):
+            opened = [
+                call
+                for call in ast.walk(node)
+                if isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr in ("write", "reshape")
+                if "database" in ast.unparse(call.func.value).lower()
+            ]
+            if opened:
+                yield node, len(opened)
+
+
+def test_whoever_writes_is_one_transaction_that_can_be_run_again():
+    found = 0
+    for path in [*(ROOT / "monitor").rglob("*.py"), *(ROOT / "alerts").rglob("*.py")]:
+        for function, transactions in _writers(ast.parse(path.read_text())):
+            found += 1
+            where = f"{path.relative_to(ROOT)}: {function.name}"
+            assert transactions == 1, (
+                f"{where} has {transactions} transactions: what is run again would do one twice"
+            )
+            assert "retried" in map(ast.unparse, function.decorator_list), f"{where} is not @retried"
+    assert found > 30

@@ -77,14 +77,14 @@ def live(happened):
 
 
 @given(happenings)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_whatever_happens_only_moves_of_the_table_are_made(happened):
     for by, before, after in live(happened):
         assert before.state is after.state or (before.state, after.state) in MOVES[by]
 
 
 @given(happenings)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_who_was_ever_healthy_is_never_a_newcomer_again(happened):
     states = [after.state for _, _, after in live(happened)]
     if State.HEALTHY in states:
@@ -92,7 +92,7 @@ def test_who_was_ever_healthy_is_never_a_newcomer_again(happened):
 
 
 @given(happenings)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_what_was_seen_before_a_pause_or_with_other_tokens_counts_no_more(happened):
     for by, _, after in live(happened):
         if by is not By.PROBE:

@@ -1,0 +1,345 @@
+"""Two transactions on one PostgreSQL, staged: the first stops after a lock, the second runs until it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import event, insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
+from sqlalchemy.util import await_only
+
+from alerts import ledger, oncall, outbox
+from alerts.ledger import Voice
+from alerts.notices import MailPolicy
+from alerts.oncall import Duty
+from alerts.tables import delivery, notice, notice_item
+from monitor.errors import TokenHealthError
+from monitor.health.causes import Cause
+from monitor.health.classify import found
+from monitor.health.guard import GuardPolicy
+from monitor.health.lifecycle import Policy, step
+from monitor.health.rotation import Journal
+from monitor.store import (
+    connections,
+    due,
+    history,
+    incidents,
+    journal,
+    links,
+    maintenance,
+    processes,
+    sealing,
+    verdicts,
+)
+from monitor.store.due import Lease
+from monitor.store.engine import Database
+from monitor.store.journal import SealedPair
+from monitor.store.links import Trip
+from monitor.store.sealing import Cells
+from monitor.store.tables import connection, consent, credential, incident, link, process, watch
+from monitor.store.tables import journal as journal_table
+from monitor.store.verdicts import Outcome
+from tests.conftest import START
+from tests.integration.test_store import new
+
+NOW = START
+DAY = timedelta(days=1)
+LEASE = timedelta(minutes=2)
+# By another order than that of their ids, as a file may have them.
+NAMES = ("e", "c", "a", "d", "b")
+AT_WORK = ("a", "b", "c")  # leased by p1; b is broken, d paused, and e rests
+VOICE = Voice(MailPolicy(delay=timedelta(0)), operator="ops@agency.example", apps=frozenset({"app"}))
+DUTY = Duty(routes=(), apps={"app": "clio"})
+PAIR = SealedPair("v1.k.new.a", "v1.k.new.r", NOW, NOW + DAY)
+_LOCKS = re.compile(r"^\s*(UPDATE|DELETE)|FOR (NO KEY )?UPDATE|advisory_xact_lock", re.IGNORECASE)
+
+
+@dataclass
+class Scene:
+    """Five connections in the middle of everything, and what writers work with."""
+
+    leases: list[Lease]
+    entries: dict[str, int]
+    trips: dict[str, Trip]
+
+
+# In the order in which rows refer to each other.
+TABLES = (
+    "connection", "watch", "credential", "refresh_journal", "link", "consent", "incident", "notice", "notice_item",
+    "delivery", "process",
+)  # fmt: skip
+_KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
+_RESTORE = "; ".join(
+    [f"DELETE FROM {name}" for name in ("notice", "connection", "incident", "process", "duty", "fuse")]  # noqa: S608
+    + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
+)
+
+
+async def set_up(database: Database) -> Scene:
+    """Set the scene, and keep a copy of each table: what `restore` puts back in one round trip."""
+    states = {"b": "broken", "d": "paused", "e": "paused"}
+    ill = {"cause": "refresh_lost", "owner": "client", "candidate": "refresh_lost", "bad_since": NOW}
+    async with database.write() as conn:
+        await conn.execute(
+            insert(connection),
+            [
+                {
+                    "id": name, "app": "app", "provider": "clio", "region": "us", "client_name": f"Firm {name}",
+                    "contacts": ["it@firm.example"], "locale": "en", "timezone": "UTC", "scopes": [],
+                    "labels": {}, "created_at": NOW, "updated_at": NOW,
+                } for name in NAMES
+            ],
+        )  # fmt: skip
+        for name in NAMES:
+            values = {
+                "connection": name, "app": "app", "provider": "clio", "region": "us", "reads": {},
+                "state": states.get(name, "healthy"), "since": NOW - DAY, "last_probe_at": NOW - DAY,
+                "next_probe_at": NOW if name in AT_WORK else None, "rests": "all" if name == "e" else None,
+            }  # fmt: skip
+            await conn.execute(insert(watch).values(**values | (ill if name == "b" else {})))
+        await conn.execute(
+            insert(credential),
+            [
+                {"connection": n, "access": "v1.k.x.y", "refresh": "v1.k.x.z", "version": 0, "lost": False}
+                for n in NAMES
+            ],
+        )
+        await conn.execute(
+            insert(process).values(id="p1", role="all", version="1", started_at=NOW - DAY, beat_at=NOW - DAY)
+        )
+        number = (
+            await conn.execute(
+                insert(incident)
+                .values(kind="connection", name="b", cause="refresh_lost", owner="client", reasons=[],
+                        opened_at=NOW - DAY, updated_at=NOW - DAY)
+                .returning(incident.c.id)
+            )
+        ).scalar_one()  # fmt: skip
+        await _a_mail_on_its_way(conn, number)
+    leases = await due.claim_named(database, "p1", AT_WORK, NOW, LEASE, apps=["app"])
+    async with database.write() as conn:
+        entries, trips = {}, {}
+        for name in NAMES:
+            made = insert(journal_table).values(
+                connection=name, process="p1", version=0, begun_at=NOW, outcome="open"
+            )
+            entries[name] = (await conn.execute(made.returning(journal_table.c.id))).scalar_one()
+            trips[name] = await _trip(conn, name)
+        await conn.execute(text(_KEEP))
+    return Scene(leases, entries, trips)
+
+
+async def _a_mail_on_its_way(conn: Any, number: int) -> None:
+    made = await conn.execute(
+        insert(notice)
+        .values(
+            slot="ask", kind="refresh_lost", client="Firm b", locale="en", timezone="UTC", number=0, reason="",
+            audience=ledger.audience("Firm b", ["it@firm.example"], "en", "UTC"), state="sending",
+            recipients=["it@firm.example"], outcome="", planned_at=NOW - DAY, due_at=NOW - DAY, settled_at=NOW - DAY,
+        )
+        .returning(notice.c.id)
+    )  # fmt: skip
+    mail = made.scalar_one()
+    await conn.execute(
+        insert(notice_item).values(
+            notice=mail, connection="b", incident=number, cause="refresh_lost", since=NOW
+        )
+    )
+    await conn.execute(
+        insert(delivery).values(
+            notice=mail, address="it@firm.example", message_id=f"<{mail}@x>", state="sending", attempts=1,
+            next_at=NOW, lease_by="p1", lease_until=NOW - DAY, answer="",
+        )
+    )  # fmt: skip
+
+
+async def _trip(conn: Any, name: str) -> Trip:
+    made = insert(link).values(
+        hash=f"link {name}", connection=name, locale="en", cause="", always=True, made_at=NOW - DAY,
+        expires_at=NOW + DAY,
+    )  # fmt: skip
+    number = (await conn.execute(made.returning(link.c.id))).scalar_one()
+    values = {
+        "browser_hash": "b", "link": number, "connection": name, "app": "app", "redirect_uri": "http://x",
+        "verifier": None, "begun_at": NOW, "expires_at": NOW + DAY, "spent_at": None, "outcome": "open",
+        "account_id": None, "account_name": None,
+    }  # fmt: skip
+    going = insert(consent).values(state_hash=f"state {name}", **values)
+    return Trip(id=(await conn.execute(going.returning(consent.c.id))).scalar_one(), **values)
+
+
+# -- the writers --------------------------------------------------------------------------------------
+
+Writer = Callable[[Database, Scene], Awaitable[object]]
+
+
+def _outcomes(of: Scene, cause: Cause) -> list[Outcome]:
+    finding = found(cause, 1.0, "test")
+    return [
+        Outcome(
+            lease,
+            step(lease.health, finding, Policy(), NOW),
+            finding,
+            NOW,
+            0.1,
+            NOW + DAY,
+            account=("1", "Firm"),
+        )
+        for lease in reversed(of.leases)
+    ]
+
+
+async def _settle(database: Database, of: Scene, cause: Cause) -> None:
+    async def tell(conn: Any, about: Any, now: Any) -> None:
+        await ledger.bring_in_line(conn, await ledger.of_connections(conn, about), VOICE, now)
+        await oncall.bring_in_line(conn, DUTY, now, tickets=False)
+
+    await verdicts.settle(database, "p1", _outcomes(of, cause), GuardPolicy(), NOW, DAY, tell)
+
+
+async def _import(database: Database, _of: Scene) -> None:
+    items = [new(name, imported="second", client_name="Another") for name in (*NAMES, "new")]
+    await connections.put(database, items, NOW, "test")
+
+
+async def _reseal(database: Database, _of: Scene) -> None:
+    pairs = [(Cells(n, "v1.k.x.y", "v1.k.x.z"), Cells(n, "v2.k.x.y", "v2.k.x.z")) for n in NAMES]
+    await sealing.replace_cells(database, pairs)
+
+
+async def _mails_out(database: Database, _of: Scene) -> None:
+    await outbox.plan_all(database, VOICE, NOW)
+    await outbox.open_due(database, VOICE, 30, NOW + timedelta(minutes=1))
+
+
+async def _forget(database: Database, _of: Scene) -> None:
+    later = NOW + DAY * 2000
+    await history.forget(database, history.Kept(), later)
+    await links.forget(database, later)
+    await outbox.forget(database, later)
+
+
+async def _recover(database: Database, of: Scene) -> None:
+    await outbox.claim(database, "p2", NOW)
+
+
+WRITERS: dict[str, Writer] = {
+    "settle a batch that opens and closes": lambda db, of: _settle(db, of, Cause.REFRESH_LOST),
+    "settle a batch of good ones": lambda db, of: _settle(db, of, Cause.OK),
+    "import": _import,
+    "remove": lambda db, _: connections.remove(db, NAMES, NOW, "test"),
+    "pause": lambda db, _: connections.pause(db, NAMES, NOW, "test"),
+    "resume": lambda db, _: connections.resume(db, NAMES, NOW, "test", apps=["app"]),
+    "accept another account": lambda db, _: connections.set_account(db, "b", "2", NOW, "test"),
+    "store what a client authorized": lambda db, of: links.replace_pair(
+        db, of.trips["b"], PAIR, account=("1", None), leftover=None, now=NOW
+    ),
+    "begin a trip": lambda db, of: links.begin_trip(
+        db, _link_of(of), state=links.fresh_secret(), browser=links.fresh_secret(), app="app",
+        redirect_uri="http://x", verifier=None, now=NOW, expires_at=NOW + DAY,
+    ),
+    "begin a refresh": lambda db, of: journal.begin(db, "b", "p1", of.leases[0].epoch, 0, NOW),
+    "store a refreshed pair": lambda db, of: journal.store_pair(db, of.entries["b"], PAIR, NOW),
+    "close a refresh that is lost": lambda db, of: journal.close(db, of.entries["b"], Journal.LOST, NOW),
+    "claim": lambda db, _: due.claim(db, "p2", ["app"], 10, NOW + DAY, LEASE),
+    "give leases back": lambda db, _: due.release(db, "p1"),
+    "bury a process": lambda db, _: processes.beat(db, "p2", "all", "1", NOW, timedelta(0)),
+    "leave": lambda db, _: processes.leave(db, "p1"),
+    "windows begin and end": lambda db, _: maintenance.keep(db, {"window": ("app", "app")}, NOW),
+    "look at some sooner": lambda db, _: due.bring_forward(db, NAMES, NOW - DAY),
+    "rotate keys": _reseal,
+    "judge the guard": lambda db, _: incidents.judge_again(db, GuardPolicy(), NOW),
+    "plan and open mails": _mails_out,
+    "claim mails, and those of the dead": _recover,
+    "forget what is old": _forget,
+}  # fmt: skip
+
+
+def _link_of(of: Scene) -> Any:
+    trip = of.trips["b"]
+    return links.Link(trip.link, "b", "clio", None, "en", "", True, NOW, NOW + DAY, None, None, None)
+
+
+# -- the stage ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stage:
+    """One database three times, so that each transaction has connections of its own, and one looks on."""
+
+    first: Database
+    second: Database
+    onlooker: Database
+    of: Scene
+    taken_back: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.first.on_taken_back = self.second.on_taken_back = self.taken_back.append
+
+    async def overlap(self, one: Writer, other: Writer, at: int = 1) -> bool:
+        """Stop `one` after its lock number `at`, let `other` run until it waits or is done, then let `one` go.
+
+        False where `one` takes fewer locks. What was taken back is in `taken_back`.
+        """
+        self.taken_back.clear()
+        await self.restore()
+        stopped, go = asyncio.Event(), asyncio.Event()
+        count = 0
+
+        def after(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            nonlocal count
+            if not go.is_set() and _LOCKS.search(statement):
+                count += 1
+                if count == at:
+                    stopped.set()
+                    await_only(go.wait())
+
+        engine = self.first._writer.sync_engine
+        event.listen(engine, "after_cursor_execute", after)
+        try:
+            begun = asyncio.ensure_future(_run(one(self.first, self.of)))
+            await asyncio.wait(
+                {begun, reached := asyncio.ensure_future(stopped.wait())}, return_when="FIRST_COMPLETED"
+            )
+            if not stopped.is_set():
+                reached.cancel()
+                await begun
+                return False
+            later = asyncio.ensure_future(_run(other(self.second, self.of)))
+            await self.until_one_waits(later)
+            go.set()
+            await asyncio.gather(begun, later)
+            return True
+        finally:
+            go.set()
+            event.remove(engine, "after_cursor_execute", after)
+
+    async def restore(self) -> None:
+        """Put everything back as it was set up."""
+        async with self.onlooker.write() as conn:
+            await conn.execute(text(_RESTORE))
+
+    async def until_one_waits(self, unless: asyncio.Future[None] | None = None) -> None:
+        """Wait until a transaction waits for another's lock, or a task is done instead."""
+        while not (unless is not None and unless.done()) and not await self._waits():
+            await asyncio.sleep(0.002)  # noqa: TID251 - the other one is at work
+
+    async def _waits(self) -> bool:
+        """Whether a transaction waits for another's lock, as PostgreSQL itself says."""
+        async with self.onlooker.read() as conn:
+            rows = await conn.execute(text("SELECT 1 FROM pg_locks WHERE NOT granted LIMIT 1"))
+            return rows.first() is not None
+
+
+async def _run(work: Awaitable[object]) -> None:
+    try:
+        await work
+    except (TokenHealthError, IntegrityError, NoResultFound):
+        pass  # the other one removed the connection first, and it is said so
+    except DBAPIError as error:
+        raise AssertionError(f"{getattr(error.orig, 'sqlstate', None)}: {error.statement}") from None

@@ -162,6 +162,18 @@ def build() -> Any:
         )
         .with_panel(
             p.series(
+                "Refreshes in doubt",
+                "Their answers were lost. They work with the access token in hand; the old refresh token is "
+                "sent once more when that has ended.",
+                (
+                    f'max by (provider, app) ({m.REFRESH_IN_DOUBT.name}{{app=~"$app"}})',
+                    "{{provider}} {{app}}",
+                ),
+                width=8,
+            )
+        )
+        .with_panel(
+            p.series(
                 "Late by, and in flight",
                 "The most overdue probe, and probes running now.",
                 (r.LAG.name, "late by (s)"),

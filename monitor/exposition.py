@@ -18,7 +18,6 @@ from prometheus_client.registry import Collector
 
 from monitor import metrics
 from monitor.clock import Clock
-from monitor.health.rotation import AfterLost
 from monitor.metrics import Meters, Metric
 from monitor.store import connections, fleet
 from monitor.store.engine import Database
@@ -242,11 +241,7 @@ class Exposition:
             + family(metrics.GUARD_ACTIVE, ((labels, 1) for labels in guards))
             + family(
                 metrics.REFRESH_IN_DOUBT,
-                (
-                    ((app.provider.name, app.id), doubts.get(app.id, 0))
-                    for app in self._apps.values()
-                    if app.provider.oauth.rotation.habit is not AfterLost.RETRY
-                ),
+                (((app.provider.name, app.id), doubts.get(app.id, 0)) for app in self._apps.values()),
             )
         )
 

@@ -27,13 +27,25 @@ class Shutdown:
         return self._began + until - asyncio.get_running_loop().time()
 
     async def step(self, name: str, work: Awaitable[object], until: float) -> None:
-        """Do one step, until so many seconds after the beginning of the end."""
-        try:
-            async with asyncio.timeout(max(LEAST, self.left(until))):
-                await work
-        except Exception as error:
+        """Do one step, until so many seconds after the beginning of the end.
+
+        One that takes longer is cancelled and left behind: a thread that waits for a locked database heeds
+        no cancelling, and would keep all that comes after it waiting, too.
+        """
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_heard_of)
+        done, _ = await asyncio.wait({task}, timeout=max(LEAST, self.left(until)))
+        error: str | None = None
+        if not done:
+            task.cancel()
+            error = "TimeoutError"
+        elif task.cancelled():
+            error = "CancelledError"
+        elif (raised := task.exception()) is not None:
+            error = type(raised).__name__
+        if error is not None:
             self.failed.append(name)
-            log.error("shutdown.failed", step=name, error=type(error).__name__)
+            log.error("shutdown.failed", step=name, error=error)
 
     def check(self) -> None:
         """Raise when a step failed: an end that left something behind is no clean end."""
@@ -42,3 +54,9 @@ class Shutdown:
                 f"Ended, but not cleanly: {', '.join(self.failed)} failed; the log says why. What was held "
                 "is free again within a minute or two, and open refreshes are judged by whoever looks next."
             )
+
+
+def _heard_of(task: asyncio.Future[object]) -> None:
+    """Keep asyncio from complaining that nobody asked how a step ended that was left behind."""
+    if not task.cancelled():
+        task.exception()

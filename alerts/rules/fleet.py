@@ -77,9 +77,9 @@ REFRESH_LOST = Alert(
     Severity.PAGE,
     Owner.OPERATOR.value,
     "{value} connections of {app} may have lost their refresh token on our side",
-    "A refresh was begun and its answer never recorded, and this provider's refresh tokens rotate. The "
-    "clients are asked to authorize again; find out why the answer was not recorded before it happens to "
-    "more of them.",
+    "The answer to a refresh was lost, this provider's refresh tokens rotate, and nothing is left to try: the "
+    "old token was sent once more when the access token had ended, and was refused. The clients are asked to "
+    "authorize again; find out why answers get lost before it happens to more of them.",
     with_team(f'count by (provider, app) ({PROBLEMS.name}{{cause="{Cause.REFRESH_LOST.value}"}})'),
     keep="5m",
     labels={"cause": Cause.REFRESH_LOST.value},

@@ -128,6 +128,7 @@ def _troubles(stage: Stage) -> None:
     stage.to("pinecrest", "expire_access")
     stage.call("/admin/weather", {"region": "au", "mode": "waf"})
     stage.say("The network drops one answer, just as Sterling's refresh token was replaced.")
+    stage.say("Nobody is told of that while Sterling's access token works, and there is something to try.")
     stage.call("/admin/limits", {"lose_answers": 1})
 
 

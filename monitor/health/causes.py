@@ -35,7 +35,7 @@ class Owner(StrEnum):
 class Confirm(StrEnum):
     """How much has to be seen before a cause is believed."""
 
-    AT_ONCE = "at_once"  # our own books say so; asking again could do harm
+    AT_ONCE = "at_once"  # our own books say so, and nothing is left to ask
     DEFINITE = "definite"  # the provider said it in so many words: one repeat
     TRANSIENT = "transient"  # such things pass: several times, over minutes
     LASTING = "lasting"  # only worth a word when it goes on and on
@@ -152,11 +152,11 @@ TABLE: dict[Cause, Consequence] = {
         ),
     ),
     Cause.REFRESH_LOST: Consequence(
-        "a refresh was begun and its answer never recorded, so the current refresh token may be lost",
+        "the answer to a refresh was lost, and nothing is left to try: the pair that was in it is gone",
         Owner.CLIENT,
         Confirm.AT_ONCE,
         Subject.CONNECTION,
-        "The client authorizes again; the operator looks at why the answer was not recorded.",
+        "The client authorizes again; the operator looks at why the answer was lost.",
         "dark-red",
         asks=Asks(
             "the permission was lost on the way",

@@ -105,7 +105,7 @@ class OAuth(Section):
     def _is_of_one_mind(self) -> OAuth:
         if self.after_lost_answer is AfterLost.NEVER and self.reuse_grace:
             raise ValueError(
-                "reuse_grace: says that a token may be sent again, after_lost_answer that it never is"
+                "reuse_grace says that a token may be sent again, after_lost_answer that it never is"
             )
         return self
 

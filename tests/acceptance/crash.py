@@ -17,7 +17,7 @@ from monitor import settings
 from monitor.assembly import Role, build_granter, build_loop, build_pump, build_wire, opened
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.store import links
+from monitor.store import journal, links
 from monitor.tokens.grant import Granter
 from monitor.wire.client import Wire
 from tests.conftest import SetClock, environ
@@ -36,6 +36,9 @@ STEPS = {
     "exchanged": (Wire, "post_form", "after"),
     "compared": (Granter, "_whoami", "after"),
     "stored": (links, "replace_pair", "after"),
+    "refresh begun": (journal, "begin", "after"),
+    "refresh answered": (Wire, "post_form", "after"),
+    "refresh stored": (journal, "store_pair", "after"),
 }
 
 
@@ -58,7 +61,7 @@ def die_at(step: str) -> None:
 async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
     if step:
         die_at(step)
-    async with opened(settings.load(config, environ()), SetClock(now)) as parts:
+    async with opened(settings.load(config, environ("clio", "plat")), SetClock(now)) as parts:
         meters, wire = Meters(), build_wire(parts)
         mails = build_pump(parts, meters, "crash")
         if trip:

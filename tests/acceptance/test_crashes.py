@@ -77,6 +77,65 @@ async def test_a_kill_at_the_very_dot_is_said_honestly_and_followed_after_a_day(
     assert mailbox.subjects() == ["Reminder: Clio Manage for Firm acme still needs you"]
 
 
+@pytest.fixture
+async def rotating(tmp_path, sandbox, mailbox):
+    """A connection whose refresh tokens rotate, just ahead of its access token's end."""
+    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    apps = {"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}}
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more, apps=apps) as rig:
+        await rig.add("acme", app="plat")
+        await rig.look()
+        rig.clock.tick(hours=23, minutes=52)
+        yield rig
+
+
+async def at_its_end(rig):
+    rig.sandbox.do(rig.grants["acme"], "expire_access")
+    rig.clock.tick(minutes=9)
+
+
+AFTER_A_KILL = [
+    ("refresh begun", ("healthy", "ok"), 1),  # it had not been sent
+    ("refresh answered", ("broken", "refresh_lost"), 0),  # the pair died with the process
+    ("refresh stored", ("healthy", "ok"), 1),
+]
+
+
+@pytest.mark.parametrize(("step", "state", "version"), AFTER_A_KILL)
+async def test_a_kill_at_any_step_of_a_refresh_loses_nothing_silently(
+    step, state, version, rotating, tmp_path, mailbox
+):
+    await run(tmp_path, rotating.clock.now(), step)
+    await rotating.after(seconds=30)
+    assert await rotating.state("acme") == ("healthy", "ok"), "nobody is told while it works"
+    await at_its_end(rotating)
+    await rotating.look()
+    known = await rotating.known("acme")
+    assert await rotating.state("acme") == state and known.sealed.version >= version
+    assert rotating.sandbox.seen()["early"] == 0
+    await rotating.mails(minutes=11)
+    assert len(mailbox.taken) == (state[0] == "broken")
+
+
+@pytest.mark.parametrize(("step", "state", "version"), AFTER_A_KILL)
+async def test_a_kill_at_any_step_of_a_last_try_is_as_honest(
+    step, state, version, rotating, tmp_path, mailbox
+):
+    """What was sent without an answer is in doubt as before; only a refusal says that it is lost."""
+    rotating.sandbox.befall(("502", "before"))
+    await rotating.look()
+    await at_its_end(rotating)
+    await run(tmp_path, rotating.clock.now(), step)
+    assert (await rotating.known("acme")).health.state.value == "healthy"
+    await rotating.after(seconds=30)
+    known = await rotating.known("acme")
+    assert await rotating.state("acme") == state and known.sealed.version >= version
+    seen = rotating.sandbox.seen()
+    assert seen["early"] == 0 and seen["most_often"] <= 2
+    await rotating.mails(minutes=11)
+    assert len(mailbox.taken) == (state[0] == "broken")
+
+
 async def _consent(rig):
     link = await desk.new_link(rig.parts, "acme", "test")
     found = await links.find(rig.parts.database, desk.Secret(link.rsplit("/", 1)[1]))

@@ -107,7 +107,10 @@ def until(true, seconds: float = 20, every: float = 0.1):
 
 def states(path: Path, app: str = "clio") -> dict[str, str]:
     fleet = json.loads(cli(path, "status", "--json", apps=(app,)))
-    return {row["id"]: row["cause"] or row["state"] for row in fleet}
+    return {
+        row["id"]: "in doubt" if row["refresh_in_doubt_since"] else row["cause"] or row["state"]
+        for row in fleet
+    }
 
 
 def get(port: int, page: str) -> tuple[int, str]:
@@ -176,7 +179,8 @@ def test_a_second_service_on_the_same_sqlite_file_says_so(tmp_path, sandbox):
 def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_path, sandbox):
     """Rotating refresh tokens that live for seconds, and a service that is killed again and again.
 
-    At the end each connection works, or says refresh_lost; and no refresh token was ever used twice.
+    At the end each connection works, or says refresh_lost after a last try; and no refresh token was sent
+    again while the access token that came with it was worth anything.
     """
     sandbox.app("plat", system="platform", lifetime=4)
     sandbox.limits(platform_per_second=100000)
@@ -193,10 +197,10 @@ def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_
         time.sleep(0.03 * kill)
         program.end(signal.SIGKILL)
     program = Program(path, ("plat",))
-    until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"}, 30)
+    until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"}, 45)
     program.end()
     seen = sandbox.seen()
-    assert seen["used_twice"] == 0 and seen["replays"] == 0
+    assert seen["early"] == 0
     assert seen["refreshes"] > 40
     found = list(states(path, "plat").values())
     assert found.count("ok") >= 1, found
@@ -204,7 +208,7 @@ def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_
 
 @pytest.mark.timeout(240)
 def test_three_processes_share_the_work_and_one_is_killed_again_and_again(tmp_path, sandbox, postgres_server):
-    """On PostgreSQL: every connection is probed on time, none by two at once, no token used twice."""
+    """On PostgreSQL: every connection is probed on time, none by two at once, no token sent again in vain."""
     sandbox.app("plat", system="platform", lifetime=6)
     sandbox.limits(platform_per_second=100000)
     database = postgres_url(postgres_server)
@@ -228,11 +232,12 @@ def test_three_processes_share_the_work_and_one_is_killed_again_and_again(tmp_pa
             return sum(len(now.get(g, {"times": []})["times"]) > looked.get(g, 0) for g in grants) > 50
 
         until(all_again, 40)
+    until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"}, 60)
     for program in programs:
         program.end()
     seen = sandbox.seen()
     assert max(look["at_once"] for look in seen["looks"].values()) == 1, "none by two at once"
-    assert seen["used_twice"] == 0 and seen["replays"] == 0
+    assert seen["early"] == 0
     assert seen["refreshes"] > 60
     found = list(states(path, "plat").values())
     assert set(found) <= {"ok", "refresh_lost"}, found

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import sqlite3
 from urllib.parse import urlsplit
 
 import httpx
@@ -183,6 +184,18 @@ async def test_a_pair_outlives_a_database_that_is_away_at_that_very_moment(on_po
     await looking
     assert (await connections.show(rig.parts.database, "acme")).sealed.version == 1
     assert await journal.unfinished(rig.parts.database, "acme") is None
+
+
+async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sandbox, monkeypatch):
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as rig:
+        await rig.add("acme")
+        await rig.look()
+        monkeypatch.setattr("monitor.loop.LAST_WORDS", 0.1)
+        with contextlib.closing(sqlite3.connect(tmp_path / "th.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(EndedUncleanly, match="leases, process"):
+                await asyncio.wait_for(rig.loop.stop(), 5)
+            other.execute("ROLLBACK")
 
 
 async def test_every_step_of_an_end_has_its_turn_whatever_the_others_do():

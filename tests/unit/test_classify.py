@@ -49,6 +49,10 @@ def evidence(*exchanges, note=None, grant=GRANT, account="7") -> Evidence:
 
 WHOAMI, REFRESH, SCOPE = Step.WHOAMI, Step.REFRESH, Step.SCOPE
 FAILED, DONE = RefreshNote.FAILED, RefreshNote.DONE
+LOST_ANSWER = {
+    "step": "refresh", "asked": "POST https://x/token", "at": "2026-11-23T11:00:00+00:00", "seconds": 1.0,
+    "status": 502, "content": "html",
+}  # fmt: skip
 IDLE = replace(GRANT, idle_lifetime=timedelta(hours=12), access_expires_at=None)
 OLD = replace(GRANT, absolute_lifetime=timedelta(days=30), authorized_at=NOW - timedelta(days=31))
 NO_REFRESH = replace(GRANT, has_refresh_token=False)
@@ -91,6 +95,18 @@ CASES = [
      evidence((WHOAMI, REFUSED), grant=replace(NO_REFRESH, access_expires_at=NOW - timedelta(1))),
      Cause.REFRESH_EXPIRED, 0.9),
     ("the journal says lost", evidence(note=RefreshNote.LOST), Cause.REFRESH_LOST, 0.9),
+    ("a last try was refused", replace(evidence((WHOAMI, REFUSED), (REFRESH, INVALID_GRANT),
+     note=RefreshNote.LOST), unanswered=(LOST_ANSWER,)), Cause.REFRESH_LOST, 0.95),
+    ("an answer was lost, and the file says never", replace(evidence((REFRESH, Answer(502, Content.HTML)),
+     note=RefreshNote.LOST), unanswered=(LOST_ANSWER,)), Cause.REFRESH_LOST, 0.9),
+    ("in doubt, and the access token works", evidence((REFRESH, Answer(500)), (WHOAMI, GOOD),
+     note=RefreshNote.IN_DOUBT), Cause.OK, 1.0),
+    ("in doubt, and the access token has ended", evidence((WHOAMI, REFUSED), (REFRESH, Answer(500)),
+     note=RefreshNote.IN_DOUBT), Cause.PROVIDER_OUTAGE, 0.95),
+    ("waiting for a last try", evidence((WHOAMI, REFUSED), note=RefreshNote.IN_DOUBT),
+     Cause.UNEXPECTED, 0.3),
+    ("waiting for somebody else's refresh", evidence(note=RefreshNote.BUSY), Cause.UNEXPECTED, 0.3),
+    ("somebody else refreshes, and it works", evidence((WHOAMI, GOOD), note=RefreshNote.BUSY), Cause.OK, 1.0),
     ("a credential does not decrypt", evidence(note=RefreshNote.UNREADABLE), Cause.APP_MISCONFIGURED, 1.0),
     ("another process refreshed", evidence((REFRESH, INVALID_GRANT), (WHOAMI, GOOD),
      note=RefreshNote.ELSEWHERE), Cause.OK, 1.0),
@@ -214,6 +230,21 @@ def test_any_evidence_has_a_finding_with_a_known_cause(status, error, challenge,
     finding = classify(evidence((REFRESH, answer), (WHOAMI, answer), note=note, grant=grant))
     assert finding.cause in TABLE
     assert 0 < finding.confidence <= 1
+
+
+WAITS = [
+    (evidence((WHOAMI, REFUSED), note=RefreshNote.IN_DOUBT), True),
+    (evidence(note=RefreshNote.BUSY), True),
+    (evidence((WHOAMI, GOOD), note=RefreshNote.IN_DOUBT), False),
+    (evidence((WHOAMI, Answer(503)), note=RefreshNote.IN_DOUBT), False),
+    (evidence((WHOAMI, REFUSED), (REFRESH, Answer(502)), note=RefreshNote.IN_DOUBT), False),
+    (evidence((WHOAMI, REFUSED), note=FAILED), False),
+]
+
+
+@pytest.mark.parametrize(("seen", "undecided"), WAITS)
+def test_only_waiting_for_a_refresh_leaves_it_undecided(seen, undecided):
+    assert seen.undecided is undecided
 
 
 def test_the_table_keeps_the_rule_above_all_others():

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from monitor.cli.providers import check
 from monitor.errors import ConfigurationError, KeyMissing, NotFound
+from monitor.health.rotation import AfterLost
 from monitor.providers import catalogue
 from monitor.settings import load
 from monitor.tokens.vault import Vault, new_key
@@ -144,7 +146,31 @@ BAD_PROVIDERS = [
     ('cause = "refresh_expired"', 'cause = "ok"', "a rule names a failure"),
     ("status = 400", 'status = "four"', "status 'four' is a number such as 403"),
     ('access_lifetime = "7d"', "access_lifetime = 7", "oauth.access_lifetime: is a duration"),
+    ('access_lifetime = "7d"', 'after_lost_answer = "maybe"', "oauth.after_lost_answer: Input should be"),
+    ('access_lifetime = "7d"', 'after_lost_answer = "never"\nreuse_grace = "1m"',
+     "reuse_grace says that a token may be sent again"),
 ]  # fmt: skip
+
+
+HABITS = [
+    ("rotates_refresh_token = false", AfterLost.RETRY),
+    ("rotates_refresh_token = true", AfterLost.LAST_TRY),
+    ('rotates_refresh_token = true\nafter_lost_answer = "retry"', AfterLost.RETRY),
+    ('rotates_refresh_token = false\nafter_lost_answer = "last_try"', AfterLost.LAST_TRY),
+    ('after_lost_answer = "never"', AfterLost.NEVER),
+]
+
+
+@pytest.mark.parametrize(("lines", "habit"), HABITS)
+def test_what_may_be_done_after_a_lost_answer_follows_from_rotation_unless_the_file_says_it(
+    tmp_path, lines, habit, capsys
+):
+    path = tmp_path / "mine.toml"
+    text = catalogue.built_in()["clio"].read_text()
+    path.write_text(text.replace("rotates_refresh_token = false", lines))
+    assert catalogue.load_file(path).oauth.rotation.habit is habit
+    check(path)
+    assert "After a lost answer a refresh token is " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("old", "new", "sentence"), BAD_PROVIDERS, ids=[s[:60] for *_, s in BAD_PROVIDERS])

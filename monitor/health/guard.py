@@ -14,15 +14,19 @@ from datetime import timedelta
 
 from monitor.health.causes import Cause, Subject
 from monitor.health.incidents import OUR_NETWORK, About, Place
+from monitor.health.surprise import SurprisePolicy
+from monitor.health.wave import WavePolicy
 
 
 @dataclass(frozen=True, slots=True)
 class GuardPolicy:
-    """`share` of a group, and at least `minimum` connections of it, turning bad within `window`."""
+    """`share` of a group, at least `minimum` connections, failing within `window`; and the waves."""
 
     share: float = 0.2
     minimum: int = 5
     window: timedelta = timedelta(minutes=15)
+    surprise: SurprisePolicy = field(default_factory=SurprisePolicy)
+    wave: WavePolicy = field(default_factory=WavePolicy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Pump:
     def __init__(self, database: Database, post: Post, clock: Clock, meters: Meters, process: str) -> None:
         self._database, self._post, self._clock = database, post, clock
         self._meters, self._process = meters, process
-        self._fuse = fuse.State()
+        self._fuse, self._cap = fuse.State(), fuse.Cap(post.max_per_hour)
         # From 0 on, or Prometheus would not see the first refusal.
         for kind in Kind:
             for outcome in Outcome:
@@ -77,7 +77,7 @@ class Pump:
     async def pump(self) -> int:
         """Send what may go out now; return how many envelopes were tried."""
         now = self._clock.now()
-        _, state = await outbox.open_due(self._database, self._post.voice, self._post.max_per_hour, now)
+        _, state = await outbox.open_due(self._database, self._post.voice, self._cap, now)
         self._note_fuse(state)
         tried = 0
         while envelopes := await outbox.claim(self._database, self._process, now):

@@ -22,16 +22,18 @@ from alerts.notices import Kind, Slot
 from alerts.windows import Scope
 from monitor.assembly import Parts, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
-from monitor.errors import ConfigurationError, NotFound
+from monitor.errors import ConfigurationError
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story, span, when
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
+from monitor.health.question import Question, held_back, later, question
+from monitor.health.wave import members
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
 from monitor.settings import Loaded, secret_cell
-from monitor.store import audit, connections, history, incidents, links, sealing
+from monitor.store import audit, connections, history, incidents, links, sealing, waves
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
 from monitor.store.sealing import Cells
@@ -172,6 +174,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
     now = parts.clock.now()
     said = [_said(told, now) for told in await book.about_connection(parts.database, connection_id, 8)]
     settings = parts.loaded.settings
+    waits, choices = await _held_back(parts, open_ones, now)
     return Story(
         id=known.id,
         client=known.client_name,
@@ -189,7 +192,8 @@ async def story(parts: Parts, connection_id: str) -> Story:
         next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence) if app else None,
         incident_since=open_ones[0].opened_at if open_ones else None,
         larger=_larger(larger) if larger else None,
-        held=larger.guard if larger else False,
+        waits=waits,
+        choices=choices,
         policy=settings.policy,
         said=(
             *await _silenced(parts, known),
@@ -200,6 +204,20 @@ async def story(parts: Parts, connection_id: str) -> Story:
         rests=known.rests,
         mails=bool(settings.smtp.sender),
     )
+
+
+async def _held_back(
+    parts: Parts, open_ones: list[OpenIncident], now: datetime
+) -> tuple[str, tuple[str, ...]]:
+    """Say why the first mail about a break is held or late, and what may be said about that."""
+    own, larger = open_ones[0] if open_ones else None, open_ones[1] if len(open_ones) > 1 else None
+    if own is None or own.told_at is not None or own.mails:
+        return "", ()
+    if larger is not None and larger.wave:
+        for one in await questions(parts):
+            if one.provider == larger.about.name:
+                return held_back(one)
+    return later(own.waits, parts.loaded.settings.guard.doubt_delay, own.opened_at, now), ()
 
 
 def _said(told: Told, now: datetime) -> str:
@@ -289,11 +307,22 @@ async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
 
 
 async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
-    """Release or drop what a fleet guard holds; return of how many connections."""
-    standing = [i for i in await incidents.open_now(parts.database) if i.guard and i.about.name == name]
-    if not standing:
-        raise NotFound(f"No guard stands over {name!r}; 'token-health notices list' shows those that do.")
-    return await incidents.decide(parts.database, standing[0].about, mails, parts.clock.now(), actor)
+    """Release or drop what a wave holds; return of how many connections. Raises NotFound."""
+    return await waves.decide(parts.database, name, mails, parts.clock.now(), actor)
+
+
+async def ask_first(parts: Parts, name: str, count: int, actor: str) -> tuple[str, ...]:
+    """Have a few clients of a wave asked first; return which. Raises NotFound."""
+    return await waves.ask_first(parts.database, name, count, parts.clock.now(), actor)
+
+
+async def questions(parts: Parts) -> list[Question]:
+    """Return the open waves, each as the question it is."""
+    now, policy = parts.clock.now(), parts.loaded.settings.guard_policy.wave
+    return [
+        question(known.provider, known.held.wave, members(known.held.breaks, now), known.reasons, policy, now)
+        for known in await waves.open_now(parts.database)
+    ]
 
 
 async def release_fuse(parts: Parts, actor: str) -> None:
@@ -345,7 +374,8 @@ async def accept_account(parts: Parts, connection_id: str, account: str, actor: 
 
 
 def _larger(found: OpenIncident) -> str:
-    return found.reasons[0] if found.guard and found.reasons else f"{found.cause.value} of {found.about}."
+    whole = found.wave or found.guard
+    return found.reasons[0] if whole and found.reasons else f"{found.cause.value} of {found.about}."
 
 
 async def stretched_apps(parts: Parts) -> list[tuple[str, timedelta, timedelta]]:

@@ -10,6 +10,7 @@ from monitor.health.causes import TABLE, Cause, Owner
 from monitor.health.incidents import Place
 
 DAY = timedelta(days=1)  # what is older is nobody's surprise: it raises no guard and joins no wave
+PROOF = timedelta(hours=1)  # from an authorization until it is known whether it mended anything
 # How a break closed; anything else (a pause, an import, another account accepted) says nothing about it.
 ALONE, AUTHORIZED = "alone", "authorized"
 # What was said of a break's first mail: by a person, or (the last) by the rule, which asks a few on trial.

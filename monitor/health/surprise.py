@@ -155,6 +155,12 @@ class Usual:
         return len(set(self.who[bisect_right(self.times, begin) : bisect_right(self.times, end)]))
 
 
+def expected_mails(usual: Mapping[About, Usual], span: timedelta, now: datetime) -> float:
+    """Return how many clients' breaks of the span until now are to be expected in the whole fleet."""
+    providers = [known for about, known in usual.items() if about.kind is Subject.PROVIDER]
+    return sum(known.expected(span, now)[0] for known in providers) / BAD_DAY
+
+
 @dataclass(frozen=True, slots=True)
 class Surprise:
     """So many clients of a group broke within a window, and this is how likely that is by chance."""

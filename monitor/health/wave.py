@@ -21,10 +21,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from monitor.health.breaks import ALONE, AUTHORIZED, CANARY, DAY, Break
+from monitor.health.breaks import ALONE, AUTHORIZED, CANARY, DAY, PROOF, Break
 from monitor.health.incidents import About
 
-PROOF = timedelta(hours=1)  # from an authorization until it is known whether it mended anything
 SOON = timedelta(hours=2)  # from the last canaries to the next at least, where they were mended
 TRIES = 3  # canaries, one at a time, while none was mended
 FEW = 0.1  # of the clients may heal by themselves within a day, as revoked ones do now and then
@@ -165,6 +164,13 @@ def joined(wave: Wave, now: datetime) -> Wave:
     if wave.sent:
         return replace(wave, joined_at=now, begun_at=now, sent=0, sent_at=None)
     return replace(wave, joined_at=now)
+
+
+def by_person(wave: Wave, asked: int, now: datetime) -> Wave:
+    """Return the wave after a person asked a few on trial: the rule waits again before it asks by itself."""
+    if not asked:
+        return replace(wave, spoken_at=now)
+    return replace(wave, begun_at=now, spoken_at=now, sent=asked, sent_at=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A last resort, for what slips past the fleet guard.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,8 @@ from alerts.ledger import Voice
 from alerts.notices import Client, Kind, Slot, Wish
 from alerts.tables import fuse, notice, notice_item
 from monitor.health.breaks import RELEASED
+from monitor.health.incidents import About
+from monitor.health.surprise import Usual, expected_mails
 from monitor.store.expected import Ordinary
 from monitor.store.tables import incident
 
@@ -40,25 +42,31 @@ class State:
 
 
 class Cap:
-    """How many first mails may want out: `least`, or so many times what the fleet is expected to bring.
-
-    What wants out now broke an hour ago, or in the night before, or in an outage that lasted for days: it is
-    held against what is expected of that time, or a large fleet would blow the fuse each morning.
-    """
+    """How many first mails may want out: `least`, or so many times what the fleet is expected to bring."""
 
     def __init__(self, least: int) -> None:
         self.least = least
         self._ordinary = Ordinary()
 
     async def exceeded(self, conn: AsyncConnection, since: Sequence[datetime], now: datetime) -> int:
-        """Return the cap that these breaks' mails are more than, 0 where they are not."""
-        for span in SPANS:
-            wanted = sum(at > now - span for at in since) if span is not SPANS[-1] else len(since)
-            if wanted > self.least:
-                cap = max(self.least, int(TIMES * await self._ordinary.mails(conn, span, now)))
-                if wanted > cap:
-                    return cap
-        return 0
+        """Return the cap that the mails about these breaks are more than; 0 where they are not."""
+        if len(since) <= self.least:
+            return 0
+        return too_many(since, self.least, await self._ordinary.usual(conn, now), now)
+
+
+def too_many(since: Sequence[datetime], least: int, usual: Mapping[About, Usual], now: datetime) -> int:
+    """Return the cap that the mails about breaks since these times are more than; 0 where they are not.
+
+    What wants out now broke an hour ago, or in the night before, or in an outage that lasted for days: it is
+    held against what is expected of that time, or a large fleet would blow the fuse each morning.
+    """
+    for span in SPANS:
+        wanted = len(since) if span is SPANS[-1] else sum(at > now - span for at in since)
+        cap = max(least, int(TIMES * expected_mails(usual, span, now)))
+        if wanted > cap:
+            return cap
+    return 0
 
 
 def counts() -> ColumnElement[bool]:

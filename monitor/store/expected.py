@@ -17,7 +17,7 @@ from monitor.health.breaks import ALONE, DAY, MAILABLE
 from monitor.health.causes import Owner, Subject
 from monitor.health.incidents import About, Place
 from monitor.health.lifecycle import State
-from monitor.health.surprise import WEEK, WEEKS, YEAR, Usual, expected_mails
+from monitor.health.surprise import WEEK, WEEKS, YEAR, Usual
 from monitor.store.engine import epoch
 from monitor.store.tables import connection, incident, watch
 
@@ -41,10 +41,6 @@ class Ordinary:
         if self._read_at is None or not timedelta(0) <= now - self._read_at < oldest:
             self._usual, self._read_at = await _read(conn, now), now
         return self._usual
-
-    async def mails(self, conn: AsyncConnection, span: timedelta, now: datetime) -> float:
-        """Return how many first mails the breaks of the span until now are expected to bring."""
-        return expected_mails(await self.usual(conn, now), span, now)
 
 
 async def _read(conn: AsyncConnection, now: datetime) -> dict[About, Usual]:

@@ -14,9 +14,10 @@ from alerts.channels import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.notify import Notify, _service
 from alerts.windows import Over
-from monitor import settings
+from monitor import desk, settings
 from monitor.assembly import opened
 from monitor.errors import ConfigurationError
+from monitor.health.breaks import DROPPED
 from monitor.secret import Secret
 from monitor.store import audit
 from monitor.wire.hooks import Hook
@@ -165,6 +166,26 @@ async def test_a_mass_revocation_is_one_page_about_the_held_mails(am, receiver):
     for _ in range(20):
         await am.pages(minutes=1)
     assert receiver.named() == ["TokenHealthGuardHolding"]
+
+
+async def test_held_mails_page_again_every_day_until_somebody_speaks(hook, receiver):
+    await hook.add(*(f"firm{n:02}" for n in range(12)))
+    await hook.look()
+    for grant in hook.grants.values():
+        hook.sandbox.do(grant, "revoke")
+
+    async def live(hours):
+        for _ in range(hours):
+            await hook.pages(hours=1)
+        return [message["type"] for message in receiver.messages]
+
+    assert await live(3) == ["failure"]
+    assert await live(25) == ["failure"] * 2, "a day later, and nobody has said anything"
+    await desk.ask_first(hook.parts, "clio", 3, "cli:ann")
+    assert await live(23) == ["failure"] * 2
+    assert await live(2) == ["failure"] * 3
+    await desk.decide_guard(hook.parts, "clio", DROPPED, "cli:ann")
+    assert await live(2) == ["failure"] * 3 + ["success"]
 
 
 async def test_what_comes_back_before_it_was_told_to_be_over_is_no_second_page(am, receiver):

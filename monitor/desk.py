@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
 
-from alerts import book, fuse, oncall, silences
+from alerts import book, fuse, oncall, outbox, silences
 from alerts.book import Told
 from alerts.channels import Outcome
 from alerts.channels.smtp import Session, Unreachable
@@ -308,12 +308,22 @@ async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
 
 async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
     """Release or drop what a wave holds; return of how many connections. Raises NotFound."""
-    return await waves.decide(parts.database, name, mails, parts.clock.now(), actor)
+    count = await waves.decide(parts.database, name, mails, parts.clock.now(), actor)
+    await _plan_now(parts)
+    return count
 
 
 async def ask_first(parts: Parts, name: str, count: int, actor: str) -> tuple[str, ...]:
     """Have a few clients of a wave asked first; return which. Raises NotFound."""
-    return await waves.ask_first(parts.database, name, count, parts.clock.now(), actor)
+    asked = await waves.ask_first(parts.database, name, count, parts.clock.now(), actor)
+    await _plan_now(parts)
+    return asked
+
+
+async def _plan_now(parts: Parts) -> None:
+    """Bring the waiting mails in line with what a person has just said; the service sends them."""
+    if (post := build_post(parts)) is not None:
+        await outbox.plan_all(parts.database, post.voice, parts.clock.now())
 
 
 async def questions(parts: Parts) -> list[Question]:

@@ -59,10 +59,14 @@ class Question:
 
 def reasons(up: Iterable[Surprise]) -> tuple[str, ...]:
     """Say why the guard is up: how many broke within what time, and how seldom that is chance."""
+    # Several groups may say the same of the same clients: once is enough.
+    once: dict[tuple[int, timedelta], Surprise] = {}
+    for found in up:
+        once.setdefault((found.clients, found.window), found)
     return tuple(
         f"{s.clients} clients of {s.about} broke within {span(s.window)}; chance brings about as many "
         f"{_seldom(s.years)}."
-        for s in list(up)[:3]
+        for s in list(once.values())[:3]
     )
 
 

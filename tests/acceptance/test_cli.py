@@ -170,6 +170,9 @@ def test_the_demo_finds_out_every_fate():
     assert "13 of 13 fates found out" in done.stdout
     assert done.stdout.count("recovered; its incident is closed") >= 5
     assert "That was another account" in done.stdout and "Thank you, it works" in done.stdout
+    wave = " ".join(done.stdout.partition("Second act")[2].split())
+    assert "6 clients of clio broke together (6 connections); the mails to 6 of them are held." in wave
+    assert "each was asked once" in wave
 
 
 def test_a_wave_is_shown_as_the_question_it_is_and_decided(tmp_path, sandbox):

@@ -89,6 +89,7 @@ def test_why_the_guard_is_up_is_said_in_clients_and_years():
     said = reasons(
         [
             Surprise(clio, Level.HOLD, 14, quarter, 1e-12),
+            Surprise(About(Subject.APP, "clio-us"), Level.HOLD, 14, quarter, 1e-11),
             Surprise(clio, Level.HOLD, 4, day, 1 / 3650),
             Surprise(clio, Level.HOLD, 3, day, 1 / 120),
         ]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from monitor.health.breaks import DAY, IN_DOUBT, IN_TROUBLE, Break
 from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import About
-from monitor.health.surprise import Judgement, Level, Surprise, Usual, judge
+from monitor.health.surprise import Judgement, Level, Surprise, Usual
 from monitor.health.wave import End, Step, Wave, joined, joining, members, step
 
 
@@ -75,12 +75,12 @@ def run(
     breaks: Sequence[Break],
     waves: Mapping[str, Held],
     troubles: Sequence[Trouble],
+    judgement: Judgement,
     usual: Mapping[About, Usual],
     policy: GuardPolicy,
     now: datetime,
 ) -> Result:
-    """Judge, and return what follows. `breaks` are those of the last day, and all that wait for something."""
-    judgement = judge(breaks, usual, policy.surprise, now)
+    """Return what follows from a judgement; `breaks` are those of the last day, and older ones that wait."""
     of_provider: dict[str, list[Break]] = {provider: [] for provider in waves}
     for one in breaks:
         of_provider.setdefault(one.place.provider, []).append(one)
@@ -108,9 +108,10 @@ def _run(
     policy: GuardPolicy,
     now: datetime,
 ) -> Run | None:
-    up = {surprise.about: surprise for one in mine for surprise in judgement.up(one.place)}
+    over = {place: judgement.up(place) for place in {one.place for one in mine}}
+    up = {surprise.about: surprise for found in over.values() for surprise in found}
     known = {one.incident for one in held.breaks} if held is not None else set()
-    due = joining(mine, lambda one: bool(judgement.up(one.place)), now)
+    due = joining(mine, lambda one: bool(over[one.place]), now)
     joins = [one for one in due if one.incident not in known]
     if held is None and not joins:
         return None
@@ -152,13 +153,14 @@ def _waits(
 ) -> dict[int, str]:
     """Return what breaks wait for, of those for which that changed."""
     found = {}
+    levels = {place: judgement.level(place) for place in {one.place for one in breaks}}
     for one in breaks:
         if not one.untold or one.incident in held:
             wanted = ""
         elif any(trouble.holds(one, policy.surprise.settle, now) for trouble in troubles):
             wanted = IN_TROUBLE
         else:
-            doubted = now - one.at < DAY and judgement.level(one.place) >= Level.DOUBT
+            doubted = now - one.at < DAY and levels[one.place] >= Level.DOUBT
             wanted = IN_DOUBT if doubted else ""
         if wanted != one.waits:
             found[one.incident] = wanted

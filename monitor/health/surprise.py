@@ -207,6 +207,11 @@ class Judgement:
     surprises: Mapping[About, Surprise] = field(default_factory=dict)
     healing: frozenset[str] = frozenset()
 
+    @property
+    def surprised(self) -> bool:
+        """Whether anything is more than chance brings about."""
+        return any(found.level > Level.CALM for found in self.surprises.values())
+
     def level(self, place: Place) -> Level:
         """Return how surprising it is that something breaks here now."""
         found = max(
@@ -243,12 +248,18 @@ def judge(
 def _groups(
     counted: Iterable[Break], usual: Mapping[About, Usual], policy: SurprisePolicy, now: datetime
 ) -> dict[About, Surprise]:
-    newest: dict[About, dict[str, datetime]] = defaultdict(dict)
+    by_place: dict[Place, dict[str, datetime]] = defaultdict(dict)
     for one in counted:
-        for about in one.place.groups():
-            known = newest[about].get(one.client)
-            if known is None or one.at > known:
-                newest[about][one.client] = one.at
+        mine = by_place[one.place]
+        if one.client not in mine or one.at > mine[one.client]:
+            mine[one.client] = one.at
+    newest: dict[About, dict[str, datetime]] = defaultdict(dict)
+    for place, times in by_place.items():
+        for about in place.groups():
+            known = newest[about]
+            for client, at in times.items():
+                if client not in known or at > known[client]:
+                    known[client] = at
     return {
         about: surprise(about, times.values(), usual.get(about, Usual()), policy, now)
         for about, times in newest.items()

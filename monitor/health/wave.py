@@ -232,7 +232,7 @@ def next_turn(wave: Wave, of: Members, policy: WavePolicy, now: datetime) -> Tur
         return Turn(why=Wait.HEALING)
     if wave.total >= policy.alone:
         return Turn(why=Wait.SPENT)
-    if not densest(of, 1):
+    if not any(one.untold and one.reachable for one in of.breaks):
         return Turn(why=Wait.NOBODY)
     ready = max(wave.begun_at, wave.spoken_at or wave.begun_at) + policy.canary_after
     left = policy.alone - wave.total

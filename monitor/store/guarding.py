@@ -21,7 +21,7 @@ from monitor.health.holding import Result, run
 from monitor.health.incidents import About, Place
 from monitor.health.lifecycle import State
 from monitor.health.question import reasons
-from monitor.health.surprise import Level, Usual
+from monitor.health.surprise import Judgement, Usual
 from monitor.health.surprise import judge as judge_surprise
 from monitor.store import waves
 from monitor.store.engine import Database
@@ -34,14 +34,21 @@ _CLIENTS_OWN = sorted(cause.value for cause in MAILABLE)
 
 
 async def guard(
-    conn: AsyncConnection, policy: GuardPolicy, now: datetime, ordinary: Ordinary | None = None
+    conn: AsyncConnection,
+    policy: GuardPolicy,
+    now: datetime,
+    ordinary: Ordinary | None = None,
+    *,
+    breaks: bool = True,
 ) -> tuple[Hold, ...]:
     """Judge the fleet as this transaction sees it, and write what follows; return the guards over outages.
 
-    `ordinary` is what this process knows of the fleet's past; without it that is read anew.
+    `ordinary` is what this process knows of the fleet's past; without it that is read anew. `breaks` says
+    whether any began, changed or ended: a mere doubt about a client's connection is nothing to be held.
     """
     holds = await _share(conn, policy, now)
-    await _surprise(conn, policy, now, ordinary or Ordinary())
+    if breaks:
+        await _surprise(conn, policy, now, ordinary or Ordinary())
     return holds
 
 
@@ -58,30 +65,28 @@ async def judge_again(
 
 
 async def _surprise(conn: AsyncConnection, policy: GuardPolicy, now: datetime, ordinary: Ordinary) -> None:
-    breaks = await waves.recent(conn, now)
-    standing = await waves.standing(conn)
+    breaks, standing = await waves.read(conn, now)
     if not breaks and not standing:
         return
-    usual = await _usual(conn, breaks, policy, now, ordinary)
+    judgement, usual = await _judge(conn, breaks, policy, now, ordinary)
     settle = policy.surprise.settle
     troubles = await waves.troubles(conn, settle, now) if any(one.untold for one in breaks) else []
     held = {provider: known.held for provider, known in standing.items()}
-    result = run(breaks, held, troubles, usual, policy, now)
+    result = run(breaks, held, troubles, judgement, usual, policy, now)
     await _write(conn, result, standing, now)
 
 
-async def _usual(
+async def _judge(
     conn: AsyncConnection, breaks: Sequence[Break], policy: GuardPolicy, now: datetime, ordinary: Ordinary
-) -> Mapping[About, Usual]:
-    """What is usual; before mails are held because of it, it is read once more.
+) -> tuple[Judgement, Mapping[About, Usual]]:
+    """Judge by what is usual; before mails are held because of it, that is read once more.
 
     Right after an import the fleet is larger than an hour ago, and three breaks are no surprise any more.
     """
     usual = await ordinary.usual(conn, now, OLDEST)
-    judged = judge_surprise(breaks, usual, policy.surprise, now)
-    if all(found.level is Level.CALM for found in judged.surprises.values()):
-        return usual
-    return await ordinary.usual(conn, now, BEFORE_HOLDING)
+    found = judge_surprise(breaks, usual, policy.surprise, now)
+    again = await ordinary.usual(conn, now, BEFORE_HOLDING) if found.surprised else usual
+    return (found if again is usual else judge_surprise(breaks, again, policy.surprise, now)), again
 
 
 async def _write(

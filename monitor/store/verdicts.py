@@ -169,8 +169,8 @@ async def settle(
             await conn.execute(insert(history), [_history(o) for o in changed])
             await incidents.one_at_a_time(conn)
             await incidents.apply(conn, [_incident_change(o) for o in changed], now)
-            await guarding.guard(conn, guard, now, ordinary)
             about = [o.lease.id for o in changed if o.verdict.incident is not None]
+            await guarding.guard(conn, guard, now, ordinary, breaks=bool(about))
             if tell is not None and about:
                 await tell(conn, about, now)
     return ours

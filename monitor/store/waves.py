@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
@@ -42,79 +43,92 @@ class Standing:
         return About(Subject.PROVIDER, self.provider)
 
 
+# Taken apart by position: after a mass event there are many.
 _BREAK = (
     select(
-        incident.c.id,
         incident.c.parent_id,
+        connection.c.app,
+        connection.c.provider,
+        connection.c.region,
+        incident.c.cause,
+        incident.c.id,
         incident.c.name,
+        connection.c.client_name,
         incident.c.turned_at,
         incident.c.closed_at,
         incident.c.ended,
         incident.c.told_at,
         incident.c.mails,
         incident.c.waits,
-        incident.c.cause,
-        connection.c.client_name,
-        connection.c.app,
-        connection.c.provider,
-        connection.c.region,
-        connection.c.contacts,
         credential.c.authorized_at,
-        watch.c.state,
+        watch.c.state == State.HEALTHY.value,
+        cast(connection.c.contacts, Text) != "[]",
         watch.c.rule,
     )
     .join(connection, connection.c.id == incident.c.name)
     .join(watch, watch.c.connection == incident.c.name)
     .join(credential, credential.c.connection == incident.c.name)
     .where(incident.c.kind == Subject.CONNECTION.value)
+    .order_by(incident.c.id)
 )
+_place = lru_cache(maxsize=4096)(Place)
+_CAUSES = {cause.value: cause for cause in Cause}
 
 
-def _its_clients() -> ColumnElement[bool]:
-    """A break that its client mends."""
-    return and_(
-        incident.c.owner == Owner.CLIENT.value,
-        incident.c.cause.in_(sorted(cause.value for cause in MAILABLE)),
-    )
-
-
-def _break(row: Any) -> Break:
-    return Break(
-        row.id, row.name, row.client_name, Place(row.app, row.provider, row.region), row.turned_at,
-        row.closed_at, row.ended, row.told_at, row.mails, row.waits, row.authorized_at,
-        row.state == State.HEALTHY.value, bool(row.contacts), Cause(row.cause), row.rule,
+def _break(row: Any) -> tuple[int | None, Break]:
+    """Return the number of what it belongs to, and the break."""
+    (parent, app, provider, region, cause, number, name, client, at, closed_at, ended, told_at, mails, waits,
+     authorized_at, healthy, reachable, rule) = row  # fmt: skip
+    return parent, Break(
+        number, name, client, _place(app, provider, region), at, closed_at, ended, told_at, mails, waits,
+        authorized_at, bool(healthy), bool(reachable), _CAUSES[cause], rule,
     )  # fmt: skip
 
 
-async def recent(conn: AsyncConnection, now: datetime) -> list[Break]:
-    """Return the breaks of the last day, and older ones whose first mail waits for something."""
-    rows = await conn.execute(
-        _BREAK.where(
-            _its_clients(),
-            or_(
-                incident.c.turned_at > now - DAY,
-                and_(incident.c.closed_at.is_(None), incident.c.waits != ""),
-            ),
-        ).order_by(incident.c.id)
+async def read(conn: AsyncConnection, now: datetime) -> tuple[list[Break], dict[str, Standing]]:
+    """Return the breaks of the last day and older ones whose mail waits, and the open waves by provider."""
+    waves = await _open(conn)
+    lately = and_(
+        incident.c.owner == Owner.CLIENT.value,
+        incident.c.cause.in_(sorted(cause.value for cause in MAILABLE)),
+        or_(
+            incident.c.turned_at > now - DAY,
+            and_(incident.c.closed_at.is_(None), incident.c.waits != ""),
+        ),
     )
-    return [_break(row) for row in rows]
+    breaks: list[Break] = []
+    mine: dict[int, list[Break]] = {row.id: [] for row in waves}
+    for row in await conn.execute(_BREAK.where(or_(lately, incident.c.parent_id.in_(mine)))):
+        parent, one = _break(row)
+        if parent in mine:
+            mine[parent].append(one)
+        if now - one.at < DAY or (one.closed_at is None and one.waits):
+            breaks.append(one)
+    return breaks, _standing(waves, mine)
 
 
 async def standing(conn: AsyncConnection) -> dict[str, Standing]:
     """Return the open waves, by provider."""
-    found = (
-        await conn.execute(select(incident).where(incident.c.wave, incident.c.closed_at.is_(None)))
-    ).all()
-    if not found:
-        return {}
-    breaks: dict[int, list[Break]] = {row.id: [] for row in found}
-    for row in await conn.execute(_BREAK.where(incident.c.parent_id.in_(breaks)).order_by(incident.c.id)):
-        breaks[row.parent_id].append(_break(row))
+    waves = await _open(conn)
+    mine: dict[int, list[Break]] = {row.id: [] for row in waves}
+    if mine:
+        for row in await conn.execute(_BREAK.where(incident.c.parent_id.in_(mine))):
+            parent, one = _break(row)
+            mine[parent or 0].append(one)
+    return _standing(waves, mine)
+
+
+async def _open(conn: AsyncConnection) -> Sequence[Any]:
+    rows = await conn.execute(select(incident).where(incident.c.wave, incident.c.closed_at.is_(None)))
+    return rows.all()
+
+
+def _standing(waves: Sequence[Any], breaks: Mapping[int, Sequence[Break]]) -> dict[str, Standing]:
     return {
         row.name: Standing(
             row.id, row.name, row.guard, tuple(row.reasons), Held(_wave(row), tuple(breaks[row.id]))
         )
-        for row in found
+        for row in waves
     }
 
 

@@ -78,7 +78,8 @@ class World:
     def tick(self):
         """One run of the guard, and what it writes."""
         held = {p: Held(w, self.of(p)) for p, w in self.waves.items()}
-        result = run(self.recent(), held, self.troubles, self.usual(), self.policy, self.now)
+        judgement = judge(self.recent(), self.usual(), self.policy.surprise, self.now)
+        result = run(self.recent(), held, self.troubles, judgement, self.usual(), self.policy, self.now)
         for made in result.runs:
             if made.begins:
                 self.member = {n: p for n, p in self.member.items() if p != made.provider}

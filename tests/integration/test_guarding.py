@@ -19,7 +19,7 @@ from monitor.health.classify import found
 from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import About, Place
 from monitor.health.surprise import SurprisePolicy
-from monitor.store import audit, connections, due, guarding, history, incidents, schema, waves
+from monitor.store import audit, connections, due, fleet, guarding, history, incidents, schema, waves
 from monitor.store.engine import Database
 from monitor.store.expected import NEEDED, Ordinary
 from monitor.store.tables import connection, credential, incident, watch
@@ -102,6 +102,22 @@ async def test_a_few_are_asked_first_and_the_rest_stays_held(database):
     assert (wave.held.wave.sent, wave.held.wave.total, wave.held.wave.spoken_at) == (3, 0, now)
     (entry, *_) = await audit.of_subject(database, "provider clio")
     assert (entry.action, entry.detail["clients"]) == ("mails.canary", list(first))
+
+
+async def test_what_is_held_and_what_waits_is_counted_for_metrics(database):
+    await _healthy(database, NAMES, START)
+    await _break(database, NAMES[:8], Cause.REVOKED, START + MINUTE)
+    await _tell(database, NAMES[:2], START + HOUR)
+    await _heal(database, NAMES[2:3], START + HOUR)
+    await _break(database, ["c20"], Cause.REVOKED, START + 40 * HOUR)
+    async with database.write() as conn:
+        await conn.execute(update(incident).where(incident.c.name == "c20").values(waits=IN_TROUBLE))
+    counted = {state: n for _, _, state, n in await fleet.wave_clients(database)}
+    assert counted == {"held": 5, "asked": 2, "healed": 1}
+    ((provider, since, *_), *_) = await fleet.wave_clients(database)
+    assert provider == "clio" and abs(since - START.timestamp()) < 300
+    assert await fleet.held(database) == [("provider", "clio", "revoked", "client", 5)]
+    assert await fleet.waiting(database) == [("clio", IN_TROUBLE, 1)]
 
 
 async def test_the_rule_asks_one_on_trial_after_a_day_and_says_so_in_the_audit(database):
@@ -191,6 +207,17 @@ async def test_a_guard_over_an_outage_takes_in_no_old_break_and_no_clients_own(d
     assert not [i for i in await incidents.open_now(database) if i.guard], "the window is over"
     (outage,) = [i for i in await incidents.open_now(database) if i.about == CLIO]
     assert outage.members >= 18, "and the outage is still one incident"
+
+
+async def test_what_was_long_unexpected_does_not_become_part_of_todays_outage(database):
+    await _healthy(database, NAMES[:20], START)
+    await _healthy(database, NAMES[20:], START, app="other")
+    await _break(database, NAMES[20:21], Cause.UNEXPECTED, START + MINUTE, times=6)
+    before = (await _row(database, NAMES[20])).parent_id
+    await _break(database, NAMES[21:], Cause.PROVIDER_OUTAGE, START + DAY, times=6)
+    (guard,) = [i for i in await incidents.open_now(database) if i.guard]
+    assert (str(guard.about), guard.members) == ("app other", 9)
+    assert (await _row(database, NAMES[20])).parent_id == before != guard.id
 
 
 async def test_before_mails_are_held_the_fleet_is_looked_at_once_more(database):

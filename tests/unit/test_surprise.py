@@ -78,6 +78,21 @@ def test_an_ordinary_monday_of_a_fleet_that_knows_itself_is_calm():
     assert level(breaks, never_seen) is Level.HOLD
 
 
+def test_what_is_expected_follows_from_clients_weeks_and_what_was_seen():
+    """By hand: 200 clients, four weeks without a break; then three in the same hour a week ago."""
+    level = 2 / (2 / 0.5 + 200 * 28 / 365)
+    prior = level * 200 / 2080
+    mean, shape = usual(200).expected(HOUR, NOW)
+    assert (mean, shape) == (pytest.approx(2 * 2 / (2 / prior + 4)), 2)
+    seen = [((NOW - 7 * DAY - 10 * MINUTE).timestamp(), f"Firm {n}") for n in range(3)]
+    prior = 5 / (2 / 0.5 + 200 * 28 / 365) * 200 / 2080
+    mean, shape = usual(200, breaks=seen).expected(HOUR, NOW)
+    assert (mean, shape) == (pytest.approx(2 * 5 / (2 / prior + 4)), 5)
+    assert usual(200, breaks=seen).expected(HOUR, NOW + HOUR)[1] == 5, "an hour either way"
+    assert usual(200, breaks=seen).expected(HOUR, NOW + 3 * HOUR)[1] == 2
+    assert usual(200, weeks=0).expected(DAY, NOW)[0] == pytest.approx(2 * 0.5 * 200 / 260), "the first day"
+
+
 def test_a_region_explains_its_provider():
     breaks = [broke(n, MINUTE, EU) for n in range(6)] + [broke("lone", MINUTE)]
     found = judge(breaks, fleet(100, 100), POLICY, NOW)

@@ -161,9 +161,47 @@ def test_more_than_chance_may_leave_are_not_released_though_half_healed():
     world = World()
     world.broken(*range(40))
     world.live(2 * HOUR)
+    world.policy = GuardPolicy(wave=WavePolicy(canary_after=None))
     world.heal(*range(20))
-    world.live(20 * HOUR)
-    assert world.told == [] and world.waves, "twenty of two hundred are no coincidence"
+    world.live(40 * HOUR)
+    assert not world.tick().runs[0].up, "the guard is down"
+    assert world.told == [] and world.waves, "and still twenty of two hundred are no coincidence"
+
+
+def test_who_was_told_before_a_wave_is_no_part_of_it():
+    world = World()
+    world.broken(7)
+    world.live(2 * HOUR)
+    world.broken(*range(20, 40))
+    world.live(HOUR)
+    assert "Firm 7" not in {world.breaks[n].client for n in world.member}
+    assert len(world.held_by) == 20
+
+
+def test_who_joins_after_a_canary_puts_the_next_off_by_a_day_and_alone_again():
+    world = World()
+    world.broken(*range(30))
+    world.live(25 * HOUR)
+    world.authorize(world.clients_told[0], works=True)
+    world.live(30 * MINUTE)
+    world.broken(*range(30, 50))
+    world.live(23 * HOUR)
+    assert len(world.clients_told) == 1, "the mended canary proves nothing about those"
+    world.live(2 * HOUR)
+    assert len(world.clients_told) == 2, "one, and not twice as many"
+
+
+def test_a_canary_has_proven_something_when_it_was_healthy_for_an_hour():
+    world = World()
+    world.broken(*range(30))
+    world.live(24 * HOUR)
+    (canary,) = world.clients_told
+    world.live(1.5 * HOUR)
+    world.authorize(canary, works=True)
+    world.live(0.5 * HOUR)
+    assert len(world.clients_told) == 1
+    world.live(0.5 * HOUR)
+    assert len(world.clients_told) == 3
 
 
 def test_a_firm_with_fifty_connections_is_one_client():

@@ -205,7 +205,9 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
             until(lambda: _found(server, "token_health_reauthorization_steps_total"), 20)
             story.revocations(webhook)
             story.outage(webhook)
-            story.wave(lambda: _found(server, "token_health_wave_clients"))
+            # Long enough to be on the dashboards afterwards, whose points are seconds apart.
+            lasted = 'count_over_time (token_health_wave_clients{state="held"}[5m]) > 8'
+            story.wave(lambda: _found(server, lasted))
             cli(story.path, "silence", "add", "--app", "eu", "--reason", "a test", apps=APPS)
             story.leaked_secret(webhook)
             until(lambda: _found(server, "token_health_silence_active"), 20)

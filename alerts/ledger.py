@@ -24,9 +24,9 @@ from alerts import addresses, silences
 from alerts.notices import Case, Client, Item, MailPolicy, Said, Slot, Wish, plan
 from alerts.tables import delivery, notice, notice_item
 from alerts.windows import Scope, Silenced, Window, first_over
+from monitor.health.breaks import DROPPED, IN_DOUBT, IN_TROUBLE
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
-from monitor.store.incidents import DROPPED, RELEASED
 from monitor.store.tables import connection, credential, incident, watch
 
 log = structlog.get_logger("alerts.ledger")
@@ -190,8 +190,7 @@ _TRUTH = (
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, credential.c.authorized_at,
         credential.c.access, credential.c.refresh, credential.c.access_expires_at, credential.c.issued_at,
         incident.c.id.label("incident"), incident.c.opened_at, incident.c.updated_at, incident.c.mails,
-        _parent.c.guard,
-        _parent.c.mails.label("parent_mails"), _parent.c.closed_at.label("parent_closed"),
+        incident.c.told_at, incident.c.waits, _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
@@ -227,7 +226,8 @@ def _case(
         certain=row.candidate == row.cause and row.good_streak == 0,
         authorized=row.access is not None,
         probed_at=row.last_probe_at,
-        held=bool(row.guard) and row.parent_closed is None and row.parent_mails != RELEASED,
+        held=_held(row),
+        doubted=row.waits == IN_DOUBT,
         dropped=row.mails == DROPPED,
         silenced=quiet,
         healed=healed,
@@ -235,6 +235,13 @@ def _case(
         expires_at=expires_at,
         lives_for=lives_for,
     )
+
+
+def _held(row: Row[Any]) -> bool:
+    """Whether a wave, or its provider's trouble, keeps the first word about a break back."""
+    if row.told_at is not None or row.mails:
+        return False
+    return (bool(row.wave) and row.parent_closed is None) or row.waits == IN_TROUBLE
 
 
 def _expiry(row: Row[Any], voice: Voice) -> tuple[datetime | None, timedelta | None]:

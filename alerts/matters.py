@@ -49,6 +49,7 @@ class Fact:
     cause: str = ""
     reasons: tuple[str, ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)  # the labels of its connections
+    answered_at: datetime | None = None  # when a person last said something about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class Matter:
     def value(self) -> float:
         """How much of it there is."""
         return sum(fact.value for fact in self.facts)
+
+    def unanswered(self, told_at: datetime, now: datetime) -> bool:
+        """Whether it is to be told again: it was told long ago, and nobody has said anything since."""
+        if self.alert.again is None:
+            return False
+        last = max([told_at, *(f.answered_at for f in self.facts if f.answered_at is not None)])
+        return now - last >= self.alert.again
 
     @property
     def provider(self) -> str:
@@ -158,7 +166,7 @@ class Incident:
     cause: Cause
     owner: Owner
     opened_at: datetime
-    guard: bool = False
+    wave: bool = False  # what the fleet guard holds of a provider's clients
     held: int = 0  # connections whose clients are not told because of it
     members: int = 0
     provider: str = ""
@@ -166,6 +174,7 @@ class Incident:
     client: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +206,10 @@ def facts_of(incident: Incident, teams: Mapping[str, str], patience: Patience, n
         "reasons": incident.reasons,
         "marks": incident.marks,
     }
+    if incident.wave:
+        common |= {"value": incident.held, "answered_at": incident.answered_at}
+        return [Fact(fleet.GUARD_HOLDING, **common)] if incident.held else []
     found, row = [], consequence(incident.cause)
-    # Of an outage on-call is told anyway, and nobody has to decide about the few mails that it holds.
-    if incident.guard and incident.held and incident.owner is Owner.CLIENT:
-        found.append(Fact(fleet.GUARD_HOLDING, value=incident.held, **common))
     if incident.kind is not Subject.CONNECTION:
         if row.page and incident.members:
             found.append(Fact(fleet.OF_CAUSE[incident.cause], value=incident.members, **common))

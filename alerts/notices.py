@@ -7,7 +7,8 @@ something is sent. Planning twice plans nothing new.
 Four rules carry promise 1, 'no wrong e-mail':
 
 1. Only what re-authorizing mends is asked for (`causes.TABLE`), and only while the last probe said so.
-2. The first mail waits for `delay`: the fleet guard judges a whole round of probes before it.
+2. The first mail waits for `delay`, and for `doubt_delay` while the fleet guard is in doubt about its group:
+   what heals by itself needs no mail.
 3. What the fleet guard holds is not asked for, whatever each connection says.
 4. What healed, was paused or became somebody else's turn is taken back.
 """
@@ -58,6 +59,7 @@ class Kind(StrEnum):
     FUSE = "fuse"
 
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _QUIET = re.compile(r"^(?:(\d\d):(\d\d)-(\d\d):(\d\d))?\s*,?\s*(weekends)?$")
 
 
@@ -121,7 +123,10 @@ def _at(day: datetime, clock: time) -> datetime:
 class MailPolicy:
     """How patient we are. All spans are counted from the first mail unless said otherwise."""
 
-    delay: timedelta = timedelta(minutes=10)  # from the confirmation to the first mail
+    delay: timedelta = timedelta(hours=1)  # from the confirmation to the first mail
+    doubt_delay: timedelta = timedelta(
+        hours=8
+    )  # the same, where the fleet guard doubts that it is the client's
     reminders: tuple[timedelta, ...] = (timedelta(days=2), timedelta(days=5), timedelta(days=10))
     hand_over: timedelta = timedelta(days=3)  # from the last reminder to the operator
     expiry: tuple[timedelta, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
@@ -138,8 +143,9 @@ class Case:
     """One connection of a client as it stands.
 
     `incident` is its open incident, `healed` those that closed lately. `certain`: the last probe found
-    the cause that the state rests on. `held` and `dropped` come from the fleet guard and the operator,
-    `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it any more.
+    the cause that the state rests on. `held`, `doubted` and `dropped` come from the fleet guard and the
+    operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
+    any more.
     `authorized`: it has tokens, so that its client is no newcomer.
     """
 
@@ -154,6 +160,7 @@ class Case:
     authorized: bool = False
     probed_at: datetime | None = None
     held: bool = False
+    doubted: bool = False
     dropped: bool = False
     silenced: str = ""
     healed: tuple[tuple[int, datetime], ...] = ()
@@ -282,18 +289,20 @@ def _ask(
         if case.asks and client.contacts and not _asked(case, told):
             since = max(t for t in (case.opened_at, case.changed_at) if t is not None)
             last = [s.at for s in told if s.slot is Slot.ASK and case.connection in s.about]
-            due[case.connection] = max([since + policy.delay, *(at + policy.again for at in last)])
+            wait = max(policy.delay, policy.doubt_delay) if case.doubted else policy.delay
+            due[case.connection] = max([since + wait, *(at + policy.again for at in last)])
     if not due:
         return None
-    first = min(due.values())
-    near = max(first, now) + policy.delay
-    chosen = [c for c in cases if c.connection in due and due[c.connection] <= near]
+    # What is due soon after the first goes along with it, and none of it before its own time.
+    first = policy.quiet.allowed(min(due.values()), client.timezone)
+    chosen = [c for c in cases if due.get(c.connection, _NEVER) <= max(first + policy.delay, now)]
+    last_due = max(due[case.connection] for case in chosen)
     kind = Kind(chosen[0].cause.value) if len(chosen) == 1 else Kind.DIGEST
     return Wish(
         Slot.ASK,
         kind,
         tuple(_item(case) for case in chosen),
-        policy.quiet.allowed(first, client.timezone),
+        policy.quiet.allowed(max(first, last_due), client.timezone),
         "confirmed broken, and the client can mend it",
     )
 

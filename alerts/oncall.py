@@ -85,7 +85,7 @@ async def look(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: boo
 
 
 async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime, tickets: bool) -> list[Incident]:
-    held = {(row[0], row[1]): int(row[4]) for row in await conn.execute(incidents.held())}
+    held = {row[1]: int(row[4]) for row in await conn.execute(incidents.held())}
     looked_at = await _looked_at(conn, duty)
     found = []
     for known in await incidents.shared(conn):
@@ -101,13 +101,14 @@ async def _incidents(conn: AsyncConnection, duty: Duty, now: datetime, tickets: 
                 known.cause,
                 known.owner,
                 known.opened_at,
-                known.guard,
-                held.get((kind.value, name), 0),
+                known.wave,
+                held.get(name, 0) if known.wave else 0,
                 known.members,
                 provider if kind is not Subject.NETWORK else "",
                 app,
                 marks=await _shared_labels(conn, known.id) if duty.asks_labels else {},
                 reasons=known.reasons,
+                answered_at=known.spoken_at,
             )
         )
     return found + await _of_connections(conn, duty, now, tickets)
@@ -154,7 +155,7 @@ async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime, tick
             connection.c.app,
             connection.c.client_name,
             connection.c.labels,
-            parent.c.guard.label("under_guard"),
+            (parent.c.wave & incident.c.told_at.is_(None) & (incident.c.mails == "")).label("in_wave"),
         )
         .join(connection, connection.c.id == incident.c.name)
         .outerjoin(parent, (parent.c.id == incident.c.parent_id) & parent.c.closed_at.is_(None))
@@ -177,7 +178,7 @@ async def _of_connections(conn: AsyncConnection, duty: Duty, now: datetime, tick
             Cause(row.cause),
             Owner(row.owner),
             row.opened_at,
-            held=1 if row.under_guard else 0,
+            held=1 if row.in_wave else 0,
             members=1,
             provider=row.provider,
             app=row.app,
@@ -245,7 +246,7 @@ async def bring_in_line(conn: AsyncConnection, duty: Duty, now: datetime, *, tic
         page, clear = waiting.pop((Slot.PAGE, key), None), waiting.pop((Slot.CLEAR, key), None)
         if clear is not None:  # back before anybody was told that it was over
             await _withdraw(conn, clear, "it is back", now)
-        if key not in paged:
+        if key not in paged or await _again(conn, paged[key], matter, now):
             await _page(conn, duty, matter, page, now)
         elif page is not None:
             await _withdraw(conn, page, "told already", now)
@@ -296,7 +297,15 @@ def _standing_pages() -> Any:
 
 
 async def _paged(conn: AsyncConnection) -> dict[str, int]:
-    return {row.audience: row.id for row in await conn.execute(_standing_pages())}
+    # The newest of each: what nobody answers is told again.
+    return {row.audience: row.id for row in await conn.execute(_standing_pages().order_by(notice.c.id))}
+
+
+async def _again(conn: AsyncConnection, page: int, matter: Matter, now: datetime) -> bool:
+    if matter.alert.again is None:
+        return False
+    told = (await conn.execute(select(notice.c.state, notice.c.settled_at).where(notice.c.id == page))).one()
+    return told.state in ("sent", "failed") and matter.unanswered(told.settled_at, now)
 
 
 async def _page(conn: AsyncConnection, duty: Duty, matter: Matter, known: int | None, now: datetime) -> None:

@@ -58,7 +58,7 @@ async def plan_all(database: Database, voice: Voice, now: datetime) -> int:
 
 
 async def open_due(
-    database: Database, voice: Voice, cap: int, now: datetime, limit: int = 50
+    database: Database, voice: Voice, cap: fuse.Cap, now: datetime, limit: int = 50
 ) -> tuple[list[int], fuse.State]:
     """Turn due notices into mails to be sent, after one more look; return them, and how the fuse is."""
     async with database.read() as conn:
@@ -74,7 +74,7 @@ async def open_due(
 
 @retried
 async def _open_those_true(
-    database: Database, voice: Voice, cap: int, now: datetime, limit: int
+    database: Database, voice: Voice, cap: fuse.Cap, now: datetime, limit: int
 ) -> tuple[list[int], list[str], fuse.State]:
     """Open what is due; return that, and the connections whose probe is too old to write about."""
     async with database.write() as conn:
@@ -104,7 +104,7 @@ async def _open_those_true(
 
 async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool = False) -> Sequence[Any]:
     # What a blown fuse holds must not stand in the way of what may go out.
-    may_go = or_(notice.c.requested_by.is_not(None), notice.c.slot.not_in(fuse.FUSED)) if blown else true()
+    may_go = ~fuse.counts() if blown else true()
     rows = await conn.execute(
         select(notice)
         .where(
@@ -130,6 +130,7 @@ async def _old_probes(conn: AsyncConnection, row: Any, voice: Voice, now: dateti
 
 
 async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
+    await _note_told(conn, row, now)
     if not row.recipients:
         why = "email.operator is not set" if row.slot in (Slot.HANDOVER, Slot.FUSE) else "no address"
         await conn.execute(
@@ -140,6 +141,13 @@ async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
     await conn.execute(
         update(notice).where(notice.c.id == row.id).values(state="sending", settled_at=now, look_at=None)
     )
+
+
+async def _note_told(conn: AsyncConnection, row: Any, now: datetime) -> None:
+    """Tell the fleet guard who is told: it holds only what nobody was told about."""
+    if row.slot in (Slot.ASK, Slot.HANDOVER):
+        items = (await envelopes.items_of(conn, [row.id])).get(row.id, ())
+        await incidents.note_told(conn, [item.incident for item in items if item.incident is not None], now)
 
 
 # -- envelopes ----------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class Pump:
     def __init__(self, database: Database, post: Post, clock: Clock, meters: Meters, process: str) -> None:
         self._database, self._post, self._clock = database, post, clock
         self._meters, self._process = meters, process
-        self._fuse = fuse.State()
+        self._fuse, self._cap = fuse.State(), fuse.Cap(post.max_per_hour)
         self._blame = Blame()
         self.mail_server = MailServer(post.server, post.sender, database, clock, meters, process)
         # From 0 on, or Prometheus would not see the first refusal.
@@ -89,7 +89,7 @@ class Pump:
         if await self._may_send(now):
             # Before anything is opened beside it: what is not true any more was not said.
             await again.reconsider(self._database, self._post.voice, now)
-        _, state = await outbox.open_due(self._database, self._post.voice, self._post.max_per_hour, now)
+        _, state = await outbox.open_due(self._database, self._post.voice, self._cap, now)
         self._note_fuse(state)
         if not await self._may_send(now):
             return 0

@@ -94,7 +94,7 @@ class SmtpSettings(Section):
 class EmailSettings(Section):
     """[email]: what clients are sent, and when."""
 
-    delay: Duration | None = None  # without: ten minutes, and a whole round of probes at least
+    delay: Duration | None = None  # without: an hour, and a whole round of probes at least
     reminders: Annotated[tuple[Duration, ...], AfterValidator(_ascending)] = (
         timedelta(days=2),
         timedelta(days=5),
@@ -112,15 +112,17 @@ class EmailSettings(Section):
     link_lifetime: Positive = timedelta(days=14)
     templates: Path | None = None
 
-    def policy(self, interval: timedelta, recheck: timedelta) -> MailPolicy:
+    def policy(self, interval: timedelta, recheck: timedelta, doubt_delay: timedelta) -> MailPolicy:
         """Return the rules that follow.
 
-        By itself the first mail waits until every connection was looked at once more, with its doubts
-        settled: only then can the fleet guard know whether it is one client's break.
+        By itself the first mail waits for an hour, in which much heals by itself, and until every connection
+        was looked at once more, with its doubts settled: only then can the fleet guard know whether it is one
+        client's break.
         """
         whole_round = interval * 1.2 + recheck * 4
         return MailPolicy(
-            delay=max(timedelta(minutes=10), whole_round) if self.delay is None else self.delay,
+            delay=max(timedelta(hours=1), whole_round) if self.delay is None else self.delay,
+            doubt_delay=doubt_delay,
             reminders=self.reminders,
             hand_over=self.hand_over,
             expiry=self.expiry,

@@ -146,12 +146,14 @@ def build() -> Any:
         .with_panel(
             p.series(
                 "The fleet guard",
-                "Over which group it is up, and how many connections' mails it holds.",
+                "Over which group it is up, how many connections' mails it holds, and how it goes with the "
+                "clients of the wave: whether they heal, and what those asked on trial show.",
                 (
                     f"max by (kind, name, cause) ({m.GUARD_ACTIVE.name})",
                     "guard over {{kind}} {{name}}: {{cause}}",
                 ),
                 (f"max by (kind, name) ({m.HELD.name})", "mails held: {{name}}"),
+                (f"max by (provider, state) ({m.WAVE_CLIENTS.name})", "{{provider}}: clients {{state}}"),
                 width=8,
                 height=9,
                 empty="The guard is down",

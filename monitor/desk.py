@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts import addresses, again, book, fuse, oncall, silences
+from alerts import addresses, again, book, fuse, oncall, outbox, silences
 from alerts.channels import Outcome
 from alerts.channels.smtp import Interrupted, Letter, Session, Unreachable
 from alerts.mail.message import Sender, build
@@ -21,17 +21,19 @@ from alerts.told import Told
 from alerts.windows import Scope
 from monitor.assembly import Parts, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
-from monitor.errors import ConfigurationError, NotFound
+from monitor.errors import ConfigurationError
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story
 from monitor.health.incidents import Place
 from monitor.health.probed import SPANS, Period, first_of, periods
+from monitor.health.question import Question, held_back, later, question
 from monitor.health.spans import span
+from monitor.health.wave import members
 from monitor.intake import Record, utc
 from monitor.probe import next_refresh
 from monitor.secret import Secret
 from monitor.settings import Loaded
-from monitor.store import audit, connections, history, incidents, journal, links
+from monitor.store import audit, connections, history, incidents, journal, links, waves
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
 from monitor.tokens.refresh import access_cell, refresh_cell
@@ -95,6 +97,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
     now = parts.clock.now()
     told = await book.about_connection(parts.database, connection_id, 8)
     settings = parts.loaded.settings
+    waits, choices = await _held_back(parts, open_ones, now)
     return Story(
         id=known.id,
         client=known.client_name,
@@ -112,7 +115,8 @@ async def story(parts: Parts, connection_id: str) -> Story:
         next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence, now) if app else None,
         incident_since=open_ones[0].opened_at if open_ones else None,
         larger=_larger(larger) if larger else None,
-        held=larger.guard if larger else False,
+        waits=waits,
+        choices=choices,
         policy=settings.policy,
         said=(
             *await _silenced(parts, known),
@@ -142,6 +146,20 @@ async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:
     if known.doubt is None:
         return []
     return await journal.unanswered(parts.database, known.id, known.doubt.since)
+
+
+async def _held_back(
+    parts: Parts, open_ones: list[OpenIncident], now: datetime
+) -> tuple[str, tuple[str, ...]]:
+    """Say why the first mail about a break is held or late, and what may be said about that."""
+    own, larger = open_ones[0] if open_ones else None, open_ones[1] if len(open_ones) > 1 else None
+    if own is None or own.told_at is not None or own.mails:
+        return "", ()
+    if larger is not None and larger.wave:
+        for one in await questions(parts):
+            if one.provider == larger.about.name:
+                return held_back(one)
+    return later(own.waits, parts.loaded.settings.guard.doubt_delay, own.opened_at, now), ()
 
 
 async def _silenced(parts: Parts, known: Known) -> list[str]:
@@ -227,11 +245,32 @@ async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
 
 
 async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
-    """Release or drop what a fleet guard holds; return of how many connections."""
-    standing = [i for i in await incidents.open_now(parts.database) if i.guard and i.about.name == name]
-    if not standing:
-        raise NotFound(f"No guard stands over {name!r}; 'token-health notices list' shows those that do.")
-    return await incidents.decide(parts.database, standing[0].about, mails, parts.clock.now(), actor)
+    """Release or drop what a wave holds; return of how many connections. Raises NotFound."""
+    count = await waves.decide(parts.database, name, mails, parts.clock.now(), actor)
+    await _plan_now(parts)
+    return count
+
+
+async def ask_first(parts: Parts, name: str, count: int, actor: str) -> tuple[str, ...]:
+    """Have a few clients of a wave asked first; return which. Raises NotFound."""
+    asked = await waves.ask_first(parts.database, name, count, parts.clock.now(), actor)
+    await _plan_now(parts)
+    return asked
+
+
+async def _plan_now(parts: Parts) -> None:
+    """Bring the waiting mails in line with what a person has just said; the service sends them."""
+    if (post := build_post(parts)) is not None:
+        await outbox.plan_all(parts.database, post.voice, parts.clock.now())
+
+
+async def questions(parts: Parts) -> list[Question]:
+    """Return the open waves, each as the question it is."""
+    now, policy = parts.clock.now(), parts.loaded.settings.guard_policy.wave
+    return [
+        question(known.provider, known.held.wave, members(known.held.breaks, now), known.reasons, policy, now)
+        for known in await waves.open_now(parts.database)
+    ]
 
 
 async def retry_mails(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
@@ -301,7 +340,8 @@ def not_watched(app: str, count: int) -> str:
 
 
 def _larger(found: OpenIncident) -> str:
-    return found.reasons[0] if found.guard and found.reasons else f"{found.cause.value} of {found.about}."
+    whole = found.wave or found.guard
+    return found.reasons[0] if whole and found.reasons else f"{found.cause.value} of {found.about}."
 
 
 async def stretched_apps(parts: Parts) -> list[tuple[str, timedelta, timedelta]]:

@@ -117,6 +117,7 @@ class Exposition:
             yield (await self._broken()).encode()
         yield (await self._groups()).encode()
         yield (await self._incidents()).encode()
+        yield (await self._held()).encode()
         yield self._configured().encode()
         yield self._schedule(lag, alive, intervals).encode()
 
@@ -183,19 +184,30 @@ class Exposition:
 
     async def _incidents(self) -> str:
         shared = await fleet.shared_incidents(self._database, self._apps)
-        held = await fleet.held(self._database)
         return family(
             metrics.INCIDENT,
             (
                 ((kind, name, *self._place(kind, name), cause, owner), members)
                 for kind, name, cause, owner, members in shared
             ),
-        ) + family(
-            metrics.HELD,
-            (
-                ((kind, name, self._place(kind, name)[0], cause, owner), count)
-                for kind, name, cause, owner, count in held
-            ),
+        )
+
+    async def _held(self) -> str:
+        """What the fleet guard holds back, and how it goes with those who are held."""
+        held = await fleet.held(self._database)
+        waves = await fleet.wave_clients(self._database)
+        waiting = await fleet.waiting(self._database)
+        return (
+            family(
+                metrics.HELD,
+                (
+                    ((kind, name, self._place(kind, name)[0], cause, owner), count)
+                    for kind, name, cause, owner, count in held
+                ),
+            )
+            + family(metrics.WAVE_SINCE, {(provider,): since for provider, since, _, _ in waves}.items())
+            + family(metrics.WAVE_CLIENTS, (((provider, state), n) for provider, _, state, n in waves))
+            + family(metrics.WAITING, (((provider, why), n) for provider, why, n in waiting))
         )
 
     def _place(self, kind: str, name: str) -> tuple[str, str, str]:

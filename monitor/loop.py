@@ -31,9 +31,10 @@ from monitor.pacing import Pacer
 from monitor.probe import Looked, Prober
 from monitor.reach import Heard
 from monitor.shutdown import Shutdown
-from monitor.store import budgets, connections, due, history, incidents, processes, verdicts
+from monitor.store import budgets, connections, due, guarding, history, processes, verdicts, waves
 from monitor.store.due import Lease
 from monitor.store.engine import Database
+from monitor.store.expected import Ordinary
 from monitor.store.history import Kept
 from monitor.store.processes import BEAT
 from monitor.store.verdicts import Outcome, Tell
@@ -90,6 +91,7 @@ class Loop:
         self._process, self._role = process, role
         self._policy, self._guard, self._pace, self._kept = policy, guard, pace, kept
         self._tell_others = tell
+        self._ordinary = Ordinary()
         self._cadence = cadence
         self._cadences = dict.fromkeys(apps, cadence)
         self._heard = Heard()
@@ -261,6 +263,7 @@ class Loop:
                 self._clock.now(),
                 self._pace.count_interval,
                 self._tell_others,
+                self._ordinary,
             )
         except (DataError, ValueError) as error:
             if len(batch) > 1:
@@ -323,9 +326,16 @@ class Loop:
         return {app: cadence.interval for app, cadence in self._cadences.items()}
 
     async def keep_house(self) -> None:
-        """Let the guard come down where it may, also when no verdict changes. One process does it."""
-        if self.leads:
-            await incidents.judge_again(self._database, self._guard, self._clock.now())
+        """Let guards come down and waves go on, also when no verdict changes. One process does it.
+
+        Some of what a wave holds is looked at as often as the healthy: it shows what the others do, too.
+        """
+        if not self.leads:
+            return
+        now = self._clock.now()
+        await guarding.judge_again(self._database, self._guard, now, self._ordinary)
+        if closely := await waves.watched_closely(self._database):
+            await due.keep_close(self._database, closely, self._cadences, now)
 
     async def forget(self) -> None:
         """Drop what is older than it is kept for. One process does it."""

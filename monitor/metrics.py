@@ -119,8 +119,29 @@ INCIDENT = Metric(
 GUARD_ACTIVE = Metric(
     "token_health_guard_active",
     "gauge",
-    "1 while the fleet guard is up over a group, so that client mails are held.",
+    "1 while the fleet guard is up over a group: an outage, or a provider whose clients break together, so "
+    "that what breaks now is held.",
     ("kind", "name", "cause"),
+)
+WAVE_SINCE = Metric(
+    "token_health_wave_since_timestamp_seconds",
+    "gauge",
+    "Since when a wave of the provider's clients is held until it heals or somebody decides, in Unix time.",
+    ("provider",),
+)
+WAVE_CLIENTS = Metric(
+    "token_health_wave_clients",
+    "gauge",
+    "Clients of an open wave: held, asked on trial, refuted (asked, authorized again, and still broken), "
+    "mended by authorizing again, healed by themselves, or gone (paused, or mended by us).",
+    ("provider", "state"),
+)
+WAITING = Metric(
+    "token_health_notifications_waiting",
+    "gauge",
+    "Broken connections whose client is told later than usual: the fleet guard is in doubt, or the provider "
+    "was in trouble when they broke.",
+    ("provider", "why"),
 )
 SCHEDULE_LAG = Metric(
     "token_health_schedule_lag_seconds",
@@ -188,8 +209,8 @@ OUTBOX_AGE = Metric(
 HELD = Metric(
     "token_health_notifications_held",
     "gauge",
-    "Broken connections whose client is not told because the fleet guard holds it; cause and owner are the "
-    "guard's.",
+    "Broken connections whose client is not told because a wave of the fleet guard holds it; cause and owner "
+    "are the wave's.",
     ("kind", "name", "provider", "cause", "owner"),
 )
 SILENCE = Metric(
@@ -231,7 +252,7 @@ TICK_SECONDS = Metric(
 FUSE = Metric(
     "token_health_mail_fuse_blown",
     "gauge",
-    "1 while more first mails want out than email.max_per_hour allows, so that none goes.",
+    "1 while more first mails want out than email.max_per_hour, and than five times the expected: none goes.",
 )
 STEPS = Metric(
     "token_health_reauthorization_steps",
@@ -279,6 +300,9 @@ FLEET = (
     INCIDENT,
     HELD,
     REFRESH_IN_DOUBT,
+    WAVE_SINCE,
+    WAVE_CLIENTS,
+    WAITING,
 )
 OWN = (
     PROBES,

@@ -7,11 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from alerts.settings import TeamName
+from monitor.health.guard import GuardPolicy
+from monitor.health.surprise import SurprisePolicy
+from monitor.health.wave import WavePolicy
 from monitor.providers.schema import OptionalUrl
-from monitor.tomlfile import Duration, Section, positive
+from monitor.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
 
 def _share(value: object) -> object:
@@ -78,12 +81,51 @@ class ScheduleSettings(Section):
     pace: float | None = Field(default=None, gt=0)
 
 
+def _never(value: object) -> object:
+    return None if value == "never" else parse_duration(value)
+
+
+def _seldom(span: timedelta | None) -> timedelta | None:
+    return positive(span) if span is not None else None
+
+
+# A span, or None for what never is. The default goes through no validator.
+OrNever = Annotated[
+    timedelta | None,
+    BeforeValidator(_never),
+    AfterValidator(_seldom),
+    PlainSerializer(lambda span: "never" if span is None else show_duration(span), return_type=str),
+]
+
+
 class GuardSettings(Section):
     """[guard]: the fleet guard"""
 
     share: Annotated[Share, Field(gt=0)] = 0.2
     minimum: int = Field(default=5, ge=1)
     window: PositiveDuration = timedelta(minutes=15)
+    once_in: OrNever = timedelta(days=90)
+    doubt_once_in: PositiveDuration = timedelta(days=3)
+    doubt_delay: Duration = timedelta(hours=8)
+    settle: PositiveDuration = timedelta(hours=4)
+    canary_after: OrNever = timedelta(days=1)
+    alone: int = Field(default=10, ge=0)
+
+    @model_validator(mode="after")
+    def _doubt_before_holding(self) -> GuardSettings:
+        if self.once_in is not None and self.doubt_once_in > self.once_in:
+            raise ValueError("doubt_once_in is longer than once_in: what is rarer is held, not doubted")
+        return self
+
+    def policy(self) -> GuardPolicy:
+        """Return the rules that follow."""
+        return GuardPolicy(
+            self.share,
+            self.minimum,
+            self.window,
+            SurprisePolicy(self.once_in, self.doubt_once_in, self.settle),
+            WavePolicy(self.canary_after, self.alone, self.settle),
+        )
 
 
 class HistorySettings(Section):

@@ -117,11 +117,13 @@ class Settings(Section):
 
     @property
     def mail_policy(self) -> MailPolicy:
-        return self.email.policy(self.schedule.interval, self.schedule.recheck)
+        return self.email.policy(
+            self.schedule.interval, self.schedule.recheck, doubt_delay=self.guard.doubt_delay
+        )
 
     @property
     def guard_policy(self) -> GuardPolicy:
-        return GuardPolicy(self.guard.share, self.guard.minimum, self.guard.window)
+        return self.guard.policy()
 
     @property
     def kept(self) -> Kept:

@@ -483,6 +483,7 @@ MAIL = """
 url = "{url}"
 from = "Integrations <integrations@agency.example>"
 [email]
+delay = "10m"
 operator = "ops@agency.example"
 quiet_hours = ""
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 # Where the runbooks are, unless `oncall.runbooks` says otherwise.
@@ -42,6 +43,7 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)  # fixed ones, beside severity, owner and team
     has_team: bool = False  # the expression brings the team of the app
     unit: str = "humanize"  # how Prometheus writes {value}
+    again: timedelta | None = None  # the service tells it again while it stands so long and nobody answers
 
     def runbook(self, base: str = RUNBOOKS) -> str:
         """Return where its runbook is."""

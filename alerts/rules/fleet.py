@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.recording import CONNECTIONS, INCIDENTS, PROBLEMS, with_team
 from monitor import metrics as m
@@ -77,9 +79,9 @@ REFRESH_LOST = Alert(
     Severity.PAGE,
     Owner.OPERATOR.value,
     "{value} connections of {app} may have lost their refresh token on our side",
-    "The answer to a refresh was lost, this provider's refresh tokens rotate, and nothing is left to try: the "
-    "old token was sent once more when the access token had ended, and was refused. The clients are asked to "
-    "authorize again; find out why answers get lost before it happens to more of them.",
+    "The answer to a refresh was lost, this provider's refresh tokens rotate, and nothing is left to try: "
+    "the old token was sent once more when the access token had ended, and was refused. The clients are "
+    "asked to authorize again; find out why answers get lost before it happens to more of them.",
     with_team(f'count by (provider, app) ({PROBLEMS.name}{{cause="{Cause.REFRESH_LOST.value}"}})'),
     keep="5m",
     labels={"cause": Cause.REFRESH_LOST.value},
@@ -90,20 +92,23 @@ GUARD_HOLDING = Alert(
     Severity.PAGE,
     Owner.OPERATOR.value,
     "{value} connections of {provider} broke together; the mails to their clients are held",
-    "So many connections say 'authorize again' at once that it is hardly each client's own doing. Decide: "
-    "'token-health notices list' shows what is held, 'notices release' or 'notices drop' with --guard "
-    "decides. Mails of connections that recover are dropped by themselves.",
+    "More clients broke together than chance brings about: it is hardly each one's own doing. Decide: "
+    "'token-health notices list' shows since when, what they share and what comes next by itself; 'notices "
+    "release' (with --first 3: a few first) or 'notices drop', each with --guard, decides. Who recovers is "
+    "not mailed.",
     f'sum by (provider) (max by (kind, name, provider) ({m.HELD.name}{{owner="{Owner.CLIENT.value}"}})) > 0',
     wait="2m",
     keep="5m",
+    again=timedelta(days=1),
 )
 FUSE_BLOWN = Alert(
     "TokenHealthMailFuseBlown",
     Severity.PAGE,
     Owner.OPERATOR.value,
     "More first mails want out than email.max_per_hour allows; none goes",
-    "The last fuse before clients. Look at 'token-health status' and 'token-health notices list': if the "
-    "breaks are real, 'token-health notices release --fuse' lets mails out for an hour.",
+    "The last fuse before clients: more than email.max_per_hour, and than five times what this fleet is "
+    "expected to bring. Look at 'token-health status' and 'token-health notices list': if the breaks are "
+    "real, 'token-health notices release --fuse' lets mails out for an hour.",
     f"max ({m.FUSE.name}) == 1",
     wait="1m",
 )

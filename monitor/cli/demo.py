@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from monitor.cli.root import out
+from monitor.cli.second_act import second_act
 from monitor.cli.stage import FIRMS, Reader, Stage, stage_set
 from monitor.errors import TokenHealthError
 
@@ -36,7 +37,7 @@ def demo(
         typer.Option("--keep/--no-keep", help="Leave it running for you. On a terminal that is the default."),
     ] = None,
 ) -> None:
-    """Show it all at work in a minute: a sandbox, a mailbox, and a dozen connections of different fates."""
+    """Show it all at work in a minute: a sandbox, a mailbox, connections of a dozen fates, and a wave."""
     stay = keep if keep is not None else sys.stdin.isatty() and sys.stdout.isatty()
     asyncio.run(_demo(stay))
 
@@ -52,6 +53,7 @@ async def _demo(keep: bool) -> None:
         async with stage_set(folder) as (stage, parts):
             told = await _story(stage, parts)
             await _summary(stage, parts)
+            await second_act(stage)
             if keep:
                 await _your_turn(stage, parts, told)
     except asyncio.CancelledError:

@@ -127,7 +127,8 @@ def status(
 
 async def _status(config: Path | None, json: bool, limit: int) -> None:
     from alerts import silences
-    from monitor.cli.show import ago, doubts, fleet_table, status_row, summary, worst_first
+    from monitor import desk
+    from monitor.cli.show import ago, doubts, fleet_table, print_question, status_row, summary, worst_first
     from monitor.health.causes import Subject
     from monitor.store import connections, incidents
 
@@ -148,11 +149,13 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
         if (doubted := doubts(fleet, now)) is not None:
             out.print(f"[yellow]Refresh in doubt:[/] {escape(doubted)}")
         for item in await incidents.open_now(p.database):
-            if item.about.kind is not Subject.CONNECTION:
+            if item.about.kind is not Subject.CONNECTION and not item.wave:
                 what = f"{item.cause.value} of {item.about}, {item.members} connections broken"
                 if item.guard and item.reasons:
                     what = f"{item.cause.value}: {item.reasons[0].rstrip('.')}"
                 out.print(f"[bold]Incident:[/] {escape(what)}, since {ago(item.opened_at, now)}.")
+        for one in await desk.questions(p):
+            print_question(one, now)
         for silence in await silences.standing(p.database, p.loaded.settings.windows, now):
             if silence.begun_at <= now:
                 out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -22,13 +22,16 @@ from monitor.cli.root import (
 )
 from monitor.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from monitor.health.question import Question
+
 email = typer.Typer(help="Look at the mails, and prove that they go out.", no_args_is_help=True)
 notices = typer.Typer(
     help="What clients were told, and what waits; hold it, release it.", no_args_is_help=True
 )
 
 GuardOption = Annotated[
-    str | None, typer.Option("--guard", help="What a fleet guard holds: clio, clio/eu, an app's id.")
+    str | None, typer.Option("--guard", help="The wave that the fleet guard holds, by its provider: clio.")
 ]
 
 
@@ -130,6 +133,8 @@ def list_(
 
     async def work() -> None:
         from alerts import book, silences
+        from monitor import desk
+        from monitor.cli.show import print_question
         from monitor.desk import mail_server_trouble
 
         async with parts(config) as p:
@@ -138,27 +143,46 @@ def list_(
             told = await book.listing(p.database, limit, everything=everything)
             holds = await silences.standing(p.database, p.loaded.settings.windows, now)
             refused = await book.undeliverable(p.database)
-            guards = await _guards(p)
+            waves = await desk.questions(p)
         if json:
             print_json(
                 {
                     "notices": [item.document() for item in told],
                     "holds": [hold.document() for hold in holds],
-                    "guards": [{"over": name, "holds": held, "mails": said} for name, held, said in guards],
+                    "guards": [_document(one) for one in waves],
                     "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
                     "mail_server": trouble or None,
                 }
             )
             return
-        _print_notices(told, holds, guards, refused, now, everything)
+        _print_notices(told, holds, refused, now, everything)
+        for one in waves:
+            print_question(one, now)
         if trouble:
             out.print(f"[bold red]Mails wait.[/] {escape(trouble)}")
 
     run_async(work)
 
 
+def _document(one: Question) -> dict[str, Any]:
+    """Return a wave as `--json` gives it."""
+    from dataclasses import asdict
+
+    from monitor.cli.show import iso
+
+    found = asdict(one) | {
+        "over": one.provider,
+        "holds": one.held_connections,
+        "mails": "",
+        "since": iso(one.since),
+        "next_at": iso(one.next_at),
+        "choices": [{"does": does, "command": command or None} for does, command in one.choices],
+    }
+    return {name: value for name, value in found.items() if name != "provider"}
+
+
 def _print_notices(
-    told: list[Any], holds: list[Any], guards: list[Any], refused: list[Any], now: datetime, everything: bool
+    told: list[Any], holds: list[Any], refused: list[Any], now: datetime, everything: bool
 ) -> None:
     from alerts.notices import Slot
     from monitor.cli.show import ago, plain_table
@@ -183,9 +207,6 @@ def _print_notices(
     else:
         out.print("Nothing was said yet." if everything else "Nothing waits, and nothing failed.")
     _print_failures(told)
-    for name, held, said in guards:
-        state = f"{said} by a person" if said else "held"
-        out.print(f"[bold]Guard[/] over {escape(name)}: the mails of {held} connections are {state}.")
     for hold in holds:
         out.print(f"[bold]Hold[/] over {escape(hold.over_text)}. {escape(hold.sentence)}")
     for address, at, answer in refused:
@@ -205,16 +226,6 @@ def _print_failures(told: list[Any]) -> None:
             f"[bold red]Failed[/] {', '.join(numbers)}: {escape(outcome)}. Once that is put right: "
             f"[bold]token-health notices retry {' '.join(numbers)}[/]"
         )
-
-
-async def _guards(p: Any) -> list[tuple[str, int, str]]:
-    from monitor.store import incidents
-
-    return [
-        (item.about.name, item.members, item.mails)
-        for item in await incidents.open_now(p.database)
-        if item.guard
-    ]
 
 
 @notices.command()
@@ -250,12 +261,15 @@ def release(
     connection: ConnectionOption = None,
     everything: EveryOption = False,
     guard: GuardOption = None,
+    first: Annotated[
+        int, typer.Option(help="With --guard: ask so many clients first, and hold the rest.", min=0)
+    ] = 0,
     fuse: Annotated[
         bool, typer.Option("--fuse", help="Let first mails out for an hour, however many.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Lift a hold, let out what a guard holds, or mend the fuse."""
+    """Lift a hold, let out what the guard holds (or a few of it first), or mend the fuse."""
 
     async def work() -> None:
         from alerts import silences
@@ -265,9 +279,20 @@ def release(
 
         async with parts(config) as p:
             now = p.clock.now()
+            if first and guard is None:
+                raise ConfigurationError(
+                    "--first goes with --guard NAME; 'token-health notices list' shows them."
+                )
             if fuse:
                 await desk.release_fuse(p, person())
                 out.print("The fuse is whole for an hour; first mails go out.")
+            elif guard is not None and first:
+                asked = await desk.ask_first(p, guard, first, person())
+                names = escape(", ".join(asked)) or "nobody, since none of them has an address"
+                out.print(
+                    f"Asked first, when confirmed again: {names}. 'token-health notices list' shows whether "
+                    "it mends them."
+                )
             elif guard is not None:
                 count = await desk.decide_guard(p, guard, incidents.RELEASED, person())
                 out.print(

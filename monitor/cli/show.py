@@ -10,11 +10,14 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.root import out
 from monitor.health.causes import Cause
 from monitor.health.lifecycle import State
+from monitor.health.question import Question
 from monitor.health.spans import span
 from monitor.store.connections import Known
 
@@ -134,6 +137,25 @@ def _cause(known: Known) -> str | None:
     if known.health.state in (State.PENDING, State.PAUSED):
         return None
     return known.health.cause.value if known.health.state is not State.HEALTHY else Cause.OK.value
+
+
+def print_question(one: Question, now: datetime) -> None:
+    """Print a wave as the question it is: what is so, what comes next, and what one may say."""
+    out.print(f"\n[bold yellow]Wave[/] for {ago(one.since, now)}: [bold]{escape(one.headline)}[/]")
+    for title, text in (
+        ("Why", " ".join(one.reasons)),
+        ("Alike", ", ".join(one.alike)),
+        ("Unlike", "; ".join(one.unlike)),
+        ("So far", one.so_far),
+        ("Next", one.next),
+    ):
+        if text:
+            out.print(Padding(f"[bold]{title}[/]  {escape(text)}", (0, 0, 0, 2), expand=False))
+    out.print("  [bold]You decide[/]")
+    for does, command in one.choices:
+        out.print(
+            f"    {escape(does)}" + (f": [bold]{escape(command)}[/]" if command else ""), soft_wrap=True
+        )
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,13 +72,11 @@ interval = "3s"
 recheck = "1s"
 scope_interval = "4s"
 timeout = "2s"
-[guard]             # here half of the fleet breaks on purpose, each for a reason of its own
-share = 0.95
-[smtp]
+{guard}[smtp]
 url = "{smtp}"
 from = "Northwind Integrations <integrations@northwind.example>"
 [email]
-delay = "2s"        # time enough to see that it is one mail
+delay = "2s"        # an hour, if it were for real
 quiet_hours = ""
 operator = "ops@northwind.example"
 [brand]
@@ -86,6 +84,11 @@ support = "help@northwind.example"
 footer = "Northwind Integrations Ltd · 1 Harbour Street"
 [log]
 format = "json"
+"""
+GUARD_OFF = """\
+[guard]             # half of this fleet breaks within a minute, made up, each for a reason of its own: by the
+once_in = "never"   # usual rule that is no chance, and the mails would be held
+share = 0.95
 """
 APP = """
 [[apps]]
@@ -113,6 +116,7 @@ class Stage:
     folder: Path
     sandbox: str
     mailbox: str
+    smtp: str
     web: str
     began: float
     mails: int = 0  # how many were shown
@@ -167,11 +171,6 @@ class Stage:
 @contextlib.asynccontextmanager
 async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
     """Start sandbox, mailbox and service, with every firm authorized and imported; end them at the end."""
-    from monitor import intake, settings
-    from monitor.assembly import opened
-    from monitor.desk import take_in
-    from monitor.tokens.vault import new_key, write_key_file
-
     began = time.monotonic()
     sandbox = subprocess.Popen(
         [sys.executable, "-m", "monitor.sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
@@ -181,7 +180,6 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    service: subprocess.Popen[bytes] | None = None
     try:
         line = await asyncio.to_thread(sandbox.stdout.readline)  # type: ignore[union-attr]
         if not line.startswith("http"):
@@ -190,31 +188,49 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
         if not smtp.startswith("smtp"):
             raise TokenHealthError("The mailbox did not start; see the lines above.")
         port = free_port()
-        stage = Stage(folder, line.strip(), mails, f"http://127.0.0.1:{port}", began)
-        (folder / "token-health.toml").write_text(
-            CONFIG.format(web=port, smtp=smtp)
-            + "".join(
-                APP.format(id=a, provider=p, region=r, path=path, url=stage.sandbox) for a, p, r, path in APPS
-            )
-        )
-        write_key_file(folder / "token-health.key", [new_key()])
-        (folder / "app-secret").write_text("demo-secret")
+        stage = Stage(folder, line.strip(), mails, smtp, f"http://127.0.0.1:{port}", began)
         _authorize(stage)
-        loaded = settings.load(folder / "token-health.toml")
-        async with opened(loaded) as parts:
-            await take_in(parts, intake.read(folder / "connections.jsonl", parts.apps), "demo")
-            with (folder / "service.log").open("wb") as log:
-                service = subprocess.Popen(  # noqa: S603 - ourselves
-                    [sys.executable, "-m", "monitor", "run", "--config", str(folder / "token-health.toml")],
-                    stdout=log,
-                    stderr=log,
-                )
+        async with serving(stage, GUARD_OFF, APPS) as parts:
             yield stage, parts
     finally:
-        for process in (service, sandbox, mailbox):
-            if process is not None:
-                process.terminate()
-                process.wait(timeout=12)
+        _end(sandbox, mailbox)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    stage: Stage, guard: str, apps: Sequence[tuple[str, str, str, str]]
+) -> AsyncIterator[Parts]:
+    """Configure a service in the stage's folder, import its connections, run it; end it at the end."""
+    from monitor import intake, settings
+    from monitor.assembly import opened
+    from monitor.desk import take_in
+    from monitor.tokens.vault import new_key, write_key_file
+
+    folder, file = stage.folder, stage.folder / "token-health.toml"
+    file.write_text(
+        CONFIG.format(web=stage.web.rpartition(":")[2], smtp=stage.smtp, guard=guard)
+        + "".join(
+            APP.format(id=a, provider=p, region=r, path=path, url=stage.sandbox) for a, p, r, path in apps
+        )
+    )
+    write_key_file(folder / "token-health.key", [new_key()])
+    (folder / "app-secret").write_text("demo-secret")
+    async with opened(settings.load(file)) as parts:
+        await take_in(parts, intake.read(folder / "connections.jsonl", parts.apps), "demo")
+        with (folder / "service.log").open("wb") as log:
+            service = subprocess.Popen(  # noqa: S603 - ourselves
+                [sys.executable, "-m", "monitor", "run", "--config", str(file)], stdout=log, stderr=log
+            )
+        try:
+            yield parts
+        finally:
+            _end(service)
+
+
+def _end(*processes: subprocess.Popen[Any]) -> None:
+    for process in processes:
+        process.terminate()
+        process.wait(timeout=12)
 
 
 def _authorize(stage: Stage) -> None:

@@ -38,7 +38,8 @@ class Story:
     next_refresh_at: datetime | None = None
     incident_since: datetime | None = None
     larger: str | None = None  # the shared incident that this one belongs to
-    held: bool = False  # by the fleet guard
+    waits: str = ""  # why the client is told later, or not: the fleet guard's words
+    choices: tuple[str, ...] = ()  # what an operator may say about it
     said: tuple[str, ...] = ()  # what was said or waits to be said, newest first
     mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
@@ -223,11 +224,8 @@ def _told(story: Story) -> tuple[str, ...]:
     row = consequence(story.health.cause)
     if story.health.state is not State.BROKEN:
         return story.said or ("Nobody was told, since nothing is confirmed broken.",)
-    if story.held:
-        return (
-            "The client is not told: the fleet guard holds it, since many connections broke together.",
-            *story.said,
-        )
+    if story.waits:
+        return (story.waits, *story.said)
     if story.health.owner is not Owner.CLIENT or not row.client_mail:
         return (
             "The client is not told, since authorizing again would mend nothing; an incident is open.",
@@ -262,7 +260,7 @@ def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
             if health.cause is not Cause.REFRESH_LOST
             else "It recovers with a new authorization."
         )
-    return tuple(lines)
+    return (*lines, *story.choices)
 
 
 def _last_try(story: Story, now: datetime) -> str:

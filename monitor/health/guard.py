@@ -1,8 +1,9 @@
-"""The fleet guard: when an unusual share turns bad together, it is not each client's own fault.
+"""The fleet guard, and of its two rules the one for outages: when an unusual share fails, it is one incident.
 
-Judged before anybody is told. While the guard is up over a group, what its connections would say to
-clients is held; the group has one incident. The guard comes down when the share has fallen to half of
-what raised it, so that it does not flutter.
+What a client mends is judged by surprise (`monitor.health.surprise`) and held as a wave
+(`monitor.health.wave`). What nobody's client mends (an outage, a refused app, our own network) holds no mail,
+but would page once a connection: here it becomes one incident of the narrowest group that explains it. That
+is judged by what turned bad within the window alone: what is older neither raises a guard nor keeps one.
 """
 
 from __future__ import annotations
@@ -14,29 +15,31 @@ from datetime import timedelta
 
 from monitor.health.causes import Cause, Subject
 from monitor.health.incidents import OUR_NETWORK, About, Place
+from monitor.health.surprise import SurprisePolicy
+from monitor.health.wave import WavePolicy
 
 
 @dataclass(frozen=True, slots=True)
 class GuardPolicy:
-    """`share` of a group, and at least `minimum` connections of it, turning bad within `window`."""
+    """`share` of a group, at least `minimum` connections, failing within `window`; and the waves."""
 
     share: float = 0.2
     minimum: int = 5
     window: timedelta = timedelta(minutes=15)
+    surprise: SurprisePolicy = field(default_factory=SurprisePolicy)
+    wave: WavePolicy = field(default_factory=WavePolicy)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How the connections of one place stand.
+    """How the connections of one place stand: all that are watched, and those that failed lately, by cause.
 
-    `lately` counts those that turned bad within the window, by cause; `held` those that are bad now
-    and belong to a guard's incident, by cause; `fine` those not bad.
+    `lately` is within the window, and only of causes that no client mends.
     """
 
     place: Place
-    fine: int
+    total: int
     lately: Mapping[Cause, int] = field(default_factory=dict)
-    held: Mapping[Cause, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,15 @@ class Hold:
         """Why, in words."""
         return (
             f"{self.bad} of {self.total} connections of {self.about} turned bad together, "
-            f"mostly {self.cause.value}; this is one incident, and clients are not mailed."
+            f"mostly {self.cause.value}; this is one incident."
         )
 
 
 def judge(tallies: Iterable[Tally], standing: frozenset[About], policy: GuardPolicy) -> tuple[Hold, ...]:
-    """Return over which groups the guard is up now; `standing` are those where it already was."""
+    """Return over which groups the guard is up now; `standing` are those where it already was.
+
+    It comes down at half of what raised it, so that it does not flutter.
+    """
     groups: dict[About, list[Tally]] = defaultdict(list)
     for tally in tallies:
         for about in tally.place.groups():
@@ -73,17 +79,9 @@ def judge(tallies: Iterable[Tally], standing: frozenset[About], policy: GuardPol
 
 def _over(about: About, members: list[Tally], stands: bool, policy: GuardPolicy) -> Hold | None:
     causes: Counter[Cause] = Counter()
-    held: Counter[Cause] = Counter()
     for tally in members:
         causes.update(tally.lately)
-        held.update(tally.held)
-    lately, fine = causes.total(), sum(t.fine for t in members)
-    # A standing guard stays for those it holds, also when they turned bad before the window; and it is
-    # about what they have, not about the few that joined last.
-    bad = max(lately, held.total()) if stands else lately
-    if stands and held.total() >= lately:
-        causes = held
-    total = bad + fine
+    bad, total = causes.total(), sum(t.total for t in members)
     share = policy.share / 2 if stands else policy.share
     least = max(1, policy.minimum // 2) if stands else policy.minimum
     if bad < least or bad < share * total:

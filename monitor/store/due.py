@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Text, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.health.cadence import Cadence
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
@@ -215,6 +216,36 @@ async def bring_forward(database: Database, ids: Sequence[str], now: datetime) -
             .where(watch.c.connection.in_(ids), watch.c.next_probe_at > now)
             .values(next_probe_at=now)
         )
+
+
+@retried
+async def keep_close(
+    database: Database, ids: Sequence[str], cadences: Mapping[str, Cadence], now: datetime
+) -> None:
+    """Look at connections that are long broken as often as at healthy ones, whatever their own wait was.
+
+    Not where the last probe had another answer than the state rests on: the provider may have asked for time.
+    """
+    async with database.write() as conn:
+        rows = await conn.execute(
+            select(watch.c.connection, watch.c.app, watch.c.last_probe_at)
+            .where(
+                watch.c.connection.in_(ids),
+                watch.c.candidate == watch.c.cause,
+                watch.c.next_probe_at > now,
+                or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
+            )
+            .order_by(watch.c.connection)
+            .with_for_update(skip_locked=True)
+        )
+        for name, app, probed_at in rows.all():
+            if app in cadences and probed_at is not None:
+                at = max(now, probed_at + cadences[app].interval)
+                await conn.execute(
+                    update(watch)
+                    .where(watch.c.connection == name, watch.c.next_probe_at > at)
+                    .values(next_probe_at=at)
+                )
 
 
 async def reread(database: Database, connection_id: str) -> Sealed | None:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, or_, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 
+from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Subject
 from monitor.health.lifecycle import State
 from monitor.store import incidents
@@ -112,6 +113,47 @@ async def held(database: Database) -> list[tuple[str, str, str, str, int]]:
     async with database.read() as conn:
         rows = await conn.execute(incidents.held())
         return [(row[0], row[1], row[2], row[3], int(row[4])) for row in rows]
+
+
+async def wave_clients(database: Database) -> list[tuple[str, int, str, int]]:
+    """Return provider, begin (Unix seconds), state and how many clients of each open wave."""
+    wave, asked = incident.alias("wave"), incident.c.told_at
+    state = case(
+        (and_(incident.c.closed_at.is_(None), asked.is_(None), incident.c.mails == ""), "held"),
+        (and_(incident.c.closed_at.is_(None), credential.c.authorized_at >= asked), "refuted"),
+        (incident.c.closed_at.is_(None), "asked"),
+        (incident.c.ended == AUTHORIZED, "mended"),
+        (incident.c.ended == ALONE, "healed"),
+        else_="gone",
+    ).label("state")
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(
+                wave.c.name,
+                epoch(wave.c.opened_at).label("since"),
+                state,
+                func.count(connection.c.client_name.distinct()),
+            )
+            .select_from(incident)
+            .join(wave, wave.c.id == incident.c.parent_id)
+            .join(connection, connection.c.id == incident.c.name)
+            .join(credential, credential.c.connection == incident.c.name)
+            .where(wave.c.wave, wave.c.closed_at.is_(None))
+            .group_by("name", "since", "state")
+        )
+        return [(row[0], int(row[1]), row[2], int(row[3])) for row in rows]
+
+
+async def waiting(database: Database) -> list[tuple[str, str, int]]:
+    """Return provider, why and how many connections whose clients are told later than usual."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(connection.c.provider, incident.c.waits, func.count())
+            .join(connection, connection.c.id == incident.c.name)
+            .where(incident.c.closed_at.is_(None), incident.c.waits != "")
+            .group_by(connection.c.provider, incident.c.waits)
+        )
+        return [(row[0], row[1], int(row[2])) for row in rows]
 
 
 async def speaking(database: Database) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.health.probed import Count
 from monitor.store.engine import Database
+from monitor.store.expected import NEEDED
 from monitor.store.retry import retried
 from monitor.store.tables import history, incident, journal, probe_count
 
@@ -86,7 +87,8 @@ async def forget(database: Database, kept: Kept, now: datetime, batch: int = 500
     old_lines = select(journal.c.id).where(journal.c.ended_at < now - kept.changes)
     children = incident.alias("children")
     old_incidents = select(incident.c.id).where(
-        incident.c.closed_at < now - kept.changes,
+        # The fleet guard learns from the last weeks what is usual, however little of the history is kept.
+        incident.c.closed_at < now - max(kept.changes, NEEDED),
         ~select(children.c.id).where(children.c.parent_id == incident.c.id).exists(),
     )
     total = 0

@@ -1,25 +1,22 @@
-"""Incidents: opened, updated and closed with the verdicts, and the fleet guard's judgement of them."""
+"""Incidents: opened, updated and closed with the verdicts."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Select, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import NotFound
-from monitor.health.causes import Cause, Owner, Subject, consequence
-from monitor.health.guard import GuardPolicy, Hold, Tally, judge
+from monitor.health import breaks
+from monitor.health.breaks import ALONE, AUTHORIZED, PROOF, asks_client
+from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.incidents import About, Place, shared_subject
-from monitor.health.lifecycle import IncidentChange, State
-from monitor.store import audit
+from monitor.health.lifecycle import IncidentChange
 from monitor.store.engine import Database
-from monitor.store.retry import retried
-from monitor.store.tables import incident, watch
+from monitor.store.tables import connection, credential, incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,14 @@ class OpenIncident:
     opened_at: datetime
     reasons: tuple[str, ...]
     members: int = 0
-    mails: str = ""  # what a person said of the mails that a guard holds
+    mails: str = ""  # what was said of its first mail: released, dropped, canary
+    wave: bool = False  # it is what the fleet guard holds of a provider's clients
+    waits: str = ""  # what its first mail waits for besides its time
+    told_at: datetime | None = None
+    spoken_at: datetime | None = None  # a wave's: when a person last said something about it
 
 
-RELEASED, DROPPED = "released", "dropped"  # what a person said of the mails that a guard holds
-guards = incident.alias("guards")
+RELEASED, DROPPED = breaks.RELEASED, breaks.DROPPED  # what a person may say of held mails
 
 
 async def one_at_a_time(conn: AsyncConnection) -> None:
@@ -80,41 +80,76 @@ async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime)
                 incident.c.name.in_([c.connection for c in closed]),
                 incident.c.closed_at.is_(None),
             )
-            .values(closed_at=now, updated_at=now)
+            .values(closed_at=now, updated_at=now, ended=_how_it_ended(now))
         )
     if closed or updated:
         await close_empty(conn, now)
 
 
+def _how_it_ended(now: datetime) -> Any:
+    """A new authorization mended it, or nobody did; where a person changed the connection, nobody can say.
+
+    An authorization that it outlived for long did not mend it.
+    """
+    mine = select(1).where(credential.c.connection == incident.c.name)
+    authorized = mine.where(
+        credential.c.authorized_at >= incident.c.opened_at, credential.c.authorized_at > now - PROOF
+    )
+    changed = mine.join(connection, connection.c.id == credential.c.connection).where(
+        connection.c.updated_at >= incident.c.opened_at,
+        or_(credential.c.authorized_at.is_(None), connection.c.updated_at > credential.c.authorized_at),
+    )
+    return case((authorized.exists(), AUTHORIZED), (changed.exists(), ""), else_=ALONE)
+
+
 async def _put(conn: AsyncConnection, change: Change, parent: int | None) -> None:
     about = About(Subject.CONNECTION, change.connection)
-    values = {
+    values: dict[str, Any] = {
         "cause": change.cause.value,
         "owner": change.owner.value,
         "reasons": list(change.reasons),
         "updated_at": change.at,
-        "parent_id": parent,
     }
-    row = (await conn.execute(select(incident.c.id).where(_is_open(about)))).one_or_none()
-    if row is not None:
-        await conn.execute(update(incident).where(incident.c.id == row.id).values(**values))
-    else:
+    turned = {"parent_id": parent, "turned_at": change.at, "waits": ""}
+    row = (
+        await conn.execute(select(incident.c.id, incident.c.cause, incident.c.owner).where(is_open(about)))
+    ).one_or_none()
+    if row is None:
         await conn.execute(
             insert(incident).values(
-                kind=about.kind.value, name=about.name, guard=False, opened_at=change.at, **values
+                kind=about.kind.value, name=about.name, guard=False, opened_at=change.at, **values, **turned
             )
         )
+        return
+    # A client's break stays in its wave, and as old as it is, whatever else is found out about it.
+    still = asks_client(Cause(row.cause), Owner(row.owner)) and asks_client(change.cause, change.owner)
+    await conn.execute(
+        update(incident).where(incident.c.id == row.id).values(**values, **({} if still else turned))
+    )
 
 
-def _is_open(about: About) -> Any:
+async def note_told(conn: AsyncConnection, numbers: Sequence[int], now: datetime) -> None:
+    """Note that the clients of these breaks are being told: no wave holds them any more."""
+    await conn.execute(
+        update(incident)
+        .where(incident.c.id.in_(numbers), incident.c.told_at.is_(None))
+        .values(told_at=now, waits="")
+    )
+
+
+def is_open(about: About) -> Any:
+    """Return the condition for the one open incident of something, which is no wave."""
     return and_(
-        incident.c.kind == about.kind.value, incident.c.name == about.name, incident.c.closed_at.is_(None)
+        incident.c.kind == about.kind.value,
+        incident.c.name == about.name,
+        incident.c.wave.is_(False),
+        incident.c.closed_at.is_(None),
     )
 
 
 async def _open_shared(conn: AsyncConnection, about: About, change: Change, now: datetime) -> int:
     # The id of the one open incident of a provider, app or our network; made where there is none.
-    row = (await conn.execute(select(incident.c.id).where(_is_open(about)))).one_or_none()
+    row = (await conn.execute(select(incident.c.id).where(is_open(about)))).one_or_none()
     if row is not None:
         return int(row.id)
     made = await conn.execute(
@@ -143,152 +178,11 @@ async def close_empty(conn: AsyncConnection, now: datetime) -> None:
             incident.c.kind != Subject.CONNECTION.value,
             incident.c.closed_at.is_(None),
             incident.c.guard.is_(False),
+            incident.c.wave.is_(False),
             ~exists().where(member.c.parent_id == incident.c.id, member.c.closed_at.is_(None)),
         )
         .values(closed_at=now, updated_at=now)
     )
-
-
-async def guard(conn: AsyncConnection, policy: GuardPolicy, now: datetime) -> tuple[Hold, ...]:
-    """Let the guard judge the fleet as this transaction sees it, and write what it decides."""
-    standing = await _standing(conn)
-    holds = judge(await _tallies(conn, policy, now), frozenset(standing), policy)
-    for hold in holds:
-        await _raise_guard(conn, hold, standing.get(hold.about), now)
-    for about, number in standing.items():
-        if about not in {hold.about for hold in holds}:
-            await conn.execute(
-                update(incident).where(incident.c.id == number).values(guard=False, updated_at=now, mails="")
-            )
-            # Who is still broken belongs to the cause's own subject again, or to nobody larger.
-            await conn.execute(
-                update(incident)
-                .where(
-                    incident.c.parent_id == number,
-                    incident.c.closed_at.is_(None),
-                    incident.c.owner == Owner.CLIENT.value,
-                )
-                .values(parent_id=None, updated_at=now)
-            )
-    if holds or standing:
-        await close_empty(conn, now)
-    return holds
-
-
-@retried
-async def judge_again(database: Database, policy: GuardPolicy, now: datetime) -> None:
-    """Let the guard come down where it may, also when no verdict changes."""
-    async with database.write() as conn:
-        await one_at_a_time(conn)
-        await guard(conn, policy, now)
-
-
-async def _standing(conn: AsyncConnection) -> dict[About, int]:
-    rows = await conn.execute(
-        select(incident.c.id, incident.c.kind, incident.c.name).where(
-            incident.c.guard.is_(True), incident.c.closed_at.is_(None)
-        )
-    )
-    return {About(Subject(row.kind), row.name): row.id for row in rows}
-
-
-async def _tallies(conn: AsyncConnection, policy: GuardPolicy, now: datetime) -> list[Tally]:
-    lately = case((watch.c.bad_since >= now - policy.window, 1), else_=0)
-    place = (watch.c.app, watch.c.provider, watch.c.region)
-    watched = watch.c.state.in_([State.HEALTHY.value, State.SUSPECT.value, State.BROKEN.value])
-    held_by_guard = select(incident.c.name).where(
-        incident.c.kind == Subject.CONNECTION.value,
-        incident.c.closed_at.is_(None),
-        incident.c.parent_id.in_(
-            select(incident.c.id).where(incident.c.guard.is_(True), incident.c.closed_at.is_(None))
-        ),
-    )
-    fine: Counter[Place] = Counter()
-    for row in await conn.execute(
-        select(*place, func.count().label("n")).where(watched, watch.c.bad_since.is_(None)).group_by(*place)
-    ):
-        fine[Place(row.app, row.provider, row.region)] = row.n
-    causes: dict[Place, dict[Cause, int]] = defaultdict(dict)
-    held: dict[Place, dict[Cause, int]] = defaultdict(dict)
-    bad = await conn.execute(
-        select(
-            *place,
-            watch.c.candidate,
-            func.sum(lately).label("n"),
-            func.sum(case((watch.c.connection.in_(held_by_guard), 1), else_=0)).label("held"),
-        )
-        .where(watched, watch.c.bad_since.is_not(None))
-        .group_by(*place, watch.c.candidate)
-    )
-    for row in bad:
-        where = Place(row.app, row.provider, row.region)
-        if row.held:
-            held[where][Cause(row.candidate)] = int(row.held)
-        if row.n:
-            causes[where][Cause(row.candidate)] = int(row.n)
-    return [
-        Tally(where, fine[where], causes.get(where, {}), held.get(where, {}))
-        for where in fine.keys() | causes.keys() | held.keys()
-    ]
-
-
-async def _raise_guard(conn: AsyncConnection, hold: Hold, standing: int | None, now: datetime) -> None:
-    values = {
-        "cause": hold.cause.value,
-        "owner": consequence(hold.cause).owner.value,
-        "reasons": [hold.sentence],
-        "updated_at": now,
-        "guard": True,
-    }
-    if standing is None:
-        row = (await conn.execute(select(incident.c.id).where(_is_open(hold.about)))).one_or_none()
-        standing = int(row.id) if row is not None else None
-    if standing is None:
-        made = await conn.execute(
-            insert(incident)
-            .values(kind=hold.about.kind.value, name=hold.about.name, opened_at=now, **values)
-            .returning(incident.c.id)
-        )
-        standing = int(made.scalar_one())
-    else:
-        await conn.execute(update(incident).where(incident.c.id == standing).values(**values))
-    await conn.execute(
-        update(incident)
-        .where(
-            incident.c.kind == Subject.CONNECTION.value,
-            incident.c.closed_at.is_(None),
-            incident.c.name.in_(_members(hold.about)),
-            or_(incident.c.parent_id.is_(None), incident.c.parent_id != standing),
-        )
-        .values(parent_id=standing, updated_at=now)
-    )
-    # What a person dropped stays dropped, also for those that join the same break later.
-    await conn.execute(
-        update(incident)
-        .where(
-            incident.c.parent_id == standing,
-            incident.c.closed_at.is_(None),
-            incident.c.mails != DROPPED,
-            exists().where(guards.c.id == standing, guards.c.mails == DROPPED),
-        )
-        .values(mails=DROPPED)
-    )
-
-
-def _members(about: About) -> Any:
-    chosen = select(watch.c.connection)
-    match about.kind:
-        case Subject.APP:
-            return chosen.where(watch.c.app == about.name)
-        case Subject.REGION:
-            provider, _, region = about.name.partition("/")
-            return chosen.where(watch.c.provider == provider, watch.c.region == region)
-        case Subject.PROVIDER:
-            return chosen.where(watch.c.provider == about.name)
-        case Subject.NETWORK:
-            return chosen.where(watch.c.cause == Cause.NETWORK.value)
-        case Subject.CONNECTION:
-            return chosen.where(watch.c.connection == about.name)
 
 
 def _with_members() -> Any:
@@ -319,7 +213,7 @@ async def shared(conn: AsyncConnection) -> list[OpenIncident]:
 
 async def of_connection(database: Database, connection_id: str) -> list[OpenIncident]:
     """Return the open incident of one connection, and the larger one it belongs to."""
-    own = select(incident).where(_is_open(About(Subject.CONNECTION, connection_id)))
+    own = select(incident).where(is_open(About(Subject.CONNECTION, connection_id)))
     async with database.read() as conn:
         row = (await conn.execute(own)).one_or_none()
         if row is None:
@@ -327,7 +221,9 @@ async def of_connection(database: Database, connection_id: str) -> list[OpenInci
         found = [_of(row)]
         if row.parent_id is not None:
             parent = (
-                await conn.execute(select(incident).where(incident.c.id == row.parent_id))
+                await conn.execute(
+                    select(incident).where(incident.c.id == row.parent_id, incident.c.closed_at.is_(None))
+                )
             ).one_or_none()
             found += [_of(parent)] if parent is not None else []
         return found
@@ -344,52 +240,30 @@ def _of(row: Any) -> OpenIncident:
         reasons=tuple(row.reasons),
         members=getattr(row, "members", 0),
         mails=row.mails,
+        wave=row.wave,
+        waits=row.waits,
+        told_at=row.told_at,
+        spoken_at=row.spoken_at,
     )
 
 
-@retried
-async def decide(database: Database, about: About, mails: str, now: datetime, actor: str) -> int:
-    """Release or drop the mails that a standing guard holds; return of how many connections.
+def held() -> Select[Any]:
+    """Return the query for how many connections' clients are not told because a wave holds them.
 
-    Raises NotFound where no guard stands.
+    Rows of the wave's kind, name, cause and owner, and how many.
     """
-    async with database.write() as conn:
-        await one_at_a_time(conn)
-        row = (
-            await conn.execute(select(incident.c.id).where(_is_open(about), incident.c.guard.is_(True)))
-        ).one_or_none()
-        if row is None:
-            raise NotFound(f"No guard stands over {about}; 'token-health notices list' shows those that do.")
-        await conn.execute(update(incident).where(incident.c.id == row.id).values(mails=mails))
-        members = (
-            incident.c.parent_id == row.id,
-            incident.c.closed_at.is_(None),
-            incident.c.owner == Owner.CLIENT.value,
-        )
-        if mails == DROPPED:
-            await conn.execute(update(incident).where(*members).values(mails=DROPPED))
-        count = (await conn.execute(select(func.count()).select_from(incident).where(*members))).scalar_one()
-        await audit.record(conn, now, actor, f"mails.{mails}", str(about), connections=count)
-    return int(count)
-
-
-def held() -> Any:
-    """Return the query for how many broken connections' clients are not told because a guard holds it.
-
-    Rows of the guard's kind, name, cause and owner, and how many.
-    """
-    parent = incident.alias("holder")
+    wave = incident.alias("wave")
     return (
-        select(parent.c.kind, parent.c.name, parent.c.cause, parent.c.owner, func.count())
+        select(wave.c.kind, wave.c.name, wave.c.cause, wave.c.owner, func.count())
         .select_from(incident)
-        .join(parent, parent.c.id == incident.c.parent_id)
+        .join(wave, wave.c.id == incident.c.parent_id)
         .where(
+            incident.c.kind == Subject.CONNECTION.value,
             incident.c.closed_at.is_(None),
-            incident.c.owner == Owner.CLIENT.value,
-            incident.c.mails != DROPPED,
-            parent.c.guard.is_(True),
-            parent.c.closed_at.is_(None),
-            parent.c.mails != RELEASED,
+            incident.c.told_at.is_(None),
+            incident.c.mails == "",
+            wave.c.wave,
+            wave.c.closed_at.is_(None),
         )
-        .group_by(parent.c.kind, parent.c.name, parent.c.cause, parent.c.owner)
+        .group_by(wave.c.kind, wave.c.name, wave.c.cause, wave.c.owner)
     )

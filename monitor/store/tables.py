@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from monitor.health.lifecycle import State
@@ -24,6 +24,14 @@ def _time(**kw: Any) -> Any:
 
 def _json(**kw: Any) -> Any:
     return Field(sa_type=JSON, **kw)
+
+
+def _text() -> Any:
+    return Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+
+
+def _count() -> Any:
+    return Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 def _owner_row() -> Any:
@@ -161,14 +169,18 @@ class RefreshJournal(SQLModel, table=True):
 
 
 class Incident(SQLModel, table=True):
-    """A confirmed break: of a connection, or of something larger that its connections share."""
+    """A confirmed break: of a connection, or of something larger that its connections share.
+
+    A *wave* is what the fleet guard holds of one provider's clients (`monitor.health.wave`); its members keep
+    it as their parent when it is over, so that it never becomes what is usual.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     kind: str = Field(sa_type=Text)
     name: str = Field(sa_type=Text)
     cause: str = Field(sa_type=Text)
     owner: str = Field(sa_type=Text)
-    guard: bool = False  # the fleet guard is up: what the members would say is held
+    guard: bool = False  # the fleet guard is up over it now
     reasons: list[str] = _json()
     opened_at: datetime = _time()
     updated_at: datetime = _time()
@@ -176,13 +188,28 @@ class Incident(SQLModel, table=True):
     parent_id: int | None = Field(default=None, foreign_key="incident.id", index=True)
     mails: str = Field(
         default="", sa_type=Text, sa_column_kwargs={"server_default": ""}
-    )  # what a person said of held mails: released, dropped
+    )  # what was said of held mails: released, dropped; canary: its client is asked on trial
+    turned_at: datetime | None = _time(default=None)  # a connection's: since when its client mends it, or not
+    ended: str = _text()  # how a connection's closed: alone, authorized; otherwise nothing
+    told_at: datetime | None = _time(default=None)  # when its client was first told
+    waits: str = _text()  # what its first mail waits for besides its time: doubt, trouble
+    wave: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    # Of a wave (`monitor.health.wave.Wave` says what they mean):
+    begun_at: datetime | None = _time(default=None)
+    joined_at: datetime | None = _time(default=None)
+    sent: int = _count()
+    total: int = _count()
+    tried: int = _count()
+    sent_at: datetime | None = _time(default=None)
+    spoken_at: datetime | None = _time(default=None)
 
     __table_args__ = (
+        Index("incident_turned", "turned_at"),
         Index(
             "incident_one_open",
             "kind",
             "name",
+            "wave",
             unique=True,
             sqlite_where=text("closed_at IS NULL"),
             postgresql_where=text("closed_at IS NULL"),

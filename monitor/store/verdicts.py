@@ -5,7 +5,7 @@
 2. Write how each connection is, and when it is looked at next; give the lease back.
 3. Count the probes.
 4. For what changed: the history with its evidence, and the incident opened, updated or closed.
-5. If anything changed: let the fleet guard judge, before anybody is told.
+5. If a break began, changed or ended: let the fleet guard judge, before anybody is told.
 6. Tell: what is to be said about the changed incidents is written in this same transaction (promise 3).
 """
 
@@ -23,10 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.classify import Finding
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Health, Verdict
-from monitor.store import incidents
+from monitor.store import guarding, incidents
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.due import Lease
 from monitor.store.engine import Database, UtcDateTime
+from monitor.store.expected import Ordinary
 from monitor.store.retry import retried
 from monitor.store.tables import connection, history, probe_count, watch
 
@@ -151,8 +152,12 @@ async def settle(
     now: datetime,
     bucket: timedelta,
     tell: Tell | None = None,
+    ordinary: Ordinary | None = None,
 ) -> list[Outcome]:
-    """Write a batch; return the outcomes that were still ours to write."""
+    """Write a batch; return the outcomes that were still ours to write.
+
+    `ordinary` is what this process knows of the fleet's past, for the guard.
+    """
     async with database.write() as conn:
         if any(o.verdict.changed for o in outcomes):
             await incidents.one_at_a_time(conn)
@@ -168,8 +173,8 @@ async def settle(
         if changed:
             await conn.execute(insert(history), [_history(o) for o in changed])
             await incidents.apply(conn, [_incident_change(o) for o in changed], now)
-            await incidents.guard(conn, guard, now)
             about = [o.lease.id for o in changed if o.verdict.incident is not None]
+            await guarding.guard(conn, guard, now, ordinary, breaks=bool(about))
             if tell is not None and about:
                 await tell(conn, about, now)
     return ours

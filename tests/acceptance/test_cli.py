@@ -63,6 +63,7 @@ def test_status_and_explain_are_for_people_and_for_programs(fleet):
     rows = json.loads(cli(fleet, "status", "--json"))
     assert list(rows[0]) == [
         "id", "app", "client", "state", "cause", "owner", "since", "last_probe", "next_probe", "confidence",
+        "refresh_in_doubt_since",
     ]  # fmt: skip
     assert (rows[0]["id"], rows[0]["state"]) == ("firm-1", "suspect"), "worst first"
     table = cli(fleet, "status")
@@ -173,6 +174,41 @@ def test_the_demo_finds_out_every_fate():
     assert "13 of 13 fates found out" in done.stdout
     assert done.stdout.count("recovered; its incident is closed") >= 5
     assert "That was another account" in done.stdout and "Thank you, it works" in done.stdout
+    wave = " ".join(done.stdout.partition("Second act")[2].split())
+    assert "6 clients of clio broke together (6 connections); the mails to 6 of them are held." in wave
+    assert "each was asked once" in wave
+
+
+def test_a_wave_is_shown_as_the_question_it_is_and_decided(tmp_path, sandbox):
+    sandbox.app("clio")
+    path = write_config(
+        tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}", schedule="confirm_after = 1"
+    )
+    for grant in import_fleet(path, sandbox, "clio", "us", 12)[:5]:
+        sandbox.do(grant, "revoke")
+    cli(path, "probe", "--all", code=1)
+    for words in (("notices", "list"), ("status",)):
+        said = " ".join(cli(path, *words).split())
+        for part in (
+            "5 clients of clio broke together (5 connections); the mails to 5 of them are held.",
+            "chance brings about as many hardly ever", "Alike cause revoked", "none healed by itself",
+            "If nobody decides, one client is asked on trial in 24 hours", "token-health notices drop --guard clio",
+            "token-health notices release --guard clio --first 3",
+        ):  # fmt: skip
+            assert part in said
+    (wave,) = json.loads(cli(path, "notices", "list", "--json"))["guards"]
+    assert (wave["over"], wave["holds"], wave["held"], wave["clients"], len(wave["choices"])) == (
+        "clio", 5, 5, 5, 4,
+    )  # fmt: skip
+    why = " ".join(cli(path, "explain", "firm-0").split())
+    assert "The client is not told: 5 clients of clio broke together" in why
+    assert "It belongs to a larger incident" in why and "notices release --guard clio --first 3" in why
+    assert cli(path, "notices", "release", "--guard", "clio", "--first", "2").startswith("Asked first")
+    done = run("notices", "release", "--first", "2", "--config", str(path), env=environ())
+    assert done.returncode == 2 and "--first goes with --guard NAME" in done.stderr
+    assert "of 3 connections" in cli(path, "notices", "drop", "--guard", "clio")
+    done = run("notices", "release", "--guard", "clio", "--config", str(path), env=environ())
+    assert done.returncode == 2 and "No wave is held over 'clio'" in done.stderr
 
 
 def test_silences_are_laid_shown_and_lifted(fleet):

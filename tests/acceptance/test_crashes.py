@@ -33,7 +33,7 @@ async def run(folder, now, step="", trip=()):
 @pytest.fixture
 async def scene(tmp_path, sandbox, mailbox):
     """A connection that was revoked, and confirmed so."""
-    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
         await rig.add("acme")
         await rig.look()

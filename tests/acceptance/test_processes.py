@@ -81,7 +81,8 @@ def import_fleet(path: Path, sandbox: Sandbox, app: str, region: str, count: int
         lines.append(
             json.dumps(
                 {
-                    "id": f"firm-{i}", "app": app, "client": {"name": f"Firm {i}"}, "account_id": str(100 + i),
+                    "id": f"firm-{i}", "app": app, "account_id": str(100 + i),
+                    "client": {"name": f"Firm {i}", "contacts": [f"it@{i}.example"]},
                     "tokens": {
                         "access_token": tokens["access_token"], "refresh_token": tokens["refresh_token"],
                         "expires_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", expires),

@@ -14,9 +14,10 @@ from alerts.channels import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.notify import Notify, _service
 from alerts.windows import Over
-from monitor import settings
+from monitor import desk, settings
 from monitor.assembly import opened
 from monitor.errors import ConfigurationError
+from monitor.health.breaks import DROPPED
 from monitor.secret import Secret
 from monitor.store import audit
 from monitor.wire.hooks import Hook
@@ -142,8 +143,11 @@ async def test_revocations_page_nobody_and_become_tickets_when_a_client_takes_to
     await am.add("golden", labels={"tier": "gold"})
     await am.add(*(f"firm{n:02}" for n in range(30)))
     await am.look()
-    for name in ("golden", "firm00"):
-        am.sandbox.do(am.grants[name], "revoke")
+    # A day apart: two of thirty at once would be more than chance brings about.
+    am.sandbox.do(am.grants["firm00"], "revoke")
+    for _ in range(28):
+        await am.pages(hours=1)
+    am.sandbox.do(am.grants["golden"], "revoke")
     for _ in range(9):
         await am.pages(minutes=25)
     assert receiver.alerts == []
@@ -162,6 +166,26 @@ async def test_a_mass_revocation_is_one_page_about_the_held_mails(am, receiver):
     for _ in range(20):
         await am.pages(minutes=1)
     assert receiver.named() == ["TokenHealthGuardHolding"]
+
+
+async def test_held_mails_page_again_every_day_until_somebody_speaks(hook, receiver):
+    await hook.add(*(f"firm{n:02}" for n in range(12)))
+    await hook.look()
+    for grant in hook.grants.values():
+        hook.sandbox.do(grant, "revoke")
+
+    async def live(hours):
+        for _ in range(hours):
+            await hook.pages(hours=1)
+        return [message["type"] for message in receiver.messages]
+
+    assert await live(3) == ["failure"]
+    assert await live(25) == ["failure"] * 2, "a day later, and nobody has said anything"
+    await desk.ask_first(hook.parts, "clio", 3, "cli:ann")
+    assert await live(23) == ["failure"] * 2
+    assert await live(2) == ["failure"] * 3
+    await desk.decide_guard(hook.parts, "clio", DROPPED, "cli:ann")
+    assert await live(2) == ["failure"] * 3 + ["success"]
 
 
 async def test_what_comes_back_before_it_was_told_to_be_over_is_no_second_page(am, receiver):
@@ -337,7 +361,7 @@ labels = {{ tier = "gold" }}
 
 
 async def test_routes_choose_by_owner_severity_provider_and_label(tmp_path, sandbox, receiver):
-    more = ONCALL.format(channels=ROUTES.format(where=receiver.where))
+    more = ONCALL.format(channels=ROUTES.format(where=receiver.where)) + '[guard]\nonce_in = "never"\n'
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
         await rig.add("golden", labels={"tier": "gold"})
         await rig.add("plain", *(f"firm{n:02}" for n in range(30)))

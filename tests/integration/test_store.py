@@ -25,6 +25,7 @@ from monitor.store import (
     connections,
     due,
     fleet,
+    guarding,
     history,
     incidents,
     journal,
@@ -48,7 +49,7 @@ DAY = timedelta(days=1)
 def new(name: str, **more) -> NewConnection:
     values = {
         "place": Place("app", "clio", "us"),
-        "client_name": "Acme",
+        "client_name": f"Firm {name}",
         "contacts": (),
         "locale": "en",
         "timezone": "UTC",
@@ -190,38 +191,27 @@ async def test_a_break_opens_one_incident_and_recovery_closes_it(database):
     assert await incidents.open_now(database) == []
 
 
-async def test_the_guard_makes_many_breaks_one_incident_and_comes_down_with_them(database):
+async def test_many_breaks_of_clients_are_one_wave_and_the_guard_comes_down(database):
     names = [f"c{i}" for i in range(20)]
     await _healthy(database, names, START)
     now = START + timedelta(minutes=5)
     await _break(database, names[:8], Cause.REVOKED, now)
-    guards = [i for i in await incidents.open_now(database) if i.guard]
-    assert [(i.about.kind, i.members) for i in guards] == [(Subject.PROVIDER, 8)]
-    assert "8 of 20 connections" in guards[0].reasons[0]
+    (wave,) = [i for i in await incidents.open_now(database) if i.wave]
+    assert (wave.about.kind, wave.about.name, wave.members, wave.guard) == (Subject.PROVIDER, "clio", 8, True)
+    assert "8 clients of" in wave.reasons[0] and "hardly ever" in wave.reasons[0]
     (own, larger) = await incidents.of_connection(database, "c0")
-    assert larger.guard and own.cause is Cause.REVOKED
-    # An hour later all are still broken: the window is over, the hold is not.
-    later = now + timedelta(hours=1)
-    async with database.write() as conn:
-        assert await incidents.guard(conn, GuardPolicy(), later)
-    async with database.write() as conn:
-        await conn.execute(
-            update(watch)
-            .where(watch.c.connection.in_(names[1:8]))
-            .values(state="healthy", bad_since=None, candidate="ok")
-        )
-        await conn.execute(
-            text("UPDATE incident SET closed_at = updated_at WHERE kind = 'connection' AND name <> 'c0'")
-        )
-        assert await incidents.guard(conn, GuardPolicy(), later) == ()
-    assert [(i.about.name, i.guard) for i in await incidents.open_now(database)] == [("c0", False)]
+    assert larger.wave and own.cause is Cause.REVOKED
+    # A day later all are still broken: nothing new keeps the guard up, the wave still holds them.
+    await guarding.judge_again(database, GuardPolicy(), now + DAY + timedelta(minutes=1))
+    (wave,) = [i for i in await incidents.open_now(database) if i.wave]
+    assert (wave.guard, wave.members) == (False, 8)
 
 
 async def test_the_guard_leaves_a_single_break_alone(database):
     names = [f"c{i}" for i in range(20)]
     await _healthy(database, names, START)
-    await _break(database, names[:3], Cause.REVOKED, START + timedelta(minutes=5))
-    assert not any(i.guard for i in await incidents.open_now(database))
+    await _break(database, names[:1], Cause.REVOKED, START + timedelta(minutes=5))
+    assert not any(i.guard or i.wave for i in await incidents.open_now(database))
 
 
 async def test_an_app_whose_secret_is_wrong_is_that_apps_incident_not_the_providers(database):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP
 
-from monitor import settings
+from monitor import desk, settings
 from monitor.assembly import Role, build_loop, build_pump, opened
 from monitor.health.incidents import Place
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.store import connections
+from monitor.store import connections, incidents, waves
 from monitor.store.connections import NewConnection
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
@@ -116,6 +116,8 @@ async def live(
             box.data_answer = "451 try again later" if hour == 3 else "250 taken"
             before = len(box.taken)
             await life.minute(clock.now())
+            if clock.now().minute == 0:
+                await _decide(parts, world)
             for message in box.taken[before:]:
                 judge.see(message, clock.now())
             clock.time += STEP
@@ -123,6 +125,19 @@ async def live(
     judge.close(end)
     server.close()
     return report
+
+
+async def _decide(parts, world: World) -> None:
+    """The operator knows the truth: a wave of those who have to act is let out, three hours after it began."""
+    now = parts.clock.now()
+    for wave in await waves.open_now(parts.database):
+        held = [world.revoked(int(one.connection[5:]), now) for one in wave.held.breaks if one.untold]
+        if (
+            held
+            and now - wave.held.wave.opened_at >= timedelta(hours=3)
+            and 2 * sum(map(bool, held)) > len(held)
+        ):
+            await desk.decide_guard(parts, wave.provider, incidents.RELEASED, "month")
 
 
 class _Life:

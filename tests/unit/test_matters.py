@@ -73,11 +73,25 @@ def test_a_client_is_a_ticket_only_after_its_tiers_patience():
     assert told(held) == {}, "what the guard holds is the guard's matter"
 
 
-def test_held_mails_are_a_matter_only_where_the_guard_says_that_clients_should_act():
-    assert list(told(incident(Cause.REVOKED, owner=Owner.CLIENT, guard=True, held=9))) == [
+def test_held_mails_are_a_matter_only_where_clients_are_the_ones_to_act():
+    assert list(told(incident(Cause.REVOKED, owner=Owner.CLIENT, wave=True, held=9))) == [
         "TokenHealthGuardHolding/clio"
     ]
-    assert list(told(incident(guard=True, held=2))) == ["TokenHealthProviderOutage/clio"]
+    assert told(incident(Cause.REFRESH_LOST, owner=Owner.CLIENT, wave=True, held=0)) == {}
+    assert list(told(incident(held=2))) == ["TokenHealthProviderOutage/clio"]
+
+
+def test_held_mails_are_told_again_after_a_day_in_which_nobody_answered():
+    def matter(**more):
+        (found,) = _matters(Fact(fleet.GUARD_HOLDING, NOW, 9, provider="clio", **more)).values()
+        return found
+
+    day = timedelta(days=1)
+    assert not matter().unanswered(NOW, NOW + day / 2)
+    assert matter().unanswered(NOW, NOW + day)
+    assert not matter(answered_at=NOW + day / 2).unanswered(NOW, NOW + day)
+    (outage,) = _matters(Fact(fleet.PROVIDER_OUTAGE, NOW, 9, provider="clio")).values()
+    assert not outage.unanswered(NOW, NOW + 9 * day), "an outage is told once"
 
 
 def _matters(*facts: Fact):

@@ -65,6 +65,30 @@ def test_what_is_held_silenced_or_uncertain_is_not_asked_for(change):
     assert plan(CLIENT, [case(**change)], [], POLICY, START) == ()
 
 
+def test_the_first_mail_waits_an_hour_and_eight_in_doubt():
+    (ask,) = plan(CLIENT, [case()], [], POLICY, START)
+    assert ask.due_at == START + timedelta(hours=1)
+    quiet = replace(POLICY, quiet=Quiet())
+    (ask,) = plan(CLIENT, [case(doubted=True)], [], quiet, START)
+    assert ask.due_at == START + timedelta(hours=8)
+    patient = replace(quiet, delay=timedelta(days=2))
+    (ask,) = plan(CLIENT, [case(doubted=True)], [], patient, START)
+    assert ask.due_at == START + timedelta(days=2), "never sooner than the usual wait"
+
+
+def test_what_goes_along_with_another_break_waits_its_own_hour_too():
+    later = START + timedelta(minutes=40)
+    cases = [case("a"), case("b", incident=2, opened_at=later, changed_at=later)]
+    at = START + timedelta(hours=1)
+    (ask,) = plan(CLIENT, cases, [], POLICY, at)
+    assert (len(ask.items), ask.due_at) == (2, later + timedelta(hours=1))
+    third = START + timedelta(hours=1, minutes=10)
+    cases.append(case("c", incident=3, opened_at=third, changed_at=third))
+    (ask,) = plan(CLIENT, cases, [], POLICY, third)
+    assert ask.due_at == later + timedelta(hours=1), "and the first is not put off by one break after another"
+    assert [item.connection for item in ask.items] == ["a", "b"]
+
+
 def test_an_expiry_is_announced_once_at_each_step():
     known = Case(
         "a", State.HEALTHY, Cause.OK, TABLE[Cause.OK].owner, expires_at=START + timedelta(days=40), lives_for=timedelta(days=90)

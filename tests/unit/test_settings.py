@@ -183,3 +183,18 @@ def test_a_provider_file_is_checked_by_line(tmp_path, old, new, sentence):
         catalogue.load_file(path)
     assert sentence in str(caught.value)
     assert "line " in str(caught.value)
+
+
+def test_the_guards_settings_are_its_rules(tmp_path):
+    usual = loaded(tmp_path, "").settings
+    assert usual.guard_policy.surprise.once_in == timedelta(days=90)
+    assert usual.guard_policy.wave.canary_after == timedelta(days=1)
+    assert (usual.mail_policy.delay, usual.mail_policy.doubt_delay) == (
+        timedelta(hours=1),
+        timedelta(hours=8),
+    )
+    off = "[guard]\nonce_in = 'never'\ncanary_after = 'never'\nalone = 3\nsettle = '2h'\ndoubt_delay = '0s'\n"
+    found = loaded(tmp_path, off + "[schedule]\ninterval = '2h'\n").settings
+    assert (found.guard_policy.surprise.once_in, found.guard_policy.wave.canary_after) == (None, None)
+    assert (found.guard_policy.wave.alone, found.guard_policy.surprise.settle) == (3, timedelta(hours=2))
+    assert found.mail_policy.delay > timedelta(hours=2), "a whole round of probes at least"

@@ -120,8 +120,6 @@ class Loop:
         meters.in_flight.set_function(lambda: len(self._workers))
         meters.loop_tick.set_function(lambda: self.ticked_at.timestamp() if self.ticked_at else 0.0)
 
-    # -- what the ticks do ------------------------------------------------------------------------
-
     async def pull(self) -> int:
         """Claim what is due, up to what fits, and hand it to the workers; return how many."""
         async with self._pulling:
@@ -341,8 +339,6 @@ class Loop:
         """Drop what is older than it is kept for. One process does it."""
         if self.leads:
             await history.forget(self._database, self._kept, self._clock.now())
-
-    # -- running ----------------------------------------------------------------------------------
 
     async def prepare(self) -> None:
         """Make the rows that the loop needs, and look at the fleet once."""

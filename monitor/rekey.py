@@ -58,17 +58,16 @@ async def rotate_keys(parts: Parts, progress: Callable[[int], None] = lambda _n:
         for place in sealing.PLACES:
             await work.reseal(place)
         retired, kept = await _retire(parts, loaded.keys(), now)
-        async with parts.database.write() as conn:
-            await audit.record(
-                conn,
-                now,
-                audit.person(),
-                "keys.rotate",
-                "keys",
-                current=vault.current,
-                resealed=work.done,
-                retired=retired,
-            )
+        await audit.write_down(
+            parts.database,
+            now,
+            audit.person(),
+            "keys.rotate",
+            "keys",
+            current=vault.current,
+            resealed=work.done,
+            retired=retired,
+        )
         return Rotation(vault.current, work.done, tuple(retired), kept, tuple(sorted(work.broken)))
 
 

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from monitor.health.causes import Cause
+from monitor.health.causes import Cause, Subject, consequence
 from monitor.health.evidence import Answer, Content, Fault, Step
 from monitor.health.rules import Rule, first_match
 
@@ -93,7 +93,7 @@ def heard(outcome: Answer | Fault, rules: tuple[Rule, ...]) -> Heard:
         return Heard.UNCLEAR if outcome.perhaps_sent else Heard.NOT_SENT
     rule = first_match(rules, Step.REFRESH, outcome)
     cause = rule.cause if rule is not None else None
-    if cause in (Cause.REVOKED, Cause.REFRESH_EXPIRED):
+    if cause is not None and consequence(cause).subject is Subject.CONNECTION:  # it speaks of this grant
         return Heard.REFUSED
     if cause is Cause.RATE_LIMITED:  # RFC 6585 4: asked too often, so not done
         return Heard.NOT_DONE

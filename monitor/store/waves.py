@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
 from monitor.health.breaks import CANARY, DAY, MAILABLE, Break
-from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.causes import Cause, Owner, Subject, consequence
 from monitor.health.holding import Held, Run, Trouble
 from monitor.health.incidents import About, Place
 from monitor.health.lifecycle import State
@@ -159,7 +159,9 @@ async def troubles(conn: AsyncConnection, settle: timedelta, now: datetime) -> l
         .where(
             shared.c.kind != Subject.CONNECTION.value,
             shared.c.wave.is_(False),
-            shared.c.cause.in_([Cause.PROVIDER_OUTAGE.value, Cause.UNEXPECTED.value]),
+            shared.c.cause.in_(
+                [cause.value for cause in Cause if consequence(cause).subject is Subject.PROVIDER]
+            ),
             or_(shared.c.closed_at.is_(None), shared.c.closed_at > now - settle),
         )
         .group_by(shared.c.id, shared.c.opened_at, shared.c.closed_at, connection.c.provider)

@@ -99,7 +99,14 @@ async def test_a_filled_database_of_each_release_is_taken_up_and_no_row_is_lost_
     found, now = await schema.upgrade(old)
     assert (found in RELEASED, now) == (True, schema.head())
     _, after = await everything(old, columns)
-    assert after == before
+    assert _but_guards(after, columns) == _but_guards(before, columns)
+
+
+def _but_guards(rows: Rows, columns: dict[str, list[str]]) -> Rows:
+    """Leave out what 0004 judges anew: guards become waves, or end, and who belongs to them."""
+    judged = ("guard", "closed_at", "parent_id")
+    kept = [n for n, name in enumerate(columns["incident"]) if name not in judged]
+    return rows | {"incident": [tuple(row[n] for n in kept) for row in rows["incident"]]}
 
 
 async def test_what_was_taken_up_is_what_the_models_say_and_works(old):
@@ -107,7 +114,8 @@ async def test_what_was_taken_up_is_what_the_models_say_and_works(old):
     async with old.write() as conn:
         assert await conn.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), METADATA)) == []
     assert [known.id for known in await connections.every(old)] == ["acme", "bolt", "coda", "dent"]
-    assert [item.about.name for item in await incidents.open_now(old)] == ["clio", "bolt"]
+    # Where its one member had been told the guard holds nobody, and so becomes no wave.
+    assert [item.about.name for item in await incidents.open_now(old) if not item.wave] == ["bolt"]
     assert await book.listing(old, 10) is not None
     with pytest.raises(DBAPIError, match="append-only"):
         async with old.write() as conn:
@@ -154,7 +162,7 @@ async def test_a_migration_that_makes_a_table_anew_empties_no_other(old, next_re
     columns, before = await everything(old)
     assert (await schema.upgrade(old))[1] == "next"
     _, after = await everything(old, columns)
-    assert after == before
+    assert _but_guards(after, columns) == _but_guards(before, columns)
 
 
 def _made_anew(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -25,6 +26,7 @@ from monitor.clock import Clock
 from monitor.health.spans import span
 from monitor.metrics import Meters
 from monitor.store.engine import Database
+from monitor.store.retry import retried
 
 log = structlog.get_logger("alerts.mailserver")
 
@@ -185,10 +187,15 @@ class MailServer:
         if await on_record(self._database, name) == known:
             return
         values = {"down_since": known.down_since, "answer": known.answer[:500], "utf8": known.utf8}
-        async with self._database.write() as conn:
-            make = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
-            await conn.execute(
-                make(mail_server)
-                .values(name=name, **values)
-                .on_conflict_do_update(index_elements=["name"], set_=values)
-            )
+        await _put_down(self._database, name, values)
+
+
+@retried
+async def _put_down(database: Database, name: str, values: dict[str, Any]) -> None:
+    async with database.write() as conn:
+        make = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
+        await conn.execute(
+            make(mail_server)
+            .values(name=name, **values)
+            .on_conflict_do_update(index_elements=["name"], set_=values)
+        )

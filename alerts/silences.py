@@ -88,6 +88,7 @@ async def end(database: Database, over: Over, name: str, now: datetime, by: str)
         return await _end(conn, lifted, now, by)
 
 
+@retried
 async def end_numbered(database: Database, numbers: Sequence[int], now: datetime, by: str) -> list[Silenced]:
     """Lift silences, or call them off, by their numbers; all or none. Raises NotFound."""
     async with database.write() as conn:

@@ -80,7 +80,7 @@ async def test_a_kill_at_the_very_dot_is_said_honestly_and_followed_after_a_day(
 @pytest.fixture
 async def rotating(tmp_path, sandbox, mailbox):
     """A connection whose refresh tokens rotate, just ahead of its access token's end."""
-    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
     apps = {"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}}
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more, apps=apps) as rig:
         await rig.add("acme", app="plat")

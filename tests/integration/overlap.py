@@ -27,8 +27,8 @@ from monitor.health.rotation import Journal
 from monitor.store import (
     connections,
     due,
+    guarding,
     history,
-    incidents,
     journal,
     links,
     maintenance,
@@ -40,7 +40,7 @@ from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.links import Trip
-from monitor.store.sealing import Cells
+from monitor.store.sealing import Sealed
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
 from monitor.store.tables import journal as journal_table
 from monitor.store.verdicts import Outcome
@@ -208,8 +208,9 @@ async def _import(database: Database, _of: Scene) -> None:
 
 
 async def _reseal(database: Database, _of: Scene) -> None:
-    pairs = [(Cells(n, "v1.k.x.y", "v1.k.x.z"), Cells(n, "v2.k.x.y", "v2.k.x.z")) for n in NAMES]
-    await sealing.replace_cells(database, pairs)
+    await sealing.replace(
+        database, sealing.PLACES[0], [(Sealed(n, n, "v1.k.x.y"), "v2.k.x.y") for n in NAMES]
+    )
 
 
 async def _mails_out(database: Database, _of: Scene) -> None:
@@ -253,7 +254,7 @@ WRITERS: dict[str, Writer] = {
     "windows begin and end": lambda db, _: maintenance.keep(db, {"window": ("app", "app")}, NOW),
     "look at some sooner": lambda db, _: due.bring_forward(db, NAMES, NOW - DAY),
     "rotate keys": _reseal,
-    "judge the guard": lambda db, _: incidents.judge_again(db, GuardPolicy(), NOW),
+    "judge the guard": lambda db, _: guarding.judge_again(db, GuardPolicy(), NOW),
     "plan and open mails": _mails_out,
     "claim mails, and those of the dead": _recover,
     "forget what is old": _forget,

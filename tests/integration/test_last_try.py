@@ -6,6 +6,7 @@ import contextlib
 from datetime import timedelta
 
 import pytest
+from prometheus_client import generate_latest
 
 from alerts import book
 from monitor.desk import story
@@ -27,7 +28,7 @@ async def rotating_rig(folder, sandbox, database, mailbox, *, provider="", **app
         (folder / "mine.toml").write_text(text.replace('access_lifetime = "24h"\n', ""))
         extra += 'provider_file = "mine.toml"\n'
     apps = {"plat": {"provider": "clio-platform", "extra": extra}}
-    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
     async with rigged(folder, sandbox, database, more=more, apps=apps) as rig:
         sandbox.app("plat", **app)
         await rig.add("acme", app="plat")
@@ -171,7 +172,7 @@ async def test_a_doubt_is_counted_and_shown_to_prometheus(plain):
             plain.parts.database, plain.meters, plain.parts.apps, plain.clock,
             interval=timedelta(minutes=5), extent=plain.parts.loaded.settings.extent,
         )  # fmt: skip
-        pieces = exposition.write(leads=True, lag=0.0, alive=1, intervals={}, openmetrics=False)
+        pieces = exposition.write(leads=True, lag=0.0, alive=1, intervals={}, encoder=generate_latest)
         return b"".join([piece async for piece in pieces]).decode()
 
     gauge = 'token_health_refresh_in_doubt{provider="clio-platform",app="plat"}'

@@ -69,7 +69,7 @@ async def switch(mailbox):
 @pytest.fixture
 async def post(tmp_path, sandbox, mailbox, switch, database_url):
     """A rig that mails at once, over a server that can be switched off."""
-    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
     async with rigged(tmp_path, sandbox, database_url, more=more) as rig:
         yield rig
 
@@ -77,7 +77,7 @@ async def post(tmp_path, sandbox, mailbox, switch, database_url):
 @pytest.fixture
 async def small(tmp_path, sandbox, mailbox, switch):
     """The same on SQLite only."""
-    more = MAIL.format(url=mailbox.url) + 'delay = "0s"\n'
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
         yield rig
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import text
 
 from alerts import oncall
@@ -113,7 +114,7 @@ async def test_people_and_prometheus_see_that_nobody_looks(removed):
         removed.parts.database, removed.meters, removed.parts.apps, removed.clock,
         interval=timedelta(minutes=5), extent=Extent(),
     )  # fmt: skip
-    pieces = page.write(leads=True, lag=0, alive=1, intervals={}, openmetrics=False)
+    pieces = page.write(leads=True, lag=0, alive=1, intervals={}, encoder=generate_latest)
     written = "".join([piece.decode() async for piece in pieces])
     assert 'token_health_connections_unwatched{app="gone"} 2' in written
     assert 'token_health_connection_up{connection="firm00"' in written

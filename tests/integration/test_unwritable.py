@@ -48,7 +48,7 @@ async def own(tmp_path, sandbox, mailbox, database_url, templates):
 
 
 def _config(mailbox) -> str:
-    return MAIL.format(url=mailbox.url) + 'delay = "0s"\ntemplates = "mails"\n'
+    return MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + 'templates = "mails"\n'
 
 
 async def _break(rig, *names):

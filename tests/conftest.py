@@ -487,6 +487,8 @@ delay = "10m"
 operator = "ops@agency.example"
 quiet_hours = ""
 """
+# For tests whose few clients break together, and are no wave.
+NO_GUARD = '[guard]\nonce_in = "never"\n'
 PUBLIC_URL = "http://127.0.0.1:8080"
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Column, ColumnElement, Integer, Table, Text, cast, delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -120,6 +121,8 @@ async def replace(database: Database, place: Place, changes: Sequence[tuple[Seal
     kind: type[Any] = Integer if isinstance(changes[0][0].key, int) else Text
     columns: Columns = {"key": kind, "old": Text, "new": Text}
     async with database.write() as conn:
+        if place.table is credential:
+            await gates.lock(conn, [str(old.key) for old, _ in changes])
         ours = select(place.key).where(place.key.in_([old.key for old, _ in changes]))
         free = set((await conn.execute(ours.with_for_update(skip_locked=True))).scalars())
         rows = [(old.key, old.text, new) for old, new in changes if old.key in free]

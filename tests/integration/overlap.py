@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
 from alerts import ledger, oncall, outbox
+from alerts.fuse import Cap
 from alerts.ledger import Voice
 from alerts.notices import MailPolicy
 from alerts.oncall import Duty
@@ -23,7 +24,7 @@ from monitor.health.causes import Cause
 from monitor.health.classify import found
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, step
-from monitor.health.rotation import Journal
+from monitor.health.rotation import Ending, Journal
 from monitor.store import (
     connections,
     due,
@@ -38,7 +39,7 @@ from monitor.store import (
 )
 from monitor.store.due import Lease
 from monitor.store.engine import Database
-from monitor.store.journal import SealedPair
+from monitor.store.journal import Entry, SealedPair
 from monitor.store.links import Trip
 from monitor.store.sealing import Sealed
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
@@ -64,7 +65,7 @@ class Scene:
     """Five connections in the middle of everything, and what writers work with."""
 
     leases: list[Lease]
-    entries: dict[str, int]
+    entries: dict[str, Entry]
     trips: dict[str, Trip]
 
 
@@ -128,7 +129,8 @@ async def set_up(database: Database) -> Scene:
             made = insert(journal_table).values(
                 connection=name, process="p1", version=0, begun_at=NOW, outcome="open"
             )
-            entries[name] = (await conn.execute(made.returning(journal_table.c.id))).scalar_one()
+            number = (await conn.execute(made.returning(journal_table.c.id))).scalar_one()
+            entries[name] = Entry(number, name, "p1", 0, NOW)
             trips[name] = await _trip(conn, name)
         await conn.execute(text(_KEEP))
     return Scene(leases, entries, trips)
@@ -215,7 +217,7 @@ async def _reseal(database: Database, _of: Scene) -> None:
 
 async def _mails_out(database: Database, _of: Scene) -> None:
     await outbox.plan_all(database, VOICE, NOW)
-    await outbox.open_due(database, VOICE, 30, NOW + timedelta(minutes=1))
+    await outbox.open_due(database, VOICE, Cap(30), NOW + timedelta(minutes=1))
 
 
 async def _forget(database: Database, _of: Scene) -> None:
@@ -246,7 +248,7 @@ WRITERS: dict[str, Writer] = {
     ),
     "begin a refresh": lambda db, of: journal.begin(db, "b", "p1", of.leases[0].epoch, 0, NOW),
     "store a refreshed pair": lambda db, of: journal.store_pair(db, of.entries["b"], PAIR, NOW),
-    "close a refresh that is lost": lambda db, of: journal.close(db, of.entries["b"], Journal.LOST, NOW),
+    "close a refresh that is lost": lambda db, of: journal.close(db, of.entries["b"], Ending(Journal.LOST, lost=True), NOW),
     "claim": lambda db, _: due.claim(db, "p2", ["app"], 10, NOW + DAY, LEASE),
     "give leases back": lambda db, _: due.release(db, "p1"),
     "bury a process": lambda db, _: processes.beat(db, "p2", "all", "1", NOW, timedelta(0)),

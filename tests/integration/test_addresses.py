@@ -12,7 +12,7 @@ from aiosmtpd.smtp import SMTP
 from alerts import book
 from monitor import checkup
 from monitor.cli import main
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, NO_GUARD, rigged
 
 
 @pytest.fixture
@@ -27,7 +27,10 @@ async def plain(mailbox):
 
 
 def _rig(tmp_path, sandbox, url, sender="integrations@agency.example"):
-    more = MAIL.format(url=url).replace("integrations@agency.example", sender).replace('"10m"', '"0s"')
+    more = (
+        MAIL.format(url=url).replace("integrations@agency.example", sender).replace('"10m"', '"0s"')
+        + NO_GUARD
+    )
     return rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more)
 
 

@@ -14,7 +14,7 @@ from monitor.health.explain import explain
 from monitor.health.rotation import Journal
 from monitor.providers import catalogue
 from monitor.store import due, fleet, history, journal
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, NO_GUARD, rigged
 
 
 @contextlib.asynccontextmanager
@@ -28,7 +28,7 @@ async def rotating_rig(folder, sandbox, database, mailbox, *, provider="", **app
         (folder / "mine.toml").write_text(text.replace('access_lifetime = "24h"\n', ""))
         extra += 'provider_file = "mine.toml"\n'
     apps = {"plat": {"provider": "clio-platform", "extra": extra}}
-    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + NO_GUARD
     async with rigged(folder, sandbox, database, more=more, apps=apps) as rig:
         sandbox.app("plat", **app)
         await rig.add("acme", app="plat")

@@ -21,7 +21,7 @@ from monitor import checkup, desk
 from monitor.assembly import build_pump
 from monitor.metrics import Meters
 from monitor.web.ops import Ops, Pulse
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, NO_GUARD, rigged
 
 
 class Switch:
@@ -69,7 +69,7 @@ async def switch(mailbox):
 @pytest.fixture
 async def post(tmp_path, sandbox, mailbox, switch, database_url):
     """A rig that mails at once, over a server that can be switched off."""
-    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + NO_GUARD
     async with rigged(tmp_path, sandbox, database_url, more=more) as rig:
         yield rig
 
@@ -77,7 +77,7 @@ async def post(tmp_path, sandbox, mailbox, switch, database_url):
 @pytest.fixture
 async def small(tmp_path, sandbox, mailbox, switch):
     """The same on SQLite only."""
-    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"')
+    more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + NO_GUARD
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
         yield rig
 

@@ -15,7 +15,7 @@ from monitor.cli import mail
 from monitor.errors import ConfigurationError
 from monitor.store import audit
 from monitor.store.tables import connection
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, NO_GUARD, rigged
 
 # Ordinary ways to spoil a template, for one client only.
 FAULTS = {
@@ -48,7 +48,7 @@ async def own(tmp_path, sandbox, mailbox, database_url, templates):
 
 
 def _config(mailbox) -> str:
-    return MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + 'templates = "mails"\n'
+    return MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + 'templates = "mails"\n' + NO_GUARD
 
 
 async def _break(rig, *names):

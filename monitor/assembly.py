@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from alerts.pager import Pager
 from alerts.pump import Post, Pump
 from alerts.routes import Kind, Route
 from monitor.clock import Clock, SystemClock
+from monitor.errors import KeyMissing
 from monitor.loop import Loop, Pace
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
@@ -79,7 +80,7 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
     try:
         await schema.ensure(database)
         checks = await sealing.key_checks(database)
-        vault.verify(checks)
+        _verify(vault, checks)
         if vault.current not in checks:
             check = vault.check_text(vault.current)
             await sealing.add_key_check(database, vault.current, check, clock.now())
@@ -88,6 +89,15 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
         raise database_trouble(error, database) or error from None
     finally:
         await database.close()
+
+
+def _verify(vault: Vault, checks: Mapping[str, str]) -> None:
+    """Make sure that the keys at hand fit; a rotation may have added one since the file was read."""
+    try:
+        vault.verify(checks)
+    except KeyMissing:
+        vault.reread()
+        vault.verify(checks)
 
 
 def build_loop(

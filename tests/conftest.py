@@ -115,7 +115,10 @@ _numbers = itertools.count(1)
 def postgres_url(template: str) -> str:
     """Make a fresh database from the template; return its URL."""
     name = f"th_{os.getpid()}_{next(_numbers)}"
-    postgres_server.psql(f"CREATE DATABASE {name} TEMPLATE template_th")  # type: ignore[attr-defined]
+    # Without the setting a refusal would be known only when something connects.
+    postgres_server.psql(  # type: ignore[attr-defined]
+        f"\\set ON_ERROR_STOP on\nCREATE DATABASE {name} TEMPLATE template_th"
+    )
     return template.replace("/template_th", f"/{name}")
 
 

@@ -26,6 +26,9 @@ _WAITS = (
 )
 
 
+_PASSES = re.compile(r"FROM (\w+)\b.*SKIP LOCKED\s*$", re.DOTALL)
+
+
 def waited_for(statement: str, parameters: Any) -> str | None:
     """Return the table, or the advisory lock, that a statement may have to wait for."""
     if "SKIP LOCKED" in statement:
@@ -62,7 +65,9 @@ class Order:
             conn.info[self] = []
 
         def execute(conn: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-            if conn.dialect.name == "postgresql":
+            if conn.dialect.name == "postgresql" and (passing := _PASSES.search(statement)):
+                conn.info.setdefault(self, []).append(passing.group(1))  # held from here on, without a wait
+            elif conn.dialect.name == "postgresql":
                 lock = waited_for(statement, parameters)
                 if lock is not None:
                     self.note(conn.info.setdefault(self, []), lock, statement)

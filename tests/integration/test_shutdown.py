@@ -20,7 +20,8 @@ from monitor.secret import Secret
 from monitor.service import Service
 from monitor.shutdown import Shutdown
 from monitor.store import connections, journal, links
-from tests.conftest import environ, postgres_server, postgres_url, rigged
+from tests import conftest
+from tests.conftest import environ, postgres_url, rigged
 
 
 def free_port() -> int:
@@ -130,7 +131,8 @@ async def test_a_process_that_only_serves_pages_is_on_the_list_and_drains_too(ri
 
 
 def _psql(command: str) -> None:
-    postgres_server.psql(command)  # type: ignore[attr-defined]
+    # Not imported by name: a fixture that is would be made a second time for this module, with a server of its own.
+    conftest.postgres_server.psql(command)  # type: ignore[attr-defined]
 
 
 def _gone(url: str) -> None:

@@ -68,7 +68,7 @@ async def _asks(rig):
 
 async def _listed(rig, capsys) -> str:
     told = await book.listing(rig.parts.database, 50)
-    mail._print_notices(told, [], [], [], rig.clock.now(), False)
+    mail._print_notices(told, [], [], rig.clock.now(), False)
     return " ".join(capsys.readouterr().out.split())
 
 

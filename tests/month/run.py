@@ -1,231 +1,266 @@
-"""Live a month: loop, guard, outbox and a real SMTP server, with restarts and a mail server that has bad days."""
+"""Live a month: loop, guard, outbox, pages and a real SMTP server, with restarts and a mail server's bad days."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import Counter
-from dataclasses import dataclass, field
+import random
+from collections.abc import Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP
+from starlette.applications import Starlette
 
-from monitor import desk, settings
-from monitor.assembly import Role, build_loop, build_pump, opened
-from monitor.health.incidents import Place
+from alerts import ledger
+from alerts.pager import Pager
+from monitor import settings
+from monitor.assembly import (
+    Parts,
+    Role,
+    build_duty,
+    build_granter,
+    build_loop,
+    build_pages,
+    build_post,
+    build_pump,
+    opened,
+    tell_both,
+)
+from monitor.clock import Clock
 from monitor.metrics import Meters
 from monitor.secret import Secret
-from monitor.store import connections, incidents, waves
+from monitor.store import connections, incidents
 from monitor.store.connections import NewConnection
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
 from tests.conftest import START, Mailbox, SetClock
-from tests.month.world import CAUSES, World, make
+from tests.month.fleet import firm_of
+from tests.month.judge import OPERATOR, Judge, Report
+from tests.month.peek import Peek
+from tests.month.people import Clients, Operator, Phone
+from tests.month.world import KINDS, World, tokens
 
 CONFIG = """
 [schedule]
 interval = "{interval}m"
-[guard]
-window = "{window}m"
 [smtp]
 url = "{smtp}"
 from = "Integrations <integrations@agency.example>"
 [email]
 quiet_hours = ""
-operator = "ops@agency.example"
+operator = "{operator}"
+[oncall]
+urls = ["json://phone.example/"]
+"""
+APP = """
 [[apps]]
-id = "clio"
+id = "{app}"
 provider = "clio"
-region = "us"
-base_url = "https://sky.example"
-client_id = "clio"
+region = "{region}"
+base_url = "https://{region}.sky.example"
+client_id = "{app}"
 client_secret_env = "SKY"
 """
-STEP = timedelta(minutes=1)
-
-
-@dataclass
-class Report:
-    """What the month came to."""
-
-    firms: int
-    days: int
-    revocations: int
-    owed: int = 0  # revocations that lasted, so that the client had to hear of it
-    asked: int = 0
-    reminders: int = 0
-    thanked: int = 0
-    to_operator: int = 0
-    wrong: list[str] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
-    probes: int = 0
-    restarts: int = 0
-    weather: Counter[str] = field(default_factory=Counter)
-    delays: list[float] = field(default_factory=list)  # minutes from the revocation to the mail
-
-    def table(self) -> str:
-        delays = sorted(self.delays) or [0.0]
-        rows = [
-            ("firms, days, probes", f"{self.firms:,}, {self.days}, {self.probes:,}"),
-            *((f"weather: {CAUSES[kind]}", f"{count} times") for kind, count in self.weather.items()),
-            ("restarts of the service", f"{self.restarts}"),
-            ("real revocations, of these lasting", f"{self.revocations}, {self.owed}"),
-            ("first mails, reminders, thanks, to the operator",
-             f"{self.asked}, {self.reminders}, {self.thanked}, {self.to_operator}"),
-            ("minutes from the revocation to the mail, median and longest",
-             f"{delays[len(delays) // 2]:.0f}, {delays[-1]:.0f}"),
-            ("wrong mails to clients", str(len(self.wrong))),
-            ("missed mails", str(len(self.missed))),
-            ("duplicates", str(len(self.duplicates))),
-        ]  # fmt: skip
-        return "\n".join(f"{name:<62} {value}" for name, value in rows)
+LIFE = timedelta(hours=7, minutes=13)  # of one process, until it is killed
+HEADSTART = timedelta(days=7)  # an access token's longest life
 
 
 async def live(
-    folder: Path, firms: int, days: int, *, interval: int = 30, seed: int = 7, progress: bool = False
+    folder: Path,
+    make: Callable[[datetime, Clock], World],
+    days: float,
+    *,
+    begin: datetime = START,
+    interval: int = 5,
+    person: timedelta | None = None,
+    drops: bool = False,
+    progress: bool = False,
 ) -> Report:
-    """Live `days` days with `firms` firms; `interval` is minutes between two probes of each."""
-    clock = SetClock(START)
-    world = make(firms, days, START, clock, seed)
+    """Live `days` days of a world; `interval` is minutes between two probes of each connection.
+
+    `person` is after how long somebody decides on what a guard holds; None: nobody ever does.
+    """
+    clock = SetClock(begin)
+    world = make(begin, clock)
+    async with _mail_server() as box:
+        config = _configure(folder, world, box.url, interval)
+        async with opened(settings.load(config, {"SKY": "s3cret"}), clock) as parts:
+            await _fill(parts, world, interval)
+            life = Life(parts, world, box, folder / "token-health.db", person, drops)
+            await life.until(begin + timedelta(days=days), progress)
+            return life.report
+
+
+@asynccontextmanager
+async def _mail_server():
     box, running = Mailbox("127.0.0.1", 0), asyncio.get_running_loop()
     server = await running.create_server(
         lambda: SMTP(box, hostname="mail.example", loop=running), "127.0.0.1", 0
     )
     box.port = server.sockets[0].getsockname()[1]
+    try:
+        yield box
+    finally:
+        server.close()
+
+
+def _configure(folder: Path, world: World, smtp: str, interval: int) -> Path:
+    text = CONFIG.format(interval=interval, smtp=smtp, operator=OPERATOR)
+    for place in sorted({firm.place for firm in world.fleet.firms}, key=lambda one: one.app):
+        text += APP.format(app=place.app, region=place.region)
     config = folder / "token-health.toml"
-    config.write_text(CONFIG.format(smtp=box.url, interval=interval, window=max(15, interval * 3 // 2)))
+    config.write_text(text)
     write_key_file(folder / "token-health.key", [new_key()])
-    report = Report(firms, days, len(world.revocations))
-    report.weather.update(w.kind for w in world.weather)
-    judge = _Judge(world, report)
-    async with opened(settings.load(config, {"SKY": "s3cret"}), clock) as parts:
-        await _fill(parts, firms, interval)
-        end, life = START + timedelta(days=days), None
-        while clock.now() < end:
-            if life is None or clock.now() >= life.until:
-                if life is not None:
-                    report.restarts += 1
-                life = _Life(parts, world, clock.now() + timedelta(hours=7, minutes=13))
-                await life.begin()
-                if progress:
-                    print(f"{clock.now():%d %b %H:%M}  {len(box.taken)} mails", flush=True)
-            # The mail server has its bad hours, too.
-            hour = clock.now().hour
-            box.data_answer = "451 try again later" if hour == 3 else "250 taken"
-            before = len(box.taken)
-            await life.minute(clock.now())
-            if clock.now().minute == 0:
-                await _decide(parts, world)
-            for message in box.taken[before:]:
-                judge.see(message, clock.now())
-            clock.time += STEP
-        report.probes = world.requests
-    judge.close(end)
-    server.close()
-    return report
+    return config
 
 
-async def _decide(parts, world: World) -> None:
-    """The operator knows the truth: a wave of those who have to act is let out, three hours after it began."""
-    now = parts.clock.now()
-    for wave in await waves.open_now(parts.database):
-        held = [world.revoked(int(one.connection[5:]), now) for one in wave.held.breaks if one.untold]
-        if (
-            held
-            and now - wave.held.wave.opened_at >= timedelta(hours=3)
-            and 2 * sum(map(bool, held)) > len(held)
-        ):
-            await desk.decide_guard(parts, wave.provider, incidents.RELEASED, "month")
-
-
-class _Life:
+class Process:
     """One process of the service, from its start until it is killed: nothing is given back at its end."""
 
-    def __init__(self, parts, world: World, until: datetime) -> None:
+    def __init__(self, parts: Parts, world: World, phone: Phone, until: datetime) -> None:
         meters, name = Meters(), f"life-{until.isoformat()}"
         self.until = until
-        self.pump = build_pump(parts, meters, name)
-        self.loop, _ = build_loop(parts, world, meters, name, Role.ALL, self.pump.tell)
+        pump = build_pump(parts, meters, name)
+        assert pump is not None
+        self.pump, duty = pump, build_duty(parts)
+        self.pager = Pager(
+            parts.database, duty, {route.name: phone for route in duty.routes}, parts.clock, meters, name
+        )
+        self.loop, _ = build_loop(parts, world, meters, name, Role.ALL, tell_both(pump, self.pager))
         self.loop.leads = True
-        self.parts = parts
+        pages = build_pages(parts, build_granter(parts, world), self.loop, meters)
+        self.pages = Starlette(routes=pages.routes())
 
     async def begin(self) -> None:
         await self.loop.prepare()
         await self.pump.recover()
+        await self.pager.recover()
 
-    async def minute(self, now: datetime) -> None:
-        await self.loop.run_due()
-        if now.minute % 5 == 0:
+    async def minute(self, peek: Peek, now: datetime, *, timers: bool) -> bool:
+        """Do what is due now, as the service's ticks would; True where it looked at anybody."""
+        if looked := peek.probes_due(now):
+            await self.loop.run_due()
+        if timers:
             await self.loop.keep_house()
             await self.pump.plan()
-        await self.pump.pump()
+        if timers and now.minute % 30 < 10:  # pages are written with the verdicts, too
+            await self.pager.plan()
+        if peek.words_due(now):
+            await self.pump.pump()
+            await self.pager.pump()
+        return looked
 
 
-class _Judge:
-    """Holds each mail against the truth of its minute."""
+class Life:
+    """The service, its clients and its operator, from one minute that matters to the next."""
 
-    def __init__(self, world: World, report: Report) -> None:
-        self._world, self._report = world, report
-        self._asked: Counter[int] = Counter()
-        self._ids: set[str] = set()
+    def __init__(
+        self,
+        parts: Parts,
+        world: World,
+        box: Mailbox,
+        file: Path,
+        person: timedelta | None,
+        drops: bool,
+    ) -> None:
+        self.parts, self.world, self.box = parts, world, box
+        self.clock = parts.clock
+        self.peek, self.phone = Peek(file), Phone()
+        self.clients = Clients(parts, world, random.Random(len(world.revocations)))  # noqa: S311
+        self.operator = Operator(parts, world, self.phone, person, drops) if person is not None else None
+        self.report = Report(len(world.fleet), 0)
+        struck = {firm for one in world.troubles for firm in one.of or ()}
+        self.report.weather.update(
+            f"{KINDS[one.kind]}, for {f'{len(one.of)} firms' if one.of else 'everybody'}"
+            for one in world.troubles
+        )
+        self.report.struck = len(struck | {one.firm for one in world.revocations if one.kind == "mass"})
+        self.judge = Judge(world, self.report)
+        self.process: Process | None = None
+        self.timers_at = self.clock.now()
 
-    def see(self, message, now: datetime) -> None:
-        report, subject = self._report, str(message["Subject"])
-        if message["Message-ID"] in self._ids:
-            report.duplicates.append(f"{now} {subject}")
-        self._ids.add(message["Message-ID"])
-        if str(message["To"]) == "ops@agency.example":
-            report.to_operator += 1
-            return
-        firm = int(re.search(r"it@(\d+)\.example", str(message["To"])).group(1))
-        if subject.startswith("Thank you"):
-            report.thanked += 1
-            if not self._asked[firm]:
-                report.wrong.append(f"{now} {firm}: {subject}")
-            return
-        truth = self._world.revoked(firm, now)
-        if truth is None:
-            report.wrong.append(f"{now} firm {firm}: {subject}")
-            return
-        if subject.startswith("Reminder"):
-            report.reminders += 1
-            return
-        report.asked += 1
-        self._asked[firm] += 1
-        if self._asked[firm] > 1:
-            report.duplicates.append(f"{now} firm {firm} asked again")
-        report.delays.append((now - truth.at).total_seconds() / 60)
-        if truth.reaction is not None and truth.mended is None:
-            truth.mended = now + truth.reaction
+    async def until(self, end: datetime, progress: bool = False) -> None:
+        """Live until then, and sum up."""
+        begin = self.clock.now()
+        while (now := self.clock.now()) < end:
+            process = await self._running(now, progress)
+            before = len(self.box.taken)
+            # The mail server has its bad hours, too.
+            self.box.data_answer = "451 try again later" if now.hour == 3 else "250 taken"
+            timers = now >= self.timers_at
+            looked = await process.minute(self.peek, now, timers=timers)
+            await self.clients.act(process.pages, now)
+            if timers:
+                await self._count_held()
+                if self.operator is not None:
+                    await self.operator.act(now)
+            for message in self.box.taken[before:]:
+                self._see(message, now)
+            if looked:
+                self.peek.put_off(self.world, self.parts.loaded.settings.cadence, now, end + HEADSTART)
+            if timers:
+                self.timers_at = self.peek.next_timers(now)
+            following = (self.peek.next_due(now), self.timers_at, self.clients.next_at, process.until)
+            self.clock.time = max(min(at for at in following if at is not None), now + timedelta(minutes=1))
+        self.report.days = (end - begin) / timedelta(days=1)
+        await self._sum_up(end)
 
-    def close(self, end: datetime) -> None:
-        """Whoever was cut off for hours, and heard nothing."""
-        for one in self._world.revocations:
-            lasted = (one.mended or end) - one.at
-            if lasted > timedelta(hours=8):
-                self._report.owed += 1
-                if not self._asked[one.firm]:
-                    self._report.missed.append(f"firm {one.firm}, revoked {one.at}")
-            elif self._asked[one.firm]:
-                self._report.owed += 1
+    async def _running(self, now: datetime, progress: bool) -> Process:
+        if self.process is None or now >= self.process.until:
+            self.report.restarts += self.process is not None
+            self.process = Process(self.parts, self.world, self.phone, now + LIFE)
+            await self.process.begin()
+            if progress:
+                print(f"{now:%d %b %H:%M}  {len(self.box.taken)} mails", flush=True)
+        return self.process
+
+    def _see(self, message, now: datetime) -> None:
+        to = str(message["To"])
+        said = self.peek.said_of(int(to[3:].partition(".")[0])) if to != OPERATOR else ""
+        about = self.peek.asked_about(str(message["Message-ID"]))
+        if self.judge.see(message, about, said, now):
+            self.clients.read(message, now)
+
+    async def _count_held(self) -> None:
+        async with self.parts.database.read() as conn:
+            held = sum(int(row[-1]) for row in await conn.execute(incidents.held()))
+        self.report.held = max(self.report.held, held)
+
+    async def _sum_up(self, end: datetime) -> None:
+        owed = self.judge.owed(end)
+        post = build_post(self.parts)
+        assert post is not None
+        held, dropped = set(), set()
+        async with self.parts.database.read() as conn:
+            standing = await ledger.stand(conn, [f"Firm {firm}" for firm in owed], post.voice, end)
+        for known in standing.values():
+            for case in known.cases:
+                held.update([firm_of(case.connection)] if case.held else [])
+                dropped.update([firm_of(case.connection)] if case.dropped else [])
+        self.judge.close(end, held, dropped)
+        self.report.probes = self.world.requests
+        self.report.pages.update(key.partition("/")[0] for key in self.phone.pages)
+        self.report.decisions.update(self.operator.decisions if self.operator else ())
+        self.peek.close()
 
 
-async def _fill(parts, firms: int, interval: int) -> None:
+async def _fill(parts: Parts, world: World, interval: int) -> None:
     now, seal = parts.clock.now(), parts.vault.seal
-    await connections.put(
-        parts.database,
-        [
-            NewConnection(
-                id=f"firm-{n:04}", place=Place("clio", "clio", "us"), client_name=f"Firm {n}",
-                contacts=(f"it@{n}.example",), locale="en", timezone="UTC", scopes=(), account_id=str(n),
-                labels={}, access=seal(Secret(f"a-{n}-0"), access_cell(f"firm-{n:04}")),
-                refresh=seal(Secret(f"r-{n}-0"), refresh_cell(f"firm-{n:04}")),
-                access_expires_at=now + timedelta(days=5), imported=str(n),
-                first_probe_at=now + timedelta(minutes=interval * n / firms),
-            )
-            for n in range(firms)
-        ],
-        now, "month",
-    )  # fmt: skip
+    new = []
+    for firm in world.fleet.firms:
+        for number, name in enumerate(firm.connections):
+            access, refresh = tokens(name, now)
+            world.stored[name] = [now]
+            share = (firm.number + number / 50) / len(world.fleet)
+            new.append(
+                NewConnection(
+                    id=name, place=firm.place, client_name=f"Firm {firm.number}", contacts=(firm.address,),
+                    locale="en", timezone="UTC", scopes=(), account_id=name, labels={},
+                    access=seal(Secret(access), access_cell(name)),
+                    refresh=seal(Secret(refresh), refresh_cell(name)),
+                    access_expires_at=now + timedelta(days=1) + share * timedelta(days=6), imported=name,
+                    first_probe_at=now + timedelta(minutes=interval * (share % 1)),
+                )
+            )  # fmt: skip
+    await connections.put(parts.database, new, now, "month")

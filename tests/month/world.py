@@ -1,20 +1,24 @@
-"""A month as providers, networks and clients make it, on virtual time: what is true, minute by minute.
+"""A provider as it behaves over a month, on virtual time: what is true of each firm at each moment.
 
-The provider is a model in this process, since no server can be made to live a month in minutes; everything
-else is real: the loop, the classifier, the guard, the database, the outbox, and an SMTP server.
+It is a model in this process, since no server can be made to live a month in minutes; everything else is
+real: the loop, the classifier, the guard, the database, the outbox, the pages of a re-authorization, and an
+SMTP server.
 """
 
 from __future__ import annotations
 
 import json
-import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
+from monitor.clock import Clock
 from monitor.health.evidence import Fault, FaultKind
 from monitor.secret import Secret
 from monitor.wire.client import Reply
+from tests.month.fleet import Fleet, firm_of
 
 JSON = ((b"content-type", b"application/json"),)
 HTML = ((b"content-type", b"text/html"),)
@@ -22,121 +26,204 @@ INVALID = {"error": "invalid_token", "error_description": "expired, revoked, mal
 BLOCKED = (
     b"<!DOCTYPE html><html><title>Attention Required!</title><h1>Sorry, you have been blocked</h1></html>"
 )
-CAUSES = {
-    "outage": "503 for everybody",
-    "timeouts": "no answer for everybody",
+KINDS = {
+    "outage": "503",
+    "timeouts": "no answer",
     "maintenance": "a maintenance page",
     "waf": "a firewall's page, 403",
-    "limited": "429 for everybody",
-    "confused": "401 and invalid_grant for everybody",
-    "partly confused": "401 and invalid_grant for one firm in fifteen",
+    "limited": "429",
+    "confused": "401 and invalid_grant",
     "network": "our own network is gone",
 }
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
-class Weather:
-    """Something that is no client's fault, for a while. `of` says for which share of the firms."""
+class Trouble:
+    """Something that is no client's fault, for a while. `of` has those it strikes, each with its own span.
+
+    `renewed`: who authorizes anew is served, although what was granted before is still refused.
+    """
 
     kind: str
     begins: datetime
     ends: datetime
-    of: float = 1.0
+    of: Mapping[int, Span] | None = None  # None: everybody
+    renewed: bool = False
 
-    def over(self, firm: int, firms: int, now: datetime) -> bool:
-        return self.begins <= now < self.ends and firm < self.of * firms
+    @property
+    def partial(self) -> bool:
+        return self.of is not None
 
 
 @dataclass
 class Revocation:
-    """A client really took access away; `mended` is when it came back, if it did."""
+    """A firm really took access away. `kind` says among what: own, mass, incident, weather."""
 
     firm: int
     at: datetime
-    mended: datetime | None = None
-    reaction: timedelta | None = timedelta(hours=5)  # from the mail to the approval; None: never
+    kind: str = "own"
+    taken_back: datetime | None = None  # a mistake, undone at the provider: nothing has to be authorized
 
 
 @dataclass
 class World:
-    """The truth: which firm is revoked, and what the weather is."""
+    """The truth.
 
-    firms: int
-    now: object
-    weather: list[Weather] = field(default_factory=list)
-    revocations: list[Revocation] = field(default_factory=list)
+    `given` is when the provider gave a connection's newest grant; `stored` has when those were given that we
+    came to hold, the newest last.
+    """
+
+    fleet: Fleet
+    clock: Clock
+    troubles: list[Trouble]
+    revocations: list[Revocation]
+    stored: dict[str, list[datetime]] = field(default_factory=dict)
+    given: dict[str, datetime] = field(default_factory=dict)
     requests: int = 0
 
-    def revoked(self, firm: int, at: datetime) -> Revocation | None:
-        for one in self.revocations:
-            if one.firm == firm and one.at <= at and (one.mended is None or at < one.mended):
+    def __post_init__(self) -> None:
+        self._everybody = [one for one in self.troubles if one.of is None]
+        self._of: dict[int, list[tuple[datetime, datetime, Trouble]]] = defaultdict(list)
+        self._revoked: dict[int, list[Revocation]] = defaultdict(list)
+        for one in self.troubles:
+            for firm, (begin, end) in (one.of or {}).items():
+                self._of[firm].append((begin, end, one))
+        for gone in self.revocations:
+            self._revoked[gone.firm].append(gone)
+        self._looked_at: datetime | None = None
+        self._now_over_all: Trouble | None = None
+
+    # -- what is true -----------------------------------------------------------------------------
+
+    def revoked(self, connection: str, at: datetime, born: datetime | None = None) -> Revocation | None:
+        """Return what took a grant away; without `born` the one that we hold for the connection."""
+        given = born or max(stored for stored in self.stored[connection] if stored <= at)
+        for one in self._revoked.get(firm_of(connection), ()):
+            if given < one.at <= at and (one.taken_back is None or at < one.taken_back):
                 return one
         return None
 
+    def in_need(self, firm: int, at: datetime) -> Revocation | None:
+        """Return why this firm has to act, None where it need not."""
+        found = (self.revoked(name, at) for name in self.fleet.firms[firm].connections)
+        return next((one for one in found if one is not None), None)
+
+    def refused_since(self, firm: int, need: Revocation) -> datetime:
+        """Return since when a firm that is in need has been refused, without a break, on whatever account."""
+        return min([need.at, *(begin for begin, end, _ in self._of[firm] if begin <= need.at <= end)])
+
+    def mended(self, firm: int) -> list[datetime]:
+        """Return when all came to be well again with a firm, by itself or by authorizing anew."""
+        moments = [
+            *(at for name in self.fleet.firms[firm].connections for at in self.stored[name][1:]),
+            *(end for _, end, _ in self._of[firm]),
+            *(one.ends for one in self._everybody),
+            *(one.taken_back for one in self._revoked[firm] if one.taken_back is not None),
+        ]
+        return sorted(at for at in moments if self.in_need(firm, at) is None)
+
+    def trouble(self, firm: int, at: datetime) -> Trouble | None:
+        """Return what ails the provider as this firm sees it."""
+        if at != self._looked_at:  # asked by each of a thousand probes of one minute
+            self._looked_at = at
+            self._now_over_all = next((w for w in self._everybody if w.begins <= at < w.ends), None)
+        if self._now_over_all is not None:
+            return self._now_over_all
+        return next((one for begin, end, one in self._of.get(firm, ()) if begin <= at < end), None)
+
+    def alone(self, firm: int, at: datetime, within: timedelta) -> bool:
+        """Whether a firm is refused by an incident that struck nobody else shortly before or after it."""
+        trouble = self.trouble(firm, at)
+        if trouble is None or trouble.of is None:
+            return False
+        begin, _ = trouble.of[firm]
+        return not any(
+            other != firm and abs(start - begin) <= within and start <= at
+            for other, (start, _) in trouble.of.items()
+        )
+
+    def quiet_until(self, firm: int, at: datetime) -> datetime | None:
+        """Return until when all is well with a firm and with the provider; None where it is not, now."""
+        if self.trouble(firm, at) is not None or self.in_need(firm, at) is not None:
+            return None
+        begins: Iterable[datetime] = (
+            *(one.begins for one in self._everybody),
+            *(begin for begin, _, _ in self._of.get(firm, ())),
+            *(one.at for one in self._revoked.get(firm, ())),
+        )
+        return min((one for one in begins if one > at), default=datetime.max.replace(tzinfo=UTC))
+
+    # -- what it answers --------------------------------------------------------------------------
+
     async def get(self, url: str, token: Secret | None = None) -> Reply | Fault:
-        firm = int(token.reveal().split("-")[1])
-        now = self.now.now()
-        self.requests += 1
-        if (trouble := self._trouble(firm, now, token=False)) is not None:
-            return trouble
-        if self.revoked(firm, now):
-            return Reply(401, JSON, json.dumps(INVALID).encode())
-        who = {"id": firm, "email": f"it@{firm}.example", "account": {"id": firm, "name": f"Firm {firm}"}}
+        assert token is not None
+        connection, born = _read(token.reveal())
+        if (refusal := self._refusal(connection, born, token=False)) is not None:
+            return refusal
+        firm = firm_of(connection)
+        who = {
+            "id": firm,
+            "email": f"it@{firm}.example",
+            "account": {"id": connection, "name": f"Firm {firm}"},
+        }
         return Reply(200, JSON, json.dumps({"data": who}).encode())
 
     async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
-        firm = int(parse_qs(form.reveal())["refresh_token"][0].split("-")[1])
-        now = self.now.now()
-        self.requests += 1
-        if (trouble := self._trouble(firm, now, token=True)) is not None:
-            return trouble
-        if self.revoked(firm, now):
-            return Reply(400, JSON, b'{"error": "invalid_grant"}')
-        answer = {"access_token": f"a-{firm}-{self.requests}", "token_type": "bearer", "expires_in": 604800}
+        fields = parse_qs(form.reveal())
+        now = self.clock.now()
+        if fields["grant_type"] == ["authorization_code"]:
+            connection, born = fields["code"][0], now
+        else:
+            connection, born = _read(fields["refresh_token"][0])
+        if (refusal := self._refusal(connection, born, token=True)) is not None:
+            return refusal
+        if born == now:
+            self.given[connection] = born
+        access, refresh = tokens(connection, born)
+        answer = {
+            "access_token": access,
+            "refresh_token": refresh,
+            "token_type": "bearer",
+            "expires_in": 604800,
+        }
         return Reply(200, JSON, json.dumps(answer).encode())
 
-    def _trouble(self, firm: int, now: datetime, *, token: bool) -> Reply | Fault | None:
-        kind = next((w.kind for w in self.weather if w.over(firm, self.firms, now)), None)
-        match kind:
-            case "outage":
-                return Reply(503, JSON, b'{"error": {"type": "ServiceUnavailable"}}')
-            case "timeouts":
-                return Fault(FaultKind.READ_TIMEOUT, "no answer in time")
-            case "maintenance":
-                return Reply(503, HTML, b"<h1>We'll be back soon</h1>")
-            case "waf":
-                return Reply(403, HTML, BLOCKED)
-            case "limited":
-                return Reply(429, (*JSON, (b"retry-after", b"120")), b'{"error": {"type": "RateLimited"}}')
-            case "confused" | "partly confused":
-                if token:
-                    return Reply(400, JSON, b'{"error": "invalid_grant"}')
-                return Reply(401, JSON, json.dumps(INVALID).encode())
-            case "network":
-                return Fault(FaultKind.DNS, "the host's name was not resolved")
-        return None
+    def _refusal(self, connection: str, born: datetime, *, token: bool) -> Reply | Fault | None:
+        now = self.clock.now()
+        self.requests += 1
+        trouble = self.trouble(firm_of(connection), now)
+        if trouble is not None and not (trouble.renewed and born > trouble.begins):
+            return _answer(trouble.kind, token=token)
+        return _answer("confused", token=token) if self.revoked(connection, now, born) else None
 
 
-def make(firms: int, days: int, start: datetime, clock: object, seed: int) -> World:
-    """Draw a month: weather of every kind, and real revocations in between and right inside of it."""
-    # A simulation has to be repeatable, not unpredictable.
-    draw = random.Random(seed)  # noqa: S311
-    world = World(firms, clock)
-    # One firm in fifteen is below the guard's share. Only the fuse holds it, and only above its cap.
-    kinds = [kind for kind in CAUSES if "partly" not in kind or firms / 15 > 40]
-    for number in range(max(len(kinds), days)):
-        kind = kinds[number % len(kinds)]
-        begins = start + timedelta(days=0.4 + draw.random() * (days - 1.2))
-        length = timedelta(minutes=draw.choice([8, 25, 60, 100, 180]))
-        world.weather.append(Weather(kind, begins, begins + length, 1 / 15 if "partly" in kind else 1.0))
-    chosen = draw.sample(range(firms), max(6, firms * days // 400))
-    for number, firm in enumerate(chosen):
-        at = start + timedelta(days=0.3 + draw.random() * (days - 1.0))
-        if number % 6 == 0:  # right inside of somebody else's trouble
-            at = world.weather[number % len(world.weather)].begins + timedelta(minutes=3)
-        reaction = timedelta(hours=draw.choice([0.2, 1, 5, 20, 60])) if number % 8 else None
-        one = Revocation(firm, at, reaction=reaction)
-        if number % 7 == 3:  # a mistake, taken back at once: nobody has to hear of it
-            one.mended = at + timedelta(minutes=4)
-        world.revocations.append(one)
-    return world
+def tokens(connection: str, born: datetime) -> tuple[str, str]:
+    """Return an access and a refresh token of the grant that was given at a time."""
+    return f"a~{connection}~{born.timestamp():.0f}", f"r~{connection}~{born.timestamp():.0f}"
+
+
+def _read(token: str) -> tuple[str, datetime]:
+    _, connection, born = token.split("~")
+    return connection, datetime.fromtimestamp(int(born), UTC)
+
+
+def _answer(kind: str, *, token: bool) -> Reply | Fault:
+    match kind:
+        case "outage":
+            return Reply(503, JSON, b'{"error": {"type": "ServiceUnavailable"}}')
+        case "timeouts":
+            return Fault(FaultKind.READ_TIMEOUT, "no answer in time")
+        case "maintenance":
+            return Reply(503, HTML, b"<h1>We'll be back soon</h1>")
+        case "waf":
+            return Reply(403, HTML, BLOCKED)
+        case "limited":
+            return Reply(429, (*JSON, (b"retry-after", b"120")), b'{"error": {"type": "RateLimited"}}')
+        case "confused" if token:
+            return Reply(400, JSON, b'{"error": "invalid_grant"}')
+        case "confused":
+            return Reply(401, JSON, json.dumps(INVALID).encode())
+        case "network":
+            return Fault(FaultKind.DNS, "the host's name was not resolved")
+    raise ValueError(kind)

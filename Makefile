@@ -4,8 +4,9 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS = never
-# Commands start in half the time, also where Python may not write byte code itself.
+# Commands start in half the time, also where Python is told not to write byte code itself.
 export UV_COMPILE_BYTECODE = 1
+unexport PYTHONDONTWRITEBYTECODE
 # uv would otherwise warn about, or use, an environment that happens to be active.
 unexport VIRTUAL_ENV
 

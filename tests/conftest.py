@@ -58,6 +58,11 @@ START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 IN_CI = os.environ.get("CI") == "true"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: half of what the acceptance tests do is to wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 def missing(what: str) -> None:
     """Skip for want of a tool; in CI that is a failure, since .ci/run installs all of them."""
     if IN_CI:

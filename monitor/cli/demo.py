@@ -16,7 +16,7 @@ from rich.rule import Rule
 
 from monitor.cli.root import out
 from monitor.cli.second_act import second_act
-from monitor.cli.stage import FIRMS, Reader, Stage, stage_set
+from monitor.cli.stage import FIRMS, Firm, Reader, Stage, stage_set
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
@@ -181,15 +181,22 @@ def _complete(stage: Stage) -> bool:
         heals = firm.fate in ("provider_outage", "role_restricted", "") or firm.id == "maple"
         if heals and (not seen or seen[-1] != "healthy"):
             return False
-    # The last words: the thanks to Maple, and the invitation to Newcomer.
+    # The last words: whoever is asked has the mail, and Maple the thanks, too.
     said = [(mail["to"], mail["subject"].split(":")[0]) for mail in stage.arrived()]
-    return ("it@maple.example", "Thank you") in said and any(to == "it@newcomer.example" for to, _ in said)
+    asked = {f"it@{firm.id}.example" for firm in FIRMS if _asked(firm)}
+    return ("it@maple.example", "Thank you") in said and asked <= {to for to, _ in said}
+
+
+def _asked(firm: Firm) -> bool:
+    """Whether this firm's fate is one that its client is asked to mend."""
+    from monitor.health.causes import Cause, consequence
+
+    return firm.fate == "pending" or (firm.fate != "" and consequence(Cause(firm.fate)).client_mail)
 
 
 async def _summary(stage: Stage, parts: Parts) -> None:
     from monitor.cli.look import print_explanation
     from monitor.cli.show import fleet_table, plain_table, summary, worst_first
-    from monitor.health.causes import TABLE, Cause
     from monitor.store import connections
 
     out.print()
@@ -209,8 +216,7 @@ async def _summary(stage: Stage, parts: Parts) -> None:
         found = [s for s in seen if s not in ("healthy", "suspect")]
         right = (firm.fate in found) if firm.fate not in ("", "pending") else not found
         mails = arrived.count(f"it@{firm.id}.example")
-        asked = firm.fate == "pending" or any(TABLE[Cause(cause)].client_mail for cause in found)
-        right = right and bool(mails) == asked
+        right = right and bool(mails) == _asked(firm)
         wrong += not right
         table.add_row(
             firm.id,

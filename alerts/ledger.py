@@ -27,6 +27,7 @@ from alerts.windows import Scope, Silenced, Window, first_over
 from monitor.health.breaks import DROPPED, IN_DOUBT, IN_TROUBLE
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
+from monitor.store import processes
 from monitor.store.tables import connection, credential, incident, watch
 
 log = structlog.get_logger("alerts.ledger")
@@ -156,6 +157,7 @@ async def stand(
     silent = await silences.holding(conn, voice.windows, now)
     healed = await _healed(conn, [row.id for row in rows], voice.policy, now)
     told = await _told(conn, [row.id for row in rows], now)
+    several = await processes.probing(conn) > 1
     groups: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         groups[audience(row.client_name, row.contacts, row.locale, row.timezone)].append(row)
@@ -165,7 +167,7 @@ async def stand(
         said = {number: one for row in members for number, one in told.get(row.id, {}).items()}
         client = Client(first.client_name, tuple(first.contacts), first.locale, first.timezone)
         try:
-            cases = tuple(_case(row, silent, healed.get(row.id, ()), voice) for row in members)
+            cases = tuple(_case(row, silent, healed.get(row.id, ()), voice, several) for row in members)
         except Exception as error:  # a row that this version cannot read
             _say_unplanned([row.id for row in members], error)
             found[key] = Standing(client, (), (), fault=True)
@@ -187,7 +189,8 @@ _TRUTH = (
     select(
         connection.c.id, connection.c.client_name, connection.c.contacts, connection.c.locale,
         connection.c.timezone, watch.c.app, watch.c.provider, watch.c.state, watch.c.cause, watch.c.owner,
-        watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, credential.c.authorized_at,
+        watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, watch.c.others_asked_at,
+        credential.c.authorized_at,
         credential.c.access, credential.c.refresh, credential.c.access_expires_at, credential.c.issued_at,
         incident.c.id.label("incident"), incident.c.opened_at, incident.c.updated_at, incident.c.mails,
         incident.c.told_at, incident.c.waits, _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
@@ -209,6 +212,7 @@ def _case(
     silent: Sequence[Silenced],
     healed: tuple[tuple[int, datetime], ...],
     voice: Voice,
+    several: bool,
 ) -> Case:
     expires_at, lives_for = _expiry(row, voice)
     silence = first_over(silent, Scope(row.provider, row.app, row.client_name, row.id)) if silent else None
@@ -226,6 +230,7 @@ def _case(
         certain=row.candidate == row.cause and row.good_streak == 0,
         authorized=row.access is not None,
         probed_at=row.last_probe_at,
+        seen_by_one=several and _seen_by_one(row),
         held=_held(row),
         doubted=row.waits == IN_DOUBT,
         dropped=row.mails == DROPPED,
@@ -234,6 +239,14 @@ def _case(
         authorized_at=row.authorized_at,
         expires_at=expires_at,
         lives_for=lives_for,
+    )
+
+
+def _seen_by_one(row: Row[Any]) -> bool:
+    """Whether no other process was asked to look since it broke, or none has looked since it was asked."""
+    asked = row.others_asked_at
+    return row.opened_at is not None and (
+        asked is None or asked < row.opened_at or row.last_probe_at is None or row.last_probe_at <= asked
     )
 
 

@@ -159,6 +159,7 @@ class Case:
     certain: bool = True
     authorized: bool = False
     probed_at: datetime | None = None
+    seen_by_one: bool = False  # another process could look, and has not since it broke
     held: bool = False
     doubted: bool = False
     dropped: bool = False
@@ -264,6 +265,7 @@ def stale(wish_items: Iterable[Item], cases: Iterable[Case], policy: MailPolicy,
         and (
             case.probed_at is None
             or case.probed_at < now - policy.fresh
+            or case.seen_by_one
             or (case.changed_at is not None and case.probed_at < case.changed_at)
         )
     ]

@@ -51,7 +51,7 @@ class Role(StrEnum):
 
     ALL = "all"
     WORKER = "worker"
-    WEB = "web"
+    WEB = processes.WEB
     COMMAND = processes.COMMAND
 
 

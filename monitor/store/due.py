@@ -15,11 +15,13 @@ from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
 from monitor.health.rotation import Doubt
-from monitor.store import gates
+from monitor.store import gates, processes
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
+
+OTHERS_FIRST = timedelta(seconds=15)  # so long another process has to take what it is asked to look at
 
 
 class Sealed(NamedTuple):
@@ -123,6 +125,11 @@ async def claim(
             watch.c.app.in_(apps),
             watch.c.next_probe_at <= now,
             or_(watch.c.lease_until.is_(None), watch.c.lease_until <= now),
+            or_(
+                watch.c.others_asked_at.is_(None),
+                watch.c.others_asked_at <= now - OTHERS_FIRST,
+                watch.c.judged_by.is_distinct_from(process),
+            ),
         )
         .order_by(watch.c.next_probe_at)
         .limit(limit)
@@ -208,7 +215,11 @@ async def release(database: Database, process: str) -> None:
 
 @retried
 async def bring_forward(database: Database, ids: Sequence[str], now: datetime) -> None:
-    """Have connections looked at now that would be looked at later."""
+    """Have connections looked at now that would be looked at later, before somebody is told about them.
+
+    By another process than the one that saw the break, where there is one: what only one of them sees may be
+    its own network, or its place. If none comes within `OTHERS_FIRST`, any may.
+    """
     async with database.write() as conn:
         await gates.lock(conn, ids)
         await conn.execute(
@@ -216,6 +227,11 @@ async def bring_forward(database: Database, ids: Sequence[str], now: datetime) -
             .where(watch.c.connection.in_(ids), watch.c.next_probe_at > now)
             .values(next_probe_at=now)
         )
+        if await processes.probing(conn) > 1:
+            answered = watch.c.others_asked_at.is_(None) | (watch.c.others_asked_at < watch.c.last_probe_at)
+            await conn.execute(
+                update(watch).where(watch.c.connection.in_(ids), answered).values(others_asked_at=now)
+            )
 
 
 @retried

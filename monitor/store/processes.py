@@ -21,6 +21,7 @@ from monitor.store.tables import duty, process, watch
 BEAT = timedelta(seconds=5)
 GONE = timedelta(seconds=20)  # a process silent for so long is dead, and what it held is free
 COMMAND = "command"  # the role of a command: on the list while it works, and no replica
+WEB = "web"  # the role of a process that shows pages only
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,14 @@ async def lives(database: Database, name: str, now: datetime, gone: timedelta = 
             await conn.execute(select(process.c.beat_at).where(process.c.id == name))
         ).scalar_one_or_none()
     return beat_at is not None and beat_at >= theirs - gone
+
+
+async def probing(conn: AsyncConnection) -> int:
+    """Return how many processes on the list probe: neither commands nor web processes."""
+    found = await conn.execute(
+        select(func.count()).select_from(process).where(process.c.role.not_in([COMMAND, WEB]))
+    )
+    return int(found.scalar_one())
 
 
 async def _clock(conn: AsyncConnection, now: datetime) -> datetime:

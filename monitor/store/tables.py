@@ -92,6 +92,8 @@ class Watch(SQLModel, table=True):
     lease_by: str | None = Field(default=None, sa_type=Text)
     lease_until: datetime | None = _time(default=None)
     lease_epoch: int = 0
+    judged_by: str | None = Field(default=None, sa_type=Text)  # the process that saw it change last
+    others_asked_at: datetime | None = _time(default=None)  # when another process was asked to look
     scope_cursor: int = 0
     scope_checked_at: datetime | None = _time(default=None)
     scopes_all: bool = True  # check every scope with the next probe: right after an authorization

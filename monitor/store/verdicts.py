@@ -79,6 +79,7 @@ _WRITE = (
                 "scope_cursor",
                 "scope_checked_at",
                 "scopes_all",
+                "judged_by",
             )
         }
         | {"lease_by": None, "lease_until": None}
@@ -167,7 +168,7 @@ async def settle(
         ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
         if not ours:
             return []
-        await _write_watch(conn, ours, database.is_sqlite)
+        await _write_watch(conn, process, ours, database.is_sqlite)
         await _count(conn, ours, bucket, database.is_sqlite)
         changed = [o for o in ours if o.verdict.changed]
         if changed:
@@ -180,7 +181,9 @@ async def settle(
     return ours
 
 
-async def _write_watch(conn: AsyncConnection, outcomes: Sequence[Outcome], is_sqlite: bool) -> None:
+async def _write_watch(
+    conn: AsyncConnection, process: str, outcomes: Sequence[Outcome], is_sqlite: bool
+) -> None:
     quiet: list[tuple[Any, ...]] = []
     full: list[dict[str, Any]] = []
     for outcome in outcomes:
@@ -197,6 +200,7 @@ async def _write_watch(conn: AsyncConnection, outcomes: Sequence[Outcome], is_sq
                 {
                     "_id": lease.id, "last_probe_at": outcome.probed_at, "last_success_at": success,
                     "last_seconds": outcome.seconds, "next_probe_at": outcome.next_probe_at,
+                    "judged_by": process,
                 } | _columns(outcome)
             )  # fmt: skip
     if quiet:

@@ -67,6 +67,8 @@ def read_toml(path: Path, what: str) -> tuple[dict[str, Any], str]:
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: no {what}: its lists are nested too deeply.") from None
 
 
 def problems(error: ValidationError, model: type[BaseModel], text: str = "") -> list[str]:

@@ -1,0 +1,1 @@
+"""Attacks: what strangers may send, thrown at every parser they reach and at the running service."""

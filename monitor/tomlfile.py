@@ -65,7 +65,7 @@ def read_toml(path: Path, what: str) -> tuple[dict[str, Any], str]:
         raise ConfigurationError(f"{path}: cannot read this {what}: {error}.") from None
     try:
         return tomllib.loads(text), text
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or a number of more digits than Python reads
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
     except RecursionError:
         raise ConfigurationError(f"{path}: no {what}: its lists are nested too deeply.") from None

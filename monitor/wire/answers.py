@@ -87,13 +87,20 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
             challenge=redact(challenge["error"], 80) if challenge.get("error") else None,
             sample=redact(reply.body[:2048].decode("utf-8", "replace")) if status != 200 or error else "",
             retry_at=retry_at(reply, now),
-            redirect=urlsplit(reply.header(b"location") or "").hostname if 300 <= status < 400 else None,
+            redirect=_host(reply.header(b"location") or "") if 300 <= status < 400 else None,
         ),
         document,
     )
 
 
 _PLAIN_OK = Answer(200)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # no URL that anybody could follow
+        return None
 
 
 def _content(reply: Reply) -> tuple[Content, Any]:

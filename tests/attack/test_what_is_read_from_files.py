@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from monitor import intake
 from monitor.errors import ConfigurationError, ImportRefused, TokenHealthError
 from monitor.providers import catalogue
-from monitor.settings import load
+from monitor.settings import Settings, load
 from monitor.tokens.vault import Vault, new_key
+from monitor.tomlfile import Section
 from tests.attack.odd import deep, documents, encoded, texts
 
 CONFIG = '[[apps]]\nid = "clio-us"\nprovider = "clio"\nclient_id = "x"\nclient_secret_env = "S"\n'
@@ -115,6 +116,37 @@ def test_any_provider_file_is_taken_or_refused_in_words(tmp_path, text, base, on
         catalogue.load_file(path)
     except TokenHealthError as refused:
         assert str(refused).strip()
+
+
+def _keys_of_sections():
+    """Every `section.key` of a configuration, as its models have them."""
+    for section, entry in Settings.model_fields.items():
+        model = entry.annotation
+        if isinstance(model, type) and issubclass(model, Section):
+            for key in model.model_fields:
+                yield section, key
+
+
+odd_values = texts.map(json.dumps) | st.sampled_from(
+    ["[]", "{}", "true", "-1", "0", "1e999", "nan", '["http://[bad"]', '"http://[bad"', '"1000000000d"', "[[]]", '"0:0"']
+)  # fmt: skip
+
+
+@once
+@given(st.sampled_from(sorted(_keys_of_sections())), odd_values)
+@example(("web", "public_url"), '"http://[bad"')
+@example(("web", "listen"), '"[::1:80"')
+@example(("smtp", "url"), '"smtp://[bad"')
+@example(("oncall", "alertmanager_url"), '"http://[bad"')
+@example(("http", "proxy"), '"http://[bad"')
+def test_any_value_of_a_configuration_is_taken_or_refused_in_words(tmp_path, place, value):
+    section, key = place
+    path = tmp_path / "token-health.toml"
+    path.write_bytes(f"[{section}]\n{key} = {value}\n".encode("utf-8", "surrogatepass"))
+    try:
+        load(path, {})
+    except TokenHealthError as refused:
+        assert str(path) in str(refused)
 
 
 @once

@@ -217,8 +217,9 @@ class Sandbox:
         return dict(self.call("/admin/seen"))
 
 
-@pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[str]:
+@contextlib.contextmanager
+def running_sandbox() -> Iterator[str]:
+    """The sandbox in a process of its own; gives its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "monitor.sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True
     )
@@ -230,17 +231,27 @@ def sandbox_process() -> Iterator[str]:
     process.stdout.close()
 
 
-@pytest.fixture
-def sandbox(sandbox_process: str) -> Sandbox:
-    """A fresh world in the session's sandbox.
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[str]:
+    with running_sandbox() as url:
+        yield url
+
+
+def fresh(url: str) -> Sandbox:
+    """A fresh world in a sandbox.
 
     Its limits run on the real clock while hours of a test's own clock pass in a second, so they are wide
     unless a test narrows them.
     """
-    found = Sandbox(sandbox_process)
+    found = Sandbox(url)
     found.call("/admin/reset", {})
     found.limits(per_minute=100_000, platform_per_second=100_000)
     return found
+
+
+@pytest.fixture
+def sandbox(sandbox_process: str) -> Sandbox:
+    return fresh(sandbox_process)
 
 
 # -- mail ---------------------------------------------------------------------------------------------
@@ -282,8 +293,9 @@ class Mailbox:
         return re.findall(r"https?://\S+/r/\S+", text)[nth]
 
 
-@pytest.fixture
-async def mailbox() -> AsyncIterator[Mailbox]:
+@contextlib.asynccontextmanager
+async def running_mailbox() -> AsyncIterator[Mailbox]:
+    """A mailbox that is served in this process."""
     found = Mailbox("127.0.0.1", 0)
     server = await asyncio.get_running_loop().create_server(
         lambda: SMTP(found, hostname="mail.example", enable_SMTPUTF8=True, loop=asyncio.get_running_loop()),
@@ -294,6 +306,12 @@ async def mailbox() -> AsyncIterator[Mailbox]:
     yield found
     server.close()
     await server.wait_closed()
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    async with running_mailbox() as found:
+        yield found
 
 
 # -- a whole service on injected time -----------------------------------------------------------------

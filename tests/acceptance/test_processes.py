@@ -38,15 +38,17 @@ def free_port() -> int:
 class Program:
     """One `token-health run`."""
 
-    def __init__(self, path: Path, apps: tuple[str, ...], port: int | None = None) -> None:
+    def __init__(
+        self, path: Path, apps: tuple[str, ...], port: int | None = None, descriptors: int | None = None
+    ) -> None:
         env = os.environ | environ(*apps)
         if port is not None:
             env["TOKEN_HEALTH__WEB__LISTEN"] = f"127.0.0.1:{port}"
         self.log = path.with_name(f"run-{time.monotonic_ns()}.log").open("w+b")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "monitor", "run", "--config", str(path)],
-            stdout=self.log, stderr=self.log, env=env,
-        )  # fmt: skip
+        command = [sys.executable, "-m", "monitor", "run", "--config", str(path)]
+        if descriptors is not None:
+            command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
@@ -67,21 +69,31 @@ def cli(path: Path, *words: str, apps: tuple[str, ...] = ("clio",), code: int = 
     return done.stdout
 
 
-def import_fleet(path: Path, sandbox: Sandbox, app: str, region: str, count: int) -> list[str]:
-    """Authorize and import a fleet; return the grants."""
+def import_fleet(
+    path: Path,
+    sandbox: Sandbox,
+    app: str,
+    region: str,
+    count: int,
+    *,
+    name: str = "firm",
+    first: int = 0,
+    apps: tuple[str, ...] = (),
+) -> list[str]:
+    """Authorize and import a fleet, with accounts and contacts numbered from `first`; return the grants."""
     wishes = [
         {"client_id": app, "account_id": 100 + i, "account_name": f"Firm {i}", "region": region}
-        for i in range(count)
+        for i in range(first, first + count)
     ]
     made = sandbox.grants(wishes)
     lines = []
-    for i, grant in enumerate(made):
+    for i, grant in enumerate(made, first):
         tokens = grant["tokens"]
         expires = time.gmtime(time.time() + tokens["expires_in"])  # noqa: TID251 - the sandbox's own clock
         lines.append(
             json.dumps(
                 {
-                    "id": f"firm-{i}", "app": app, "account_id": str(100 + i),
+                    "id": f"{name}-{i}", "app": app, "account_id": str(100 + i),
                     "client": {"name": f"Firm {i}", "contacts": [f"it@{i}.example"]},
                     "tokens": {
                         "access_token": tokens["access_token"], "refresh_token": tokens["refresh_token"],
@@ -92,7 +104,7 @@ def import_fleet(path: Path, sandbox: Sandbox, app: str, region: str, count: int
         )  # fmt: skip
     file = path.with_name("fleet.jsonl")
     file.write_text("\n".join(lines))
-    cli(path, "connections", "import", str(file), apps=(app,))
+    cli(path, "connections", "import", str(file), apps=apps or (app,))
     return [grant["grant"] for grant in made]
 
 

@@ -1,9 +1,9 @@
 """The names that the service answers to, so that no page elsewhere reads it by a name of its own.
 
 A page of a stranger's may let its own name point to this machine once it is loaded (DNS rebinding): the
-visitor's browser then takes our answers for that page's, `/metrics` with every client's name too. It sends the
-stranger's name as Host, and that gives it away. Addresses cannot be rebound, nor can names that nobody owns in
-public: those without a dot, and those under the reserved endings.
+visitor's browser then takes our answers for that page's, `/metrics` with every client's name too. It sends
+the stranger's name as Host, and that gives it away. Addresses cannot be rebound, nor can names that nobody
+owns in public: those without a dot, and those under the reserved endings.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def known(host: str, names: Collection[str]) -> bool:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
     name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    if not (colon and port.isdigit()):
+        name = host
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 
 def _is_address(name: str) -> bool:

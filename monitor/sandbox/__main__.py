@@ -47,6 +47,7 @@ def application(world: World) -> Starlette:
             Route("/admin/limits", admin.limits, methods=["POST"]),
             Route("/admin/reset", admin.reset, methods=["POST"]),
             Route("/admin/seen", admin.seen),
+            Route("/admin/given", admin.given),
             route("/oauth/authorize", wire.authorize, "authorize", "GET", "POST"),
             route("/oauth/token", wire.token, "token", "POST"),
             route("/oauth/deauthorize", wire.deauthorize, "revoke", "POST"),

@@ -121,6 +121,10 @@ class Admin:
         self.world.__init__()  # type: ignore[misc]
         return JSONResponse({})
 
+    async def given(self, request: Request) -> Response:
+        """Every token and code there ever was, for whoever looks whether one got out."""
+        return JSONResponse(self.world.given)
+
     async def seen(self, request: Request) -> Response:
         """What was asked: requests by region and step, refresh tokens used twice, replays of old ones."""
         return JSONResponse(

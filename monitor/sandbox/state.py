@@ -107,6 +107,7 @@ class World:
     waiting: int = 0  # how many do
     tickets: int = 0  # how many came so far
     let_go: int = 0  # the first so many of them need not wait any more
+    given: list[str] = field(default_factory=list)  # every token and code there ever was
 
     def user(self, name: str, email: str, account_id: str, account_name: str, region: str) -> User:
         """Add a user."""
@@ -114,10 +115,15 @@ class World:
         self.users[made.id] = made
         return made
 
+    def token(self) -> str:
+        """Make a token, or a code."""
+        self.given.append(secrets.token_urlsafe(30))
+        return self.given[-1]
+
     def grant(self, app: App, user: User) -> tuple[Grant, dict[str, object]]:
         """Let a user authorize an app; return the grant and the token answer."""
         made = Grant(
-            secrets.token_hex(8), app.client_id, user.id, user.region, set(app.permissions), _token()
+            secrets.token_hex(8), app.client_id, user.id, user.region, set(app.permissions), self.token()
         )
         self.grants[made.id] = made
         self.by_refresh[made.refresh_token] = made.id
@@ -126,7 +132,7 @@ class World:
     def issue(self, grant: Grant, app: App, *, with_refresh: bool) -> dict[str, object]:
         """Return a token answer with a fresh access token."""
         lifetime = app.lifetime or (PLATFORM_LIFETIME if app.system == "platform" else MANAGE_LIFETIME)
-        token = _token()
+        token = self.token()
         grant.access[token] = time.time() + lifetime
         self.by_access[token] = grant.id
         self.came_with[grant.refresh_token] = token
@@ -142,7 +148,7 @@ class World:
     def rotate(self, grant: Grant) -> None:
         """Replace a grant's refresh token; the old one is remembered, to notice its replay."""
         grant.lineage[grant.refresh_token] = time.time()
-        grant.refresh_token = _token()
+        grant.refresh_token = self.token()
         self.by_refresh[grant.refresh_token] = grant.id
 
     def revoke(self, grant: Grant) -> None:
@@ -161,7 +167,3 @@ class World:
             return False, 0, reset
         times.append(now)
         return True, limit - len(times), reset
-
-
-def _token() -> str:
-    return secrets.token_urlsafe(30)

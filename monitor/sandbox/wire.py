@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote_plus, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -54,6 +54,8 @@ def in_weather(world: World, handler: Handler, step: str) -> Handler:
                 if step == "token":
                     return JSONResponse({"error": "invalid_grant"}, 400)
                 return _unauthorized()
+            case "echo":
+                return JSONResponse(await _all_of(request), 400)
             case "redirect":
                 return RedirectResponse("https://login.example/signin", 302)
             case "slow":
@@ -63,6 +65,18 @@ def in_weather(world: World, handler: Handler, step: str) -> Handler:
         return await handler(request)
 
     return weathered
+
+
+async def _all_of(request: Request) -> dict[str, object]:
+    """A request as a careless server repeats it in its error: raw, quoted and encoded once more."""
+    body = (await request.body()).decode()
+    whole = f"{request.headers.get('authorization', '')} {body} {unquote_plus(body)}"
+    return {
+        "error": "invalid_request",
+        "error_description": f"cannot handle {whole}",
+        "encoded": base64.b64encode(whole.encode()).decode(),
+        "escaped": quote(whole, safe=""),
+    }
 
 
 def _drop(request: Request) -> Response:
@@ -103,7 +117,7 @@ class Wire:
         user = self.world.users.get(str(form.get("user")))
         if user is None:
             return HTMLResponse(pages.page("Choose an account", "<p>Go back and choose one.</p>"), 400)
-        code = secrets.token_urlsafe(24)
+        code = self.world.token()
         self.world.codes[code] = {
             "app": app.client_id, "user": user.id, "redirect_uri": back,
             "challenge": given.get("code_challenge", ""),

@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # uv would otherwise warn about, or use, an environment that happens to be active.
 unexport VIRTUAL_ENV
 
-.PHONY: demo test check format generate bench install clean
+.PHONY: demo test check format generate bench attack install clean
 
 demo: $(VENV)/.installed
 	@$(RUN)/token-health demo
@@ -36,6 +36,11 @@ generate: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(RUN)/python -m tests.bench
+
+# Strangers at every door, for minutes: the fuzzers with thousands of examples each, then a siege of the service.
+attack: $(VENV)/.installed-dev
+	ATTACK=long $(RUN)/pytest -n auto tests/attack -k "not promises"
+	$(RUN)/python -m tests.attack 120
 
 install: $(VENV)/.installed-dev
 

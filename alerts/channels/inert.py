@@ -2,10 +2,10 @@
 
 Names and answers of others stand in pages. Slack reads `<!channel>` and `<http://evil|click>` in them,
 Discord `@everyone` and `[click](http://evil)`, Mattermost loads `![](http://evil)`, others read HTML;
-Alertmanager hands its annotations to any of them as they are. Each has rules of its own for escaping, apprise
+Alertmanager hands its annotations to any of them as they are. Each escapes by rules of its own, apprise
 follows some of them, and a bot or a bridge behind may undo one. So what is markup anywhere is written so that
-it is markup nowhere: angle brackets as their look-alikes, and an invisible word joiner (U+2060) where a mention
-or a link would begin. What is our own, such as the runbook's address, does not pass through here.
+it is markup nowhere: angle brackets as their look-alikes, and an invisible word joiner (U+2060) where a
+mention or a link would begin. What is our own, such as the runbook's address, does not pass through here.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from monitor.secret import Secret
 REMOVED = "[removed]"
 # So many characters of a secret in a row are a piece of it, wherever they stand; fewer are chance.
 PIECE = 12
-# At the edges of a text a secret may have been cut, so that a shorter piece is one as well.
-EDGE = 4
+# At the edges of a text a secret may have been cut, so that a shorter piece is one as well. Not shorter still:
+# error codes are read by rules, and once in millions of answers one would begin as some token ends.
+EDGE = 6
 # A "secret" shorter than this would be found in half of all words.
 SHORTEST = 4
 # An echo inside a quoted document inside another: deeper than this nobody nests one by accident.
@@ -44,7 +45,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 def without(text: str, sent: Iterable[Secret]) -> str:
     """Return `text` with every echo of the secrets replaced by `[removed]`."""
     plain, coded = _needles(sent)
-    if len(text) < EDGE or not _perhaps(text, plain, coded):
+    if len(text) < SHORTEST or not _perhaps(text, plain, coded):
         return text
     covered: set[int] = set()
     broken = {at for match in _SOFT_BREAK.finditer(text) for at in range(*match.span())}

@@ -19,14 +19,17 @@ from alerts.mail.message import Sender
 from alerts.mail.samples import sample
 from alerts.mailserver import on_record
 from alerts.notices import Kind
+from monitor import confined
 from monitor.assembly import Parts, build_channel, build_composer, build_wire, opened
 from monitor.clock import SystemClock
 from monitor.desk import not_watched, stretched_apps
 from monitor.errors import TokenHealthError
+from monitor.files import wider
 from monitor.health.evidence import Fault
 from monitor.health.spans import span
 from monitor.settings import Loaded, load
 from monitor.store import connections, processes, sealing
+from monitor.store.engine import files_of
 from monitor.tokens.vault import prefix_of
 from monitor.wire.apps import App
 from monitor.wire.client import Reply, Wire
@@ -47,7 +50,8 @@ class Check:
 async def checkup(path: Path) -> list[Check]:
     """Check everything that can be checked without changing anything."""
     try:
-        loaded = load(path)
+        loaded = load(path, confined.environment())
+        confined.take_out(loaded.secret_variables())
     except TokenHealthError as error:
         return [Check("configuration", False, str(error))]
     apps = len(loaded.settings.apps)
@@ -63,7 +67,7 @@ async def checkup(path: Path) -> list[Check]:
     except (TokenHealthError, SQLAlchemyError, OSError) as error:
         checks.append(Check("keys and database", False, str(error)))
         addresses = []
-    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded)]
+    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded)]
     if (links := _links(loaded)) is not None:
         checks.append(links)
     return checks
@@ -195,6 +199,20 @@ async def _addresses(parts: Parts, utf8: bool | None) -> list[Check]:
     if utf8:
         return [Check("addresses", True, f"{who}: the mail server takes such letters (SMTPUTF8).")]
     return [Check("addresses", False, f"{who} cannot be mailed: {NO_UTF8}. Record another address.")]
+
+
+def _files(loaded: Loaded) -> Check:
+    """Say which files others may read: those made by an older version, or copied under another umask."""
+    try:
+        found = wider([*loaded.secret_files(), *files_of(loaded.database_url())])
+    except TokenHealthError as error:
+        return Check("files", False, str(error))
+    if not found:
+        return Check("files", True, "Configuration, secrets and database: for their owner only.")
+    listed = " ".join(str(one.path) for one in found)
+    return Check(
+        "files", None, f"Others may read {', '.join(map(str, found))}. If they need not: chmod 600 {listed}"
+    )
 
 
 def _oncall(loaded: Loaded) -> Check:

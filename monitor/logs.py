@@ -1,37 +1,44 @@
-"""Structured logs: one line an event, for people or as JSON, and never a secret."""
+"""Structured logs: one line an event, for people or as JSON, and never a secret.
+
+Whatever speaks in this process speaks through here: structlog, the standard library's loggers, warnings, and
+what nobody caught.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
 from structlog.types import EventDict, Processor
 
-from monitor.health.evidence import redact
-from monitor.secret import Secret
+from monitor.scrubbing import scrubbed
 
-_SECRET_KEYS = frozenset(
-    {"access_token", "refresh_token", "client_secret", "authorization", "token", "code", "password", "cookie"}
-)
-# Our own words and names; rules such as rfc6749.invalid_grant+access_refused_early look like tokens.
-_OUR_OWN = frozenset(
-    {"timestamp", "level", "event", "connection", "app", "rule", "was", "cause", "owner", "tick"}
-)
 # Libraries that would print URLs with queries, or a line a second.
-_QUIET = ("httpx", "httpcore", "apscheduler", "aiohttp", "aiosqlite", "alembic", "uvicorn", "asyncio")
+_QUIET = (
+    "httpx",
+    "httpcore",
+    "apscheduler",
+    "aiohttp",
+    "aiosqlite",
+    "alembic",
+    "uvicorn",
+    "asyncio",
+    "sqlalchemy",
+)
+_FRAMES = 40
 
 
 def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Take secrets out of an event: by the key's name, by type, and by how a text looks."""
-    for key, value in event.items():
-        if key in _SECRET_KEYS or isinstance(value, Secret):
-            event[key] = "[removed]"
-        elif isinstance(value, str) and key not in _OUR_OWN:
-            event[key] = redact(value, 2000)
-    return event
+    """Take secrets out of an event, whatever brought it."""
+    # structlog's own entries begin with an underscore, and are taken out before anything is written.
+    own = {key: value for key, value in event.items() if key.startswith("_")}
+    return own | scrubbed({key: value for key, value in event.items() if key not in own})
 
 
 def configure(style: str, level: str, stream: TextIO | None = None) -> None:
@@ -42,21 +49,23 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Tracebacks without local variables: a token in a local would be printed with them.
+        # As data, so that what an exception says can be told from where it was raised; without local
+        # variables: a token in a local would be printed with them.
         structlog.processors.ExceptionRenderer(
-            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        )
-        if json
-        else structlog.processors.format_exc_info,
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES)
+        ),
         scrub,
     ]
-    final: Processor = (
-        structlog.processors.JSONRenderer()
+    final: list[Processor] = (
+        [structlog.processors.JSONRenderer()]
         if json
-        else structlog.dev.ConsoleRenderer(
-            colors=stream.isatty() and not _no_color(),
-            exception_formatter=structlog.dev.plain_traceback,
-        )
+        else [
+            _exception_as_text,
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty() and not _no_color(),
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ]
     )
     structlog.configure(
         processors=[
@@ -68,11 +77,11 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
     root = logging.getLogger()
@@ -80,6 +89,60 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_a_thread
+    sys.unraisablehook = _unraisable
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Say that a line was lost. The standard library would print its arguments, whatever they are."""
+        kind = sys.exc_info()[0]
+        name = kind.__name__ if kind is not None else "error"
+        sys.stderr.write(f"a line of {record.name} could not be logged: {name}\n")
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger("monitor").critical("process.crashed", exc_info=(kind, error, trace))
+
+
+def _uncaught_in_a_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        trouble = (args.exc_type, args.exc_value, args.exc_traceback)
+        structlog.get_logger("monitor").error("thread.crashed", exc_info=trouble)
+
+
+def _unraisable(args: Any) -> None:
+    if args.exc_value is not None:
+        trouble = (args.exc_type, args.exc_value, args.exc_traceback)
+        structlog.get_logger("monitor").error("error.ignored", exc_info=trouble)
+
+
+def _exception_as_text(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    found = event.get("exception")
+    if isinstance(found, list):
+        event["exception"] = "\n".join(_lines(found))
+    return event
+
+
+def _lines(stacks: Iterable[Any]) -> Iterable[str]:
+    """Write scrubbed tracebacks as Python writes them, without lines of source."""
+    for stack in stacks:
+        if not isinstance(stack, Mapping):
+            yield str(stack)
+            continue
+        yield "Traceback (most recent call last):"
+        for frame in stack.get("frames", ()):
+            if isinstance(frame, Mapping):
+                yield f'  File "{frame.get("filename")}", line {frame.get("lineno")}, in {frame.get("name")}'
+        yield f"{stack.get('exc_type')}: {stack.get('exc_value')}"
+        yield from (f"  {note}" for note in stack.get("exc_notes") or ())
+        for part in stack.get("exceptions") or ():
+            yield from (f"  | {line}" for line in _lines(part if isinstance(part, list) else [part]))
 
 
 def _no_color() -> bool:

@@ -16,6 +16,7 @@ from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.cadence import Cadence, refresh_at, scope_due
 from monitor.health.causes import consequence
 from monitor.health.classify import leaves_open, told_before
+from monitor.health.echoes import without_token
 from monitor.health.evidence import (
     Answer,
     Evidence,
@@ -187,7 +188,9 @@ class Prober:
         if answer.ok:
             where = look.app.provider.whoami
             found = pick_all((where.account_id, where.account_name, where.user), document)
-            look.identity = Identity(*(plain(text) if text is not None else None for text in found))
+            look.identity = Identity(
+                *(plain(without_token(text, token)) if text is not None else None for text in found)
+            )
         return answer.refuses_token
 
     async def _scopes(self, look: _Look, token: Secret) -> None:

@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -217,6 +217,17 @@ class Loaded:
             return self._from_file(file, f"{what}_file")
         return Secret(value) if value else None
 
+    def secret_variables(self) -> list[str]:
+        """Return the variables that hold secrets, or may: keys, settings, and what `*_env` names."""
+        named = _values_of(self.settings.model_dump(), lambda key: key.endswith("_env"))
+        return ["TOKEN_HEALTH_KEYS", *(n for n in self._environ if n.startswith(PREFIX)), *named]
+
+    def secret_files(self) -> list[Path]:
+        """Return the files that hold secrets: the configuration, and what `*_file` names."""
+        ends = ("url_file", "urls_file", "secret_file", "password_file")
+        named = _values_of(self.settings.model_dump(), lambda key: key.endswith(ends))
+        return [self.path, *(self.directory / name for name in named)]
+
     @property
     def key_file(self) -> Path:
         """Where the encryption keys are, unless TOKEN_HEALTH_KEYS holds them."""
@@ -320,6 +331,16 @@ class Loaded:
         if not text:
             raise ConfigurationError(f"{self.path}: {what}: {path} is empty.")
         return Secret(text)
+
+
+def _values_of(document: Any, wanted: Callable[[str], bool]) -> list[str]:
+    """Return the texts of all settings, at any depth, whose key is wanted."""
+    if isinstance(document, Mapping):
+        found = [str(v) for key, v in document.items() if wanted(key) and isinstance(v, str | Path) and v]
+        return found + [text for value in document.values() for text in _values_of(value, wanted)]
+    if isinstance(document, list | tuple):
+        return [text for value in document for text in _values_of(value, wanted)]
+    return []
 
 
 def secret_cell(app: str) -> Cell:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.channels import Outcome
+from alerts.channels.inert import inert
 from alerts.rules import own
 from alerts.windows import Over, Silenced
 from monitor.wire.hooks import Hook
@@ -56,8 +57,8 @@ class Alertmanager:
         return {
             "labels": matter["labels"],
             "annotations": {
-                "summary": matter["summary"],
-                "description": matter["description"],
+                "summary": inert(matter["summary"]),
+                "description": inert(matter["description"]),
                 "runbook_url": matter["runbook"],
             },
             "startsAt": since.isoformat(),
@@ -88,7 +89,7 @@ def _silence(silence: Silenced, now: datetime) -> dict[str, Any]:
     end = min(silence.until, now + ALIVE) if silence.until else now + ALIVE
     return {
         "labels": labels,
-        "annotations": {"summary": silence.sentence},
+        "annotations": {"summary": inert(silence.sentence)},
         "startsAt": min(silence.begun_at, now).isoformat(),
         "endsAt": max(end, now + timedelta(seconds=1)).isoformat(),
     }

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from alerts.channels import Outcome
+from alerts.channels.inert import inert
 from monitor.errors import ConfigurationError
 from monitor.health.spans import span
 from monitor.secret import Secret
@@ -65,9 +66,10 @@ class Notify:
         kind = (
             NotifyType.SUCCESS if over else NotifyType.FAILURE if severity == "page" else NotifyType.WARNING
         )
-        title = f"{'Over' if over else severity.capitalize()}: {matter['summary']}"
+        title = inert(f"{'Over' if over else severity.capitalize()}: {matter['summary']}")
         about = ", ".join(f"{name} {value}" for name, value in sorted(matter["labels"].items()))
-        body = f"{matter['description']}\n\nRunbook: {matter['runbook']}\nSince {matter['since']} ({about})"
+        said, about = inert(matter["description"]), inert(about)
+        body = f"{said}\n\nRunbook: {matter['runbook']}\nSince {matter['since']} ({about})"
         try:
             done = _service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind)
         except Exception as error:  # whatever a plugin raises; its text may hold the address, its class not

@@ -18,10 +18,12 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from alerts.channels import Outcome
+from monitor.health.echoes import without
 from monitor.secret import Secret
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 NO_UTF8 = "the mail server takes no address with letters beyond ASCII before the @ (it offers no SMTPUTF8)"
+_LINK = re.compile(r"/r/([\w-]{16,})")
 _DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
@@ -85,12 +87,21 @@ class Letter:
     sender: str
     to: str
     utf8: bool = False
+    links: tuple[Secret, ...] = ()  # what only its reader may know
 
     @classmethod
     def of(cls, message: EmailMessage) -> Letter:
         """Take a message with one sender and one recipient. Raises what cannot be written."""
         sender, to = (message[name].addresses[0].addr_spec for name in ("From", "To"))
-        return cls(message.as_bytes(), sender, to, message.policy.utf8)  # type: ignore[attr-defined]
+        text = message.get_body(("plain",))
+        links = _LINK.findall(text.get_content()) if text is not None else []
+        return cls(
+            message.as_bytes(),
+            sender,
+            to,
+            message.policy.utf8,  # type: ignore[attr-defined]
+            tuple(map(Secret, dict.fromkeys(links))),
+        )
 
 
 class Unreachable(Exception):
@@ -106,6 +117,7 @@ class Session:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._secrets: tuple[Secret, ...] = _login(server)
         self._smtp = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
@@ -123,7 +135,7 @@ class Session:
                 await self._smtp.login(self._server.username, self._server.password.reveal())
             await self._hello()
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise self._unreachable(_brief(error)) from None
+            raise self._unreachable(self._brief(error)) from None
         if not self.open:
             raise self._unreachable("it closes the connection after its greeting")
         return self
@@ -163,16 +175,16 @@ class Session:
             await self._from(sender, utf8=utf8)
             await self._smtp.rset()
         except aiosmtplib.SMTPSenderRefused as error:
-            raise self._unreachable(f"takes no mail from {sender}: {_said(error)}") from None
+            raise self._unreachable(f"takes no mail from {sender}: {self._said(error)}") from None
         except (TimeoutError, aiosmtplib.SMTPException, OSError) as error:
-            raise self._unreachable(_brief(error)) from None
+            raise self._unreachable(self._brief(error)) from None
 
     async def send(self, letter: Letter, hand_over: Callable[[], Awaitable[bool]]) -> tuple[Outcome, str]:
         """Send one envelope; return what became of it and the server's words.
 
         Raises Interrupted, or Unreachable: then the letter was not handed over, and the session is closed.
         """
-        handed = False
+        handed, self._secrets = False, _login(self._server) + letter.links
         try:
             refused = await self._open_envelope(letter)
             if refused is not None:
@@ -188,13 +200,13 @@ class Session:
             handed = True
             end = await self._smtp.execute_command(b".")
             if end.code == 250:
-                return Outcome.SENT, _text(end.code, end.message)
-            return _verdict(end.code, end.message, Outcome.FAILED)
+                return Outcome.SENT, self._text(end.code, end.message)
+            return self._verdict(end.code, end.message, Outcome.FAILED)
         except (TimeoutError, aiosmtplib.SMTPException, OSError) as error:
             self._smtp.close()
             if handed:
-                return Outcome.UNCONFIRMED, f"handed over, then {_brief(error)}"
-            raise Interrupted(_brief(error)) from None
+                return Outcome.UNCONFIRMED, f"handed over, then {self._brief(error)}"
+            raise Interrupted(self._brief(error)) from None
 
     async def _open_envelope(self, letter: Letter) -> tuple[Outcome, str] | None:
         """Say who writes to whom, and that the message comes; None when the server waits for it."""
@@ -208,14 +220,14 @@ class Session:
             self._not_of_the_envelope(error.code, error.message)
             if isinstance(error, aiosmtplib.SMTPSenderRefused) and not beyond_ascii:
                 # What it has against the sender it has against every mail of ours.
-                raise self._unreachable(f"takes no mail from {letter.sender}: {_said(error)}") from None
+                raise self._unreachable(f"takes no mail from {letter.sender}: {self._said(error)}") from None
             await self._reset()
-            return _verdict(error.code, error.message, Outcome.REFUSED)
+            return self._verdict(error.code, error.message, Outcome.REFUSED)
         start = await self._smtp.execute_command(b"DATA")
         if start.code != 354:
             self._not_of_the_envelope(start.code, start.message)
             await self._reset()
-            return _verdict(start.code, start.message, Outcome.FAILED)
+            return self._verdict(start.code, start.message, Outcome.FAILED)
         return None
 
     async def _from(self, sender: str, *, utf8: bool) -> None:
@@ -236,9 +248,9 @@ class Session:
         """
         if code == 421:
             self._smtp.close()
-            raise Interrupted(_text(code, message))
+            raise Interrupted(self._text(code, message))
         if code in (454, 530, 534, 535, 538):
-            raise self._unreachable(_text(code, message))
+            raise self._unreachable(self._text(code, message))
 
     async def _reset(self) -> None:
         if self._smtp.is_connected:
@@ -247,15 +259,29 @@ class Session:
             except aiosmtplib.SMTPException:
                 self._smtp.close()
 
+    def _verdict(self, code: int, message: str, permanent: Outcome) -> tuple[Outcome, str]:
+        """4yz passes, 5yz does not (RFC 5321 4.2.1). 552 on a recipient is a full mailbox: passes too."""
+        passes = code < 500 or (code == 552 and permanent is Outcome.REFUSED)
+        return (Outcome.LATER if passes else permanent), self._text(code, message)
 
-def _verdict(code: int, message: str, permanent: Outcome) -> tuple[Outcome, str]:
-    """4yz passes, 5yz does not (RFC 5321 4.2.1). 552 on a recipient is a full mailbox: that passes too."""
-    passes = code < 500 or (code == 552 and permanent is Outcome.REFUSED)
-    return (Outcome.LATER if passes else permanent), _text(code, message)
+    def _text(self, code: int, message: str) -> str:
+        """Quote the server, without the login and the links that it may be quoting itself."""
+        said = without(message[:4000], self._secrets)
+        return f"{code} {' '.join(said.split())}"[:300]
+
+    def _said(self, error: aiosmtplib.SMTPResponseException) -> str:
+        return self._text(error.code, error.message)
+
+    def _brief(self, error: BaseException) -> str:
+        if isinstance(error, aiosmtplib.SMTPResponseException):
+            return f"{type(error).__name__}: {self._said(error)}"
+        said = without(str(error)[:4000], self._secrets)
+        return f"{type(error).__name__}: {' '.join(said.split())}"[:300]
 
 
-def _text(code: int, message: str) -> str:
-    return f"{code} {' '.join(message.split())}"[:300]
+def _login(server: Server) -> tuple[Secret, ...]:
+    """Return what a login sends: RFC 4616's triple is taken apart by its characters of zero."""
+    return (server.password,) if server.password is not None else ()
 
 
 def _context(server: Server) -> ssl.SSLContext | None:
@@ -265,13 +291,3 @@ def _context(server: Server) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
     except (OSError, ssl.SSLError):
         raise Unreachable(f"smtp.ca_file: {server.ca_file} cannot be read.") from None
-
-
-def _said(error: aiosmtplib.SMTPResponseException) -> str:
-    return _text(error.code, error.message)
-
-
-def _brief(error: BaseException) -> str:
-    if isinstance(error, aiosmtplib.SMTPResponseException):
-        return f"{type(error).__name__}: {_said(error)}"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -59,6 +59,7 @@ def preview(
     from alerts.notices import Kind
     from monitor.assembly import build_composer
     from monitor.cli.preview import gallery, page
+    from monitor.files import make_folder
 
     kinds = [kind.value for kind in Kind]
     if template and template not in kinds:
@@ -66,7 +67,7 @@ def preview(
     composer, logo = build_composer(loaded(config))
     # Any day will do, and always the same one makes previews comparable.
     now = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for name in [template] if template else kinds:
         for language in [locale] if locale else languages():

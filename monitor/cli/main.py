@@ -13,6 +13,7 @@ from typer.main import get_command
 from monitor.cli import connections, demo, look, mail, oncall, providers, run, upkeep
 from monitor.cli.help import readable
 from monitor.cli.root import app, err
+from monitor.confined import leave_no_image
 from monitor.errors import ImportRefused, TokenHealthError
 
 
@@ -28,6 +29,7 @@ def command() -> TyperGroup:
 
 def main() -> None:
     """Run the command line. Errors for people are one or two lines on stderr, and exit code 2."""
+    leave_no_image()
     try:
         command()()
     except ImportRefused as error:

@@ -56,9 +56,10 @@ def run_async(work: Callable[[], Awaitable[None]]) -> None:
 
 def loaded(config: Path | None, *, log: bool = False) -> Loaded:
     """Read the configuration. Only the service logs; a command tells what it has to tell itself."""
-    from monitor import logs, settings
+    from monitor import confined, logs, settings
 
-    found = settings.load(settings.find_file(config))
+    found = settings.load(settings.find_file(config), confined.environment())
+    confined.take_out(found.secret_variables())
     logs.configure(found.settings.log.format, found.settings.log.level if log else "error")
     return found
 

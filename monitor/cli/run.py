@@ -26,6 +26,7 @@ def init(
     """Write a commented token-health.toml and a fresh encryption key file. Overwrites nothing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from monitor.files import create, make_folder
     from monitor.settings import DEFAULT_FILE, Settings
     from monitor.tokens.vault import new_key, write_key_file
 
@@ -33,7 +34,7 @@ def init(
     for path in (config, key_file):
         if path.exists():
             raise ConfigurationError(f"{path}: is there already; nothing was written. Choose another --dir.")
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     # The file is TOML, not HTML, and its one value is our own.
     env = Environment(
         loader=PackageLoader("monitor.cli"),
@@ -42,8 +43,7 @@ def init(
         keep_trailing_newline=True,
     )
     text = env.get_template("token-health.toml.j2").render(settings=Settings(), key_file=key_file.name)
-    handle = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(create(config), "w", encoding="utf-8") as file:
         file.write(text)
     write_key_file(key_file, [new_key()])
     out.print(f"[green]✓[/] {escape(str(config))}: the configuration, with comments. Set your app there.")

@@ -7,13 +7,15 @@ log line, a page or a mail may show any evidence as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from monitor.health.causes import Cause
+from monitor.health.echoes import without
+from monitor.secret import Secret
 
 SAMPLE_LENGTH = 400
 
@@ -29,11 +31,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _EMAIL = re.compile(r"\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@([A-Za-z0-9.-]+\.[A-Za-z]{2,})")
 
 
-def redact(text: str, limit: int = SAMPLE_LENGTH) -> str:
-    """Return `text` without tokens, addresses and control characters, at most `limit` characters."""
+def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = ()) -> str:
+    """Return `text` without tokens, addresses and control characters, at most `limit` characters.
+
+    `sent` are the secrets of the very request that this answers: they go first, in every encoding.
+    """
     # Cut generously first, so that a 60 KB page costs no regular expression over all of it; a secret
-    # cut in two at this edge is beyond `limit` and gone anyway.
-    text = _encodable(text[: limit * 4])
+    # cut in two at this edge is known by its beginning.
+    text = without(_encodable(text[: limit * 4]), sent)
     text = _SECRET_FIELD.sub(r"\1[removed]", text)
     text = _BEARER.sub(r"\1 [removed]", text)
     text = _LONG_RUN.sub("[removed]", text)

@@ -21,6 +21,7 @@ for; inserting takes no part. Where the order fails nevertheless, the database t
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
+from monitor import files
 from monitor.clock import Clock, SystemClock
 from monitor.errors import AlreadyRunning, ConfigurationError, SchemaNotCurrent, TokenHealthError
 
@@ -222,6 +224,12 @@ class Database:
             hide_parameters=True,
         )
 
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def _create(*_args: Any) -> None:
+            # SQLite gives -wal and -shm the mode of the file itself, which it would take from the umask.
+            with contextlib.suppress(OSError):
+                os.close(files.create(Path(str(self.url.database))))
+
         @event.listens_for(engine.sync_engine, "connect")
         def _settings(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves, below
@@ -259,6 +267,14 @@ class Database:
 
 def _nobody_counts(_why: str) -> None:
     """Commands of the command line end before anybody could read a count."""
+
+
+def files_of(url: str) -> list[Path]:
+    """Return the files that a database keeps on this machine: none with PostgreSQL."""
+    parsed = _async_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return []
+    return [Path(f"{parsed.database}{more}") for more in ("", "-wal", "-shm")]
 
 
 def _async_url(url: str) -> URL:

@@ -26,6 +26,7 @@ import structlog
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
+from monitor.health.echoes import without_token
 from monitor.health.evidence import Fault, plain
 from monitor.secret import Secret
 from monitor.store import connections, links
@@ -287,7 +288,8 @@ class Granter:
             if answer.ok:
                 number, name = pick_all((where.account_id, where.account_name), document)
                 if number is not None:
-                    return plain(number), plain(name) if name is not None else None
+                    number, name = without_token(number, token), without_token(name or "", token)
+                    return plain(number), plain(name) or None
         return None
 
     async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:

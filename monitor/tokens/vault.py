@@ -93,9 +93,15 @@ def read_key_file(path: Path) -> list[Key]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyMissing(f"{path}: cannot read the key file: {error}.") from None
-    if mode & 0o077:
+    # systemd gives the service's user a right of its own (an ACL), which looks like the group's.
+    if mode & (0o007 if _is_credential(path) else 0o077):
         raise ConfigurationError(f"{path}: others may read this key file; run: chmod 600 {path}")
     return parse_keys(text, str(path))
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.resolve().parent == Path(folder).resolve()
 
 
 def write_key_file(path: Path, keys: Sequence[Key]) -> None:

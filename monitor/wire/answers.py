@@ -19,6 +19,7 @@ import jmespath
 
 from monitor.health.evidence import Answer, Content, redact
 from monitor.providers.schema import Errors
+from monitor.secret import Secret
 from monitor.wire.client import Reply
 
 # No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
@@ -75,6 +76,7 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     if status == 200 and content is Content.JSON and not errors.code and "error" not in document:
         pause = retry_at(reply, now) if reply.header(b"x-ratelimit-remaining") == "0" else None
         return (_PLAIN_OK if pause is None else Answer(200, retry_at=pause)), document
+    sent = reply.sent
     error, description = _error(document, errors, status)
     challenge = _challenge(reply.headers(b"www-authenticate"))
     description = description or challenge.get("error_description")
@@ -82,25 +84,30 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
         Answer(
             status=status,
             content=content,
-            error=redact(error, 80) if error else None,
-            description=redact(description, 200) if description else None,
-            challenge=redact(challenge["error"], 80) if challenge.get("error") else None,
-            sample=redact(reply.body[:2048].decode("utf-8", "replace")) if status != 200 or error else "",
+            error=redact(error, 80, sent) if error else None,
+            description=redact(description, 200, sent) if description else None,
+            challenge=redact(challenge["error"], 80, sent) if challenge.get("error") else None,
+            sample=redact(_text_of(reply.body), sent=sent) if status != 200 or error else "",
             retry_at=retry_at(reply, now),
-            redirect=_host(reply.header(b"location") or "") if 300 <= status < 400 else None,
+            redirect=_host(reply.header(b"location") or "", sent) if 300 <= status < 400 else None,
         ),
         document,
     )
 
 
-_PLAIN_OK = Answer(200)
+def _text_of(body: bytes) -> str:
+    return body[:2048].decode("utf-8", "replace")
 
 
-def _host(url: str) -> str | None:
+def _host(location: str, sent: tuple[Secret, ...]) -> str | None:
     try:
-        return urlsplit(url).hostname
-    except ValueError:  # no URL that anybody could follow
+        host = urlsplit(location).hostname
+    except ValueError:  # http://[bad
         return None
+    return redact(host, 253, sent) if host else None
+
+
+_PLAIN_OK = Answer(200)
 
 
 def _content(reply: Reply) -> tuple[Content, Any]:

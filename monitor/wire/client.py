@@ -31,6 +31,7 @@ from monitor.health.evidence import Fault, FaultKind
 from monitor.health.spans import span
 from monitor.secret import Secret
 from monitor.tomlfile import Section
+from monitor.wire.sent import sent
 
 USER_AGENT = f"token-health/{__version__}"
 LARGEST_BODY = 64 * 1024
@@ -38,11 +39,15 @@ _UNREACHABLE = {101, 113, 99}  # ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL
 
 
 class Reply(NamedTuple):
-    """What came back: a status, the headers as sent, and at most LARGEST_BODY bytes."""
+    """What came back: a status, the headers as sent, and at most LARGEST_BODY bytes.
+
+    `sent` are the secrets that this answers, which whoever shows a word of it takes out.
+    """
 
     status: int
     raw_headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+    sent: tuple[Secret, ...] = ()
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its lower-case name. Few are ever asked for, so none is decoded before."""
@@ -107,7 +112,8 @@ class Wire:
         parsed = self._urls.get(url)
         if parsed is None:
             parsed = self._urls[url] = httpx.URL(url)
-        return await self._send(self._probes, _Question(parsed, token))
+        reply = await self._send(self._probes, _Question(parsed, token))
+        return reply._replace(sent=(token,)) if token is not None and isinstance(reply, Reply) else reply
 
     async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
         """Post a form to an OAuth endpoint on a connection of its own."""
@@ -121,7 +127,8 @@ class Wire:
         request = httpx.Request(
             "POST", url, headers=headers, content=form.reveal().encode("ascii"), extensions=self._timeouts
         )
-        return await self._send(self._tokens, request)
+        reply = await self._send(self._tokens, request)
+        return reply._replace(sent=sent(form, authorization)) if isinstance(reply, Reply) else reply
 
     async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply | Fault:
         connected = False

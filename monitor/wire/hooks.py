@@ -6,11 +6,12 @@ import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import httpx
 
 from monitor.errors import ConfigurationError
+from monitor.health.echoes import without
 from monitor.secret import Secret
 from monitor.wire.client import USER_AGENT
 
@@ -30,6 +31,10 @@ class Hook:
             if parts.username
             else None
         )
+        # What of the address nobody may read: a service may show it in its error.
+        hidden = [parts.password, parts.password and unquote(parts.password)]
+        hidden += [value for _, value in parse_qsl(parts.query)]
+        self._secrets = tuple(Secret(text) for text in hidden if text)
         self._timeout = timeout
         try:
             self._tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
@@ -50,4 +55,5 @@ class Hook:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
             # `from None` in spirit: the error keeps the request, and that the address.
             return None, f"{self.host}: {type(error).__name__}"
-        return answer.status_code, " ".join(answer.text[:LARGEST_ANSWER].split())
+        said = without(answer.text[:LARGEST_ANSWER], self._secrets)
+        return answer.status_code, " ".join(said.split())

@@ -109,6 +109,8 @@ class Wire:
         parsed = self._urls.get(url)
         if parsed is None:
             parsed = self._urls[url] = httpx.URL(url)
+        if token is not None and not token.reveal().isprintable():
+            return Fault(FaultKind.OURS, "the token cannot stand in a header", False)
         departure = Departure()
         return await self._send(self._probes, _Question(parsed, token, departure), departure)
 

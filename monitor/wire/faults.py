@@ -17,6 +17,7 @@ import httpx
 from monitor.health.evidence import Fault, FaultKind
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL}
+_UNASKABLE = (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)
 # What this machine had not enough of. None of it says anything about the provider.
 _SHORT = {
     errno.EMFILE: "file descriptors",
@@ -30,9 +31,9 @@ _SHORT = {
 def fault_of(error: BaseException, *, left: bool, answered: bool = False) -> Fault:
     """Say what happened. `left`: a byte of the request may have been sent; `answered`: headers had arrived."""
     chain = _chain(error)
-    if (what := _shortage(chain)) is not None:
+    if (what := shortage(error)) is not None:
         return Fault(FaultKind.EXHAUSTED, f"this process had no {what} left", left)
-    if any(isinstance(e, httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.InvalidURL) for e in chain):
+    if any(isinstance(e, _UNASKABLE) for e in chain):
         return Fault(FaultKind.OURS, type(error).__name__, left)
     if not isinstance(error, httpx.TransportError | aiohttp.ClientError | OSError):
         # A token that cannot stand in a header, or a fault in our code: ours, and its text is never shown.
@@ -53,6 +54,8 @@ def timed_out(waited: str, *, left: bool) -> Fault:
 def _before_it_left(chain: list[BaseException]) -> Fault:
     if any(isinstance(e, socket.gaierror | aiohttp.ClientConnectorDNSError) for e in chain):
         return Fault(FaultKind.DNS, "the host's name was not resolved", False)
+    if any(isinstance(e, httpx.TimeoutException | TimeoutError | aiohttp.ServerTimeoutError) for e in chain):
+        return Fault(FaultKind.CONNECT_TIMEOUT, "no connection in time", False)
     if any(isinstance(e, ssl.SSLError | aiohttp.ClientConnectorCertificateError) for e in chain):
         return Fault(FaultKind.TLS, _tls_reason(chain), False)
     if any(
@@ -60,8 +63,6 @@ def _before_it_left(chain: list[BaseException]) -> Fault:
         for e in chain
     ):
         return Fault(FaultKind.UNREACHABLE, "the proxy of [http] did not connect us", False)
-    if any(isinstance(e, httpx.TimeoutException | TimeoutError | aiohttp.ServerTimeoutError) for e in chain):
-        return Fault(FaultKind.CONNECT_TIMEOUT, "no connection in time", False)
     if any(isinstance(e, OSError) and e.errno in _UNREACHABLE for e in chain):
         return Fault(FaultKind.UNREACHABLE, "no route to the host", False)
     if any(isinstance(e, ConnectionRefusedError) for e in chain):
@@ -75,9 +76,9 @@ def _on_the_way(chain: list[BaseException]) -> Fault:
     return Fault(FaultKind.RESET, "the connection was closed before an answer", True)
 
 
-def _shortage(chain: list[BaseException]) -> str | None:
+def shortage(raised: BaseException) -> str | None:
     """Return what this process or machine had too little of, None where that was not it."""
-    for error in chain:
+    for error in _chain(raised):
         if isinstance(error, MemoryError):
             return "memory"
         if isinstance(error, RuntimeError) and "start new thread" in str(error):

@@ -228,7 +228,9 @@ def _of_fault(fault: Fault, host: str, reach: Reach) -> Finding:
     what = f"{host} gave no answer: {fault.kind.value}" + (f" ({fault.detail})" if fault.detail else "")
     if fault.kind is FaultKind.EXHAUSTED:
         sent = "the request may have left" if fault.perhaps_sent else "nothing was sent"
-        return found(Cause.UNEXPECTED, 0.3, EXHAUSTED, f"{what}: ours alone, {sent}; nothing follows from it.")
+        return found(
+            Cause.UNEXPECTED, 0.3, EXHAUSTED, f"{what}: ours alone, {sent}; nothing follows from it."
+        )
     if fault.kind is FaultKind.OURS:
         return found(Cause.UNEXPECTED, 0.5, "fault.ours", f"{what}: the fault is on our side.")
     if fault.kind is FaultKind.TOO_LARGE:

@@ -74,7 +74,9 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated"
     TOO_LARGE = "too_large"
     OURS = "ours"  # our own pool, configuration or code; never the provider's
-    EXHAUSTED = "exhausted"  # we had no descriptor, memory or thread left for it; says nothing of anybody else
+    EXHAUSTED = (
+        "exhausted"  # we had no descriptor, memory or thread left for it; says nothing of anybody else
+    )
 
 
 # Where the request certainly did not reach the provider, an unused refresh token is still unused.

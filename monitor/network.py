@@ -11,8 +11,8 @@ def proxy(value: str) -> str:
     """Check one entry of `[web] proxies` (a validator): an address or a network."""
     if value.strip() == "*":
         raise ValueError(
-            "'*' would believe whoever connects about who they are; name your proxy's address or its network, "
-            "such as 10.1.0.0/16"
+            "'*' would believe whoever connects about who they are; name your proxy's address or its "
+            "network, such as 10.1.0.0/16"
         )
     try:
         network = ipaddress.ip_network(value.strip())

@@ -53,8 +53,8 @@ class SecuritySettings(Section):
 
 
 EXPOSED = (
-    "/metrics names every client to whoever reaches the clients' pages; set web.operations_listen to an address "
-    "that strangers do not reach"
+    "/metrics names every client to whoever reaches the clients' pages; set web.operations_listen to an "
+    "address that strangers do not reach"
 )
 
 

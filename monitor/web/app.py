@@ -50,7 +50,7 @@ class SafeHeaders:
 
 
 class Sizes:
-    """Refuses what is larger than any request to us can be, in words (RFC 9110 15.5.14, 15.5.15; RFC 6585 5)."""
+    """Refuses what is larger than any request to us can be (RFC 9110 15.5.14, 15.5.15; RFC 6585 5)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

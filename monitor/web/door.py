@@ -1,9 +1,9 @@
 """One connection of the listener, and how long and how much a stranger may take of it.
 
 uvicorn waits for ever for the rest of a request, and takes in whoever comes. Here a connection that does not
-bring its request in time is closed, and the number of connections is bounded: when all places are taken, the one
-that has waited longest without a request, of the address that holds most, makes room for the newcomer. So half-sent
-requests shut nobody out, however many there are.
+bring its request in time is closed, and the number of connections is bounded: when all places are taken, the
+one that has waited longest without a request, of the address that holds most, makes room for the newcomer. So
+half-sent requests shut nobody out, however many there are.
 """
 
 from __future__ import annotations
@@ -112,12 +112,19 @@ class Door(H11Protocol):
         if self._received > LARGEST_HEAD + LARGEST_BODY:
             self.turn_out()
             return
-        try:
-            super().data_received(data)
-        except h11.LocalProtocolError:  # nonsense in the middle of an answer: there is no way to say so
-            self.turn_out()
-            return
+        super().data_received(data)
         self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. In the middle of an answer there is no way left to say so."""
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True  # else its answer would meet a connection that takes none
+            cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.turn_out()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the answer to be taken in."""

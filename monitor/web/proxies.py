@@ -1,6 +1,6 @@
 """Who stands before the listener: the reverse proxies that are believed, and those that nobody named.
 
-A proxy that is not in `[web] proxies` is taken for a client, and then all clients share its one rate limit. It
+A proxy that is not in `[web] proxies` is taken for a client, and all clients share its one rate limit. It
 cannot be believed without being named, since anyone may send X-Forwarded-For; but it can be noticed.
 """
 

@@ -7,8 +7,8 @@ Two transports, for two questions:
 * The OAuth endpoints get httpx's own transport and a new connection each time: at the token endpoint 'was
   it sent?' decides whether a refresh token may be used again, and a connection of its own leaves no doubt.
 
-Both are watched while they work (`departure`), and that alone says whether a request was sent; what a fault is
-called is decided by the causes below the exception (`faults`).
+Both are watched while they work (`departure`), and that alone says whether a request was sent; what a fault
+is called is decided by the causes below the exception (`faults`).
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Wire:
         except TimeoutError:
             return timed_out(span(timedelta(seconds=self._deadline)), left=departure.left)
         except Exception as error:
-            # As a value, and nothing of the exception goes on: it keeps its request, and that its bearer token.
+            # A value, and nothing of the exception: it keeps its request, and that its bearer token.
             return fault_of(error, left=departure.left, answered=answered)
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """Whether a request left this process: what the transport did, not what its errors are called.
 
-A refresh token whose request never left is unused; one of which a single byte left may be spent. Error classes
-do not tell the two apart (a lack of descriptors, a reset and a refusal look alike in some libraries), so both
+A refresh token whose request never left is unused; one of which a single byte left may be spent. Errors do
+not tell the two apart (a lack of descriptors, a reset and a refusal look alike in some libraries), so both
 transports are asked while they work: httpcore by its `trace` extension, aiohttp by its TraceConfig.
 
 Both speak up right before the first byte is handed to the socket. So `left` may be true where nothing came

@@ -29,7 +29,7 @@ _SHORT = {
 
 
 def fault_of(error: BaseException, *, left: bool, answered: bool = False) -> Fault:
-    """Say what happened. `left`: a byte of the request may have been sent; `answered`: headers had arrived."""
+    """Say what happened. `left`: a byte of the request may have been sent; `answered`: headers arrived."""
     chain = _chain(error)
     if (what := shortage(error)) is not None:
         return Fault(FaultKind.EXHAUSTED, f"this process had no {what} left", left)

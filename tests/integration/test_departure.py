@@ -34,8 +34,8 @@ async def wire():
     await found.close()
 
 
-def ask(wire, transport, url, secret="a=b"):
-    return wire.get(url, Secret(secret)) if transport == "probe" else wire.post_form(url, Secret(secret))
+def ask(wire, transport, url, sent="a=b"):
+    return wire.get(url, Secret(sent)) if transport == "probe" else wire.post_form(url, Secret(sent))
 
 
 def was(found, kind, *, left):

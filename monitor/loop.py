@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from monitor import __version__, settled
 from monitor.clock import Clock
 from monitor.health.cadence import Cadence, next_probe, stretched
-from monitor.health.classify import Reach, classify
+from monitor.health.classify import EXHAUSTED, Reach, classify
 from monitor.health.explain import document
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, State, Verdict, step
@@ -212,6 +212,9 @@ class Loop:
             verdict = Verdict(lease.health, changed=False)
         if evidence.undecided:
             # The access token has ended, and its refresh is somebody else's or not due yet: wait for that.
+            verdict = Verdict(lease.health, changed=False)
+        if finding.rule == EXHAUSTED:
+            # Our own lack speaks of nobody: neither a doubt nor a recovery, and looked at again in time.
             verdict = Verdict(lease.health, changed=False)
         settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.

@@ -9,6 +9,7 @@ from monitor.health.evidence import Answer, Evidence, FaultKind, Step
 
 # Longer than a recheck, so that one round of doubts sees the other hosts' answers.
 MEMORY = timedelta(minutes=2)
+_OWN = (FaultKind.OURS, FaultKind.EXHAUSTED)
 
 
 class Heard:
@@ -24,7 +25,7 @@ class Heard:
             if isinstance(exchange.outcome, Answer):
                 self._answered[exchange.host] = evidence.at
                 self._silent.pop(exchange.host, None)
-            elif exchange.outcome.kind is not FaultKind.OURS and exchange.step is not Step.INTROSPECT:
+            elif exchange.outcome.kind not in _OWN and exchange.step is not Step.INTROSPECT:
                 # Introspection follows a refusal that the network has just carried: its silence is its own.
                 self._silent[exchange.host] = evidence.at
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -13,6 +13,7 @@ from alerts.settings import TeamName
 from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
+from monitor.network import loopback, proxy
 from monitor.providers.schema import OptionalUrl
 from monitor.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
@@ -51,20 +52,60 @@ class SecuritySettings(Section):
     key_file: Path = Path("token-health.key")
 
 
+EXPOSED = (
+    "/metrics names every client to whoever reaches the clients' pages; set web.operations_listen to an "
+    "address that strangers do not reach"
+)
+
+
+class Listener(NamedTuple):
+    """One address that is listened on, and for whom: the setting that names it is `setting`."""
+
+    setting: str
+    address: str
+    clients: bool
+    operations: bool
+
+    @property
+    def host(self) -> str:
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def exposed(self) -> bool:
+        """Whether others than this machine reach what is for operators on the clients' own address."""
+        return self.clients and self.operations and not loopback(self.host)
+
+
 class WebSettings(Section):
     """[web]"""
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    clients_listen: Annotated[str, AfterValidator(_listen)] | None = None
+    operations_listen: Annotated[str, AfterValidator(_listen)] | None = None
     public_url: OptionalUrl = "http://127.0.0.1:8080"
-    proxies: tuple[str, ...] = ("127.0.0.1",)  # reverse proxies whose X-Forwarded-For is believed
+    # Reverse proxies whose X-Forwarded-For is believed.
+    proxies: tuple[Annotated[str, AfterValidator(proxy)], ...] = ("127.0.0.1",)
+    connections: int = Field(default=100, ge=10, le=100_000)  # at once, on each listener
 
     @property
-    def host(self) -> str:
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return what is listened on: `listen` serves whom no address of their own is given."""
+        clients = ("web.clients_listen", self.clients_listen) if self.clients_listen else None
+        operations = ("web.operations_listen", self.operations_listen) if self.operations_listen else None
+        clients, operations = (
+            clients or ("web.listen", self.listen),
+            operations or ("web.listen", self.listen),
+        )
+        if clients[1] == operations[1]:
+            return (Listener(*clients, clients=True, operations=True),)
+        return (
+            Listener(*clients, clients=True, operations=False),
+            Listener(*operations, clients=False, operations=True),
+        )
 
 
 class ScheduleSettings(Section):

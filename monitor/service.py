@@ -7,7 +7,7 @@ import contextlib
 import gc
 import platform
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +16,7 @@ from alerts import outbox, silences
 from alerts.pager import Pager
 from alerts.pump import Pump
 from alerts.windows import Over, Silenced
-from monitor import __version__
+from monitor import __version__, descriptors
 from monitor.assembly import (
     Parts,
     Role,
@@ -33,6 +33,7 @@ from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.exposition import Exposition
 from monitor.loop import DRAIN_REFRESHES, LAST_WORDS, Loop, Tick
 from monitor.metrics import Meters
+from monitor.sections import EXPOSED, Listener
 from monitor.shutdown import Shutdown
 from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
 from monitor.tokens.grant import Granter
@@ -71,11 +72,15 @@ class Service:
         self._meters.build.labels(__version__, platform.python_version()).set(1)
         parts.database.on_taken_back = self._taken_back
         self._stop = asyncio.Event()
-        self._server: Server | None = None
+        self._servers: list[Server] = []
 
     async def run(self) -> None:
         """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
-        parts, settings = self._parts, self._parts.loaded.settings
+        parts, web = self._parts, self._parts.loaded.settings.web
+        listeners = web.listeners
+        descriptors.ensure(
+            parts.loaded.settings.schedule.concurrency, web.connections * len(listeners), len(listeners)
+        )
         for app, count in (await connections.unwatched(parts.database, parts.apps)).items():
             log.warning("app.not_configured", app=app, connections=count)
         if self._role is not Role.WEB:
@@ -89,16 +94,16 @@ class Service:
         loop, _ = build_loop(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
         pages = build_pages(parts, granter, loop, self._meters)
-        self._server = server(
-            application(self._ops(loop, pump), pages),
-            settings.web.host,
-            settings.web.port,
-            settings.web.proxies,
-        )
+        ops = self._ops(loop, pump)
+        for one in listeners:
+            served = application(ops if one.operations else None, pages if one.clients else None)
+            self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
+            if one.exposed:
+                log.warning("web.open_to_all", listen=one.address, why=EXPOSED)
         with _handling(self._stop):
-            serving = asyncio.create_task(self._serve(self._server))
+            serving = asyncio.create_task(self._serve(listeners))
             try:
-                await self._first(serving, self._started(self._server))
+                await self._first(serving, self._started())
                 calm_collector()
                 await self._record("service.start")
                 if self._role is Role.WEB:
@@ -108,7 +113,7 @@ class Service:
                 log.info(
                     "service.started",
                     role=self._role.value,
-                    listen=settings.web.listen,
+                    listen=" and ".join(one.address for one in listeners),
                     database=parts.database.name,
                     apps=len(parts.apps),
                     version=__version__,
@@ -128,8 +133,8 @@ class Service:
         log.info("service.stopping")
         shutdown = Shutdown()
         loop.halt()
-        if self._server is not None:
-            self._server.should_exit = True
+        for web in self._servers:
+            web.should_exit = True
         await shutdown.step("web", serving, WEB_ENDS)
         await shutdown.step("exchanges", granter.drain(), DRAIN_REFRESHES)
         await loop.stop(shutdown)
@@ -220,13 +225,27 @@ class Service:
         """Ask the service to end."""
         self._stop.set()
 
-    async def _serve(self, web: Server) -> None:
+    async def _serve(self, listeners: Sequence[Listener]) -> None:
+        """Serve on all listeners; when one ends or cannot begin, so do the others."""
+        serving = [
+            asyncio.create_task(self._serve_one(web, one))
+            for web, one in zip(self._servers, listeners, strict=True)
+        ]
+        try:
+            await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for web in self._servers:
+                web.should_exit = True
+            await asyncio.wait(serving)
+        for task in serving:
+            task.result()
+
+    async def _serve_one(self, web: Server, on: Listener) -> None:
         try:
             await web.serve()
         except SystemExit:  # uvicorn's way of saying that it could not listen
-            listen = self._parts.loaded.settings.web.listen
             raise ConfigurationError(
-                f"web.listen: cannot listen on {listen}: it is taken, or not this machine's address. "
+                f"{on.setting}: cannot listen on {on.address}: it is taken, or not this machine's address. "
                 "Choose another, or stop what listens there."
             ) from None
 
@@ -238,8 +257,8 @@ class Service:
                 role=self._role.value, version=__version__,
             )  # fmt: skip
 
-    async def _started(self, web: Server) -> None:
-        while not web.started:
+    async def _started(self) -> None:
+        while not all(web.started for web in self._servers):
             await asyncio.sleep(0.01)
 
     async def _first(self, *works: object) -> None:

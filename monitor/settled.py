@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import structlog
 
 from monitor.health.causes import Cause
+from monitor.health.classify import EXHAUSTED
+from monitor.health.evidence import Fault, FaultKind
 from monitor.health.lifecycle import State
 from monitor.metrics import Meters
 from monitor.probe import Looked
@@ -21,6 +23,16 @@ def measure(meters: Meters, app: App, looked: Looked, connection: str) -> None:
     name = app.provider.name
     for exchange in looked.evidence.exchanges:
         meters.time_request(name, exchange.step.value, exchange.seconds, connection)
+        if isinstance(exchange.outcome, Fault) and exchange.outcome.kind is FaultKind.EXHAUSTED:
+            # Not the provider's and not the client's: on-call hears of it as of every error of our own.
+            meters.tick_errors.labels("exhausted").inc()
+            log.error(
+                "process.exhausted",
+                connection=connection,
+                step=exchange.step.value,
+                detail=exchange.outcome.detail,
+                sent=exchange.outcome.perhaps_sent,
+            )
     for result in looked.refresh_results:
         meters.refreshes.labels(name, app.id, result).inc()
 
@@ -29,7 +41,8 @@ def note(meters: Meters, settled: Iterable[Outcome]) -> None:
     """Count verdicts that were written, and log those that changed something."""
     for outcome in settled:
         place, health = outcome.lease.place, outcome.verdict.health
-        meters.count_probe(place.provider, place.app, outcome.finding.cause.value, outcome.lease.id)
+        if outcome.finding.rule != EXHAUSTED:
+            meters.count_probe(place.provider, place.app, outcome.finding.cause.value, outcome.lease.id)
         if outcome.verdict.detected_after is not None:
             meters.detection.labels(place.provider, health.cause.value).observe(
                 outcome.verdict.detected_after.total_seconds()

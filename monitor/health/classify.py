@@ -24,7 +24,7 @@ from monitor.health.rotation import Heard, brief, heard
 from monitor.health.rules import Rule, first_match
 from monitor.health.weighing import leaves_open, revoked_or_expired, scope_or_role, told_before
 
-__all__ = ["HEALTHY", "Finding", "Reach", "classify", "found", "leaves_open", "told_before"]
+__all__ = ["EXHAUSTED", "HEALTHY", "Finding", "Reach", "classify", "found", "leaves_open", "told_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Reach:
 
 
 HEALTHY = found(Cause.OK, 1.0, "ok")
+# The rule of a finding that rests on nothing but our own lack of descriptors, memory or threads.
+EXHAUSTED = "fault.exhausted"
 
 
 def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Reach()) -> Finding:
@@ -224,6 +226,11 @@ def _article(content: Content) -> str:
 
 def _of_fault(fault: Fault, host: str, reach: Reach) -> Finding:
     what = f"{host} gave no answer: {fault.kind.value}" + (f" ({fault.detail})" if fault.detail else "")
+    if fault.kind is FaultKind.EXHAUSTED:
+        sent = "the request may have left" if fault.perhaps_sent else "nothing was sent"
+        return found(
+            Cause.UNEXPECTED, 0.3, EXHAUSTED, f"{what}: ours alone, {sent}; nothing follows from it."
+        )
     if fault.kind is FaultKind.OURS:
         return found(Cause.UNEXPECTED, 0.5, "fault.ours", f"{what}: the fault is on our side.")
     if fault.kind is FaultKind.TOO_LARGE:

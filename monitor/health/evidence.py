@@ -79,6 +79,9 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated"
     TOO_LARGE = "too_large"
     OURS = "ours"  # our own pool, configuration or code; never the provider's
+    EXHAUSTED = (
+        "exhausted"  # we had no descriptor, memory or thread left for it; says nothing of anybody else
+    )
 
 
 # Where the request certainly did not reach the provider, an unused refresh token is still unused.
@@ -126,10 +129,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A request that got no usable answer."""
+    """A request that got no usable answer.
+
+    `left` is what the transport saw: whether a byte of the request may have been sent. None where nobody
+    watched, so that its kind has to tell.
+    """
 
     kind: FaultKind
     detail: str = ""
+    left: bool | None = None
 
     @property
     def ok(self) -> bool:
@@ -138,7 +146,9 @@ class Fault:
     @property
     def perhaps_sent(self) -> bool:
         """Whether the provider may have acted on the request all the same."""
-        return self.kind not in CERTAINLY_NOT_SENT and self.kind is not FaultKind.OURS
+        if self.left is not None:
+            return self.left
+        return self.kind not in CERTAINLY_NOT_SENT | {FaultKind.OURS, FaultKind.EXHAUSTED}
 
 
 @dataclass(frozen=True, slots=True)

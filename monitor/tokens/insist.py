@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from monitor.clock import Clock
+from monitor.wire.faults import shortage
 
 log = structlog.get_logger("monitor.tokens")
 
@@ -28,7 +29,9 @@ async def insist(clock: Clock, connection: str, write: Callable[[], Awaitable[Wr
             return await write()
         except (DataError, IntegrityError, ProgrammingError):
             raise
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and shortage(error) is None:
+                raise  # a fault of the code, which no second try mends; a lack of threads is none
             log.error("tokens.not_stored_yet", connection=connection, error=type(error).__name__)
             await clock.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)

@@ -216,21 +216,26 @@ class Refresher:
     async def _send_and_store(self, lease: Lease, app: App, sealed: Sealed) -> Refreshed:
         assert sealed.refresh is not None  # noqa: S101 - checked by refresh()
         token = self._vault.open(sealed.refresh, refresh_cell(lease.id))
+        # Made before the intent is written: what fails here has begun nothing.
+        form, authorization = refresh_form(
+            app.client_id, app.client_secret, token, app.provider.oauth.client_auth
+        )
         now = self._clock.now()
         entry = await journal.begin(
             self._database, lease.id, self._process, lease.epoch, sealed.version, now, sealed.doubt
         )
         if entry is None:
             return await self._as_stored(lease, sealed)
-        exchange, pair = await self._ask(app, token)
+        exchange, pair = await self._ask(app, form, authorization)
         if pair is not None:
             return await self._keep(lease, entry, pair, exchange, sealed, token)
         return await self._without_pair(lease, app, sealed, entry, exchange, token)
 
-    async def _ask(self, app: App, token: Secret) -> tuple[Exchange, TokenAnswer | None]:
+    async def _ask(
+        self, app: App, form: Secret, authorization: Secret | None
+    ) -> tuple[Exchange, TokenAnswer | None]:
         assert app.endpoints is not None  # noqa: S101 - checked by refresh()
         oauth = app.provider.oauth
-        form, authorization = refresh_form(app.client_id, app.client_secret, token, oauth.client_auth)
         url, began = app.endpoints.token, self._clock.now()
         reply = await self._wire.post_form(url, form, authorization)
         now = self._clock.now()

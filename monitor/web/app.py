@@ -1,16 +1,23 @@
-"""The web application and the server that runs it inside our loop."""
+"""The web applications and the servers that run them inside our loop."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from monitor.descriptors import BACKLOG
+from monitor.web.door import LARGEST_BODY, LARGEST_HEAD, LONGEST_LINE, MOST_HEADERS, Door, Keeper
 from monitor.web.ops import Ops
+from monitor.web.proxies import Stranger
 from monitor.web.reauthorize import Reauthorize
 
 _HEADERS = (
@@ -42,9 +49,41 @@ class SafeHeaders:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-def application(ops: Ops, pages: Reauthorize) -> Starlette:
-    """Put the pages together."""
-    return Starlette(routes=[*ops.routes(), *pages.routes()], middleware=[Middleware(SafeHeaders)])
+class Sizes:
+    """Refuses what is larger than any request to us can be (RFC 9110 15.5.14, 15.5.15; RFC 6585 5)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is of ordinary size."""
+        refusal = _too_large(scope) if scope["type"] == "http" else None
+        if refusal is None:
+            await self.app(scope, receive, send)
+            return
+        status, words = refusal
+        await PlainTextResponse(f"{words}\n", status, {"connection": "close"})(scope, receive, send)
+
+
+def _too_large(scope: Scope) -> tuple[int, str] | None:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > LONGEST_LINE:
+        return 414, "The address is too long."
+    if len(headers) > MOST_HEADERS or sum(len(n) + len(v) for n, v in headers) > LARGEST_HEAD:
+        return 431, "The request's headers are too large."
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if any(not value.isdigit() or int(value[:20]) > LARGEST_BODY for value in lengths):
+        return 413, "The request is too large."
+    return None
+
+
+def application(ops: Ops | None, pages: Reauthorize | None) -> Starlette:
+    """Put the pages of one listener together: what operators need, what clients need, or both."""
+    routes = [*(ops.routes() if ops else ()), *(pages.routes() if pages else ())]
+    app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders), Middleware(Sizes)])
+    # A redirect to the same path without its slash would go to wherever the Host header says.
+    app.router.redirect_slashes = False
+    return app
 
 
 class Server(uvicorn.Server):
@@ -56,14 +95,24 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: Starlette, host: str, port: int, proxies: Sequence[str] = ("127.0.0.1",)) -> Server:
+def server(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    proxies: Sequence[str] = ("127.0.0.1",),
+    connections: int = 100,
+) -> Server:
     """Return a server, not yet serving. Its access log stays off: paths carry secrets.
 
-    `proxies` are believed when they say who the client is (X-Forwarded-For).
+    `proxies` are believed when they say who the client is (X-Forwarded-For); `connections` is how many it
+    holds at once.
     """
+    # What strangers send wrong is no trouble of ours, and would fill the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    known = Stranger(ProxyHeadersMiddleware(app, list(proxies)), proxies)  # type: ignore[arg-type]
     return Server(
         uvicorn.Config(
-            app,
+            known,
             host=host,
             port=port,
             log_config=None,
@@ -71,6 +120,10 @@ def server(app: Starlette, host: str, port: int, proxies: Sequence[str] = ("127.
             lifespan="off",
             timeout_graceful_shutdown=3,
             server_header=False,
-            forwarded_allow_ips=list(proxies),
+            proxy_headers=False,  # ours, above
+            http=partial(Door, Keeper(connections)),  # type: ignore[arg-type]
+            ws="none",
+            backlog=BACKLOG,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
         )
     )

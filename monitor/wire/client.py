@@ -3,21 +3,22 @@
 Two transports, for two questions:
 
 * Probes go over aiohttp's transport behind httpx's request objects, which costs a tenth of httpx's
-  own pool at a hundred requests at once. It reports a reset after our request was read as a failure to
-  connect, so faults are decided by the cause below httpx's exception, never by its class.
+  own pool at a hundred requests at once.
 * The OAuth endpoints get httpx's own transport and a new connection each time: at the token endpoint 'was
-  it sent?' decides whether a refresh token may be used again, and this transport answers it truthfully.
+  it sent?' decides whether a refresh token may be used again, and a connection of its own leaves no doubt.
+
+Both are watched while they work (`departure`), and that alone says whether a request was sent; what a fault
+is called is decided by the causes below the exception (`faults`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -31,11 +32,12 @@ from monitor.health.evidence import Fault, FaultKind
 from monitor.health.spans import span
 from monitor.secret import Secret
 from monitor.tomlfile import Section
+from monitor.wire.departure import Departure, aiohttp_trace
+from monitor.wire.faults import fault_of, timed_out
 from monitor.wire.sent import sent
 
 USER_AGENT = f"token-health/{__version__}"
 LARGEST_BODY = 64 * 1024
-_UNREACHABLE = {101, 113, 99}  # ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL
 
 
 class Reply(NamedTuple):
@@ -102,7 +104,7 @@ class Wire:
         # Connecting gives up before the deadline around it does, since "never connected" is the one
         # time-out after which a refresh token is certainly unused.
         connect = httpx.Timeout(self._deadline, connect=self._deadline * 0.8, pool=None)
-        self._timeouts = {"timeout": connect.as_dict()}
+        self._timeouts = connect.as_dict()
 
     async def get(self, url: str, token: Secret | None = None) -> Reply | Fault:
         """Ask a resource of the provider, with a bearer token if there is one (RFC 6750 2.1).
@@ -112,7 +114,10 @@ class Wire:
         parsed = self._urls.get(url)
         if parsed is None:
             parsed = self._urls[url] = httpx.URL(url)
-        reply = await self._send(self._probes, _Question(parsed, token))
+        if token is not None and not token.reveal().isprintable():
+            return Fault(FaultKind.OURS, "the token cannot stand in a header", False)
+        departure = Departure()
+        reply = await self._send(self._probes, _Question(parsed, token, departure), departure)
         return reply._replace(sent=(token,)) if token is not None and isinstance(reply, Reply) else reply
 
     async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
@@ -124,31 +129,34 @@ class Wire:
         }
         if authorization is not None:
             headers["Authorization"] = authorization.reveal()
+        departure = Departure()
         request = httpx.Request(
-            "POST", url, headers=headers, content=form.reveal().encode("ascii"), extensions=self._timeouts
+            "POST",
+            url,
+            headers=headers,
+            content=form.reveal().encode("ascii"),
+            extensions={"timeout": self._timeouts, "trace": departure.trace},
         )
-        reply = await self._send(self._tokens, request)
+        reply = await self._send(self._tokens, request, departure)
         return reply._replace(sent=sent(form, authorization)) if isinstance(reply, Reply) else reply
 
-    async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply | Fault:
-        connected = False
+    async def _send(
+        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, departure: Departure
+    ) -> Reply | Fault:
+        answered = False
         try:
             async with asyncio.timeout(self._deadline):
                 response = await transport.handle_async_request(request)
-                connected = True
+                answered = True
                 try:
                     return await _read(response)
                 finally:
                     await response.stream.aclose()  # type: ignore[union-attr]
         except TimeoutError:
-            return Fault(
-                FaultKind.READ_TIMEOUT, f"no complete answer within {span(timedelta(seconds=self._deadline))}"
-            )
-        except ValueError as error:  # a token that cannot stand in a header: ours, and never shown
-            return Fault(FaultKind.OURS, f"the request could not be made: {type(error).__name__}")
-        except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
-            # `from None` everywhere below: an exception keeps its request, and that its bearer token.
-            return fault_of(error, answered=connected)
+            return timed_out(span(timedelta(seconds=self._deadline)), left=departure.left)
+        except Exception as error:
+            # A value, and nothing of the exception: it keeps its request, and that its bearer token.
+            return fault_of(error, left=departure.left, answered=answered)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -169,7 +177,12 @@ class _ProbeTransport(AiohttpTransport):
             self.client = self.get_client()
         proxy = str(self.proxy.url) if self.proxy is not None else None
         async with self.client.get(
-            str(request.url), headers=request.headers, allow_redirects=False, timeout=_NO_TIMEOUT, proxy=proxy
+            str(request.url),
+            headers=request.headers,
+            allow_redirects=False,
+            timeout=_NO_TIMEOUT,
+            proxy=proxy,
+            trace_request_ctx=request.departure if isinstance(request, _Question) else None,
         ) as answer:
             body = await answer.content.read(LARGEST_BODY + 1)
             while not answer.content.at_eof() and len(body) <= LARGEST_BODY:
@@ -187,8 +200,8 @@ class _Question(httpx.Request):
     It goes to a transport directly, so no client, no cookie and no redirect ever sees it.
     """
 
-    def __init__(self, url: httpx.URL, token: Secret | None) -> None:
-        self.method, self.url = "GET", url
+    def __init__(self, url: httpx.URL, token: Secret | None, departure: Departure) -> None:
+        self.method, self.url, self.departure = "GET", url, departure
         # A plain mapping: aiohttp's own headers are made of it, with Host and the rest.
         self.headers = _GET_HEADERS.copy()  # type: ignore[assignment]
         if token is not None:
@@ -210,12 +223,30 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
 
 def _session(context: ssl.SSLContext, concurrency: int) -> aiohttp.ClientSession:
     # The loop's workers are the bound; a pool at least as large never makes a probe wait.
-    connector = aiohttp.TCPConnector(
-        ssl=context, limit=concurrency * 2, keepalive_timeout=330, ttl_dns_cache=60
+    connector = _Pool(
+        ssl=context, limit=concurrency * 2, most_idle=concurrency, keepalive_timeout=330, ttl_dns_cache=60
     )
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trace_configs=[aiohttp_trace()],
     )
+
+
+class _Pool(aiohttp.TCPConnector):
+    """aiohttp's pool, with a bound for what lies idle over all hosts; its own is for what is in use.
+
+    Idle connections to many hosts would else add up to more descriptors than were counted at the start.
+    """
+
+    def __init__(self, *, most_idle: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._most_idle = most_idle
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        idle = sum(len(waiting) for waiting in self._conns.values())
+        super()._release(key, protocol, should_close=should_close or idle >= self._most_idle)
 
 
 async def _read(response: httpx.Response) -> Reply | Fault:
@@ -226,79 +257,5 @@ async def _read(response: httpx.Response) -> Reply | Fault:
     async for chunk in stream:
         body = chunk if not body else body + chunk
         if len(body) > LARGEST_BODY:
-            return Fault(FaultKind.TOO_LARGE, f"more than {LARGEST_BODY // 1024} KiB")
+            return Fault(FaultKind.TOO_LARGE, f"more than {LARGEST_BODY // 1024} KiB", True)
     return Reply(response.status_code, response.headers.raw, body)
-
-
-def fault_of(error: BaseException, *, answered: bool = False) -> Fault:
-    """Say what happened from the causes below httpx's exception.
-
-    `answered` means that the headers had arrived: whatever it looks like, the request was sent.
-    """
-    chain = _chain(error)
-    if any(isinstance(e, aiohttp.ClientPayloadError) for e in chain):
-        return Fault(FaultKind.TRUNCATED, "the answer broke off")
-    if answered:
-        cut = any(isinstance(e, httpx.RemoteProtocolError) for e in chain)
-        return Fault(FaultKind.TRUNCATED if cut else FaultKind.RESET, "the answer broke off")
-    if any(isinstance(e, httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.InvalidURL) for e in chain):
-        return Fault(FaultKind.OURS, type(error).__name__)
-    if any(isinstance(e, socket.gaierror | aiohttp.ClientConnectorDNSError) for e in chain):
-        return Fault(FaultKind.DNS, "the host's name was not resolved")
-    if any(isinstance(e, ssl.SSLError | aiohttp.ClientConnectorCertificateError) for e in chain) and any(
-        isinstance(
-            e, httpx.ConnectError | aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError
-        )
-        for e in chain
-    ):
-        return Fault(FaultKind.TLS, _tls_reason(chain))
-    return _transport_fault(chain)
-
-
-def _transport_fault(chain: list[BaseException]) -> Fault:
-    if any(
-        isinstance(e, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | httpx.ProxyError)
-        for e in chain
-    ):
-        return Fault(FaultKind.UNREACHABLE, "the proxy of [http] did not connect us")
-    # aiohttp: only a ClientConnectorError means that no connection was made. httpx-aiohttp also
-    # calls a dropped connection ConnectTimeout, hence this order.
-    if any(
-        isinstance(e, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-        and not isinstance(e, aiohttp.ClientConnectorError)
-        for e in chain
-    ):
-        return Fault(FaultKind.RESET, "the connection was closed before an answer")
-    if any(isinstance(e, aiohttp.ClientConnectorError) or type(e) is httpx.ConnectError for e in chain):
-        errno = next((e.errno for e in chain if isinstance(e, OSError) and e.errno), None)
-        if errno in _UNREACHABLE:
-            return Fault(FaultKind.UNREACHABLE, "no route to the host")
-        return Fault(FaultKind.REFUSED, "the connection was refused")
-    if any(isinstance(e, aiohttp.ServerTimeoutError | httpx.ReadTimeout | httpx.WriteTimeout) for e in chain):
-        return Fault(FaultKind.READ_TIMEOUT, "no answer in time")
-    if any(type(e) is httpx.ConnectTimeout for e in chain) and not _from_aiohttp(chain):
-        return Fault(FaultKind.CONNECT_TIMEOUT, "no connection in time")
-    return Fault(FaultKind.RESET, "the connection broke before an answer")
-
-
-def _from_aiohttp(chain: list[BaseException]) -> bool:
-    return any(isinstance(e, aiohttp.ClientError) for e in chain)
-
-
-def _tls_reason(chain: list[BaseException]) -> str:
-    for error in chain:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"certificate: {error.verify_message}"
-    return "the TLS handshake failed"
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        # aiohttp keeps the operating system's error in an attribute, beside the chain.
-        inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-        if isinstance(inner, BaseException) and inner not in found:
-            found.append(inner)
-        error = error.__cause__ or error.__context__
-    return found

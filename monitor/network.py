@@ -1,0 +1,52 @@
+"""Addresses of the network: whose they are, and who is believed about them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def proxy(value: str) -> str:
+    """Check one entry of `[web] proxies` (a validator): an address or a network."""
+    if value.strip() == "*":
+        raise ValueError(
+            "'*' would believe whoever connects about who they are; name your proxy's address or its "
+            "network, such as 10.1.0.0/16"
+        )
+    try:
+        network = ipaddress.ip_network(value.strip())
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network; write 10.1.2.3 or 10.1.0.0/16") from None
+    if network.prefixlen == 0:
+        raise ValueError(
+            f"{value!r} is every address there is, so whoever connects would be believed; name your proxy's"
+        )
+    return value.strip()
+
+
+def loopback(host: str) -> bool:
+    """Whether a host that is listened on is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def whose(address: str) -> str:
+    """Return the key under which requests from an address are counted together.
+
+    A subscriber has at least a /64 of IPv6 to himself (RFC 6177), so that is one; an IPv4 address stays what
+    it is, also when it is written as IPv6. What is no address at all is one stranger.
+    """
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is None:
+            return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+        found = found.ipv4_mapped
+    return str(found)

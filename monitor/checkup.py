@@ -27,7 +27,7 @@ from monitor.health.evidence import Fault
 from monitor.health.spans import span
 from monitor.settings import Loaded, load
 from monitor.store import connections, processes, sealing
-from monitor.tokens.vault import prefix_of
+from monitor.tokens.vault import prefixes_of
 from monitor.wire.apps import App
 from monitor.wire.client import Reply, Wire
 
@@ -80,7 +80,7 @@ async def _inside(parts: Parts) -> list[Check]:
 
 
 async def _keys(parts: Parts) -> Check:
-    used = [k for k in parts.vault.key_ids if await sealing.uses_key(parts.database, prefix_of(k))]
+    used = [k for k in parts.vault.key_ids if await sealing.uses_key(parts.database, prefixes_of(k))]
     where = "TOKEN_HEALTH_KEYS" if parts.loaded.keys_from_environment else str(parts.loaded.key_file)
     return Check(
         "keys",

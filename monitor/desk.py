@@ -24,7 +24,6 @@ from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story
-from monitor.health.incidents import Place
 from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.question import Question, held_back, later, question
 from monitor.health.spans import span
@@ -59,7 +58,7 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
     refresh = Secret(given) if given else None
     return NewConnection(
         id=record.id,
-        place=Place(app.id, app.provider.name, app.region),
+        place=app.place,
         client_name=record.client.name,
         contacts=record.client.contacts,
         locale=record.client.locale,
@@ -67,10 +66,10 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
         scopes=record.scopes,
         account_id=record.account_id,
         labels=record.labels,
-        access=parts.vault.seal(access, access_cell(record.id)) if access else None,
-        refresh=parts.vault.seal(refresh, refresh_cell(record.id)) if refresh else None,
+        access=parts.vault.seal(access, access_cell(record.id, app.place)) if access else None,
+        refresh=parts.vault.seal(refresh, refresh_cell(record.id, app.place)) if refresh else None,
         access_expires_at=utc(tokens.expires_at) if tokens else None,
-        imported=fingerprint(access, refresh) if tokens else None,
+        imported=fingerprint(parts.import_key, access, refresh) if tokens else None,
         first_probe_at=first_probe_at,
     )
 
@@ -79,9 +78,13 @@ def export_tokens(parts: Parts, known: Known) -> dict[str, str]:
     """Open a connection's tokens for an export that was asked to contain them."""
     tokens = {}
     if known.sealed.access is not None:
-        tokens["access_token"] = parts.vault.open(known.sealed.access, access_cell(known.id)).reveal()
+        tokens["access_token"] = parts.vault.open(
+            known.sealed.access, access_cell(known.id, known.place)
+        ).reveal()
     if known.sealed.refresh is not None:
-        tokens["refresh_token"] = parts.vault.open(known.sealed.refresh, refresh_cell(known.id)).reveal()
+        tokens["refresh_token"] = parts.vault.open(
+            known.sealed.refresh, refresh_cell(known.id, known.place)
+        ).reveal()
     if known.sealed.access_expires_at is not None:
         tokens["expires_at"] = known.sealed.access_expires_at.isoformat()
     return tokens

@@ -106,6 +106,10 @@ class Prober:
             scope_checked_at=lease.scope_checked_at,
             scopes_all=lease.scopes_all,
         )
+        if lease.place != app.place:
+            # The configuration names another provider under the app's name: tokens are not for that one.
+            look.note = RefreshNote.OTHER_APP
+            return self._finish(look)
         if app.endpoints is None and not await self._discover(look):
             return self._finish(look)
         try:
@@ -125,7 +129,7 @@ class Prober:
             look.note = RefreshNote.NO_TOKEN
             return
         # Opened before anything is sent, so that a credential that does not open costs no request.
-        token = self._vault.open(sealed.access, access_cell(look.lease.id))
+        token = self._vault.open(sealed.access, access_cell(look.lease.id, look.app.place))
         due = look.refresh_at is not None and look.refresh_at <= self._clock.now()
         # In doubt and at its end, the access token is asked first: what the API says, and that it is there,
         # has to be known before the refresh token is sent a last time.
@@ -175,7 +179,7 @@ class Prober:
             await self._heed(look.app, exchange.outcome)
         look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
         if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
-            return self._vault.open(done.sealed.access, access_cell(look.lease.id))
+            return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
         return None
 
     async def _whoami(self, look: _Look, token: Secret) -> bool:
@@ -232,9 +236,9 @@ class Prober:
         which = leaves_open(evidence, look.app.rules)
         if which is None or settled or evidence.told_before is not None:
             return
-        sealed, cell = look.sealed.access, access_cell(look.lease.id)
+        sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
         if which == "refresh_token":
-            sealed, cell = look.sealed.refresh, refresh_cell(look.lease.id)
+            sealed, cell = look.sealed.refresh, refresh_cell(look.lease.id, look.app.place)
         if sealed is None:
             return
         token = self._vault.open(sealed, cell)

@@ -177,6 +177,7 @@ class RefreshNote(StrEnum):
     ELSEWHERE = "elsewhere"  # another process refreshed; its pair was used
     NO_TOKEN = "no_refresh_token"
     UNREADABLE = "unreadable"  # a stored credential does not decrypt
+    OTHER_APP = "other_app"  # it was given to what its app was before: another provider, or region
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,10 @@ class Granter:
         if known.account_id is not None and known.account_id != number:
             return await self._wrong_account(trip, app, pair, account, known.account_name)
         stored = SealedPair(
-            access=self._vault.seal(pair.access, access_cell(trip.connection)),
-            refresh=self._vault.seal(pair.refresh, refresh_cell(trip.connection)) if pair.refresh else None,
+            access=self._vault.seal(pair.access, access_cell(trip.connection, app.place)),
+            refresh=self._vault.seal(pair.refresh, refresh_cell(trip.connection, app.place))
+            if pair.refresh
+            else None,
             issued_at=self._clock.now(),
             access_expires_at=pair.expires_at,
             granted=pair.granted,
@@ -268,7 +270,7 @@ class Granter:
         if app.provider.oauth.revoke_ends != "grant" or sealed is None or gone:
             return None
         try:
-            cell = access_cell(known.id) if bearer else refresh_cell(known.id)
+            cell = (access_cell if bearer else refresh_cell)(known.id, app.place)
             return self._vault.seal(self._vault.open(sealed, cell), _leftover_cell(trip.id))
         except (CannotDecrypt, KeyMissing):
             return None

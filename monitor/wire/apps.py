@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from monitor.health.evidence import Fault, FaultKind
+from monitor.health.incidents import Place
 from monitor.health.rules import Rule
 from monitor.providers.schema import Limits, Provider
 from monitor.secret import Secret
@@ -40,6 +41,11 @@ class App:
     limits: Limits
     rules: tuple[Rule, ...]
     endpoints: Endpoints | None  # None: to be discovered
+
+    @property
+    def place(self) -> Place:
+        """What tokens of this app are sealed for."""
+        return Place(self.id, self.provider.name, self.region)
 
     @property
     def issuer(self) -> str:

@@ -33,7 +33,9 @@ from monitor.pacing import Pacer
 from monitor.probe import Prober
 from monitor.secret import Secret
 from monitor.settings import Loaded
-from monitor.store import processes, schema, sealing
+from monitor.store import bindings, processes, schema, sealing
+from monitor.store.bindings import Binding
+from monitor.store.due import Lease
 from monitor.store.engine import Database, database_trouble
 from monitor.store.verdicts import Tell
 from monitor.tokens.grant import Granter
@@ -126,7 +128,12 @@ def build_loop(
     settings, clock = parts.loaded.settings, parts.clock
     refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
     pacer = Pacer(parts.database, clock)
-    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval)
+    rules = binding(parts)
+
+    async def waits(lease: Lease, account: str) -> bool:
+        return await bindings.would_be_held(parts.database, lease.id, lease.place, account, rules)
+
+    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval, waits)
     loop = Loop(
         parts.database,
         prober,
@@ -144,8 +151,15 @@ def build_loop(
             settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
         ),
         tell=tell,
+        binding=rules,
     )
     return loop, refresher
+
+
+def binding(parts: Parts) -> Binding:
+    """Return how first accounts are taken, from the settings."""
+    issuers = {app.id: app.issuer for app in parts.apps.values()}
+    return Binding(issuers, parts.loaded.settings.connections.first_account == "ask")
 
 
 def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
@@ -198,7 +212,7 @@ def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
 def build_granter(parts: Parts, wire: Wire) -> Granter:
     """Put together what takes clients through consent."""
     callback = f"{parts.loaded.settings.web.public_url}/oauth/callback"
-    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback)
+    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback, binding(parts))
 
 
 def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:

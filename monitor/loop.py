@@ -32,6 +32,7 @@ from monitor.probe import Looked, Prober
 from monitor.reach import Heard
 from monitor.shutdown import Shutdown
 from monitor.store import budgets, connections, due, guarding, history, processes, verdicts, waves
+from monitor.store.bindings import Binding
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.expected import Ordinary
@@ -85,7 +86,9 @@ class Loop:
         pace: Pace,
         kept: Kept,
         tell: Tell | None = None,
+        binding: Binding | None = None,
     ) -> None:
+        self._binding = binding
         self._database, self._prober, self._pacer, self._apps = database, prober, pacer, dict(apps)
         self._clock, self._meters = clock, meters
         self._process, self._role = process, role
@@ -207,16 +210,15 @@ class Loop:
         quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
         finding = classify(evidence, app.rules, Reach() if quiet else self._heard.view(now))
         verdict = step(lease.health, finding, self._policy, now)
-        if finding.ok and not looked.complete and lease.health.state is not State.PENDING:
-            # What was in doubt could not be looked at: that is no recovery.
-            verdict = Verdict(lease.health, changed=False)
-        if evidence.undecided:
-            # The access token has ended, and its refresh is somebody else's or not due yet: wait for that.
+        # What was in doubt could not be looked at: that is no recovery. Or the access token has ended, and its
+        # refresh is somebody else's or not due yet. Or the account may be another client's: nothing was read.
+        unseen = finding.ok and not looked.complete and lease.health.state is not State.PENDING
+        if unseen or evidence.undecided or looked.held:
             verdict = Verdict(lease.health, changed=False)
         settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.
         first = finding.ok and (lease.account_id is None or verdict.changed)
-        identity = evidence.identity
+        who = evidence.identity
         return Outcome(
             lease=lease,
             verdict=verdict,
@@ -235,7 +237,7 @@ class Loop:
             scope_checked_at=looked.scope_checked_at,
             scopes_all=looked.scopes_all,
             reads=looked.reads,
-            account=(identity.account_id or "", identity.account_name) if first and identity else None,
+            account=(who.account_id or "", who.account_name, who.user) if first and who else None,
             evidence=document(evidence) if verdict.changed else (),
         )
 
@@ -262,6 +264,7 @@ class Loop:
                 self._pace.count_interval,
                 self._tell_others,
                 self._ordinary,
+                self._binding,
             )
         except (DataError, ValueError) as error:
             if len(batch) > 1:

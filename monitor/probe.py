@@ -5,7 +5,7 @@ Finds out; decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ class Looked(NamedTuple):
     reads: Mapping[str, datetime] | None  # None: nothing new
     refresh_results: tuple[str, ...] = ()
     complete: bool = True  # False: scopes that had to be checked were not
+    held: bool = False  # a first account that has to wait for a person
 
 
 @dataclass(slots=True)
@@ -74,11 +75,19 @@ class _Look:
     scopes_all: bool = False
     reads: dict[str, datetime] | None = None
     complete: bool = True
+    held: bool = False
     introspection: Introspection | None = None
 
 
+async def _never(_lease: Lease, _account: str) -> bool:
+    return False
+
+
 class Prober:
-    """Looks at connections. `scope_every` is the time in which each needed scope is checked once."""
+    """Looks at connections. `scope_every` is the time in which each needed scope is checked once.
+
+    `waits` says whether a first account has to wait for a person before anything is read with its token.
+    """
 
     def __init__(
         self,
@@ -88,7 +97,9 @@ class Prober:
         pacer: Pacer,
         clock: Clock,
         scope_every: timedelta,
+        waits: Callable[[Lease, str], Awaitable[bool]] = _never,
     ) -> None:
+        self._waits = waits
         self._wire, self._vault, self._refresher = wire, vault, refresher
         self._pacer, self._clock, self._scope_every = pacer, clock, scope_every
         self._discovered: dict[str, App] = {}
@@ -145,7 +156,12 @@ class Prober:
             if fresh is not None:
                 await self._whoami(look, fresh)
                 token = fresh
-        if look.identity is not None and look.exchanges[-1].outcome.ok:
+        if look.identity is None or not look.exchanges[-1].outcome.ok:
+            return
+        account, lease = look.identity.account_id, look.lease
+        if lease.account_id is None and account:
+            look.held = await self._waits(lease, account)
+        if not look.held:
             await self._scopes(look, token)
 
     def _wants_refresh(self, look: _Look, refused: bool) -> bool:
@@ -333,6 +349,7 @@ class Prober:
             look.reads,
             look.refresh_results,
             look.complete,
+            look.held,
         )
 
 

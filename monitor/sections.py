@@ -67,6 +67,15 @@ class WebSettings(Section):
         return int(self.listen.rpartition(":")[2])
 
 
+class ConnectionSettings(Section):
+    """[connections]: how a connection comes to its account"""
+
+    # What happens to the first account of a connection: "check": it is bound unless another client has it;
+    # "ask": a person decides each time.
+    first_account: Literal["check", "ask"] = "check"
+    require_account: bool = False  # imports have to give account_id
+
+
 class ScheduleSettings(Section):
     """[schedule]"""
 

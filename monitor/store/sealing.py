@@ -50,10 +50,12 @@ class Place:
 
     @property
     def bound_to(self) -> str:
+        """The table that its texts are bound to."""
         return self.name or self.table.name
 
     @property
     def version(self) -> str:
+        """How its texts begin."""
         return "v2" if self.apps else "v1"
 
 

@@ -29,6 +29,7 @@ _BY: dict[str, tuple[str, ...]] = {
     fleet.REFRESH_LOST.name: ("provider", "app", "team"),
     fleet.CLIENT_BROKEN.name: ("provider", "app", "team", "connection", "client", "cause", "tier"),
     own.OUTBOX_STUCK.name: ("channel",),
+    own.ACCOUNT_WAITS.name: ("provider", "app", "team"),
 }
 
 

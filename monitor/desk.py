@@ -140,6 +140,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
     told = await book.about_connection(parts.database, connection_id, 8)
     settings = parts.loaded.settings
     waits, choices = await _held_back(parts, open_ones, now)
+    grant = await bindings.of_connection(parts.database, connection_id)
     return Story(
         id=known.id,
         client=known.client_name,
@@ -174,6 +175,8 @@ async def story(parts: Parts, connection_id: str) -> Story:
         grace=app.provider.oauth.reuse_grace if app else timedelta(0),
         access_ends=known.sealed.access_expires_at,
         probed=await _probed(parts, connection_id),
+        held=grant.sentence if grant is not None else "",
+        account=grant.account.id if grant is not None else "",
         mails=bool(settings.smtp.sender),
     )
 

@@ -32,7 +32,7 @@ from monitor.probe import Looked, Prober
 from monitor.reach import Heard
 from monitor.shutdown import Shutdown
 from monitor.store import budgets, connections, due, guarding, history, processes, verdicts, waves
-from monitor.store.bindings import Binding
+from monitor.store.bindings import AS_USUAL, Binding
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.expected import Ordinary
@@ -86,7 +86,7 @@ class Loop:
         pace: Pace,
         kept: Kept,
         tell: Tell | None = None,
-        binding: Binding | None = None,
+        binding: Binding = AS_USUAL,
     ) -> None:
         self._binding = binding
         self._database, self._prober, self._pacer, self._apps = database, prober, pacer, dict(apps)
@@ -210,8 +210,8 @@ class Loop:
         quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
         finding = classify(evidence, app.rules, Reach() if quiet else self._heard.view(now))
         verdict = step(lease.health, finding, self._policy, now)
-        # What was in doubt could not be looked at: that is no recovery. Or the access token has ended, and its
-        # refresh is somebody else's or not due yet. Or the account may be another client's: nothing was read.
+        # What was in doubt could not be looked at: no recovery. Or the access token has ended, and its
+        # refresh is not ours or not due yet. Or the account may be another client's: nothing was read.
         unseen = finding.ok and not looked.complete and lease.health.state is not State.PENDING
         if unseen or evidence.undecided or looked.held:
             verdict = Verdict(lease.health, changed=False)

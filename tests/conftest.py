@@ -396,9 +396,10 @@ class Rig:
         client: dict[str, Any] | None = None,
         labels: dict[str, str] | None = None,
         tokens: bool = True,
+        on_record: bool = True,
         **wish: Any,
     ) -> None:
-        """Authorize at the sandbox and import."""
+        """Authorize at the sandbox and import, with the account `on_record` or not."""
         path = self.parts.apps[app].base_url.rsplit("/", 1)[1]
         start = 100 + len(self.grants)
         wishes = [
@@ -419,6 +420,8 @@ class Rig:
                 "account_id": str(asked["account_id"]),
                 "labels": labels or {},
             }
+            if not on_record:
+                del record["account_id"]
             if tokens:
                 record["tokens"] = {
                     "access_token": pair["access_token"],

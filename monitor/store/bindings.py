@@ -23,6 +23,7 @@ from monitor.errors import NotFound
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import given_back
 from monitor.health.rotation import Journal
+from monitor.names import one_line
 from monitor.store import audit, fence, incidents
 from monitor.store.engine import Database
 from monitor.store.fence import Held
@@ -51,6 +52,9 @@ class Binding:
     ask: bool = False  # every first binding waits for a person
 
 
+AS_USUAL = Binding()
+
+
 @dataclass(frozen=True, slots=True)
 class HeldGrant:
     """A grant that waits for a person. `owner`: the other client that has the account, if that is why."""
@@ -68,8 +72,17 @@ class HeldGrant:
 
     @property
     def named(self) -> str:
-        """The account as people know it."""
-        return f"{self.account.name} ({self.account.id})" if self.account.name else self.account.id
+        """The account as people know it, every text cleaned."""
+        number, name, user = (one_line(text or "") for text in self.account)
+        return (f"{name} ({number})" if name else number) + (f", approved by {user}" if user else "")
+
+    @property
+    def sentence(self) -> str:
+        """What waits, and why."""
+        why = "first accounts are asked for"
+        if self.owner is not None:
+            why = f"that is the account of {one_line(self.owner)} ({self.other})"
+        return f"{one_line(self.client)} was authorized with {self.named}; {why}"
 
 
 async def why_held(

@@ -429,6 +429,21 @@ async def per_app(database: Database) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in rows}
 
 
+async def elsewhere(database: Database, places: Mapping[str, Place]) -> dict[str, int]:
+    """Return how many connections of each app stand at another provider or region than it does now."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(connection.c.app, connection.c.provider, connection.c.region, func.count())
+            .where(connection.c.app.in_(places))
+            .group_by(connection.c.app, connection.c.provider, connection.c.region)
+        )
+        found: dict[str, int] = {}
+        for app, provider, region, count in rows:
+            if Place(app, provider, region) != places[app]:
+                found[app] = found.get(app, 0) + int(count)
+        return found
+
+
 async def unwatched(database: Database, apps: Collection[str]) -> dict[str, int]:
     """Return how many connections would be looked at if only their app were among `apps`, by app."""
     return {app: count for app, count in sorted((await per_app(database)).items()) if app not in apps}

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.incidents import Place
 from monitor.secret import Secret
 from monitor.store import audit, bindings, fence, gates
-from monitor.store.bindings import Account, Binding
+from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.retry import retried
@@ -209,7 +209,7 @@ async def replace_pair(
     *,
     account: Account,
     leftover: str | None,
-    rules: Binding,
+    rules: Binding = AS_USUAL,
     now: datetime,
 ) -> Placed:
     """Put the new pair in the old one's place and let it be probed at once: one transaction.

@@ -24,7 +24,7 @@ from monitor.health.classify import Finding
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Verdict
 from monitor.store import bindings, gates, guarding, incidents
-from monitor.store.bindings import Account, Binding
+from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.due import Lease, health_columns
 from monitor.store.engine import Database, UtcDateTime
@@ -155,7 +155,7 @@ async def settle(
     bucket: timedelta,
     tell: Tell | None = None,
     ordinary: Ordinary | None = None,
-    binding: Binding | None = None,
+    binding: Binding = AS_USUAL,
 ) -> list[Outcome]:
     """Write a batch; return the outcomes that were still ours to write.
 
@@ -173,7 +173,7 @@ async def settle(
         epochs: dict[str, int] = {row[0]: row[1] for row in rows}
         ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
         if first:
-            ours = await _bound(conn, ours, binding or Binding(), now)
+            ours = await _bound(conn, ours, binding, now)
         if not ours:
             return []
         await _write_watch(conn, ours, database.is_sqlite)

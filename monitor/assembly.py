@@ -211,8 +211,8 @@ def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
 
 def build_granter(parts: Parts, wire: Wire) -> Granter:
     """Put together what takes clients through consent."""
-    callback = f"{parts.loaded.settings.web.public_url}/oauth/callback"
-    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback, binding(parts))
+    public_url = parts.loaded.settings.web.public_url
+    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, public_url, binding(parts))
 
 
 def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:

@@ -176,6 +176,9 @@ class AppSettings(Section):
     requests_per_minute: float | None = Field(default=None, gt=0)
     limit_share: Annotated[Share, Field(gt=0)] | None = None
     team: TeamName | None = None
+    # Which redirect URI is registered at the provider: "shared", /oauth/callback; "own", /oauth/callback/ID,
+    # by which an answer that another server made is known (RFC 9700 4.4.2.2).
+    callback: Literal["shared", "own"] = "shared"
 
     @model_validator(mode="after")
     def _one_of_each(self) -> AppSettings:

@@ -298,6 +298,7 @@ class Loaded:
             limits=limits,
             rules=provider.compiled_rules(),
             endpoints=endpoints_of(provider, base, auth),
+            own_callback=entry.callback == "own",
         )
 
     def _client_secret(self, entry: AppSettings, vault: Vault) -> Secret:

@@ -464,7 +464,8 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
     apps = config.get("apps") or {"clio": {}}
     for name, app in apps.items():
         system = "platform" if app.get("provider") == "clio-platform" else "manage"
-        sandbox.app(name, system=system, redirect_uris=[f"{PUBLIC_URL}/oauth/callback"])
+        back = f"{PUBLIC_URL}/oauth/callback"
+        sandbox.app(name, system=system, redirect_uris=[back, f"{back}/{name}"])
     path = write_config(folder, sandbox.url, database, **config)
     loaded = settings.load(path, environ(*apps))
     clock = SetClock()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hmac import compare_digest
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -95,12 +96,12 @@ class Granter:
         vault: Vault,
         clock: Clock,
         apps: Mapping[str, App],
-        redirect_uri: str,
+        public_url: str,
         rules: Binding,
     ) -> None:
         self._rules = rules
         self._database, self._wire, self._vault = database, wire, vault
-        self._clock, self._apps, self._redirect_uri = clock, dict(apps), redirect_uri
+        self._clock, self._apps, self._public_url = clock, dict(apps), public_url
         self._running: set[asyncio.Task[Arrived]] = set()
 
     async def drain(self) -> None:
@@ -118,6 +119,7 @@ class Granter:
         if app is None or app.endpoints is None or app.place != known.place:
             return None
         oauth = app.provider.oauth
+        redirect_uri = self._public_url + app.callback
         state, browser = links.fresh_secret(), links.fresh_secret()
         verifier = messages.new_verifier(app.client_id) if oauth.pkce else None
         now = self._clock.now()
@@ -127,7 +129,7 @@ class Granter:
             state=state,
             browser=browser,
             app=app.id,
-            redirect_uri=self._redirect_uri,
+            redirect_uri=redirect_uri,
             verifier=self._vault.seal(verifier, _verifier_cell(state)) if verifier is not None else None,
             now=now,
             expires_at=now + TRIP_LASTS,
@@ -135,7 +137,7 @@ class Granter:
         url = messages.authorize_url(
             app.endpoints.authorize,
             app.client_id,
-            self._redirect_uri,
+            redirect_uri,
             state,
             scopes=(*oauth.default_scopes, *known.scopes) if oauth.sends_scopes else (),
             separator=oauth.scope_separator,
@@ -144,8 +146,13 @@ class Granter:
         )
         return Departure(url, state, browser)
 
-    async def finish(self, state: Secret, browser: Secret | None, params: Mapping[str, str]) -> Arrived:
-        """Take a callback: check where it comes from, exchange its code, compare the account, store."""
+    async def finish(
+        self, state: Secret, browser: Secret | None, params: Mapping[str, str], path: str
+    ) -> Arrived:
+        """Take a callback: check where it comes from, exchange its code, compare the account, store.
+
+        `path` is where it came in: the state has to be of a trip that was to come back there.
+        """
         trip = await links.trip(self._database, state) if state else None
         if trip is None:
             return Arrived(Arrival.TAMPERED)
@@ -158,7 +165,7 @@ class Granter:
         app = await self._app(trip.app)
         if app is None or app.endpoints is None:
             return Arrived(Arrival.UNREACHABLE, trip)
-        early = self._before_exchange(trip, app, params)
+        early = self._before_exchange(trip, app, params, path)
         if (await connections.show(self._database, trip.connection)).place != app.place:
             early = Arrival.REFUSED  # the connection is another app's by now
         if early is not None:
@@ -181,13 +188,15 @@ class Granter:
             return Arrived(Arrival.REUSED, trip)
         return await self._exchange(trip, app, code, verifier)
 
-    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str]) -> Arrival | None:
+    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str], path: str) -> Arrival | None:
         if trip.expires_at <= self._clock.now():
             return Arrival.LATE
-        issuer = params.get("iss", "")
-        if issuer and issuer.rstrip("/") != app.issuer.rstrip("/"):
+        if not urlsplit(trip.redirect_uri).path.endswith(path):
             return Arrival.MIXED_UP
-        if not issuer and app.endpoints is not None and app.endpoints.iss_required:
+        issuer = params.get("iss")
+        if issuer is not None and issuer.rstrip("/") != app.issuer.rstrip("/"):
+            return Arrival.MIXED_UP
+        if issuer is None and app.endpoints is not None and app.endpoints.iss_required:
             return Arrival.MIXED_UP
         if params.get("error") == "access_denied":
             return Arrival.DECLINED

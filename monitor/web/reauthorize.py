@@ -40,6 +40,7 @@ from monitor.wire.apps import App
 # Per minute: from one address, and for one link, from wherever.
 PER_ADDRESS = RateLimitItemPerMinute(60)
 PER_LINK = RateLimitItemPerMinute(30)
+LONGEST = 4096  # characters of a parameter of a callback
 _CSS = (Path(__file__).parent / "static" / "pages.css").read_text(encoding="utf-8")
 
 
@@ -82,6 +83,7 @@ class Reauthorize:
             Route("/r/{link}", self.open, methods=["GET"]),
             Route("/r/{link}", self.start, methods=["POST"]),
             Route("/oauth/callback", self.callback, methods=["GET"]),
+            Route("/oauth/callback/{app}", self.callback, methods=["GET"]),
             Route("/static/pages.css", self.css, methods=["GET"]),
             Route("/static/logo", self.logo, methods=["GET"]),
         ]
@@ -145,11 +147,17 @@ class Reauthorize:
         """Take the provider's answer."""
         if not self._allowed(request, None):
             return self._too_many(request)
-        params = {key: value for key, value in request.query_params.items() if len(value) <= 4096}
+        given = request.query_params.multi_items()
+        params = dict(given)
+        if len(params) < len(given) or any(len(value) > LONGEST for value in params.values()):
+            # No parameter stands there twice (RFC 6749 3.1): which one is meant is not for us to guess.
+            return self._page(pages.tampered(self.look.support, _speak(request)), _speak(request))
         state = Secret(params.pop("state", ""))
         browser, _, secret = request.cookies.get(_cookie(state), "").partition(".")
         try:
-            arrived = await self.granter.finish(state, Secret(browser) if browser else None, params)
+            arrived = await self.granter.finish(
+                state, Secret(browser) if browser else None, params, request.url.path
+            )
         except NotFound:
             arrived = Arrived(Arrival.TAMPERED)
         return await self._arrived(request, arrived, Secret(secret))

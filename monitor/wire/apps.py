@@ -41,6 +41,7 @@ class App:
     limits: Limits
     rules: tuple[Rule, ...]
     endpoints: Endpoints | None  # None: to be discovered
+    own_callback: bool = False  # its redirect URI is its own, /oauth/callback/ID
 
     @property
     def place(self) -> Place:
@@ -51,6 +52,11 @@ class App:
     def issuer(self) -> str:
         """What `iss` on the callback has to be, where it is sent (RFC 9207 2.4)."""
         return self.provider.oauth.issuer or self.auth_url
+
+    @property
+    def callback(self) -> str:
+        """The path of its redirect URI."""
+        return f"/oauth/callback/{self.id}" if self.own_callback else "/oauth/callback"
 
     def scope_url(self, scope: str) -> str | None:
         """Return where a scope is checked, None for one that the provider's file has no check for."""

@@ -30,6 +30,7 @@ from monitor.health.question import Question, held_back, later, question
 from monitor.health.spans import span
 from monitor.health.wave import members
 from monitor.intake import Record, utc
+from monitor.names import one_line
 from monitor.probe import next_refresh
 from monitor.secret import Secret
 from monitor.settings import Loaded
@@ -143,7 +144,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
     grant = await bindings.of_connection(parts.database, connection_id)
     return Story(
         id=known.id,
-        client=known.client_name,
+        client=one_line(known.client_name),
         provider=app.provider.title if app else known.place.provider,
         app=known.place.app,
         health=known.health,

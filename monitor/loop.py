@@ -179,7 +179,10 @@ class Loop:
                 # Ours, not the provider's: say so, leave the lease to run out, go on with the others.
                 self._meters.tick_errors.labels("probe").inc()
                 log.error(
-                    "probe.failed", connection=lease.id, error=type(error).__name__, detail=_brief(error)
+                    "probe.failed",
+                    connection=lease.id,
+                    error=type(error).__name__,
+                    detail=settled.brief(error),
                 )
                 continue
             self._done.append(outcome)
@@ -401,7 +404,7 @@ class Loop:
                 await work  # type: ignore[misc]
         except Exception as error:
             self._meters.tick_errors.labels(name).inc()
-            log.error("tick.failed", tick=name, error=type(error).__name__, detail=_brief(error))
+            log.error("tick.failed", tick=name, error=type(error).__name__, detail=settled.brief(error))
 
     def _missed(self, event: JobExecutionEvent) -> None:
         self._meters.tick_errors.labels(event.job_id).inc()
@@ -496,8 +499,3 @@ class Loop:
         if self.lag > limit:
             return f"probes are {span(timedelta(seconds=self.lag))} late"
         return None
-
-
-def _brief(error: BaseException) -> str:
-    """Say an error of ours in one line; a database's would show the row, so only its class."""
-    return "" if isinstance(error, SQLAlchemyError) else str(error).split("\n")[0][:200]

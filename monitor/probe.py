@@ -26,6 +26,7 @@ from monitor.health.evidence import (
     Introspection,
     RefreshNote,
     Step,
+    account_number,
     plain,
 )
 from monitor.health.lifecycle import State
@@ -207,7 +208,8 @@ class Prober:
         if answer.ok:
             where = look.app.provider.whoami
             found = pick_all((where.account_id, where.account_name, where.user), document)
-            look.identity = Identity(*(plain(text) if text is not None else None for text in found))
+            number, name, user = found
+            look.identity = Identity(account_number(number), name and plain(name), user and plain(user))
         return answer.refuses_token
 
     async def _scopes(self, look: _Look, token: Secret) -> None:

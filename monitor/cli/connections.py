@@ -82,6 +82,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         from monitor.cli.show import plain_table, state_text, status_row
+        from monitor.names import one_line
         from monitor.store import connections
 
         async with parts(config) as p:
@@ -96,7 +97,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         for known in fleet:
             table.add_row(
                 escape(known.id),
-                escape(known.client_name),
+                escape(one_line(known.client_name)),
                 known.place.app,
                 state_text(known.health.state),
                 escape(" ".join(known.scopes)),

@@ -27,7 +27,7 @@ import structlog
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
-from monitor.health.evidence import Fault, plain
+from monitor.health.evidence import Fault, account_number, plain
 from monitor.secret import Secret
 from monitor.store import connections, links
 from monitor.store.bindings import Account, Binding
@@ -323,9 +323,9 @@ class Granter:
             answer, document = read(reply, app.provider.errors, self._clock.now())
             if answer.ok:
                 found = pick_all((where.account_id, where.account_name, where.user), document)
-                number, name, user = (plain(text) if text is not None else None for text in found)
-                if number:
-                    return Account(number, name, user)
+                number = account_number(found[0])
+                if number is not None:
+                    return Account(number, *(plain(text) if text else None for text in found[1:]))
         return None
 
     async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:

@@ -88,12 +88,11 @@ class Loop:
         tell: Tell | None = None,
         binding: Binding = AS_USUAL,
     ) -> None:
-        self._binding = binding
         self._database, self._prober, self._pacer, self._apps = database, prober, pacer, dict(apps)
         self._clock, self._meters = clock, meters
         self._process, self._role = process, role
         self._policy, self._guard, self._pace, self._kept = policy, guard, pace, kept
-        self._tell_others = tell
+        self._tell_others, self._binding = tell, binding
         self._ordinary = Ordinary()
         self._cadence = cadence
         self._cadences = dict.fromkeys(apps, cadence)

@@ -11,8 +11,8 @@ _BREAKS = ("Cc", "Zl", "Zp")  # controls (C0, DEL, C1), and the separators of li
 
 
 def unprintable(text: str) -> str | None:
-    """Return the first character that breaks a line or steers a terminal, as U+0085; None where none does."""
-    found = next((char for char in text if unicodedata.category(char) in _BREAKS), None)
+    """Return the first character that breaks a line, steers a terminal or is none, such as U+0085."""
+    found = next((char for char in text if unicodedata.category(char) in (*_BREAKS, "Cs")), None)
     return f"U+{ord(found):04X}" if found is not None else None
 
 

@@ -138,7 +138,7 @@ def _helps(case: Case | None, kind: Kind) -> bool:
     if case is None:
         return False
     if kind is Kind.FIRST_AUTHORIZATION:
-        return case.state is State.PENDING
+        return case.state is State.PENDING and not case.waits
     return case.state is State.BROKEN and case.owner is Owner.CLIENT and consequence(case.cause).client_mail
 
 

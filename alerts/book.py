@@ -18,7 +18,7 @@ from alerts.told import Sent, Told
 from monitor.errors import ConfigurationError
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.health.lifecycle import State
-from monitor.store import audit, incidents
+from monitor.store import audit, bindings, incidents
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -105,6 +105,11 @@ async def request(database: Database, voice: Voice, known: Known, now: datetime,
         )
     client = Client(known.client_name, known.contacts, known.locale, known.timezone)
     key = ledger.audience(client.name, client.contacts, client.locale, client.timezone)
+    if await bindings.of_connection(database, known.id) is not None:
+        raise ConfigurationError(
+            f"{known.id}: the client is not mailed, since its approval waits for you: "
+            f"token-health connections accept-account {known.id} ACCOUNT, or refuse-account {known.id}"
+        )
     open_ones = await incidents.of_connection(database, known.id)
     item = Item(
         known.id, open_ones[0].id if open_ones else None, cause, open_ones[0].opened_at if open_ones else None

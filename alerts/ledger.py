@@ -28,7 +28,7 @@ from monitor.health.breaks import DROPPED, IN_DOUBT, IN_TROUBLE
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
 from monitor.store import processes
-from monitor.store.tables import connection, credential, incident, watch
+from monitor.store.tables import connection, credential, held, incident, watch
 
 log = structlog.get_logger("alerts.ledger")
 
@@ -193,7 +193,8 @@ _TRUTH = (
         credential.c.authorized_at,
         credential.c.access, credential.c.refresh, credential.c.access_expires_at, credential.c.issued_at,
         incident.c.id.label("incident"), incident.c.opened_at, incident.c.updated_at, incident.c.mails,
-        incident.c.told_at, incident.c.waits, _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
+        incident.c.told_at, incident.c.waits,
+        held.c.connection.label("held"), _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
@@ -203,6 +204,7 @@ _TRUTH = (
         & (incident.c.name == connection.c.id)
         & incident.c.closed_at.is_(None),
     )
+    .outerjoin(held, held.c.connection == connection.c.id)
     .outerjoin(_parent, _parent.c.id == incident.c.parent_id)
 )  # fmt: skip
 
@@ -235,6 +237,7 @@ def _case(
         doubted=row.waits == IN_DOUBT,
         dropped=row.mails == DROPPED,
         silenced=quiet,
+        waits=row.held is not None,
         healed=healed,
         authorized_at=row.authorized_at,
         expires_at=expires_at,

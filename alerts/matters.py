@@ -17,6 +17,7 @@ from alerts.rules.alert import Alert
 from alerts.windows import Scope, Silenced, first_over
 from monitor.health.causes import Cause, Owner, Subject, consequence, operator_first
 from monitor.health.spans import span
+from monitor.names import one_line
 
 # By what an alert is one matter: the labels that its Prometheus expression keeps. Where nothing stands here
 # there is one of it in all.
@@ -29,6 +30,7 @@ _BY: dict[str, tuple[str, ...]] = {
     fleet.REFRESH_LOST.name: ("provider", "app", "team"),
     fleet.CLIENT_BROKEN.name: ("provider", "app", "team", "connection", "client", "cause", "tier"),
     own.OUTBOX_STUCK.name: ("channel",),
+    own.ACCOUNT_WAITS.name: ("provider", "app", "team"),
 }
 
 
@@ -117,7 +119,7 @@ class Matter:
         """What its texts may name."""
         seconds = self.alert.unit == "humanizeDuration"
         names = ("provider", "app", "client", "connection", "tier", "channel", "cause")
-        return {name: self._one(name) or f"several {name}s" for name in names} | {
+        return {name: one_line(self._one(name)) or f"several {name}s" for name in names} | {
             "value": span(timedelta(seconds=self.value), units=2, short=True)
             if seconds
             else f"{self.value:g}"

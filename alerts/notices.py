@@ -145,7 +145,7 @@ class Case:
     `incident` is its open incident, `healed` those that closed lately. `certain`: the last probe found
     the cause that the state rests on. `held`, `doubted` and `dropped` come from the fleet guard and the
     operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
-    any more.
+    any more. `waits`: the client has approved, and a person decides whether with the right account.
     `authorized`: it has tokens, so that its client is no newcomer.
     """
 
@@ -164,6 +164,7 @@ class Case:
     doubted: bool = False
     dropped: bool = False
     silenced: str = ""
+    waits: bool = False
     healed: tuple[tuple[int, datetime], ...] = ()
     authorized_at: datetime | None = None
     expires_at: datetime | None = None
@@ -178,14 +179,14 @@ class Case:
             and self.owner is Owner.CLIENT
             and consequence(self.cause).client_mail
             and self.certain
-            and not (self.held or self.dropped or self.silenced)
+            and not (self.held or self.dropped or self.silenced or self.waits)
         )
 
     @property
     def invited(self) -> bool:
         """Whether the client, if it was asked to connect for the first time, still has to."""
         newcomer = self.state is State.PENDING and not self.authorized
-        return newcomer and self.incident is None and not self.silenced
+        return newcomer and self.incident is None and not (self.silenced or self.waits)
 
 
 @dataclass(frozen=True, slots=True)

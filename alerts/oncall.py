@@ -26,7 +26,7 @@ from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.tables import delivery, fuse, notice
 from alerts.windows import Window
 from monitor.health.causes import TABLE, Cause, Owner, Subject
-from monitor.store import incidents
+from monitor.store import bindings, incidents
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import connection, incident
@@ -79,6 +79,8 @@ async def look(conn: AsyncConnection, duty: Duty, now: datetime, *, tickets: boo
         for fact in facts_of(found, duty.teams, duty.patience, now)
     ]
     facts += await _conditions(conn, now)
+    if tickets:
+        facts += await _waiting_accounts(conn, duty)
     silent = await silences.holding(conn, duty.windows, now)
     told, quiet = worth_telling(standing(facts, duty.team), silent)
     return Watch(told, quiet)
@@ -200,6 +202,23 @@ async def _conditions(conn: AsyncConnection, now: datetime) -> list[Fact]:
     if oldest is not None and now - oldest > STUCK:
         found.append(Fact(own.OUTBOX_STUCK, oldest, (now - oldest).total_seconds(), channel="email"))
     return found
+
+
+async def _waiting_accounts(conn: AsyncConnection, duty: Duty) -> list[Fact]:
+    """Return the first authorizations that a person has to decide on."""
+    return [
+        Fact(
+            own.ACCOUNT_WAITS,
+            grant.held_at,
+            provider=grant.place.provider,
+            app=grant.place.app,
+            team=duty.teams.get(grant.place.app, ""),
+            connection=grant.connection,
+            client=grant.client,
+            reasons=(f"{grant.connection}: {grant.sentence}",),
+        )
+        for grant in await bindings.waiting_now(conn)
+    ]
 
 
 async def oldest_sending(conn: AsyncConnection, which: Any) -> datetime | None:

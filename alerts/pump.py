@@ -278,7 +278,7 @@ class Pump:
                     connection=item.connection,
                     provider=self._post.titles.get(row.app, row.provider),
                     cause=cause,
-                    account=row.account_name or "",
+                    account=row.account_name or row.account_id or "",
                     since=item.since if envelope.slot is not Slot.EXPIRING else None,
                     expires_at=item.since if envelope.slot is Slot.EXPIRING else None,
                     scopes=tuple(missing),

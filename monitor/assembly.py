@@ -31,19 +31,25 @@ from monitor.loop import Loop, Pace
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
 from monitor.probe import Prober
+from monitor.secret import Secret
 from monitor.settings import Loaded
-from monitor.store import processes, schema, sealing
+from monitor.store import bindings, processes, schema, sealing
+from monitor.store.bindings import Binding
+from monitor.store.due import Lease
 from monitor.store.engine import Database, database_trouble
 from monitor.store.verdicts import Tell
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
-from monitor.tokens.vault import Vault
+from monitor.tokens.vault import KEYED, Cell, Vault, keyed
 from monitor.web.reauthorize import Look, Reauthorize
 from monitor.wire.apps import App
 from monitor.wire.client import Wire
 from monitor.wire.hooks import Hook
 
 log = structlog.get_logger("monitor.service")
+
+
+IMPORTS = "imports"
 
 
 class Role(StrEnum):
@@ -64,6 +70,7 @@ class Parts:
     vault: Vault
     apps: dict[str, App]
     clock: Clock
+    import_key: Secret  # what hashes of imported tokens are under
 
 
 def process_name() -> str:
@@ -84,11 +91,25 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
         if vault.current not in checks:
             check = vault.check_text(vault.current)
             await sealing.add_key_check(database, vault.current, check, clock.now())
-        yield Parts(loaded, database, vault, loaded.apps(vault), clock)
+        import_key = await _import_key(database, vault)
+        yield Parts(loaded, database, vault, loaded.apps(vault), clock, import_key)
     except SQLAlchemyError as error:
         raise database_trouble(error, database) or error from None
     finally:
         await database.close()
+
+
+async def _import_key(database: Database, vault: Vault) -> Secret:
+    """Return the secret that hashes of imported tokens are under; the first process to ask makes it.
+
+    A secret of its own, sealed as tokens are: keys come and go, and the hashes have to stay comparable.
+    """
+    cell, made = Cell("own_secret", IMPORTS, "sealed"), Secret(secrets.token_urlsafe(32))
+    while (sealed := await sealing.kept_secret(database, cell.row)) is None:
+        await sealing.keep_secret_of_imports(
+            database, cell.row, vault.seal(made, cell), lambda old: keyed(made, old), KEYED
+        )
+    return vault.open(sealed, cell)
 
 
 def _verify(vault: Vault, checks: Mapping[str, str]) -> None:
@@ -107,7 +128,12 @@ def build_loop(
     settings, clock = parts.loaded.settings, parts.clock
     refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
     pacer = Pacer(parts.database, clock)
-    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval)
+    rules = binding(parts)
+
+    async def waits(lease: Lease, account: str) -> bool:
+        return await bindings.would_be_held(parts.database, lease.id, lease.place, account, rules)
+
+    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval, waits)
     loop = Loop(
         parts.database,
         prober,
@@ -125,8 +151,15 @@ def build_loop(
             settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
         ),
         tell=tell,
+        binding=rules,
     )
     return loop, refresher
+
+
+def binding(parts: Parts) -> Binding:
+    """Return how first accounts are taken, from the settings."""
+    issuers = {app.id: app.issuer for app in parts.apps.values()}
+    return Binding(issuers, parts.loaded.settings.connections.first_account == "ask")
 
 
 def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
@@ -178,8 +211,8 @@ def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
 
 def build_granter(parts: Parts, wire: Wire) -> Granter:
     """Put together what takes clients through consent."""
-    callback = f"{parts.loaded.settings.web.public_url}/oauth/callback"
-    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, callback)
+    public_url = parts.loaded.settings.web.public_url
+    return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, public_url, binding(parts))
 
 
 def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:

@@ -28,9 +28,9 @@ from monitor.files import wider
 from monitor.health.evidence import Fault
 from monitor.health.spans import span
 from monitor.settings import Loaded, load
-from monitor.store import connections, processes, sealing
+from monitor.store import bindings, connections, processes, sealing
 from monitor.store.engine import files_of
-from monitor.tokens.vault import prefix_of
+from monitor.tokens.vault import prefixes_of
 from monitor.wire.apps import App
 from monitor.wire.client import Reply, Wire
 
@@ -78,13 +78,14 @@ async def _inside(parts: Parts) -> list[Check]:
         await _keys(parts),
         await _database(parts),
         await _connections(parts),
+        *await _accounts(parts),
         *await _providers(parts),
         *await _stretched(parts),
     ]
 
 
 async def _keys(parts: Parts) -> Check:
-    used = [k for k in parts.vault.key_ids if await sealing.uses_key(parts.database, prefix_of(k))]
+    used = [k for k in parts.vault.key_ids if await sealing.uses_key(parts.database, prefixes_of(k))]
     where = "TOKEN_HEALTH_KEYS" if parts.loaded.keys_from_environment else str(parts.loaded.key_file)
     return Check(
         "keys",
@@ -110,6 +111,25 @@ async def _connections(parts: Parts) -> Check:
     if not total:
         return Check("connections", None, "None is watched yet: token-health connections import FILE")
     return Check("connections", True, f"{total} watched.")
+
+
+async def _accounts(parts: Parts) -> list[Check]:
+    """Say which first authorizations wait for a person, and which tokens are for another provider by now."""
+    found = []
+    for grant in await bindings.waiting(parts.database):
+        how = f"connections accept-account {grant.connection} {grant.account.id}, or refuse-account"
+        found.append(Check("accounts", False, f"{grant.sentence}. You decide: token-health {how}"))
+    places = {app.id: app.place for app in parts.apps.values()}
+    for app, count in (await connections.elsewhere(parts.database, places)).items():
+        says = (
+            f"{app} stands for another provider or region in [[apps]] than when the tokens of {count} "
+            "connections were stored. They are sent nowhere: put that back, or import them with new tokens."
+        )
+        found.append(Check("apps", False, says))
+    if old := await sealing.bound_to_row_alone(parts.database):
+        says = f"The tokens of {old} connections are not bound to their app yet: token-health keys rotate"
+        found.append(Check("keys", None, says))
+    return found
 
 
 async def _providers(parts: Parts) -> list[Check]:

@@ -5,6 +5,7 @@ The commands here are the command line's today, and the API's when it comes.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,27 +22,31 @@ from alerts.told import Told
 from alerts.windows import Scope
 from monitor.assembly import Parts, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
-from monitor.errors import ConfigurationError
+from monitor.errors import CannotDecrypt, ConfigurationError, ImportRefused, KeyMissing, NotFound
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story
-from monitor.health.incidents import Place
 from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.question import Question, held_back, later, question
 from monitor.health.spans import span
 from monitor.health.wave import members
 from monitor.intake import Record, utc
+from monitor.names import one_line
 from monitor.probe import next_refresh
 from monitor.secret import Secret
 from monitor.settings import Loaded
-from monitor.store import audit, connections, history, incidents, journal, links, waves
+from monitor.store import audit, bindings, connections, history, incidents, journal, links, waves
+from monitor.store.bindings import HeldGrant
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
+from monitor.tokens.grant import leftover_cell
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import fingerprint
 
 
 async def take_in(parts: Parts, records: list[Record], actor: str, *, dry_run: bool = False) -> Imported:
     """Seal the tokens of imported records and store them, all or nothing."""
+    _with_account(parts, records)
+    await _not_the_old_tokens(parts, records)
     now = parts.clock.now()
     interval = parts.loaded.settings.schedule.interval.total_seconds()
     rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
@@ -49,7 +54,41 @@ async def take_in(parts: Parts, records: list[Record], actor: str, *, dry_run: b
         _new_connection(parts, record, now + timedelta(seconds=index / rate))
         for index, record in enumerate(records)
     ]
-    return await connections.put(parts.database, new, now, actor, dry_run=dry_run)
+    issuers = {app.id: app.issuer for app in parts.apps.values()}
+    return await connections.put(parts.database, new, now, actor, dry_run=dry_run, issuers=issuers)
+
+
+def _with_account(parts: Parts, records: list[Record]) -> None:
+    """Refuse records without an account, where the settings want one. Raises ImportRefused."""
+    if parts.loaded.settings.connections.require_account:
+        without = [record.id for record in records if not record.account_id]
+        if without:
+            raise ImportRefused(
+                [f"{name}: account_id is missing, and connections.require_account is set" for name in without]
+            )
+
+
+async def _not_the_old_tokens(parts: Parts, records: list[Record]) -> None:
+    """Refuse the stored tokens of a connection under another app: they would go to its provider.
+
+    Such as an export with secrets whose app was edited. Raises ImportRefused.
+    """
+    given = {record.id: record for record in records if record.tokens is not None}
+    places = {name: parts.apps[record.app].place for name, record in given.items()}
+    refused = []
+    for name, place, sealed in await connections.moving(parts.database, places):
+        tokens = given[name].tokens
+        assert tokens is not None  # noqa: S101 - only those with tokens are asked for
+        news = {one.get_secret_value() for one in (tokens.access_token, tokens.refresh_token) if one}
+        for text, cell in ((sealed.access, access_cell), (sealed.refresh, refresh_cell)):
+            with contextlib.suppress(CannotDecrypt, KeyMissing):
+                if text is not None and parts.vault.open(text, cell(name, place)).reveal() in news:
+                    refused.append(
+                        f"{name}: these tokens are of app {place.app!r}, not of app {given[name].app!r}"
+                    )
+                    break
+    if refused:
+        raise ImportRefused(refused)
 
 
 def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> NewConnection:
@@ -59,7 +98,7 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
     refresh = Secret(given) if given else None
     return NewConnection(
         id=record.id,
-        place=Place(app.id, app.provider.name, app.region),
+        place=app.place,
         client_name=record.client.name,
         contacts=record.client.contacts,
         locale=record.client.locale,
@@ -67,10 +106,10 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
         scopes=record.scopes,
         account_id=record.account_id,
         labels=record.labels,
-        access=parts.vault.seal(access, access_cell(record.id)) if access else None,
-        refresh=parts.vault.seal(refresh, refresh_cell(record.id)) if refresh else None,
+        access=parts.vault.seal(access, access_cell(record.id, app.place)) if access else None,
+        refresh=parts.vault.seal(refresh, refresh_cell(record.id, app.place)) if refresh else None,
         access_expires_at=utc(tokens.expires_at) if tokens else None,
-        imported=fingerprint(access, refresh) if tokens else None,
+        imported=fingerprint(parts.import_key, access, refresh) if tokens else None,
         first_probe_at=first_probe_at,
     )
 
@@ -79,9 +118,13 @@ def export_tokens(parts: Parts, known: Known) -> dict[str, str]:
     """Open a connection's tokens for an export that was asked to contain them."""
     tokens = {}
     if known.sealed.access is not None:
-        tokens["access_token"] = parts.vault.open(known.sealed.access, access_cell(known.id)).reveal()
+        tokens["access_token"] = parts.vault.open(
+            known.sealed.access, access_cell(known.id, known.place)
+        ).reveal()
     if known.sealed.refresh is not None:
-        tokens["refresh_token"] = parts.vault.open(known.sealed.refresh, refresh_cell(known.id)).reveal()
+        tokens["refresh_token"] = parts.vault.open(
+            known.sealed.refresh, refresh_cell(known.id, known.place)
+        ).reveal()
     if known.sealed.access_expires_at is not None:
         tokens["expires_at"] = known.sealed.access_expires_at.isoformat()
     return tokens
@@ -98,9 +141,10 @@ async def story(parts: Parts, connection_id: str) -> Story:
     told = await book.about_connection(parts.database, connection_id, 8)
     settings = parts.loaded.settings
     waits, choices = await _held_back(parts, open_ones, now)
+    grant = await bindings.of_connection(parts.database, connection_id)
     return Story(
         id=known.id,
-        client=known.client_name,
+        client=one_line(known.client_name),
         provider=app.provider.title if app else known.place.provider,
         app=known.place.app,
         health=known.health,
@@ -132,6 +176,8 @@ async def story(parts: Parts, connection_id: str) -> Story:
         grace=app.provider.oauth.reuse_grace if app else timedelta(0),
         access_ends=known.sealed.access_expires_at,
         probed=await _probed(parts, connection_id),
+        held=grant.sentence if grant is not None else "",
+        account=grant.account.id if grant is not None else "",
         mails=bool(settings.smtp.sender),
     )
 
@@ -322,6 +368,26 @@ async def accept_account(parts: Parts, connection_id: str, account: str, actor: 
     connections.must_be_configured(known.id, known.place.app, parts.apps)
     await connections.set_account(parts.database, connection_id, account, parts.clock.now(), actor)
     return known.account_id
+
+
+async def refuse_account(parts: Parts, connection_id: str, actor: str) -> HeldGrant:
+    """Refuse the account whose authorization waits for a person, and give the grant back.
+
+    It is revoked where revoking ends nothing else: the account may be another client's, whose own grant
+    works. Raises NotFound where none waits.
+    """
+    grant = await bindings.of_connection(parts.database, connection_id)
+    if grant is None:
+        raise NotFound(f"{connection_id}: no authorization waits for a decision.")
+    app, leftover = parts.apps.get(grant.place.app), None
+    if app is not None and grant.consent is not None and app.provider.oauth.revoke_ends == "grant":
+        bearer = app.provider.oauth.revoke_with == "bearer" or grant.refresh is None
+        text, cell = (grant.access, access_cell) if bearer else (grant.refresh or "", refresh_cell)
+        with contextlib.suppress(CannotDecrypt, KeyMissing):
+            token = parts.vault.open(text, cell(connection_id, grant.place))
+            leftover = parts.vault.seal(token, leftover_cell(grant.consent))
+    await bindings.refuse(parts.database, connection_id, leftover, parts.clock.now(), actor)
+    return grant
 
 
 async def resume(parts: Parts, ids: Sequence[str], actor: str) -> list[str]:

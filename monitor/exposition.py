@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from monitor import metrics
 from monitor.clock import Clock
 from monitor.metrics import Meters, Metric
-from monitor.store import connections, fleet
+from monitor.store import bindings, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
@@ -246,9 +246,11 @@ class Exposition:
         guards = await fleet.guards(self._database)
         unwatched = await connections.unwatched(self._database, self._apps)
         doubts = await fleet.in_doubt(self._database)
+        waiting = await bindings.counted(self._database)
         return (
             family(metrics.CONNECTIONS, (((p, a, s), n) for p, a, s, n in states))
             + family(metrics.UNWATCHED, (((app,), n) for app, n in unwatched.items()))
+            + family(metrics.ACCOUNTS_WAITING, (((p, a), n) for p, a, n in waiting))
             + family(metrics.OPEN_INCIDENTS, (((k, c, o), n) for k, c, o, n in open_incidents))
             + family(metrics.GUARD_ACTIVE, ((labels, 1) for labels in guards))
             + family(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,9 @@ from pydantic import (
 
 from alerts import addresses
 from monitor.errors import ConfigurationError, ImportRefused
+from monitor.health.evidence import LONGEST_ACCOUNT
+from monitor.jsontext import read_json
+from monitor.names import unprintable
 from monitor.tomlfile import Section, problems
 from monitor.wire.apps import App
 
@@ -38,9 +40,32 @@ def _zone(name: str) -> str:
 
 
 def _visible(text: str) -> str:
-    if not text.strip() or any(ord(c) < 32 for c in text):
-        raise ValueError("is empty or has line breaks or control characters in it")
+    if not text.strip():
+        raise ValueError("is empty")
+    if (found := unprintable(text)) is not None:
+        raise ValueError(f"has line breaks or control characters in it ({found})")
     return text
+
+
+def _short(most: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) > most:
+            raise ValueError(f"is longer than {most} characters")
+        return _visible(text) if text else text
+
+    return AfterValidator(check)
+
+
+def _few(most: int) -> AfterValidator:
+    def check(items: Any) -> Any:
+        if len(items) > most:
+            raise ValueError(f"has {len(items)} entries; {most} at most are taken")
+        return items
+
+    return AfterValidator(check)
+
+
+Label = Annotated[str, _short(200)]
 
 
 def _token(secret: SecretStr) -> SecretStr:
@@ -53,7 +78,7 @@ def _token(secret: SecretStr) -> SecretStr:
 class Client(Section):
     """Whose connection it is."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_visible)]
+    name: Annotated[str, AfterValidator(_visible), _short(200)]
     contacts: Annotated[
         tuple[Annotated[str, AfterValidator(addresses.read)], ...], AfterValidator(addresses.once)
     ] = ()
@@ -77,12 +102,12 @@ class Record(Section):
     )
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]*$", max_length=200)]
-    app: str
+    app: Annotated[str, _short(100)]
     client: Client
-    scopes: tuple[str, ...] = ()
-    account_id: str | None = None
+    scopes: Annotated[tuple[Annotated[str, _short(200)], ...], _few(200)] = ()
+    account_id: Annotated[str, _short(LONGEST_ACCOUNT)] | None = None
     tokens: Tokens | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Annotated[dict[Label, Label], _few(50)] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -158,9 +183,9 @@ def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = read_json(line)
         except ValueError as error:
-            yield number, f"not JSON: {str(error).split(':')[0]}"
+            yield number, f"not JSON: {error}"
             continue
         yield number, row if isinstance(row, dict) else "not a JSON object"
 
@@ -183,7 +208,18 @@ CSV_COLUMNS = (
 def _csv(text: str) -> Iterator[tuple[int, Any]]:
     """Read CSV with a header; `contacts` and `scopes` hold several, separated by spaces or semicolons."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        yield from _rows(reader)
+    except csv.Error as error:
+        said = "a field is longer than 128 KiB" if "field limit" in str(error) else f"not CSV: {error}"
+        yield reader.line_num + 1, said
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
     header = reader.fieldnames or []
+    if twice := [name for name in header if list(header).count(name) > 1]:
+        yield 1, f"column {twice[0]!r} stands there twice"
+        return
     unknown = [n for n in header if n not in CSV_COLUMNS and not n.startswith("label.")]
     missing = [n for n in ("id", "app", "client_name") if n not in header]
     if unknown or missing:

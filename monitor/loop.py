@@ -32,6 +32,7 @@ from monitor.probe import Looked, Prober
 from monitor.reach import Heard
 from monitor.shutdown import Shutdown
 from monitor.store import budgets, connections, due, guarding, history, processes, verdicts, waves
+from monitor.store.bindings import AS_USUAL, Binding
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.expected import Ordinary
@@ -85,12 +86,13 @@ class Loop:
         pace: Pace,
         kept: Kept,
         tell: Tell | None = None,
+        binding: Binding = AS_USUAL,
     ) -> None:
         self._database, self._prober, self._pacer, self._apps = database, prober, pacer, dict(apps)
         self._clock, self._meters = clock, meters
         self._process, self._role = process, role
         self._policy, self._guard, self._pace, self._kept = policy, guard, pace, kept
-        self._tell_others = tell
+        self._tell_others, self._binding = tell, binding
         self._ordinary = Ordinary()
         self._cadence = cadence
         self._cadences = dict.fromkeys(apps, cadence)
@@ -176,7 +178,10 @@ class Loop:
                 # Ours, not the provider's: say so, leave the lease to run out, go on with the others.
                 self._meters.tick_errors.labels("probe").inc()
                 log.error(
-                    "probe.failed", connection=lease.id, error=type(error).__name__, detail=_brief(error)
+                    "probe.failed",
+                    connection=lease.id,
+                    error=type(error).__name__,
+                    detail=settled.brief(error),
                 )
                 continue
             self._done.append(outcome)
@@ -207,11 +212,10 @@ class Loop:
         quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
         finding = classify(evidence, app.rules, Reach() if quiet else self._heard.view(now))
         verdict = step(lease.health, finding, self._policy, now)
-        if finding.ok and not looked.complete and lease.health.state is not State.PENDING:
-            # What was in doubt could not be looked at: that is no recovery.
-            verdict = Verdict(lease.health, changed=False)
-        if evidence.undecided:
-            # The access token has ended, and its refresh is somebody else's or not due yet: wait for that.
+        # What was in doubt could not be looked at: no recovery. Or the access token has ended, and its
+        # refresh is not ours or not due yet. Or the account may be another client's: nothing was read.
+        unseen = finding.ok and not looked.complete and lease.health.state is not State.PENDING
+        if unseen or evidence.undecided or looked.held:
             verdict = Verdict(lease.health, changed=False)
         if finding.rule == EXHAUSTED:
             # Our own lack speaks of nobody: neither a doubt nor a recovery, and looked at again in time.
@@ -219,7 +223,7 @@ class Loop:
         settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.
         first = finding.ok and (lease.account_id is None or verdict.changed)
-        identity = evidence.identity
+        who = evidence.identity
         return Outcome(
             lease=lease,
             verdict=verdict,
@@ -238,7 +242,7 @@ class Loop:
             scope_checked_at=looked.scope_checked_at,
             scopes_all=looked.scopes_all,
             reads=looked.reads,
-            account=(identity.account_id or "", identity.account_name) if first and identity else None,
+            account=(who.account_id or "", who.account_name, who.user) if first and who else None,
             evidence=document(evidence) if verdict.changed else (),
         )
 
@@ -265,6 +269,7 @@ class Loop:
                 self._pace.count_interval,
                 self._tell_others,
                 self._ordinary,
+                self._binding,
             )
         except (DataError, ValueError) as error:
             if len(batch) > 1:
@@ -401,7 +406,7 @@ class Loop:
                 await work  # type: ignore[misc]
         except Exception as error:
             self._meters.tick_errors.labels(name).inc()
-            log.error("tick.failed", tick=name, error=type(error).__name__, detail=_brief(error))
+            log.error("tick.failed", tick=name, error=type(error).__name__, detail=settled.brief(error))
 
     def _missed(self, event: JobExecutionEvent) -> None:
         self._meters.tick_errors.labels(event.job_id).inc()
@@ -496,8 +501,3 @@ class Loop:
         if self.lag > limit:
             return f"probes are {span(timedelta(seconds=self.lag))} late"
         return None
-
-
-def _brief(error: BaseException) -> str:
-    """Say an error of ours in one line; a database's would show the row, so only its class."""
-    return "" if isinstance(error, SQLAlchemyError) else str(error).split("\n")[0][:200]

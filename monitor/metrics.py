@@ -55,6 +55,12 @@ UNWATCHED = Metric(
     "Connections that nobody looks at because their app is not configured.",
     ("app",),
 )
+ACCOUNTS_WAITING = Metric(
+    "token_health_accounts_waiting",
+    "gauge",
+    "First authorizations that wait for a person, who decides whose account it is.",
+    ("provider", "app"),
+)
 ACCESS_EXPIRY = Metric(
     "token_health_access_token_expiry_timestamp_seconds",
     "gauge",
@@ -285,6 +291,7 @@ FLEET = (
     STEP_AT,
     CONNECTIONS,
     UNWATCHED,
+    ACCOUNTS_WAITING,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
     LAST_SUCCESS,

@@ -5,7 +5,7 @@ Finds out; decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from monitor.health.evidence import (
     Introspection,
     RefreshNote,
     Step,
+    account_number,
     plain,
 )
 from monitor.health.lifecycle import State
@@ -53,6 +54,7 @@ class Looked(NamedTuple):
     reads: Mapping[str, datetime] | None  # None: nothing new
     refresh_results: tuple[str, ...] = ()
     complete: bool = True  # False: scopes that had to be checked were not
+    held: bool = False  # a first account that has to wait for a person
 
 
 @dataclass(slots=True)
@@ -75,11 +77,19 @@ class _Look:
     scopes_all: bool = False
     reads: dict[str, datetime] | None = None
     complete: bool = True
+    held: bool = False
     introspection: Introspection | None = None
 
 
+async def _never(_lease: Lease, _account: str) -> bool:
+    return False
+
+
 class Prober:
-    """Looks at connections. `scope_every` is the time in which each needed scope is checked once."""
+    """Looks at connections. `scope_every` is the time in which each needed scope is checked once.
+
+    `waits` says whether a first account has to wait for a person before anything is read with its token.
+    """
 
     def __init__(
         self,
@@ -89,7 +99,9 @@ class Prober:
         pacer: Pacer,
         clock: Clock,
         scope_every: timedelta,
+        waits: Callable[[Lease, str], Awaitable[bool]] = _never,
     ) -> None:
+        self._waits = waits
         self._wire, self._vault, self._refresher = wire, vault, refresher
         self._pacer, self._clock, self._scope_every = pacer, clock, scope_every
         self._discovered: dict[str, App] = {}
@@ -107,6 +119,10 @@ class Prober:
             scope_checked_at=lease.scope_checked_at,
             scopes_all=lease.scopes_all,
         )
+        if lease.place != app.place:
+            # The configuration names another provider under the app's name: tokens are not for that one.
+            look.note = RefreshNote.OTHER_APP
+            return self._finish(look)
         if app.endpoints is None and not await self._discover(look):
             return self._finish(look)
         try:
@@ -126,7 +142,7 @@ class Prober:
             look.note = RefreshNote.NO_TOKEN
             return
         # Opened before anything is sent, so that a credential that does not open costs no request.
-        token = self._vault.open(sealed.access, access_cell(look.lease.id))
+        token = self._vault.open(sealed.access, access_cell(look.lease.id, look.app.place))
         due = look.refresh_at is not None and look.refresh_at <= self._clock.now()
         # In doubt and at its end, the access token is asked first: what the API says, and that it is there,
         # has to be known before the refresh token is sent a last time.
@@ -142,7 +158,12 @@ class Prober:
             if fresh is not None:
                 await self._whoami(look, fresh)
                 token = fresh
-        if look.identity is not None and look.exchanges[-1].outcome.ok:
+        if look.identity is None or not look.exchanges[-1].outcome.ok:
+            return
+        account, lease = look.identity.account_id, look.lease
+        if lease.account_id is None and account:
+            look.held = await self._waits(lease, account)
+        if not look.held:
             await self._scopes(look, token)
 
     def _wants_refresh(self, look: _Look, refused: bool) -> bool:
@@ -176,7 +197,7 @@ class Prober:
             await self._heed(look.app, exchange.outcome)
         look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
         if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
-            return self._vault.open(done.sealed.access, access_cell(look.lease.id))
+            return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
         return None
 
     async def _whoami(self, look: _Look, token: Secret) -> bool:
@@ -188,9 +209,8 @@ class Prober:
         if answer.ok:
             where = look.app.provider.whoami
             found = pick_all((where.account_id, where.account_name, where.user), document)
-            look.identity = Identity(
-                *(plain(without_token(text, token)) if text is not None else None for text in found)
-            )
+            number, name, user = (without_token(text, token) if text is not None else None for text in found)
+            look.identity = Identity(account_number(number), name and plain(name), user and plain(user))
         return answer.refuses_token
 
     async def _scopes(self, look: _Look, token: Secret) -> None:
@@ -235,9 +255,9 @@ class Prober:
         which = leaves_open(evidence, look.app.rules)
         if which is None or settled or evidence.told_before is not None:
             return
-        sealed, cell = look.sealed.access, access_cell(look.lease.id)
+        sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
         if which == "refresh_token":
-            sealed, cell = look.sealed.refresh, refresh_cell(look.lease.id)
+            sealed, cell = look.sealed.refresh, refresh_cell(look.lease.id, look.app.place)
         if sealed is None:
             return
         token = self._vault.open(sealed, cell)
@@ -332,6 +352,7 @@ class Prober:
             look.reads,
             look.refresh_results,
             look.complete,
+            look.held,
         )
 
 

@@ -20,7 +20,7 @@ from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.store import audit, sealing
 from monitor.store.alone import Still, alone
 from monitor.store.sealing import Place, Sealed
-from monitor.tokens.vault import Cell, Key, Vault, change_key_file, new_key, prefix_of
+from monitor.tokens.vault import Cell, Key, Vault, change_key_file, new_key, prefix_of, prefixes_of
 
 # From sealing a pair to its commit it takes seconds, a few minutes where the database is gone just then.
 GRACE = timedelta(days=1)
@@ -87,7 +87,7 @@ class _Resealing:
     async def _once(self, place: Place) -> int:
         """Go through a place once; return how many rows took a new text."""
         database, vault = self._parts.database, self._parts.vault
-        prefix, taken, after = vault.prefix, 0, None
+        prefix, taken, after = prefix_of(vault.current, place.version), 0, None
         while found := await sealing.sealed_otherwise(database, place, prefix, after, BATCH):
             await self._still()
             after = found[-1].key
@@ -99,7 +99,7 @@ class _Resealing:
         return taken
 
     def _again(self, vault: Vault, place: Place, old: Sealed) -> str | None:
-        cell = Cell(place.table.name, old.row, place.column.name)
+        cell = Cell(place.bound_to, old.row, place.column.name, old.app)
         try:
             return vault.seal(vault.open(old.text, cell), cell)
         except (CannotDecrypt, KeyMissing) as error:
@@ -120,7 +120,7 @@ async def _retire(parts: Parts, keys: Sequence[Key], now: datetime) -> tuple[lis
         if index < KEPT:
             continue
         why = _in_configuration(parts, key.id) or _too_young(superseded(keys, added, index), now)
-        if why is None and not await sealing.retire_key(parts.database, key.id, prefix_of(key.id)):
+        if why is None and not await sealing.retire_key(parts.database, key.id, prefixes_of(key.id)):
             why = "something is sealed with it"
         if why is None:
             retired.append(key.id)

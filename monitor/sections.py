@@ -108,6 +108,15 @@ class WebSettings(Section):
         )
 
 
+class ConnectionSettings(Section):
+    """[connections]: how a connection comes to its account"""
+
+    # What happens to the first account of a connection: "check": it is bound unless another client has it;
+    # "ask": a person decides each time.
+    first_account: Literal["check", "ask"] = "check"
+    require_account: bool = False  # imports have to give account_id
+
+
 class ScheduleSettings(Section):
     """[schedule]"""
 
@@ -208,6 +217,9 @@ class AppSettings(Section):
     requests_per_minute: float | None = Field(default=None, gt=0)
     limit_share: Annotated[Share, Field(gt=0)] | None = None
     team: TeamName | None = None
+    # Which redirect URI is registered at the provider: "shared", /oauth/callback; "own", /oauth/callback/ID,
+    # by which an answer that another server made is known (RFC 9700 4.4.2.2).
+    callback: Literal["shared", "own"] = "shared"
 
     @model_validator(mode="after")
     def _one_of_each(self) -> AppSettings:

@@ -33,6 +33,7 @@ from monitor.providers.schema import Provider
 from monitor.secret import Secret
 from monitor.sections import (
     AppSettings,
+    ConnectionSettings,
     DatabaseSettings,
     GuardSettings,
     HistorySettings,
@@ -60,6 +61,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     security: SecuritySettings = SecuritySettings()
     web: WebSettings = WebSettings()
+    connections: ConnectionSettings = ConnectionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     guard: GuardSettings = GuardSettings()
     history: HistorySettings = HistorySettings()
@@ -307,6 +309,7 @@ class Loaded:
             limits=limits,
             rules=provider.compiled_rules(),
             endpoints=endpoints_of(provider, base, auth),
+            own_callback=entry.callback == "own",
         )
 
     def _client_secret(self, entry: AppSettings, vault: Vault) -> Secret:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.health.causes import Cause
 from monitor.health.classify import EXHAUSTED
@@ -68,3 +69,8 @@ def _log_change(outcome: Outcome) -> None:
         confidence=finding.confidence,
         rule=finding.rule,
     )
+
+
+def brief(error: BaseException) -> str:
+    """Say an error of ours in one line; a database's would show the row, so only its class."""
+    return "" if isinstance(error, SQLAlchemyError) else str(error).split("\n")[0][:200]

@@ -414,9 +414,10 @@ class Rig:
         client: dict[str, Any] | None = None,
         labels: dict[str, str] | None = None,
         tokens: bool = True,
+        on_record: bool = True,
         **wish: Any,
     ) -> None:
-        """Authorize at the sandbox and import."""
+        """Authorize at the sandbox and import, with the account `on_record` or not."""
         path = self.parts.apps[app].base_url.rsplit("/", 1)[1]
         start = 100 + len(self.grants)
         wishes = [
@@ -437,6 +438,8 @@ class Rig:
                 "account_id": str(asked["account_id"]),
                 "labels": labels or {},
             }
+            if not on_record:
+                del record["account_id"]
             if tokens:
                 record["tokens"] = {
                     "access_token": pair["access_token"],
@@ -479,7 +482,8 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
     apps = config.get("apps") or {"clio": {}}
     for name, app in apps.items():
         system = "platform" if app.get("provider") == "clio-platform" else "manage"
-        sandbox.app(name, system=system, redirect_uris=[f"{PUBLIC_URL}/oauth/callback"])
+        back = f"{PUBLIC_URL}/oauth/callback"
+        sandbox.app(name, system=system, redirect_uris=[back, f"{back}/{name}"])
     path = write_config(folder, sandbox.url, database, **config)
     loaded = settings.load(path, environ(*apps))
     clock = SetClock()

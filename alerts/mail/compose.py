@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from alerts.mail.templates import Templates
 from alerts.notices import Kind
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
+from monitor.names import one_line as clean
 
 PARTS = ("subject.txt", "body.txt", "body.mjml")
 
@@ -55,29 +55,6 @@ class Written:
     subject: str
     text: str
     html: str
-
-
-def clean(text: str, longest: int = 200) -> str:
-    """Make a name harmless: one line, no control characters, nothing that turns the reading direction.
-
-    Emoji and every script stay. The bidi controls of Unicode (UAX #9) could make what follows a name read
-    as part of it.
-    """
-    text = unicodedata.normalize("NFC", text)
-    kept = []
-    for char in text:
-        category = unicodedata.category(char)
-        if category in ("Zl", "Zp", "Cc"):
-            kept.append(" ")
-        elif unicodedata.bidirectional(char) in _BIDI or char in _MARKS or category in ("Cs", "Co", "Cn"):
-            continue
-        else:
-            kept.append(char)
-    return " ".join("".join(kept).split())[:longest]
-
-
-_BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-_MARKS = {"\u200e", "\u200f", "\u061c", "\ufeff", "\u200b", "\u2060"}
 
 
 class Composer:

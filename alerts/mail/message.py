@@ -10,7 +10,8 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
 
 from alerts import addresses
-from alerts.mail.compose import Written, clean
+from alerts.mail.compose import Written
+from monitor.names import one_line as clean
 
 # The default folds at 78 and would turn long values into encoded words.
 POLICY, POLICY_UTF8 = SMTP.clone(max_line_length=998), SMTPUTF8.clone(max_line_length=998)

@@ -72,6 +72,18 @@ APP_NOT_CONFIGURED = Alert(
     f"max by (app) ({m.UNWATCHED.name}) > 0",
     wait="15m",
 )
+ACCOUNT_WAITS = Alert(
+    "TokenHealthAccountWaits",
+    Severity.TICKET,
+    _OPERATOR,
+    "{value} first authorizations of {app} wait for a person: whose account is it?",
+    "Somebody approved with an account that another client of yours has, or your settings have every first "
+    "authorization wait. It is not used until you decide: 'token-health status' names them; 'connections "
+    "accept-account' takes the account, 'connections refuse-account' does not. A link can be forwarded: ask "
+    "the client whom you know, not whoever approved.",
+    with_team(f"max by (provider, app) ({m.ACCOUNTS_WAITING.name}) > 0"),
+    has_team=True,
+)
 OUTBOX_STUCK = Alert(
     "TokenHealthOutboxStuck",
     Severity.PAGE,
@@ -158,6 +170,7 @@ SILENCED = Alert(
 )
 
 ALL = (
-    DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, APP_NOT_CONFIGURED, OUTBOX_STUCK,
+    DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, APP_NOT_CONFIGURED, ACCOUNT_WAITS,
+    OUTBOX_STUCK,
     MAILS_REFUSED, SMTP_DOWN, ONCALL_FAILING, OWN_ERRORS, REPLICA_MISSING, SCRAPE_SLOW,
 )  # fmt: skip

@@ -82,6 +82,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         from monitor.cli.show import plain_table, state_text, status_row
+        from monitor.names import one_line
         from monitor.store import connections
 
         async with parts(config) as p:
@@ -96,7 +97,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         for known in fleet:
             table.add_row(
                 escape(known.id),
-                escape(known.client_name),
+                escape(one_line(known.client_name)),
                 known.place.app,
                 state_text(known.health.state),
                 escape(" ".join(known.scopes)),
@@ -252,7 +253,7 @@ def accept_account(
     account: Annotated[str, typer.Argument(help="The account's id at the provider.")],
     config: ConfigOption = None,
 ) -> None:
-    """Take another account as the right one from now on, after the client said so."""
+    """Take an account as the right one from now on, after the client said so; also one that waits for you."""
 
     async def work() -> None:
         from monitor.desk import accept_account as accept
@@ -264,6 +265,24 @@ def accept_account(
             f"{escape(connection)}: account {escape(account)} is the right one from now on"
             + (f"; it was {escape(before)}." if before else ".")
         )
+
+    run_async(work)
+
+
+@commands.command("refuse-account")
+def refuse_account(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    config: ConfigOption = None,
+) -> None:
+    """Refuse an authorization that waits for you: the account is another's. The client's link works again."""
+
+    async def work() -> None:
+        from monitor.desk import refuse_account as refuse
+        from monitor.store import audit
+
+        async with parts(config) as p:
+            grant = await refuse(p, connection, audit.person())
+        out.print(f"{escape(connection)}: account {escape(grant.named)} is refused; nothing of it is kept.")
 
     run_async(work)
 

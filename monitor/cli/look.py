@@ -109,7 +109,7 @@ def _why_not(known: Known, p: Parts) -> str:
         return "paused"
     if known.place.app not in p.apps:
         return f"its app {known.place.app!r} is not in [[apps]]"
-    return "never authorized, so there is nothing to look at" if known.newcomer else ""
+    return "never authorized, or waiting for you, so there is nothing to look at" if known.newcomer else ""
 
 
 def status(
@@ -159,8 +159,22 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
         for silence in await silences.standing(p.database, p.loaded.settings.windows, now):
             if silence.begun_at <= now:
                 out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")
+        await _say_waiting(p)
         await _say_unwatched(p)
         await _say_stretched(p)
+
+
+async def _say_waiting(p: Parts) -> None:
+    from monitor.store import bindings
+
+    for grant in await bindings.waiting(p.database):
+        out.print(
+            f"[bold yellow]You decide:[/] {escape(grant.sentence)}.\n"
+            f"  It is theirs: [bold]token-health connections accept-account {escape(grant.connection)} "
+            f"{escape(grant.account.id)}[/]\n"
+            f"  It is not:    [bold]token-health connections refuse-account {escape(grant.connection)}[/]",
+            soft_wrap=True,
+        )
 
 
 async def _say_unwatched(p: Parts) -> None:

@@ -19,6 +19,7 @@ from monitor.health.causes import Cause
 from monitor.health.lifecycle import State
 from monitor.health.question import Question
 from monitor.health.spans import span
+from monitor.names import one_line
 from monitor.store.connections import Known
 
 # Worst first.
@@ -78,7 +79,7 @@ def fleet_table(fleet: Sequence[Known], now: datetime, console: Console) -> Tabl
         health = known.health
         cells: list[Text | str] = [state_text(health.state), escape(known.id)]
         if wide:
-            cells += [escape(known.client_name), known.place.app]
+            cells += [escape(one_line(known.client_name)), known.place.app]
         bad = health.state in (State.BROKEN, State.SUSPECT)
         doubt = "refresh in doubt" if known.doubt is not None else ""
         cells += [

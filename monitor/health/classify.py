@@ -54,6 +54,14 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
             "vault.cannot_decrypt",
             "The stored tokens do not decrypt with any key at hand, so nothing was asked.",
         )
+    if evidence.refresh is RefreshNote.OTHER_APP:
+        return found(
+            Cause.APP_MISCONFIGURED,
+            1.0,
+            "app.moved",
+            "Its app stands for another provider or region in [[apps]] than when its tokens were stored, so "
+            "they were sent nowhere. Put that back, or import the connection again with tokens of now.",
+        )
     if evidence.refresh is RefreshNote.LOST:
         return _of_lost(evidence, rules)
     if evidence.undecided:

@@ -47,9 +47,22 @@ def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = ()) -
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+LONGEST_ACCOUNT = 255
+
+
 def plain(text: str, limit: int = 200) -> str:
     """Return a name from outside as one line without control or direction marks, cut to `limit`."""
     return _CONTROL.sub(" ", _encodable(text[:limit])).replace("\n", " ").replace("\t", " ").strip()
+
+
+def account_number(text: str | None) -> str | None:
+    """Return an account's id as it is compared, or None for what cannot be one.
+
+    Never cut: two accounts that begin alike would become one. OpenID Connect Core 2 has 255 characters.
+    """
+    if text is None or not text.strip() or len(text) > LONGEST_ACCOUNT or _CONTROL.search(text):
+        return None
+    return _encodable(text).strip()
 
 
 def _encodable(text: str) -> str:
@@ -192,6 +205,7 @@ class RefreshNote(StrEnum):
     ELSEWHERE = "elsewhere"  # another process refreshed; its pair was used
     NO_TOKEN = "no_refresh_token"
     UNREADABLE = "unreadable"  # a stored credential does not decrypt
+    OTHER_APP = "other_app"  # it was given to what its app was before: another provider, or region
 
 
 @dataclass(frozen=True, slots=True)

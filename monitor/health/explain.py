@@ -50,6 +50,8 @@ class Story:
     grace: timedelta = timedelta(0)  # how long the provider takes a replaced refresh token back
     access_ends: datetime | None = None
     probed: tuple[Period, ...] = ()  # how its probes went
+    held: str = ""  # the first authorization that waits for a person: whose, and why
+    account: str = ""  # the account that it would be
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def _headline(story: Story, now: datetime) -> str:
     since = f" for {span(now - health.since)}" if health.since is not None else ""
     name = f"{story.client} on {story.provider}"
     match health.state:
+        case _ if story.held:
+            return f"{name} waits for you: it was authorized, and you decide whether with the right account."
         case State.PENDING:
             return f"{name} has never been authorized, or not been looked at yet."
         case State.PAUSED if story.rests:
@@ -162,6 +166,8 @@ def _headline(story: Story, now: datetime) -> str:
 
 
 def _why(story: Story) -> tuple[str, ...]:
+    if story.held:
+        return (f"{story.held}. Nothing is done with it until you say so.",)
     if story.health.unseen:
         return ("It was resumed or got new tokens, and no probe has looked since.",)
     said = list(story.reasons)
@@ -201,6 +207,8 @@ def _who(story: Story) -> str:
     health = story.health
     if not story.configured:
         return f"The operator: add app {story.app} to [[apps]] again, or remove the connection."
+    if story.held:
+        return "The operator: is the account this client's? Ask somebody whom you know there."
     if health.state is State.HEALTHY and story.doubt is not None:
         return "Nobody has to act: it works, and the refresh in doubt is tried again when that costs nothing."
     if health.state is State.HEALTHY:
@@ -239,6 +247,11 @@ def _told(story: Story) -> tuple[str, ...]:
 def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
     if not story.configured:
         return (f"Nobody looks at it, and nobody is told: its app {story.app} is not configured.",)
+    if story.held:
+        return (
+            f"It is theirs: token-health connections accept-account {story.id} {story.account}",
+            f"It is not: token-health connections refuse-account {story.id}",
+        )
     lines = []
     if health.state is State.SUSPECT and not health.unseen:
         times, over = story.policy.needs(health.candidate)

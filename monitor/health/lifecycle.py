@@ -43,6 +43,7 @@ class By(StrEnum):
     RESUME = "resume"
     REST = "rest"  # a maintenance window begins
     WAKE = "wake"  # and is over
+    HOLD = "hold"  # its tokens turned out to be another client's: they wait for a person
 
 
 MOVES: Mapping[By, frozenset[tuple[State, State]]] = {
@@ -73,6 +74,15 @@ MOVES: Mapping[By, frozenset[tuple[State, State]]] = {
     # What was broken before the window keeps its state and its incident: nobody is asked twice because of it.
     By.REST: frozenset({(State.HEALTHY, State.PAUSED), (State.SUSPECT, State.PAUSED)}),
     By.WAKE: frozenset({(State.PAUSED, State.SUSPECT)}),
+    # Never authorized, as it turns out: what it had was not its client's.
+    By.HOLD: frozenset(
+        {
+            (State.PENDING, State.PENDING),
+            (State.HEALTHY, State.PENDING),
+            (State.SUSPECT, State.PENDING),
+            (State.BROKEN, State.PENDING),
+        }
+    ),
 }
 
 
@@ -181,6 +191,11 @@ def resumed(before: Health, now: datetime, *, authorized: bool) -> Health:
 def woken(before: Health, now: datetime) -> Health:
     """Return the health of a connection whose maintenance window is over; only what was well rests."""
     return _moved(By.WAKE, before, Health(state=State.SUSPECT, since=now))
+
+
+def given_back(before: Health, now: datetime) -> Health:
+    """Return the health of a connection whose tokens are taken out: they may be another client's."""
+    return _moved(By.HOLD, before, Health(state=State.PENDING, since=now))
 
 
 def on_new_grounds(before: Health, now: datetime) -> Health:

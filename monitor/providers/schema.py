@@ -79,7 +79,7 @@ class OAuth(Section):
     revoke: Path = ""
     introspect: Path = ""  # asked where a refusal leaves open whether a token ran out or was withdrawn
     discover: Path = ""  # RFC 8414 metadata; fills in whatever path above is empty
-    pkce: bool = False
+    pkce: bool = True  # RFC 7636, S256; a server that does not know it ignores it (RFC 6749 3.1)
     client_auth: Literal["body", "basic"] = "body"
     rotates_refresh_token: bool = False
     reuse_grace: Duration = timedelta(0)  # how long a replaced refresh token is still taken

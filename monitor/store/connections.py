@@ -11,17 +11,16 @@ from typing import Any
 from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import ConfigurationError, NotFound
-from monitor.health.causes import Subject
+from monitor.errors import ConfigurationError, ImportRefused, NotFound
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, fence, gates, incidents
+from monitor.store import audit, bindings, fence, gates, incidents
 from monitor.store.due import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
 from monitor.store.fence import Held
 from monitor.store.retry import retried
-from monitor.store.tables import connection, credential, incident, watch
+from monitor.store.tables import connection, credential, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +88,28 @@ class Imported:
 
 @retried
 async def put(
-    database: Database, new: Sequence[NewConnection], now: datetime, actor: str, *, dry_run: bool = False
+    database: Database,
+    new: Sequence[NewConnection],
+    now: datetime,
+    actor: str,
+    *,
+    dry_run: bool = False,
+    issuers: Mapping[str, str] | None = None,
 ) -> Imported:
     """Insert or update by id, all or nothing.
 
     Tokens are taken only when the file brings others than it did the last time: importing the same
-    file twice must not put a spent refresh token back in the place of its successor.
+    file twice must not put a spent refresh token back in the place of its successor. They belong to one
+    app: another one is taken only with tokens of its own, and ends what was under way with the old one.
+    `issuers` says whose accounts an app's are (`bindings.Binding`). Raises ImportRefused.
     """
     added: list[str] = []
     changed: list[str] = []
     same: list[str] = []
+    refused: list[str] = []
     async with database.write() as conn:
         await gates.one_import(conn)
+        await gates.one_binding(conn)
         held = {} if dry_run else await fence.hold(conn, [item.id for item in new])
         for start in range(0, len(new), 500):
             part = new[start : start + 500]
@@ -111,12 +120,21 @@ async def put(
                 await _insert(conn, fresh, now)
             others: list[tuple[NewConnection, bool]] = []
             for item in (item for item in part if item.id in known):
-                tokens_new, who_new = _differs(item, known[item.id])
+                was = known[item.id]
+                tokens_new, who_new = _differs(item, was)
+                moved = _place(was) != item.place
+                if moved and was.access is not None and not tokens_new:
+                    refused.append(_other_app(item, was))
                 (changed if tokens_new or who_new else same).append(item.id)
                 if not dry_run and (tokens_new or who_new):
-                    await _update(conn, item, now, tokens_new)
+                    if moved:
+                        await bindings.leave_app(conn, item.id, now)
+                    keeps = not moved or _same_accounts(item.place, _place(was), issuers or {})
+                    await _update(conn, item, now, tokens_new, keeps)
                     others.append((item, tokens_new))
             await _fence(conn, others, held, now)
+        if refused:
+            raise ImportRefused(refused)
         if not dry_run and (added or changed):
             await audit.record(
                 conn,
@@ -132,7 +150,7 @@ async def put(
 
 async def _known_rows(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Row[Any]]:
     rows = await conn.execute(
-        select(connection, credential.c.imported)
+        select(connection, credential.c.imported, credential.c.access)
         .join(credential, credential.c.connection == connection.c.id)
         .where(connection.c.id.in_(ids))
     )
@@ -145,6 +163,27 @@ def _differs(item: NewConnection, row: Row[Any]) -> tuple[bool, bool]:
     if item.account_id is None:
         del who["account_id"]  # left out of the file: keep the one that was found out
     return tokens_new, any(getattr(row, name) != value for name, value in who.items())
+
+
+def _place(row: Row[Any]) -> Place:
+    return Place(row.app, row.provider, row.region)
+
+
+def _other_app(item: NewConnection, was: Row[Any]) -> str:
+    before, after = f"app {was.app!r}", f"app {item.place.app!r}"
+    if was.app == item.place.app:  # the configuration names another provider, or region, for it
+        before += f" at {was.provider}/{was.region}"
+        after += f" at {item.place.provider}/{item.place.region}"
+    return (
+        f"{item.id}: its tokens are for {before} and would be sent to {after}; give tokens of that one in "
+        f"the file, or remove the connection first: token-health connections remove {item.id}"
+    )
+
+
+def _same_accounts(one: Place, other: Place, issuers: Mapping[str, str]) -> bool:
+    """Whether the accounts of two apps are known to be the same server's."""
+    issuer = issuers.get(one.app)
+    return issuer is not None and one.app != other.app and issuers.get(other.app) == issuer
 
 
 def _who(item: NewConnection) -> dict[str, Any]:
@@ -206,12 +245,17 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _update(conn: AsyncConnection, item: NewConnection, now: datetime, tokens_new: bool) -> None:
+async def _update(
+    conn: AsyncConnection, item: NewConnection, now: datetime, tokens_new: bool, keeps_account: bool
+) -> None:
     who = _who(item)
-    if item.account_id is None:
+    if not keeps_account:
+        who["account_name"] = None
+    elif item.account_id is None:
         del who["account_id"]
     await conn.execute(update(connection).where(connection.c.id == item.id).values(updated_at=now, **who))
     if tokens_new:
+        await bindings.drop(conn, item.id)  # what waited for a person was to be its tokens; these are
         await conn.execute(
             update(credential)
             .where(credential.c.connection == item.id)
@@ -247,7 +291,7 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
             if was.health.state is not State.PAUSED or was.rests is not None
         }
         await fence.fence(conn, moved, rests=None, next_probe_at=None)
-        await _close_incidents(conn, list(moved), now)
+        await incidents.close_of(conn, list(moved), now)
         for name in moved:
             await audit.record(conn, now, actor, "connection.pause", name)
     return list(moved)
@@ -296,7 +340,7 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
         await incidents.one_at_a_time(conn)
         _must_exist(await fence.hold(conn, ids), ids)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
-        await _close_incidents(conn, ids, now)
+        await incidents.close_of(conn, ids, now)
         for name in ids:
             await audit.record(conn, now, actor, "connection.remove", name)
 
@@ -305,8 +349,12 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
 async def set_account(
     database: Database, connection_id: str, account: str, now: datetime, actor: str
 ) -> None:
-    """Put another account on record, and look at the connection at once: what it is may be right now."""
+    """Put another account on record, and look at the connection at once: what it is may be right now.
+
+    A grant that waits for a person is taken where it is that account's, and forgotten where it is not.
+    """
     async with database.write() as conn:
+        await gates.one_binding(conn)
         held = await fence.hold(conn, [connection_id])
         _must_exist(held, [connection_id])
         was = await conn.execute(select(connection.c.account_id).where(connection.c.id == connection_id))
@@ -316,24 +364,13 @@ async def set_account(
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
-        anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
-        await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+        if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
+            await bindings.drop(conn, connection_id)
+            anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
+            await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
         await audit.record(
             conn, now, actor, "connection.accept_account", connection_id, account=account, before=before
         )
-
-
-async def _close_incidents(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
-    await conn.execute(
-        update(incident)
-        .where(
-            incident.c.kind == Subject.CONNECTION.value,
-            incident.c.name.in_(ids),
-            incident.c.closed_at.is_(None),
-        )
-        .values(closed_at=now, updated_at=now)
-    )
-    await incidents.close_empty(conn, now)
 
 
 def _must_exist(found: Container[str], ids: Sequence[str]) -> None:
@@ -371,6 +408,18 @@ async def show(database: Database, connection_id: str) -> Known:
     return _known(row)
 
 
+async def moving(database: Database, places: Mapping[str, Place]) -> list[tuple[str, Place, Sealed]]:
+    """Return the connections with tokens that stand elsewhere than at these places, by id."""
+    ids, found = list(places), []
+    async with database.read() as conn:
+        for start in range(0, len(ids), 500):
+            part = connection.c.id.in_(ids[start : start + 500])
+            for row in await conn.execute(_ALL.where(part, credential.c.access.is_not(None))):
+                if _place(row) != places[row.id]:
+                    found.append((row.id, _place(row), sealed_of(row)))
+    return found
+
+
 async def per_app(database: Database) -> dict[str, int]:
     """Return how many connections of each app are looked at."""
     async with database.read() as conn:
@@ -378,6 +427,21 @@ async def per_app(database: Database) -> dict[str, int]:
             select(watch.c.app, func.count()).where(watch.c.next_probe_at.is_not(None)).group_by(watch.c.app)
         )
         return {row[0]: int(row[1]) for row in rows}
+
+
+async def elsewhere(database: Database, places: Mapping[str, Place]) -> dict[str, int]:
+    """Return how many connections of each app stand at another provider or region than it does now."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(connection.c.app, connection.c.provider, connection.c.region, func.count())
+            .where(connection.c.app.in_(places))
+            .group_by(connection.c.app, connection.c.provider, connection.c.region)
+        )
+        found: dict[str, int] = {}
+        for app, provider, region, count in rows:
+            if Place(app, provider, region) != places[app]:
+                found[app] = found.get(app, 0) + int(count)
+        return found
 
 
 async def unwatched(database: Database, apps: Collection[str]) -> dict[str, int]:

@@ -325,6 +325,25 @@ def read_health(values: Sequence[Any]) -> Health:
     )
 
 
+def health_columns(health: Health) -> dict[str, Any]:
+    """Return a health as the columns of the watch table."""
+    return {
+        "state": health.state.value,
+        "since": health.since,
+        "cause": health.cause.value,
+        "owner": health.owner.value,
+        "confidence": health.confidence,
+        "rule": health.rule,
+        "candidate": health.candidate.value,
+        "streak": health.streak,
+        "streak_since": health.streak_since,
+        "bad_since": health.bad_since,
+        "good_streak": health.good_streak,
+        "flaps": health.flaps,
+        "flaps_at": health.flaps_at,
+    }
+
+
 _FIRST_HEALTH = 13
 _FIRST_CREDENTIAL = _FIRST_HEALTH + len(HEALTH)
 

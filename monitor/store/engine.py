@@ -3,13 +3,14 @@
 **The order of locks.** SQLite has one writer. On PostgreSQL every transaction takes its locks in this order,
 so that two of them wait for each other and never in a circle:
 
-1. `gates.one_import`, the lock of imports, the only ones that add connections.
+1. `gates.one_import`, the lock of imports, the only ones that add connections; then `gates.one_binding`, of
+   whoever puts an account on record.
 2. `incidents.one_at_a_time`: whoever may open or close incidents, or plans what is to be told.
 3. Rows of `process`.
 4. The gates: rows of `watch`, by id, all at once (`store.gates`). Whoever writes other rows of a connection
    holds its gate; what only reserves or probes passes over gates that are taken (SKIP LOCKED).
-5. Rows of the connections whose gates are held: connection, credential, journal, counts, history, links. A
-   link before its trips.
+5. Rows of the connections whose gates are held: connection, credential, journal, counts, history, what
+   is held for them, links. A link before its trips.
 6. Incidents, under lock 2.
 7. Deliveries, addresses, notices, the fuse; a delivery before its notice.
 8. The rest, a row each: duty, budget, silence, key check.

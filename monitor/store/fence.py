@@ -18,9 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.lifecycle import Health, State, on_new_grounds
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.due import HEALTH, read_health
+from monitor.store.due import HEALTH, health_columns, read_health
 from monitor.store.tables import credential, watch
-from monitor.store.verdicts import health_columns
 
 _IDS: Columns = {"id": Text}
 

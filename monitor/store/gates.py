@@ -24,6 +24,12 @@ async def one_import(conn: AsyncConnection) -> None:
         await conn.execute(select(func.pg_advisory_xact_lock(7238917)))
 
 
+async def one_binding(conn: AsyncConnection) -> None:
+    """Let one transaction at a time put accounts on record: two may find the same one free."""
+    if conn.dialect.name == "postgresql":
+        await conn.execute(select(func.pg_advisory_xact_lock(7238918)))
+
+
 async def lock(conn: AsyncConnection, ids: Collection[str]) -> None:
     """Take the gates of connections; SQLite has one writer anyway."""
     if ids and conn.dialect.name != "sqlite":

@@ -169,6 +169,20 @@ async def _open_shared(conn: AsyncConnection, about: About, change: Change, now:
     return int(made.scalar_one())
 
 
+async def close_of(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
+    """Close the incidents of connections that are not looked at any more, under lock 2."""
+    await conn.execute(
+        update(incident)
+        .where(
+            incident.c.kind == Subject.CONNECTION.value,
+            incident.c.name.in_(ids),
+            incident.c.closed_at.is_(None),
+        )
+        .values(closed_at=now, updated_at=now)
+    )
+    await close_empty(conn, now)
+
+
 async def close_empty(conn: AsyncConnection, now: datetime) -> None:
     """Close shared incidents that no open incident of a connection belongs to any more."""
     member = incident.alias("member")

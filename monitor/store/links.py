@@ -6,17 +6,20 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.health.rotation import Journal
+from monitor.health.incidents import Place
 from monitor.secret import Secret
-from monitor.store import fence
+from monitor.store import audit, bindings, fence, gates
+from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent, credential, journal, link
+from monitor.store.tables import connection, consent, credential, link
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ class Trip:
     outcome: str
     account_id: str | None
     account_name: str | None
+
+
+class Placed(StrEnum):
+    """What became of a new pair."""
+
+    STORED = "stored"
+    HELD = "held"  # it waits for a person: whose account it is
+    OTHER_ACCOUNT = "other_account"  # another one came on record meanwhile
+    MOVED = "moved"  # the connection is another app's now, or gone
 
 
 def fresh_secret() -> Secret:
@@ -175,19 +187,18 @@ async def spend(database: Database, number: int, outcome: str, now: datetime) ->
 @retried
 async def conclude(
     database: Database,
-    number: int,
+    of: Trip,
     outcome: str,
+    now: datetime,
     *,
-    account: tuple[str | None, str | None] = (None, None),
+    account: Account | None = None,
     leftover: str | None = None,
 ) -> None:
     """Write how a trip ended. `leftover` is a sealed token that is to be revoked."""
     async with database.write() as conn:
-        await conn.execute(
-            update(consent)
-            .where(consent.c.id == number)
-            .values(outcome=outcome, account_id=account[0], account_name=account[1], leftover=leftover)
-        )
+        await _end(conn, of.id, outcome, account, leftover)
+        if account is not None:
+            await _write_down(conn, of, outcome, account, now)
 
 
 @retried
@@ -196,27 +207,44 @@ async def replace_pair(
     of: Trip,
     pair: SealedPair,
     *,
-    account: tuple[str, str | None],
+    account: Account,
     leftover: str | None,
+    rules: Binding = AS_USUAL,
     now: datetime,
-) -> bool:
+) -> Placed:
     """Put the new pair in the old one's place and let it be probed at once: one transaction.
 
     Nothing from before is believed any more: reads, doubts and flapping start anew, a probe that is under
     way is fenced off, and a refresh that is under way will find another version and keep off. Where no
-    account is on record, this one is. False when another account came on record meanwhile.
+    account is on record, this one is, unless it has to wait for a person (`store.bindings`): then the pair
+    is held, and nothing else is touched.
     """
     async with database.write() as conn:
+        await gates.one_binding(conn)
         held = await fence.hold(conn, [of.connection])
-        recorded = (
-            await conn.execute(select(connection.c.account_id).where(connection.c.id == of.connection))
-        ).one_or_none()
-        if recorded is None or (recorded.account_id is not None and recorded.account_id != account[0]):
-            return False
+        known = (await conn.execute(select(connection).where(connection.c.id == of.connection))).one_or_none()
+        if known is None or known.app != of.app:
+            return Placed.MOVED
+        if known.account_id is not None and known.account_id != account.id:
+            return Placed.OTHER_ACCOUNT
+        place = Place(known.app, known.provider, known.region)
+        why = None
+        if known.account_id is None:
+            why = await bindings.why_held(conn, of.connection, place, account.id, rules)
+        await _write_down(conn, of, "stored" if why is None else "held", account, now, why=why)
+        if why is not None:
+            await bindings.hold(
+                conn, of.connection, why, account, now, consent=of.id, access=pair.access,
+                refresh=pair.refresh, issued_at=pair.issued_at, access_expires_at=pair.access_expires_at,
+                granted=list(pair.granted) if pair.granted is not None else None,
+            )  # fmt: skip
+            await _end(conn, of.id, Placed.HELD.value, account, None)
+            return Placed.HELD
+        await bindings.drop(conn, of.connection)
         await conn.execute(
             update(connection)
             .where(connection.c.id == of.connection)
-            .values(account_id=account[0], account_name=account[1], updated_at=now)
+            .values(account_id=account.id, account_name=account.name, updated_at=now)
         )
         values: dict[str, Any] = {
             "access": pair.access,
@@ -234,12 +262,7 @@ async def replace_pair(
         await conn.execute(
             update(credential).where(credential.c.connection == of.connection).values(**values)
         )
-        # What an older refresh left open says nothing about the new pair.
-        await conn.execute(
-            update(journal)
-            .where(journal.c.connection == of.connection, journal.c.ended_at.is_(None))
-            .values(ended_at=now, outcome=Journal.SUPERSEDED.value)
-        )
+        await bindings.close_refreshes(conn, of.connection, now)
         await fence.renew(conn, held, now)
         # One approval serves all links that were mailed for it.
         await conn.execute(
@@ -247,23 +270,53 @@ async def replace_pair(
             .where(link.c.connection == of.connection, link.c.used_at.is_(None), link.c.made_at <= now)
             .values(used_at=now)
         )
-        await conn.execute(
-            update(consent)
-            .where(consent.c.id == of.id)
-            .values(outcome="stored", account_id=account[0], account_name=account[1], leftover=leftover)
+        await _end(conn, of.id, Placed.STORED.value, account, leftover)
+    return Placed.STORED
+
+
+async def _end(
+    conn: AsyncConnection, number: int, outcome: str, account: Account | None, leftover: str | None
+) -> None:
+    seen = account or Account("")
+    await conn.execute(
+        update(consent)
+        .where(consent.c.id == number)
+        .values(
+            outcome=outcome, account_id=seen.id or None, account_name=seen.name, leftover=leftover
         )
-    return True
+    )  # fmt: skip
 
 
-async def leftovers(database: Database, limit: int = 20) -> list[tuple[int, str, str, datetime]]:
-    """Return tokens that wait for their revocation: trip, app, sealed token, since when."""
+async def _write_down(
+    conn: AsyncConnection, of: Trip, outcome: str, account: Account, now: datetime, **more: str | None
+) -> None:
+    """Write the audit's line of a consent: who approved, from which link, with which account."""
+    await audit.record(
+        conn, now, "client", f"consent.{outcome}", of.connection, link=of.link, trip=of.id, app=of.app,
+        account=account.id, account_name=account.name, user=account.user,
+        **{name: said for name, said in more.items() if said is not None},
+    )  # fmt: skip
+
+
+async def leftovers(database: Database, limit: int = 20) -> list[tuple[int, Place, str, datetime]]:
+    """Return tokens that wait for their revocation: trip, the app they are of, sealed token, since when."""
     async with database.read() as conn:
         rows = await conn.execute(
-            select(consent.c.id, consent.c.app, consent.c.leftover, consent.c.begun_at)
+            select(
+                consent.c.id,
+                consent.c.app,
+                consent.c.leftover,
+                consent.c.begun_at,
+                connection.c.provider,
+                connection.c.region,
+            )
+            .join(connection, connection.c.id == consent.c.connection)
             .where(consent.c.leftover.is_not(None))
             .limit(limit)
         )
-        return [(row.id, row.app, row.leftover, row.begun_at) for row in rows]
+        return [
+            (row.id, Place(row.app, row.provider, row.region), row.leftover, row.begun_at) for row in rows
+        ]
 
 
 @retried

@@ -2,39 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Table, Text, cast, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.health import incidents
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import consent, credential, key_check
+from monitor.store.tables import connection, consent, credential, held, key_check, secret
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A column of sealed texts. `row` is the name that a text is bound to its row by (`vault.Cell`)."""
+    """A column of sealed texts. `row` is the name that a text is bound to its row by (`vault.Cell`).
+
+    `apps`: a text is bound to its connection's app besides. `name` is the table that it is bound to, where
+    it was not sealed for this one.
+    """
 
     table: Table
     key: Column[Any]
     column: Column[Any]
     row: ColumnElement[str]
+    apps: bool = False
+    name: str = ""
+
+    @property
+    def bound_to(self) -> str:
+        """The table that its texts are bound to."""
+        return self.name or self.table.name
+
+    @property
+    def version(self) -> str:
+        """How its texts begin."""
+        return "v2" if self.apps else "v1"
+
+
+def app_of(place: incidents.Place) -> str:
+    """Return the name that a token is bound to its app by; neither an app's nor a provider's has a slash."""
+    return f"{place.app}/{place.provider}/{place.region}"
+
+
+_APP = connection.c.app + "/" + connection.c.provider + "/" + connection.c.region
 
 
 # Every column that the vault seals for, but the key checks, which stay under their own keys. A rotation
 # re-encrypts these, and no key is retired that one of these names; a test finds each that is missing.
 PLACES = (
-    Place(credential, credential.c.connection, credential.c.access, credential.c.connection),
-    Place(credential, credential.c.connection, credential.c.refresh, credential.c.connection),
+    Place(credential, credential.c.connection, credential.c.access, credential.c.connection, apps=True),
+    Place(credential, credential.c.connection, credential.c.refresh, credential.c.connection, apps=True),
     Place(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
     Place(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
+    # What waits for a person is sealed as the credential that it may become.
+    Place(held, held.c.connection, held.c.access, held.c.connection, apps=True, name="credential"),
+    Place(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),
+    Place(secret, secret.c.name, secret.c.sealed, secret.c.name),
 )
 
 
@@ -45,6 +88,7 @@ class Sealed:
     key: str | int
     row: str
     text: str
+    app: str = ""
 
 
 async def key_checks(database: Database) -> dict[str, str]:
@@ -74,24 +118,25 @@ async def add_key_check(database: Database, key_id: str, sealed: str, now: datet
 
 
 @retried
-async def retire_key(database: Database, key_id: str, prefix: str) -> bool:
+async def retire_key(database: Database, key_id: str, prefixes: Sequence[str]) -> bool:
     """Forget a key, unless something is sealed with it: False, then."""
     async with database.write() as conn:
-        if await _uses(conn, prefix):
+        if await _uses(conn, prefixes):
             return False
         await conn.execute(delete(key_check).where(key_check.c.key_id == key_id))
         return True
 
 
-async def uses_key(database: Database, prefix: str) -> bool:
-    """Whether any text is sealed with the key of this prefix."""
+async def uses_key(database: Database, prefixes: Sequence[str]) -> bool:
+    """Whether any text is sealed with the key of these prefixes."""
     async with database.read() as conn:
-        return await _uses(conn, prefix)
+        return await _uses(conn, prefixes)
 
 
-async def _uses(conn: AsyncConnection, prefix: str) -> bool:
+async def _uses(conn: AsyncConnection, prefixes: Sequence[str]) -> bool:
     for place in PLACES:
-        found = select(place.key).where(place.column.startswith(prefix, autoescape=True)).limit(1)
+        begins = (place.column.startswith(prefix, autoescape=True) for prefix in prefixes)
+        found = select(place.key).where(or_(*begins)).limit(1)
         if (await conn.execute(found)).first() is not None:
             return True
     return False
@@ -100,10 +145,12 @@ async def _uses(conn: AsyncConnection, prefix: str) -> bool:
 async def sealed_otherwise(
     database: Database, place: Place, prefix: str, after: str | int | None, limit: int
 ) -> list[Sealed]:
-    """Return texts of a place that are not sealed with the key of this prefix, by key, from one on."""
-    wanted = select(place.key, place.row, place.column).where(
+    """Return texts of a place that do not begin with this prefix, by key, from one on."""
+    wanted = select(place.key, place.row, place.column, _APP if place.apps else literal("")).where(
         place.column.is_not(None), ~place.column.startswith(prefix, autoescape=True)
     )
+    if place.apps:
+        wanted = wanted.join(connection, connection.c.id == place.key)
     if after is not None:
         wanted = wanted.where(place.key > after)
     async with database.read() as conn:
@@ -121,7 +168,7 @@ async def replace(database: Database, place: Place, changes: Sequence[tuple[Seal
     kind: type[Any] = Integer if isinstance(changes[0][0].key, int) else Text
     columns: Columns = {"key": kind, "old": Text, "new": Text}
     async with database.write() as conn:
-        if place.table is credential:
+        if place.apps:
             await gates.lock(conn, [str(old.key) for old, _ in changes])
         ours = select(place.key).where(place.key.in_([old.key for old, _ in changes]))
         free = set((await conn.execute(ours.with_for_update(skip_locked=True))).scalars())
@@ -136,3 +183,44 @@ async def replace(database: Database, place: Place, changes: Sequence[tuple[Seal
             packed(columns, rows, database.is_sqlite),
         )
         return done.rowcount
+
+
+async def bound_to_row_alone(database: Database) -> int:
+    """Return of how many connections a token is sealed as before tokens were bound to their app."""
+    old = or_(*(column.startswith("v1.") for column in (credential.c.access, credential.c.refresh)))
+    async with database.read() as conn:
+        found = await conn.execute(select(func.count()).select_from(credential).where(old))
+        return int(found.scalar_one())
+
+
+async def kept_secret(database: Database, name: str) -> str | None:
+    """Return a secret of the service's own, sealed, None where it was never made."""
+    async with database.read() as conn:
+        found = await conn.execute(select(secret.c.sealed).where(secret.c.name == name))
+        return found.scalar_one_or_none()
+
+
+@retried
+async def keep_secret_of_imports(
+    database: Database, name: str, sealed: str, under_key: Callable[[str], str], now_begins: str
+) -> bool:
+    """Keep the secret that hashes of imported tokens are under, and put those that there are under it.
+
+    False where another process made one at the same moment: then nothing is changed.
+    """
+    bare = credential.c.imported.is_not(None) & ~credential.c.imported.startswith(now_begins)
+    try:
+        async with database.write() as conn:
+            rows = await conn.execute(select(credential.c.connection, credential.c.imported).where(bare))
+            found = [(row.connection, row.imported) for row in rows]
+            await gates.lock(conn, [connection_id for connection_id, _ in found])
+            await conn.execute(insert(secret).values(name=name, sealed=sealed))
+            for connection_id, old in found:
+                await conn.execute(
+                    update(credential)
+                    .where(credential.c.connection == connection_id, credential.c.imported == old)
+                    .values(imported=under_key(old))
+                )
+    except IntegrityError:
+        return False
+    return True

@@ -60,6 +60,8 @@ class Connection(SQLModel, table=True):
     created_at: datetime = _time()
     updated_at: datetime = _time()
 
+    __table_args__ = (Index("connection_account", "account_id"),)
+
 
 class Watch(SQLModel, table=True):
     """How a connection is, when it is looked at next, and who is looking at it now.
@@ -262,6 +264,24 @@ class Consent(SQLModel, table=True):
     leftover: str | None = Field(default=None, sa_type=Text)  # a token to be revoked, sealed
 
 
+class HeldGrant(SQLModel, table=True):
+    """A first authorization that waits for a person (`store.bindings`): whose it is, and the pair, unused."""
+
+    __tablename__ = "held_grant"
+    connection: str = _owner_row()
+    why: str = Field(sa_type=Text)  # asked, or the id of another client's connection that has the account
+    account_id: str = Field(sa_type=Text)
+    account_name: str | None = Field(default=None, sa_type=Text)
+    user: str | None = Field(default=None, sa_type=Text)  # who approved, as the provider names them
+    consent: int | None = None  # the trip it came by; None: a file
+    held_at: datetime = _time()
+    access: str = Field(sa_type=Text)
+    refresh: str | None = Field(default=None, sa_type=Text)
+    issued_at: datetime | None = _time(default=None)
+    access_expires_at: datetime | None = _time(default=None)
+    granted: list[str] | None = Field(default=None, sa_type=JSON)
+
+
 class History(SQLModel, table=True):
     """Every change of a verdict, with the evidence for it."""
 
@@ -338,6 +358,14 @@ class KeyCheck(SQLModel, table=True):
     added_at: datetime | None = _time(default=None)  # None: before this was written down
 
 
+class OwnSecret(SQLModel, table=True):
+    """A secret of the service's own, sealed: made once, and sealed anew with each rotation."""
+
+    __tablename__ = "own_secret"
+    name: str = Field(primary_key=True, sa_type=Text)
+    sealed: str = Field(sa_type=Text)
+
+
 def table(model: type[SQLModel]) -> Table:
     """Return a model's Core table, for statements in bulk."""
     found = model.__table__  # type: ignore[attr-defined]
@@ -359,4 +387,6 @@ process = table(Process)
 duty = table(Duty)
 budget = table(Budget)
 key_check = table(KeyCheck)
+held = table(HeldGrant)
+secret = table(OwnSecret)
 METADATA = SQLModel.metadata

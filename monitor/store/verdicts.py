@@ -22,12 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.classify import Finding
 from monitor.health.guard import GuardPolicy
-from monitor.health.lifecycle import Health, Verdict
-from monitor.store import guarding, incidents
+from monitor.health.lifecycle import Verdict
+from monitor.store import bindings, gates, guarding, incidents
+from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.due import Lease
+from monitor.store.due import Lease, health_columns
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.expected import Ordinary
+from monitor.store.fence import Held
 from monitor.store.retry import retried
 from monitor.store.tables import connection, history, probe_count, watch
 
@@ -48,7 +50,7 @@ class Outcome(NamedTuple):
     scope_checked_at: datetime | None = None
     scopes_all: bool = False
     reads: Mapping[str, datetime] | None = None
-    account: tuple[str, str | None] | None = None  # the first account seen, to be recorded
+    account: tuple[str, str | None, str | None] | None = None  # the first seen, its name, and the user's
     evidence: Sequence[Mapping[str, Any]] = ()
 
 
@@ -154,18 +156,25 @@ async def settle(
     bucket: timedelta,
     tell: Tell | None = None,
     ordinary: Ordinary | None = None,
+    binding: Binding = AS_USUAL,
 ) -> list[Outcome]:
     """Write a batch; return the outcomes that were still ours to write.
 
-    `ordinary` is what this process knows of the fleet's past, for the guard.
+    `ordinary` is what this process knows of the fleet's past, for the guard; `binding` how a first account
+    is taken: the tokens of one that has to wait for a person are held, and their outcome is not written.
     """
+    first = any(_is_first(o) for o in outcomes)
     async with database.write() as conn:
-        if any(o.verdict.changed for o in outcomes):
+        if first:
+            await gates.one_binding(conn)
+        if first or any(o.verdict.changed for o in outcomes):
             await incidents.one_at_a_time(conn)
         ids = packed(_IDS, [(o.lease.id,) for o in outcomes], database.is_sqlite)
         rows = await conn.execute(_BULK[database.is_sqlite][2], ids | {"process": process})
         epochs: dict[str, int] = {row[0]: row[1] for row in rows}
         ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
+        if first:
+            ours = await _bound(conn, ours, binding, now)
         if not ours:
             return []
         await _write_watch(conn, process, ours, database.is_sqlite)
@@ -179,6 +188,30 @@ async def settle(
             if tell is not None and about:
                 await tell(conn, about, now)
     return ours
+
+
+def _is_first(outcome: Outcome) -> bool:
+    return outcome.account is not None and bool(outcome.account[0]) and outcome.lease.account_id is None
+
+
+async def _bound(
+    conn: AsyncConnection, outcomes: Sequence[Outcome], rules: Binding, now: datetime
+) -> list[Outcome]:
+    """Put first accounts on record, one after the other; leave out those that have to wait for a person."""
+    kept: list[Outcome] = []
+    for outcome in outcomes:
+        lease, account = outcome.lease, outcome.account
+        if account is None or not _is_first(outcome):
+            kept.append(outcome)
+            continue
+        why = await bindings.why_held(conn, lease.id, lease.place, account[0], rules)
+        if why is None:
+            await _record(conn, [outcome])
+            kept.append(outcome)
+        else:
+            was = Held(lease.health, authorized=True, rests=None, app=lease.place.app)
+            await bindings.take_out(conn, lease.id, was, why, Account(*account), now)
+    return kept
 
 
 async def _write_watch(
@@ -218,25 +251,6 @@ def _columns(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def health_columns(health: Health) -> dict[str, Any]:
-    """Return a health as the columns of the watch table."""
-    return {
-        "state": health.state.value,
-        "since": health.since,
-        "cause": health.cause.value,
-        "owner": health.owner.value,
-        "confidence": health.confidence,
-        "rule": health.rule,
-        "candidate": health.candidate.value,
-        "streak": health.streak,
-        "streak_since": health.streak_since,
-        "bad_since": health.bad_since,
-        "good_streak": health.good_streak,
-        "flaps": health.flaps,
-        "flaps_at": health.flaps_at,
-    }
-
-
 async def _write_reads_and_accounts(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
     reads = [
         {"_id": o.lease.id, "reads": {scope: at.isoformat() for scope, at in o.reads.items()}}
@@ -248,6 +262,10 @@ async def _write_reads_and_accounts(conn: AsyncConnection, outcomes: Sequence[Ou
             update(watch).where(watch.c.connection == bindparam("_id")).values(reads=bindparam("reads")),
             reads,
         )
+    await _record(conn, [o for o in outcomes if not _is_first(o)])
+
+
+async def _record(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
     accounts = [
         {"_id": o.lease.id, "account": o.account[0], "name": o.account[1]} for o in outcomes if o.account
     ]

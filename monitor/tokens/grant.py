@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hmac import compare_digest
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -27,12 +28,13 @@ from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
 from monitor.health.echoes import without_token
-from monitor.health.evidence import Fault, plain
+from monitor.health.evidence import Fault, account_number, plain
 from monitor.secret import Secret
 from monitor.store import connections, links
+from monitor.store.bindings import Account, Binding
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
-from monitor.store.links import Link, Trip, hashed
+from monitor.store.links import Link, Placed, Trip, hashed
 from monitor.tokens import messages
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer
@@ -53,6 +55,7 @@ class Arrival(StrEnum):
     """How a trip to the consent page ended; each has a page of its own."""
 
     STORED = "stored"
+    HELD = "held"  # a person decides first whether the account is this client's
     DECLINED = "declined"
     WRONG_ACCOUNT = "wrong_account"
     TAMPERED = "tampered"  # a state that we never gave out, or none
@@ -75,12 +78,13 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What came of a callback. `account` is the name that was seen, `expected` the one on record."""
+    """What came of a callback: the account that was seen, who approved, and the account on record."""
 
     arrival: Arrival
     trip: Trip | None = None
     account: str | None = None
     expected: str | None = None
+    user: str | None = None
 
 
 class Granter:
@@ -93,10 +97,12 @@ class Granter:
         vault: Vault,
         clock: Clock,
         apps: Mapping[str, App],
-        redirect_uri: str,
+        public_url: str,
+        rules: Binding,
     ) -> None:
+        self._rules = rules
         self._database, self._wire, self._vault = database, wire, vault
-        self._clock, self._apps, self._redirect_uri = clock, dict(apps), redirect_uri
+        self._clock, self._apps, self._public_url = clock, dict(apps), public_url
         self._running: set[asyncio.Task[Arrived]] = set()
 
     async def drain(self) -> None:
@@ -111,9 +117,10 @@ class Granter:
         """
         known = await connections.show(self._database, link.connection)
         app = await self._app(known.place.app)
-        if app is None or app.endpoints is None:
+        if app is None or app.endpoints is None or app.place != known.place:
             return None
         oauth = app.provider.oauth
+        redirect_uri = self._public_url + app.callback
         state, browser = links.fresh_secret(), links.fresh_secret()
         verifier = messages.new_verifier(app.client_id) if oauth.pkce else None
         now = self._clock.now()
@@ -123,7 +130,7 @@ class Granter:
             state=state,
             browser=browser,
             app=app.id,
-            redirect_uri=self._redirect_uri,
+            redirect_uri=redirect_uri,
             verifier=self._vault.seal(verifier, _verifier_cell(state)) if verifier is not None else None,
             now=now,
             expires_at=now + TRIP_LASTS,
@@ -131,7 +138,7 @@ class Granter:
         url = messages.authorize_url(
             app.endpoints.authorize,
             app.client_id,
-            self._redirect_uri,
+            redirect_uri,
             state,
             scopes=(*oauth.default_scopes, *known.scopes) if oauth.sends_scopes else (),
             separator=oauth.scope_separator,
@@ -140,8 +147,13 @@ class Granter:
         )
         return Departure(url, state, browser)
 
-    async def finish(self, state: Secret, browser: Secret | None, params: Mapping[str, str]) -> Arrived:
-        """Take a callback: check where it comes from, exchange its code, compare the account, store."""
+    async def finish(
+        self, state: Secret, browser: Secret | None, params: Mapping[str, str], path: str
+    ) -> Arrived:
+        """Take a callback: check where it comes from, exchange its code, compare the account, store.
+
+        `path` is where it came in: the state has to be of a trip that was to come back there.
+        """
         trip = await links.trip(self._database, state) if state else None
         if trip is None:
             return Arrived(Arrival.TAMPERED)
@@ -154,7 +166,10 @@ class Granter:
         app = await self._app(trip.app)
         if app is None or app.endpoints is None:
             return Arrived(Arrival.UNREACHABLE, trip)
-        if (early := self._before_exchange(trip, app, params)) is not None:
+        early = self._before_exchange(trip, app, params, path)
+        if (await connections.show(self._database, trip.connection)).place != app.place:
+            early = Arrival.REFUSED  # the connection is another app's by now
+        if early is not None:
             if not await links.spend(self._database, trip.id, early.value, now):
                 return Arrived(Arrival.REUSED, trip)
             return Arrived(early, trip)
@@ -174,13 +189,15 @@ class Granter:
             return Arrived(Arrival.REUSED, trip)
         return await self._exchange(trip, app, code, verifier)
 
-    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str]) -> Arrival | None:
+    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str], path: str) -> Arrival | None:
         if trip.expires_at <= self._clock.now():
             return Arrival.LATE
-        issuer = params.get("iss", "")
-        if issuer and issuer.rstrip("/") != app.issuer.rstrip("/"):
+        if not urlsplit(trip.redirect_uri).path.endswith(path):
             return Arrival.MIXED_UP
-        if not issuer and app.endpoints is not None and app.endpoints.iss_required:
+        issuer = params.get("iss")
+        if issuer is not None and issuer.rstrip("/") != app.issuer.rstrip("/"):
+            return Arrival.MIXED_UP
+        if issuer is None and app.endpoints is not None and app.endpoints.iss_required:
             return Arrival.MIXED_UP
         if params.get("error") == "access_denied":
             return Arrival.DECLINED
@@ -215,51 +232,71 @@ class Granter:
         account = await self._whoami(app, pair.access)
         if account is None:
             return await self._ended(trip, Arrival.UNREACHABLE, detail="whoami")
-        number, name = account
         known = await insist(
             self._clock, trip.connection, lambda: connections.show(self._database, trip.connection)
         )
-        if known.account_id is not None and known.account_id != number:
+        if known.account_id is not None and known.account_id != account.id:
             return await self._wrong_account(trip, app, pair, account, known.account_name)
         stored = SealedPair(
-            access=self._vault.seal(pair.access, access_cell(trip.connection)),
-            refresh=self._vault.seal(pair.refresh, refresh_cell(trip.connection)) if pair.refresh else None,
+            access=self._vault.seal(pair.access, access_cell(trip.connection, app.place)),
+            refresh=self._vault.seal(pair.refresh, refresh_cell(trip.connection, app.place))
+            if pair.refresh
+            else None,
             issued_at=self._clock.now(),
             access_expires_at=pair.expires_at,
             granted=pair.granted,
         )
         leftover = self._old_token(trip, app, known) if pair.refresh is not None else None
 
-        async def put() -> bool:
+        async def put() -> Placed:
             return await links.replace_pair(
-                self._database, trip, stored, account=account, leftover=leftover, now=self._clock.now()
+                self._database,
+                trip,
+                stored,
+                account=account,
+                leftover=leftover,
+                rules=self._rules,
+                now=self._clock.now(),
             )
 
-        if not await insist(self._clock, trip.connection, put):
-            return await self._wrong_account(trip, app, pair, account, known.account_name)
-        log.info("consent.stored", connection=trip.connection, app=app.id)
-        return Arrived(Arrival.STORED, trip, name)
+        match await insist(self._clock, trip.connection, put):
+            case Placed.OTHER_ACCOUNT:
+                return await self._wrong_account(trip, app, pair, account, known.account_name)
+            case Placed.MOVED:
+                return await self._ended(trip, Arrival.REFUSED, detail="the connection is another app's now")
+            case Placed.HELD:
+                log.warning("consent.held", connection=trip.connection, app=app.id)
+                return Arrived(Arrival.HELD, trip, account.name or account.id, user=account.user)
+            case Placed.STORED:
+                log.info("consent.stored", connection=trip.connection, app=app.id)
+                return Arrived(Arrival.STORED, trip, account.name or account.id, user=account.user)
 
     async def _wrong_account(
         self,
         trip: Trip,
         app: App,
         pair: TokenAnswer,
-        account: tuple[str, str | None],
+        account: Account,
         expected: str | None,
     ) -> Arrived:
         """Refuse, overwrite nothing, and give back what was granted by mistake where that harms nobody."""
-        number, name = account
-        shared = await links.others_with_account(self._database, trip.connection, app.provider.name, number)
+        shared = await links.others_with_account(
+            self._database, trip.connection, app.provider.name, account.id
+        )
         token = pair.refresh if app.provider.oauth.revoke_with == "token" and pair.refresh else pair.access
         leftover = None
         if not shared or app.provider.oauth.revoke_ends == "grant":
-            leftover = self._vault.seal(token, _leftover_cell(trip.id))
+            leftover = self._vault.seal(token, leftover_cell(trip.id))
         await links.conclude(
-            self._database, trip.id, Arrival.WRONG_ACCOUNT.value, account=(number, name), leftover=leftover
+            self._database,
+            trip,
+            Arrival.WRONG_ACCOUNT.value,
+            self._clock.now(),
+            account=account,
+            leftover=leftover,
         )
         log.warning("consent.wrong_account", connection=trip.connection, app=app.id)
-        return Arrived(Arrival.WRONG_ACCOUNT, trip, name or number, expected)
+        return Arrived(Arrival.WRONG_ACCOUNT, trip, account.name or account.id, expected)
 
     def _old_token(self, trip: Trip, app: App, known: connections.Known) -> str | None:
         """Return the replaced token, sealed for its revocation, where that cannot end the new grant."""
@@ -269,12 +306,12 @@ class Granter:
         if app.provider.oauth.revoke_ends != "grant" or sealed is None or gone:
             return None
         try:
-            cell = access_cell(known.id) if bearer else refresh_cell(known.id)
-            return self._vault.seal(self._vault.open(sealed, cell), _leftover_cell(trip.id))
+            cell = (access_cell if bearer else refresh_cell)(known.id, app.place)
+            return self._vault.seal(self._vault.open(sealed, cell), leftover_cell(trip.id))
         except (CannotDecrypt, KeyMissing):
             return None
 
-    async def _whoami(self, app: App, token: Secret) -> tuple[str, str | None] | None:
+    async def _whoami(self, app: App, token: Secret) -> Account | None:
         """Ask whose token it is; a provider that hiccups is asked again before the consent is wasted."""
         assert app.endpoints is not None  # noqa: S101 - checked by finish()
         where = app.provider.whoami
@@ -286,14 +323,17 @@ class Granter:
                 continue
             answer, document = read(reply, app.provider.errors, self._clock.now())
             if answer.ok:
-                number, name = pick_all((where.account_id, where.account_name), document)
+                found = pick_all((where.account_id, where.account_name, where.user), document)
+                number = account_number(found[0])
                 if number is not None:
-                    number, name = without_token(number, token), without_token(name or "", token)
-                    return plain(number), plain(name) or None
+                    texts = (without_token(text, token) if text else None for text in found[1:])
+                    return Account(
+                        without_token(number, token), *(plain(text) if text else None for text in texts)
+                    )
         return None
 
     async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:
-        await links.conclude(self._database, trip.id, arrival.value)
+        await links.conclude(self._database, trip, arrival.value, self._clock.now())
         log.warning(
             "consent.failed", connection=trip.connection, app=trip.app, why=arrival.value, detail=detail
         )
@@ -311,15 +351,17 @@ class Granter:
     async def revoke_leftovers(self) -> int:
         """Revoke at the provider what nobody needs any more; return how many. A refusal is an end, too."""
         done = 0
-        for number, name, sealed, since in await links.leftovers(self._database):
-            app = await self._app(name)
+        for number, place, sealed, since in await links.leftovers(self._database):
+            app = await self._app(place.app)
+            if app is not None and app.place != place:
+                app = None  # the configuration names another provider for it now: it gets no token of before
             late = self._clock.now() - since > KEEP_LEFTOVERS
             if late or app is None or app.endpoints is None or not app.endpoints.revoke:
                 if late or (app is not None and app.endpoints is not None):
                     await links.drop_leftover(self._database, number)
                 continue
             try:
-                token = self._vault.open(sealed, _leftover_cell(number))
+                token = self._vault.open(sealed, leftover_cell(number))
             except (CannotDecrypt, KeyMissing):
                 await links.drop_leftover(self._database, number)
                 continue
@@ -341,5 +383,6 @@ def _verifier_cell(state: Secret) -> Cell:
     return Cell("consent", hashed(state)[:32], "verifier")
 
 
-def _leftover_cell(trip: int) -> Cell:
+def leftover_cell(trip: int) -> Cell:
+    """Where a token that is to be revoked is kept."""
     return Cell("consent", str(trip), "leftover")

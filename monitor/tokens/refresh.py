@@ -23,6 +23,7 @@ from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault, FaultKind, RefreshNote, Step
 from monitor.health.explain import document
+from monitor.health.incidents import Place
 from monitor.health.rotation import (
     Ending,
     Heard,
@@ -39,6 +40,7 @@ from monitor.store import due, journal, processes
 from monitor.store.due import Lease, Sealed
 from monitor.store.engine import Database
 from monitor.store.journal import Entry, SealedPair
+from monitor.store.sealing import app_of
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
 from monitor.tokens.vault import Cell, Vault
@@ -69,14 +71,14 @@ class Refreshed:
     look_at: datetime | None = None
 
 
-def access_cell(connection: str) -> Cell:
-    """Where a connection's access token is stored."""
-    return Cell("credential", connection, "access")
+def access_cell(connection: str, place: Place) -> Cell:
+    """Where a connection's access token is stored, and the app that it was given to."""
+    return Cell("credential", connection, "access", app_of(place))
 
 
-def refresh_cell(connection: str) -> Cell:
-    """Where a connection's refresh token is stored."""
-    return Cell("credential", connection, "refresh")
+def refresh_cell(connection: str, place: Place) -> Cell:
+    """Where a connection's refresh token is stored, and the app that it was given to."""
+    return Cell("credential", connection, "refresh", app_of(place))
 
 
 class Refresher:
@@ -108,7 +110,9 @@ class Refresher:
             return await self._lost(lease, sealed)
         if sealed.refresh is None or app.endpoints is None:
             return Refreshed(RefreshNote.NO_TOKEN, ("no_token",), sealed)
-        self._vault.open(sealed.refresh, refresh_cell(lease.id))  # before anything is decided or sent
+        self._vault.open(
+            sealed.refresh, refresh_cell(lease.id, app.place)
+        )  # before anything is decided or sent
         before = sealed
         found = await self._left_behind(lease, app, sealed)
         if isinstance(found, Refreshed):
@@ -215,7 +219,7 @@ class Refresher:
 
     async def _send_and_store(self, lease: Lease, app: App, sealed: Sealed) -> Refreshed:
         assert sealed.refresh is not None  # noqa: S101 - checked by refresh()
-        token = self._vault.open(sealed.refresh, refresh_cell(lease.id))
+        token = self._vault.open(sealed.refresh, refresh_cell(lease.id, app.place))
         # Made before the intent is written: what fails here has begun nothing.
         form, authorization = refresh_form(
             app.client_id, app.client_secret, token, app.provider.oauth.client_auth
@@ -228,7 +232,7 @@ class Refresher:
             return await self._as_stored(lease, sealed)
         exchange, pair = await self._ask(app, form, authorization)
         if pair is not None:
-            return await self._keep(lease, entry, pair, exchange, sealed, token)
+            return await self._keep(lease, app, entry, pair, exchange, sealed, token)
         return await self._without_pair(lease, app, sealed, entry, exchange, token)
 
     async def _ask(
@@ -254,13 +258,22 @@ class Refresher:
         return Exchange(Step.REFRESH, f"POST {url}", host, began, seconds, answer), pair
 
     async def _keep(
-        self, lease: Lease, entry: Entry, pair: TokenAnswer, exchange: Exchange, sealed: Sealed, token: Secret
+        self,
+        lease: Lease,
+        app: App,
+        entry: Entry,
+        pair: TokenAnswer,
+        exchange: Exchange,
+        sealed: Sealed,
+        token: Secret,
     ) -> Refreshed:
         """Store the new pair. The database failing just now is no reason to lose it: try again."""
         now = self._clock.now()
         stored = SealedPair(
-            access=self._vault.seal(pair.access, access_cell(lease.id)),
-            refresh=self._vault.seal(pair.refresh, refresh_cell(lease.id)) if pair.refresh else None,
+            access=self._vault.seal(pair.access, access_cell(lease.id, app.place)),
+            refresh=self._vault.seal(pair.refresh, refresh_cell(lease.id, app.place))
+            if pair.refresh
+            else None,
             issued_at=now,
             access_expires_at=pair.expires_at,
             granted=pair.granted,
@@ -268,7 +281,7 @@ class Refresher:
 
         async def put() -> Sealed | None:
             if not await journal.store_pair(self._database, entry, stored, now):
-                over = await self._resting_on(entry, token)
+                over = await self._resting_on(entry, app, token)
                 if over is not None:
                     await journal.store_pair(self._database, entry, stored, now, over=over)
             return await due.reread(self._database, lease.id)
@@ -277,7 +290,7 @@ class Refresher:
         result = "recovered" if sealed.doubt is not None else "ok"
         return Refreshed(RefreshNote.DONE, (result,), reread or sealed, (exchange,))
 
-    async def _resting_on(self, entry: Entry, token: Secret) -> int | None:
+    async def _resting_on(self, entry: Entry, app: App, token: Secret) -> int | None:
         """Return the stored version, if it is a newer one with the very refresh token that we sent.
 
         An import or an authorization that brought no new one leaves that: what became of it counts there.
@@ -286,7 +299,7 @@ class Refresher:
         if stored is None or stored.refresh is None or stored.version == entry.version:
             return None
         try:
-            same = self._vault.open(stored.refresh, refresh_cell(entry.connection)) == token
+            same = self._vault.open(stored.refresh, refresh_cell(entry.connection, app.place)) == token
         except (CannotDecrypt, KeyMissing):
             return None
         return stored.version if same else None
@@ -299,7 +312,7 @@ class Refresher:
         kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
 
         async def put() -> tuple[Sealed | None, int | None]:
-            over = await self._resting_on(entry, token)
+            over = await self._resting_on(entry, app, token)
             await journal.close(self._database, entry, end, now, evidence=kept, over=over)
             return await due.reread(self._database, lease.id), over
 

@@ -1,7 +1,9 @@
 """Seals secrets for storage: AES-256-GCM, bound to their row, under keys that can be changed.
 
 A sealed cell reads `v1.<key id>.<nonce and ciphertext>`. Table, row and column are authenticated beside
-it, so a ciphertext that is moved to another row does not open.
+it, so a ciphertext that is moved to another row does not open. Tokens are bound to the app that they were
+given to besides (`v2.…`), so that none opens to be sent to the provider of another. Those of before that
+(`v1.…`) still open; the next refresh, or `keys rotate`, binds them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import binascii
 import contextlib
 import fcntl
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -28,6 +31,8 @@ from monitor.secret import Secret
 
 _KEY = re.compile(r"^([A-Za-z0-9-]{1,32})[.:]([A-Za-z0-9_-]{43}=?)$")
 CHECK_TEXT = "token-health key check"
+VERSIONS = ("v1", "v2")
+KEYED = "k1."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,17 @@ class Cell(NamedTuple):
     table: str
     row: str
     column: str
+    app: str = ""  # app, provider and region that a token was given to (`store.sealing.app_of`)
 
-    def bound(self) -> bytes:
-        """Return the associated data that binds a ciphertext to this place."""
-        return f"token-health\x1f{self.table}\x1f{self.row}\x1f{self.column}".encode()
+    @property
+    def version(self) -> str:
+        """How a ciphertext of this place begins."""
+        return "v2" if self.app else "v1"
+
+    def bound(self, version: str) -> bytes:
+        """Return the associated data that binds a ciphertext of a version to this place."""
+        place = f"token-health\x1f{self.table}\x1f{self.row}\x1f{self.column}"
+        return (f"{place}\x1f{self.app}" if version == "v2" else place).encode()
 
 
 def new_key() -> Key:
@@ -207,7 +219,7 @@ class Vault:
 
     @property
     def prefix(self) -> str:
-        """How every cell begins that the current key sealed."""
+        """How every cell begins that the current key sealed, but for tokens."""
         return prefix_of(self.current)
 
     def seal(self, secret: Secret, cell: Cell) -> str:
@@ -217,8 +229,9 @@ class Vault:
             with contextlib.suppress(KeyMissing, ConfigurationError):
                 self.reread()
         nonce = os.urandom(12)
-        sealed = self._ciphers[self.current].encrypt(nonce, secret.reveal().encode(), cell.bound())
-        return f"{self.prefix}{_b64(nonce + sealed)}"
+        bound = cell.bound(cell.version)
+        sealed = self._ciphers[self.current].encrypt(nonce, secret.reveal().encode(), bound)
+        return f"{prefix_of(self.current, cell.version)}{_b64(nonce + sealed)}"
 
     def open(self, text: str, cell: Cell) -> Secret:
         """Return the secret of a cell. Raises KeyMissing or CannotDecrypt, naming key and place."""
@@ -227,18 +240,18 @@ class Vault:
         except ValueError:
             raise CannotDecrypt(f"{cell.table} {cell.row!r}: {cell.column} is not a sealed text.") from None
         cipher = self._ciphers.get(key_id) or self._asked_again(key_id)
-        if version != "v1" or cipher is None:
+        if version not in VERSIONS or cipher is None:
             raise KeyMissing(
                 f"{cell.table} {cell.row!r}: {cell.column} is sealed with key {key_id!r}, which is not "
                 f"among those at hand ({', '.join(self._keys)}). Put it back into the key file."
             )
         try:
             raw = _unb64(sealed)
-            return Secret(cipher.decrypt(raw[:12], raw[12:], cell.bound()).decode())
+            return Secret(cipher.decrypt(raw[:12], raw[12:], cell.bound(version)).decode())
         except (InvalidTag, binascii.Error, ValueError):
             raise CannotDecrypt(
                 f"{cell.table} {cell.row!r}: {cell.column} does not open with key {key_id!r}: it was "
-                "damaged, or moved here from another row."
+                f"damaged, or moved here from another row{' or app' if version == 'v2' else ''}."
             ) from None
 
     def reread(self) -> None:
@@ -256,7 +269,7 @@ class Vault:
     def check_text(self, key_id: str) -> str:
         """Return the known text sealed with one key, to recognise it by at the next start."""
         nonce = os.urandom(12)
-        bound = Cell("key_check", key_id, "sealed").bound()
+        bound = Cell("key_check", key_id, "sealed").bound("v1")
         sealed = self._ciphers[key_id].encrypt(nonce, CHECK_TEXT.encode(), bound)
         return f"{prefix_of(key_id)}{_b64(nonce + sealed)}"
 
@@ -280,21 +293,31 @@ class Vault:
                 ) from None
 
 
-def fingerprint(*secrets_: Secret | None) -> str:
-    """Return a hash that tells whether the same tokens are given again.
+def fingerprint(key: Secret, *secrets_: Secret | None) -> str:
+    """Return a hash that tells whether the same tokens are given again, to whoever has the key.
 
-    Unkeyed on purpose: tokens are long random strings that no guess finds, and the hash has to stay
-    the same when keys change.
+    Without the key a stolen database does not tell whether a token that somebody holds is in it.
     """
     digest = hashlib.sha256(b"token-health import")
     for secret in secrets_:
         digest.update(b"\x1f" + (secret.reveal().encode() if secret is not None else b"\x00"))
-    return digest.hexdigest()[:32]
+    return keyed(key, digest.hexdigest()[:32])
 
 
-def prefix_of(key_id: str) -> str:
-    """Return how every cell begins that a key sealed."""
-    return f"v1.{key_id}."
+def keyed(key: Secret, fingerprint_: str) -> str:
+    """Return a fingerprint under a key (HMAC, RFC 2104); those of before there was one are bare."""
+    made = hmac.digest(key.reveal().encode(), fingerprint_.encode(), "sha256")
+    return f"{KEYED}{made.hex()[:32]}"
+
+
+def prefix_of(key_id: str, version: str = "v1") -> str:
+    """Return how every cell of a version begins that a key sealed."""
+    return f"{version}.{key_id}."
+
+
+def prefixes_of(key_id: str) -> tuple[str, ...]:
+    """Return how cells may begin that a key sealed."""
+    return tuple(prefix_of(key_id, version) for version in VERSIONS)
 
 
 def _material(key: Key) -> bytes:

@@ -86,12 +86,14 @@ def works(about: About, speak: Tongue) -> Page:
     )
 
 
-def done(about: About, speak: Tongue) -> Page:
-    """Approved, checked, healthy."""
+def done(about: About, speak: Tongue, approved_by: str = "") -> Page:
+    """Approved, checked, healthy. It says with which account, so that a wrong one is noticed."""
     _ = speak.gettext
     facts = [(_("For"), about.client), (_("Connection to"), about.provider)]
     if about.account:
         facts.append((_("Account"), about.account))
+    if approved_by:
+        facts.append((_("Approved by"), approved_by))
     if about.scopes:
         facts.append((_("Checked just now"), speak.join(about.scopes)))
     return Page(
@@ -136,6 +138,30 @@ def lacking(about: About, role: bool, missing: Sequence[str], speak: Tongue) -> 
         again=_("Try again"),
         tone="warn",
     )
+
+
+def held(about: About, seen: str, speak: Tongue) -> Page:
+    """Approved, and a person looks first whether the account is this client's; another may be tried."""
+    _ = speak.gettext
+    names = {"provider": about.provider, "client": about.client}
+    facts = [(_("For"), about.client), (_("Connection to"), about.provider)]
+    if seen:
+        facts.append((_("You approved with"), seen))
+    return Page(
+        _("Thank you, we will look at it"),
+        (
+            _(
+                "Your approval arrived. Before we use it, a person on our side checks that this account "
+                "belongs to %(client)s."
+            )
+            % names,
+            _("If %(client)s did not ask you to connect this account, please tell us.") % names
+            + " " + _ask_us(about.support, _),
+            _("If you meant another account, sign out of %(provider)s, and approve again.") % names,
+        ),
+        tuple(facts),
+        button=_("Approve with another account"),
+    )  # fmt: skip
 
 
 def wrong_account(about: About, seen: str, speak: Tongue) -> Page:

@@ -20,14 +20,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from alerts.language import Tongue, accepted, tongue
-from alerts.mail.compose import clean
 from monitor.clock import Clock
 from monitor.errors import NotFound
 from monitor.health.causes import Cause, consequence
 from monitor.health.lifecycle import State
 from monitor.metrics import Meters
+from monitor.names import one_line as clean
 from monitor.secret import Secret
-from monitor.store import connections, links
+from monitor.store import bindings, connections, links
+from monitor.store.bindings import Account
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
@@ -39,6 +40,7 @@ from monitor.wire.apps import App
 # Per minute: from one address, and for one link, from wherever.
 PER_ADDRESS = RateLimitItemPerMinute(60)
 PER_LINK = RateLimitItemPerMinute(30)
+LONGEST = 4096  # characters of a parameter of a callback
 _CSS = (Path(__file__).parent / "static" / "pages.css").read_text(encoding="utf-8")
 
 
@@ -81,6 +83,7 @@ class Reauthorize:
             Route("/r/{link}", self.open, methods=["GET"]),
             Route("/r/{link}", self.start, methods=["POST"]),
             Route("/oauth/callback", self.callback, methods=["GET"]),
+            Route("/oauth/callback/{app}", self.callback, methods=["GET"]),
             Route("/static/pages.css", self.css, methods=["GET"]),
             Route("/static/logo", self.logo, methods=["GET"]),
         ]
@@ -104,6 +107,8 @@ class Reauthorize:
             if stop.status == 410 and found.used_at is None:
                 self._step("expired", found)
             return self._page(stop, speak)
+        if (grant := await bindings.of_connection(self.database, known.id)) is not None:
+            return self._page(pages.held(self._about(known), _named(grant.account), speak), speak)
         return self._page(pages.ask(self._about(known), self._cause(found, known), speak), speak)
 
     async def start(self, request: Request) -> Response:
@@ -142,11 +147,17 @@ class Reauthorize:
         """Take the provider's answer."""
         if not self._allowed(request, None):
             return self._too_many(request)
-        params = {key: value for key, value in request.query_params.items() if len(value) <= 4096}
+        given = request.query_params.multi_items()
+        params = dict(given)
+        if len(params) < len(given) or any(len(value) > LONGEST for value in params.values()):
+            # No parameter stands there twice (RFC 6749 3.1): which one is meant is not for us to guess.
+            return self._page(pages.tampered(self.look.support, _speak(request)), _speak(request))
         state = Secret(params.pop("state", ""))
         browser, _, secret = request.cookies.get(_cookie(state), "").partition(".")
         try:
-            arrived = await self.granter.finish(state, Secret(browser) if browser else None, params)
+            arrived = await self.granter.finish(
+                state, Secret(browser) if browser else None, params, request.url.path
+            )
         except NotFound:
             arrived = Arrived(Arrival.TAMPERED)
         return await self._arrived(request, arrived, Secret(secret))
@@ -179,9 +190,13 @@ class Reauthorize:
                     self._step("completed", link)
                 await self.probe_now(trip.connection)
                 known = await connections.show(self.database, trip.connection)
-                return await self._after_storing(known, speak)
+                return await self._after_storing(known, speak, clean(arrived.user or ""))
             case Arrival.REUSED if trip.outcome == Arrival.STORED.value:
                 return await self._after_storing(known, speak)
+            case Arrival.HELD:
+                return pages.held(about, clean(arrived.account or ""), speak)
+            case Arrival.REUSED if trip.outcome == Arrival.HELD.value:
+                return pages.held(about, clean(trip.account_name or trip.account_id or ""), speak)
             case Arrival.WRONG_ACCOUNT:
                 return pages.wrong_account(about, clean(arrived.account or ""), speak)
             case Arrival.DECLINED:
@@ -197,10 +212,10 @@ class Reauthorize:
             case _:
                 return pages.refused(about, speak)
 
-    async def _after_storing(self, known: Known, speak: Tongue) -> Page:
+    async def _after_storing(self, known: Known, speak: Tongue, approved_by: str = "") -> Page:
         about, health = self._about(known), known.health
         if health.state is State.HEALTHY:
-            return pages.done(about, speak)
+            return pages.done(about, speak, approved_by)
         seen = health.candidate if health.streak else health.cause
         if consequence(seen).about_scopes:
             app, good = self.apps.get(known.place.app), known.reads.keys()
@@ -214,7 +229,8 @@ class Reauthorize:
     def _stopped(self, link: Link, known: Known, speak: Tongue) -> Page | None:
         """Return the page that says why a link does not start, None where it does."""
         about, health = self._about(known), known.health
-        if health.state is State.PAUSED or known.place.app not in self.apps:
+        app = self.apps.get(known.place.app)
+        if health.state is State.PAUSED or app is None or app.place != known.place:
             return pages.paused(about, speak)
         if link.used_at is not None:
             return pages.works(about, speak) if health.state is State.HEALTHY else pages.used(about, speak)
@@ -237,7 +253,7 @@ class Reauthorize:
         return About(
             clean(known.client_name),
             clean(app.provider.title if app else known.place.provider),
-            clean(known.account_name or ""),
+            clean(known.account_name or known.account_id or ""),
             tuple(_readable(scope) for scope in known.scopes),
             clean(self.look.support),
         )
@@ -321,6 +337,10 @@ def _same_origin(request: Request) -> bool:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
     return origin in (None, "null") or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _named(account: Account) -> str:
+    return clean(account.name or account.id)
 
 
 def _readable(scope: str) -> str:

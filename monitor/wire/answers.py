@@ -8,6 +8,7 @@ read here; a provider's file may name others.
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -49,7 +50,10 @@ def _steps(expression: str) -> tuple[str, ...] | None:
 def _scalar(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value)
+    try:
+        return str(value) if not isinstance(value, float) or math.isfinite(value) else None
+    except ValueError:  # a whole number of thousands of digits
+        return None
 
 
 def pick(expression: str, document: Any) -> str | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from monitor.health.evidence import Fault, FaultKind
+from monitor.health.evidence import Fault, FaultKind, plain
+from monitor.health.incidents import Place
 from monitor.health.rules import Rule
+from monitor.jsontext import read_json
 from monitor.providers.schema import Limits, Provider
 from monitor.secret import Secret
 from monitor.wire.client import Reply, Wire
+from monitor.wire.targets import refused, resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,22 @@ class App:
     limits: Limits
     rules: tuple[Rule, ...]
     endpoints: Endpoints | None  # None: to be discovered
+    own_callback: bool = False  # its redirect URI is its own, /oauth/callback/ID
+
+    @property
+    def place(self) -> Place:
+        """What tokens of this app are sealed for."""
+        return Place(self.id, self.provider.name, self.region)
 
     @property
     def issuer(self) -> str:
         """What `iss` on the callback has to be, where it is sent (RFC 9207 2.4)."""
         return self.provider.oauth.issuer or self.auth_url
+
+    @property
+    def callback(self) -> str:
+        """The path of its redirect URI."""
+        return f"/oauth/callback/{self.id}" if self.own_callback else "/oauth/callback"
 
     def scope_url(self, scope: str) -> str | None:
         """Return where a scope is checked, None for one that the provider's file has no check for."""
@@ -69,16 +82,16 @@ def endpoints_of(provider: Provider, base_url: str, auth_url: str) -> Endpoints 
 async def discover(app: App, wire: Wire) -> App | Fault | Reply:
     """Read an app's endpoints from its server's metadata (RFC 8414, OpenID Connect Discovery 1.0).
 
-    Returns the app with them, or what came back instead. The issuer has to be the configured one, and
-    every endpoint https (or on this machine), else tokens could be sent elsewhere.
+    Returns the app with them, or what came back instead. The issuer has to be the configured one, and every
+    endpoint where tokens may be sent (`wire.targets`); else nothing is taken.
     """
     reply = await wire.get(app.auth_url + app.provider.oauth.discover)
     if isinstance(reply, Fault) or reply.status != 200:
         return reply
     try:
-        document = json.loads(reply.body)
-    except ValueError:
-        return Fault(FaultKind.TRUNCATED, "the server's metadata is not JSON")
+        document = read_json(reply.body)
+    except ValueError as error:
+        return Fault(FaultKind.TRUNCATED, f"the server's metadata is not JSON that can be read: {error}")
     if not isinstance(document, dict) or str(document.get("issuer", "")).rstrip("/") != app.auth_url:
         return Fault(FaultKind.OURS, "the server's metadata names another issuer than base_url")
     oauth, whoami = app.provider.oauth, app.provider.whoami
@@ -92,15 +105,27 @@ async def discover(app: App, wire: Wire) -> App | Fault | Reply:
     )
     if not (found.token and found.whoami):
         return Fault(FaultKind.OURS, "the server's metadata has no token or userinfo endpoint")
+    private = wire.settings.private_endpoints
+    for what in ("authorize", "token", "whoami", "revoke", "introspect"):
+        url = getattr(found, what)
+        why = refused(url, app.auth_url, private=private) if url else None
+        if url and why is None and not wire.settings.proxy:  # a proxy has names of its own
+            why = await resolved(url, app.auth_url, private=private)
+        if why is not None:
+            shown = plain(_host(url))
+            return Fault(FaultKind.OURS, f"the server's metadata names {what} at {shown}, which {why}")
     return replace(app, endpoints=found)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or url[:100]
+    except ValueError:
+        return url[:100]
 
 
 def _endpoint(document: dict[str, object], key: str, base: str, path: str) -> str:
     if path:
         return base + path
     url = document.get(key)
-    if not isinstance(url, str):
-        return ""
-    parts = urlsplit(url)
-    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    return url if parts.scheme == "https" or (parts.scheme == "http" and local) else ""
+    return url if isinstance(url, str) else ""

@@ -78,6 +78,8 @@ class HttpSettings(Section):
 
     proxy: Annotated[str, AfterValidator(_proxy)] = ""
     ca_file: Path | None = None
+    # Whether a server's metadata may name endpoints in private networks (`wire.targets`).
+    private_endpoints: bool = False
 
 
 class Wire:
@@ -91,6 +93,7 @@ class Wire:
         concurrency: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.settings = settings
         context = tls or _tls(settings.ca_file)
         self._deadline = timeout.total_seconds()
         proxy = httpx.Proxy(settings.proxy) if settings.proxy else None

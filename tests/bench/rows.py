@@ -127,8 +127,8 @@ async def _fill(parts: Any, size: int) -> None:
                 NewConnection(
                     id=name, place=Place("clio", "clio", "us"), client_name=f"Firm {name}", contacts=(),
                     locale="en", timezone="UTC", scopes=(), account_id="7", labels={},
-                    access=seal(Secret(f"{name}-{'a' * 40}"), access_cell(name)),
-                    refresh=seal(Secret(f"{name}-{'r' * 40}"), refresh_cell(name)),
+                    access=seal(Secret(f"{name}-{'a' * 40}"), access_cell(name, Place("clio", "clio", "us"))),
+                    refresh=seal(Secret(f"{name}-{'r' * 40}"), refresh_cell(name, Place("clio", "clio", "us"))),
                     access_expires_at=now + timedelta(days=6), imported=name, first_probe_at=now,
                 )
                 for name in names

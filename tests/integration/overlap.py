@@ -37,6 +37,7 @@ from monitor.store import (
     sealing,
     verdicts,
 )
+from monitor.store.bindings import Account
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.journal import Entry, SealedPair
@@ -240,7 +241,7 @@ WRITERS: dict[str, Writer] = {
     "resume": lambda db, _: connections.resume(db, NAMES, NOW, "test", apps=["app"]),
     "accept another account": lambda db, _: connections.set_account(db, "b", "2", NOW, "test"),
     "store what a client authorized": lambda db, of: links.replace_pair(
-        db, of.trips["b"], PAIR, account=("1", None), leftover=None, now=NOW
+        db, of.trips["b"], PAIR, account=Account("1"), leftover=None, now=NOW
     ),
     "begin a trip": lambda db, of: links.begin_trip(
         db, _link_of(of), state=links.fresh_secret(), browser=links.fresh_secret(), app="app",

@@ -189,7 +189,7 @@ async def test_explain_tells_the_whole_chain_and_no_secret(rig):
     from monitor.tokens.refresh import access_cell, refresh_cell
 
     for cell, name in ((sealed.access, access_cell), (sealed.refresh, refresh_cell)):
-        assert tokens.open(cell, name("acme")).reveal() not in whole
+        assert tokens.open(cell, name("acme", rig.parts.apps["clio"].place)).reveal() not in whole
 
 
 async def test_explain_shows_what_a_connections_probes_found_over_time(rig):

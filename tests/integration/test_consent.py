@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
+from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -257,22 +259,69 @@ async def test_the_rotating_system_uses_its_own_ways(tmp_path, sandbox, mailbox)
             assert title(answer) == "Thank you, it works"
 
 
-async def test_pkce_is_sent_and_checked_where_the_provider_has_it(tmp_path, sandbox, mailbox):
-    from importlib.resources import files
-
+async def test_pkce_is_sent_and_checked_unless_a_provider_file_says_no(tmp_path, sandbox, mailbox):
     text = (files("monitor.providers") / "clio.toml").read_text()
-    (tmp_path / "pkce.toml").write_text(text.replace("[oauth]", "[oauth]\npkce = true"))
-    apps = {"clio": {"extra": 'provider_file = "pkce.toml"'}}
+    (tmp_path / "plain.toml").write_text(text.replace("[oauth]", "[oauth]\npkce = false"))
+    apps = {"clio": {}, "plain": {"extra": 'provider_file = "plain.toml"'}}
     async with rigged(
         tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=MAIL.format(url=mailbox.url), apps=apps
     ) as rig:
-        link = await broken(rig)
+        link, without = await broken(rig), await broken(rig, "bolt", app="plain")
         async with browser_on(rig) as browser:
             consent = await start(browser, link)
             asked = parse_qs(urlsplit(consent).query)
             assert asked["code_challenge_method"] == ["S256"] and len(asked["code_challenge"][0]) == 43
             answer = await browser.get(await approve(consent, user_of(rig, "acme")))
             assert title(answer) == "Thank you, it works", "the sandbox checks the verifier it was promised"
+            assert "code_challenge" not in await start(browser, without)
+
+
+async def test_an_app_with_a_callback_of_its_own_takes_no_answer_that_came_in_on_another(
+    tmp_path, sandbox, mailbox
+):
+    apps = {"clio": {"extra": 'callback = "own"'}, "other": {"extra": 'callback = "own"'}, "shared": {}}
+    async with rigged(
+        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=MAIL.format(url=mailbox.url), apps=apps
+    ) as rig:
+        link, shared = await broken(rig), await broken(rig, "bolt", app="shared")
+        async with browser_on(rig) as browser:
+            for path in ("/oauth/callback", "/oauth/callback/other"):
+                back = await approve(await start(browser, link), user_of(rig, "acme"))
+                assert back.startswith("/oauth/callback/clio?")
+                answer = await browser.get(back.replace("/oauth/callback/clio", path))
+                assert title(answer) == "The answer came from the wrong place"
+            back = await approve(await start(browser, shared), user_of(rig, "bolt"))
+            answer = await browser.get(back.replace("/oauth/callback", "/oauth/callback/shared"))
+            assert title(answer) == "The answer came from the wrong place"
+            answer = await browser.get(await approve(await start(browser, link), user_of(rig, "acme")))
+            assert title(answer) == "Thank you, it works"
+
+
+@pytest.mark.parametrize("said", ["&iss=", "&iss=https://evil.example"])
+async def test_an_issuer_that_is_said_is_compared_also_when_it_is_empty(mailrig, said):
+    link = await broken(mailrig)
+    async with browser_on(mailrig) as browser:
+        back = await approve(await start(browser, link), user_of(mailrig, "acme"))
+        assert title(await browser.get(back + said)) == "The answer came from the wrong place"
+
+
+async def test_where_the_metadata_says_that_iss_is_sent_an_answer_without_it_is_refused(mailrig):
+    link, app = await broken(mailrig), mailrig.parts.apps["clio"]
+    mailrig.granter._apps["clio"] = replace(app, endpoints=replace(app.endpoints, iss_required=True))
+    async with browser_on(mailrig) as browser:
+        back = await approve(await start(browser, link), user_of(mailrig, "acme"))
+        assert title(await browser.get(back)) == "The answer came from the wrong place"
+        back = await approve(await start(browser, link), user_of(mailrig, "acme"))
+        assert title(await browser.get(f"{back}&iss={app.issuer}")) == "Thank you, it works"
+
+
+@pytest.mark.parametrize("more", ["&code=another", "&iss=a&iss=b", "&iss=" + "x" * 5000])
+async def test_a_parameter_that_stands_there_twice_or_is_endless_is_not_guessed_about(mailrig, more):
+    link = await broken(mailrig)
+    async with browser_on(mailrig) as browser:
+        back = await approve(await start(browser, link), user_of(mailrig, "acme"))
+        assert title(await browser.get(back + more)) == "This page cannot be opened like that"
+        assert title(await browser.get(back)) == "Thank you, it works", "nothing was spent"
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ async def test_explain_shows_what_it_said_and_no_token(tmp_path, sandbox):
         assert "nothing was asked again" in " ".join(text.why)
         sealed = (await rig.known("acme")).sealed
         for cell, name in ((sealed.access, access_cell), (sealed.refresh, refresh_cell)):
-            assert rig.parts.vault.open(cell, name("acme")).reveal() not in str(changes)
+            assert rig.parts.vault.open(cell, name("acme", rig.parts.apps["clio"].place)).reveal() not in str(
+                changes
+            )
 
 
 def refusing_port() -> int:

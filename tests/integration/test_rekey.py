@@ -28,11 +28,12 @@ from monitor.rekey import rotate_keys
 from monitor.secret import Secret
 from monitor.store import schema, sealing
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA, connection, consent, credential, key_check, link
+from monitor.store.tables import METADATA, connection, consent, credential, held, key_check, link, secret
 from monitor.tokens.vault import Cell, Key, Vault, new_key, prefix_of, read_key_file, write_key_file
 from tests.conftest import START, SetClock, environ, postgres_url, write_config
 
 ROWS = ("acme", "bolt")
+APP = "clio/clio/us"
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,6 +43,8 @@ ROOT = Path(__file__).parents[2]
 async def fill(database: Database, vault: Vault) -> None:
     """Two connections with tokens, and trips to the consent page with a verifier or a token left over."""
     async with database.write() as conn:
+        sealed = vault.seal(Secret("i"), Cell("own_secret", "imports", "sealed"))
+        await conn.execute(insert(secret).values(name="imports", sealed=sealed))
         for number, name in enumerate(ROWS, 1):
             await conn.execute(
                 insert(connection).values(
@@ -52,8 +55,16 @@ async def fill(database: Database, vault: Vault) -> None:
             await conn.execute(
                 insert(credential).values(
                     connection=name, version=1, lost=False,
-                    access=vault.seal(Secret(f"a-{name}"), Cell("credential", name, "access")),
-                    refresh=vault.seal(Secret(f"r-{name}"), Cell("credential", name, "refresh")),
+                    # The second one's are from before tokens were bound to their app.
+                    access=vault.seal(Secret(f"a-{name}"), Cell("credential", name, "access", APP if number == 1 else "")),
+                    refresh=vault.seal(Secret(f"r-{name}"), Cell("credential", name, "refresh", APP if number == 1 else "")),
+                )
+            )  # fmt: skip
+            await conn.execute(
+                insert(held).values(
+                    connection=name, why="asked", account_id="1", held_at=START,
+                    access=vault.seal(Secret(f"ha-{name}"), Cell("credential", name, "access", APP)),
+                    refresh=vault.seal(Secret(f"hr-{name}"), Cell("credential", name, "refresh", APP)),
                 )
             )  # fmt: skip
             await conn.execute(
@@ -81,15 +92,17 @@ async def sealed_texts(database: Database, *tables: str) -> list[tuple[Cell, str
             table = METADATA.tables[name]
             for row in (await conn.execute(select(table))).mappings():
                 for column, value in row.items():
-                    if isinstance(value, str) and value.startswith("v1."):
+                    if isinstance(value, str) and value.startswith(("v1.", "v2.")):
                         found.append((_cell(name, row, column), value))
     return found
 
 
 def _cell(table, row, column) -> Cell:
     match table, column:
-        case "credential", _:
-            return Cell(table, row["connection"], column)
+        case "credential" | "held_grant", _:
+            return Cell("credential", row["connection"], column, APP)
+        case "own_secret", _:
+            return Cell(table, row["name"], column)
         case "consent", "verifier":
             return Cell(table, row["state_hash"][:32], column)
         case "consent", "leftover":
@@ -113,7 +126,7 @@ async def parts_of(folder: Path, clock: SetClock) -> AsyncIterator[Parts]:
     vault = Vault(loaded.keys(), loaded.keys, loaded.keys_stamp)
     database = Database(loaded.database_url())
     try:
-        yield Parts(loaded, database, vault, {}, clock)
+        yield Parts(loaded, database, vault, {}, clock, Secret("i"))
     finally:
         await database.close()
 
@@ -327,7 +340,7 @@ async def test_a_rotation_seals_every_place_anew_and_a_day_later_the_old_key_may
     first = new_key()
     async with set_up(tmp_path, database_url, first) as parts:
         done = await rotate_keys(parts)
-        assert await keys_in_use(parts.database) == {done.current} and done.resealed == 8
+        assert await keys_in_use(parts.database) == {done.current} and done.resealed == 13
         assert done.retired == (), "it is the one before"
         second = await rotate_keys(parts)
         assert second.retired == () and second.kept == {first.id: "a newer key took over less than a day ago"}
@@ -407,9 +420,9 @@ async def test_a_row_that_somebody_is_changing_is_waited_for_by_nobody(tmp_path,
                 select(credential.c.connection).where(credential.c.connection == "acme").with_for_update()
             )
             done = await asyncio.wait_for(rotate_keys(parts), 30)
-        assert done.resealed == 6, "all but the two of that row"
+        assert done.resealed == 11, "all but the two of that row"
         assert await keys_in_use(parts.database) == {done.current, first.id}
-        assert (await rotate_keys(parts)).resealed == 8
+        assert (await rotate_keys(parts)).resealed == 13
 
 
 async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_the_file(tmp_path):
@@ -433,9 +446,9 @@ def test_every_place_that_is_sealed_for_is_known_to_a_rotation():
     named = {
         match.groups()
         for path in (ROOT / "monitor").rglob("*.py")
-        for match in re.finditer(r'Cell\(\s*"(\w+)",[^"]*?"(\w+)"\)', path.read_text())
+        for match in re.finditer(r'Cell\(\s*"(\w+)",[^"]*?"(\w+)"[,)]', path.read_text())
     }
-    places = {(place.table.name, place.column.name) for place in sealing.PLACES}
+    places = {(place.bound_to, place.column.name) for place in sealing.PLACES}
     assert named == places | {("key_check", "sealed"), ("app", "client_secret")}
 
 

@@ -35,6 +35,7 @@ from monitor.store import (
     schema,
     verdicts,
 )
+from monitor.store.bindings import Account
 from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
 from monitor.store.tables import METADATA, probe_count, watch
@@ -415,9 +416,9 @@ async def test_a_doubt_is_kept_until_another_refresh_token_is_stored(database):
     # A consent that brings no refresh token keeps the old one, and so what is in doubt about it.
     trip = links.Trip(1, "", 1, "a", "app", "", None, START, START, None, "open", None, None)
     without = journal.SealedPair("v1.k.m.a", None, START, START + DAY)
-    assert await links.replace_pair(database, trip, without, account=("7", None), leftover=None, now=START)
+    assert await links.replace_pair(database, trip, without, account=Account("7"), leftover=None, now=START)
     assert (await connections.show(database, "a")).doubt == doubt
-    assert await links.replace_pair(database, trip, PAIR, account=("7", None), leftover=None, now=START)
+    assert await links.replace_pair(database, trip, PAIR, account=Account("7"), leftover=None, now=START)
     assert (await connections.show(database, "a")).doubt is None
 
 

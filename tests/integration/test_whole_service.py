@@ -36,15 +36,18 @@ def _sqlite(tmp_path):
     return f"sqlite:///{tmp_path / 'th.db'}"
 
 
+PLAT = Place("plat", "clio-platform", "us")
+
+
 async def _big_fleet(rig, count):
     vault = rig.parts.vault
     await connections.put(
         rig.parts.database,
         [
             NewConnection(
-                id=f"c{i:05}", place=Place("plat", "clio-platform", "us"), client_name="x", contacts=(),
+                id=f"c{i:05}", place=PLAT, client_name="x", contacts=(),
                 locale="en", timezone="UTC", scopes=(), account_id="1", labels={},
-                access=vault.seal(Secret("t"), access_cell(f"c{i:05}")), imported="x", first_probe_at=START,
+                access=vault.seal(Secret("t"), access_cell(f"c{i:05}", PLAT)), imported="x", first_probe_at=START,
             )
             for i in range(count)
         ],
@@ -189,7 +192,10 @@ async def test_the_metrics_are_the_contracts_and_promtool_takes_them(rig):
     for metric in (*FLEET, *OWN):
         assert f"# HELP {metric.name}" in page, metric.name
     sealed = (await rig.known("acme")).sealed
-    assert rig.parts.vault.open(sealed.access, access_cell("acme")).reveal() not in page
+    assert (
+        rig.parts.vault.open(sealed.access, access_cell("acme", rig.parts.apps["clio"].place)).reveal()
+        not in page
+    )
     promtool = shutil.which("promtool") or missing("promtool is not installed (Debian: prometheus)")
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=page, text=True, capture_output=True, check=False

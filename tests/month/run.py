@@ -257,8 +257,8 @@ async def _fill(parts: Parts, world: World, interval: int) -> None:
                 NewConnection(
                     id=name, place=firm.place, client_name=f"Firm {firm.number}", contacts=(firm.address,),
                     locale="en", timezone="UTC", scopes=(), account_id=name, labels={},
-                    access=seal(Secret(access), access_cell(name)),
-                    refresh=seal(Secret(refresh), refresh_cell(name)),
+                    access=seal(Secret(access), access_cell(name, firm.place)),
+                    refresh=seal(Secret(refresh), refresh_cell(name, firm.place)),
                     access_expires_at=now + timedelta(days=1) + share * timedelta(days=6), imported=name,
                     first_probe_at=now + timedelta(minutes=interval * (share % 1)),
                 )

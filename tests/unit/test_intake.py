@@ -8,6 +8,7 @@ import pytest
 
 from monitor import intake
 from monitor.errors import ConfigurationError, ImportRefused
+from monitor.names import one_line
 from monitor.settings import load
 from monitor.tokens.vault import Vault, new_key
 
@@ -61,7 +62,7 @@ BAD = [
     (with_(id="acme"), "line 2: id 'acme' stands on line 1 already"),
     (with_(id="b", client={"name": "B", "contacts": ["not an address"]}), "line 2: client.contacts.0: is no e-mail"),
     (with_(id="b", client={"name": "B", "timezone": "Mars/Olympus"}), "line 2: client.timezone: 'Mars/Olympus'"),
-    (with_(id="b", client={"name": "B\nBcc: x"}), "line 2: client.name: is empty or has line breaks"),
+    (with_(id="b", client={"name": "B\nBcc: x"}), "line 2: client.name: has line breaks or control characters in it (U+000A)"),
     (with_(id="b", client={}), "line 2: client.name: is required and not there"),
     (with_(id="b", tokens={"access_token": "c4n4ry", "expires_at": "soon"}), "line 2: tokens.expires_at:"),
     (with_(id="b", tokens={"refresh_token": "c4n4ry"}), "line 2: tokens.access_token: is required"),
@@ -126,7 +127,63 @@ def test_files_that_are_none_are_one_sentence(tmp_path, apps):
         intake.read(tmp_path / "bin", apps)
 
 
-def test_a_line_separator_within_a_name_is_no_new_line(tmp_path, apps):
+@pytest.mark.parametrize("char", ["\u2028", "\u2029", "\x7f", "\x85", "\x9b", "\x00", "\x1b"])
+def test_what_breaks_a_line_or_steers_a_terminal_stands_in_no_name_and_splits_none(tmp_path, apps, char):
     path = tmp_path / "in.jsonl"
-    path.write_text(json.dumps(with_(client={"name": "A\u2028B"}), ensure_ascii=False))
-    assert intake.read(path, apps)[0].client.name == "A\u2028B"
+    for more in ({"client": {"name": f"A{char}B"}}, {"account_id": f"1{char}"}, {"labels": {"a": f"x{char}"}},
+                 {"labels": {f"x{char}": "a"}}, {"scopes": [f"a{char}"]}):  # fmt: skip
+        path.write_text(json.dumps(with_(**more), ensure_ascii=char in "\x00\x1b"))
+        with pytest.raises(ImportRefused) as caught:
+            intake.read(path, apps)
+        (said,) = caught.value.problems
+        assert said.startswith("line 1: ") and f"control characters in it (U+{ord(char):04X})" in said
+
+
+def test_what_turns_the_reading_direction_is_taken_in_a_name_and_left_out_where_it_is_shown(tmp_path, apps):
+    (record,) = intake.read(write(tmp_path, with_(client={"name": "\u05d0\u200f\u202e\u200bB"})), apps)
+    assert one_line(record.client.name) == "\u05d0B"
+    assert one_line("a\u2028b\x7fc\x85d\u00ade") == "a b c de"
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"id": ' + DEEP, "line 2: not JSON: it is nested too deeply"),
+        ('{"id": ' + "7" * 5000 + "}", "line 2: not JSON: a number in it has thousands of digits"),
+        ('{"id": NaN}', "line 2: not JSON: NaN is no number in JSON"),
+        ('{"id": -Infinity}', "line 2: not JSON: -Infinity is no number in JSON"),
+        (with_(id="b", account_id="7" * 256), "line 2: account_id: is longer than 255 characters"),
+        (with_(id="b", account_id=int("7" * 3000)), "line 2: account_id: is longer than 255 characters"),
+        (with_(id="b", labels={str(n): "x" for n in range(51)}), "line 2: labels: has 51 entries; 50 at most are taken"),
+        (with_(id="b", labels={"a": "x" * 201}), "line 2: labels.a: is longer than 200 characters"),
+        (with_(id="b", scopes=["contacts"] * 201), "line 2: scopes: has 201 entries; 200 at most are taken"),
+        (with_(id="b", client={"name": "x" * 201}), "line 2: client.name: is longer than 200 characters"),
+        (with_(id="b", app="x" * 101), "line 2: app: is longer than 100 characters"),
+        (with_(id="b", client={"name": "\ud800"}), "line 2: client.name: "),
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_what_is_endless_or_no_number_is_one_sentence_and_nothing_is_taken(tmp_path, apps, line, sentence):
+    with pytest.raises(ImportRefused) as caught:
+        intake.read(write(tmp_path, GOOD, line), apps)
+    (said,) = caught.value.problems
+    assert said.startswith(sentence) and len(said) < 200
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["id,app,client_name", f"a,clio-us,{'x' * 140_000}"], "line 2: a field is longer than 128 KiB"),
+        (["id,app," + "x" * 140_000, "a"], "line 1: a field is longer than 128 KiB"),
+        (["id,app,client_name,id", "a,clio-us,A,b"], "line 1: column 'id' stands there twice"),
+        (["id,app,client_name", "a,clio-us,A\x00B"], "line 2: "),
+    ],
+)
+def test_strange_csv_is_one_sentence(tmp_path, apps, lines, sentence):
+    with pytest.raises(ImportRefused) as caught:
+        intake.read(write(tmp_path, *lines, name="in.csv"), apps)
+    (said,) = caught.value.problems
+    assert said.startswith(sentence) and len(said) < 200

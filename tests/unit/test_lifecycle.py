@@ -17,6 +17,7 @@ from monitor.health.lifecycle import (
     IncidentChange,
     Policy,
     State,
+    given_back,
     good_needed,
     movable,
     on_new_grounds,
@@ -50,6 +51,7 @@ DEEDS = {
     By.REST: rested,
     By.WAKE: woken,
     By.GROUNDS: on_new_grounds,
+    By.HOLD: given_back,
 }
 deeds = st.sampled_from([*By])
 happenings = st.lists(st.tuples(deeds, causes, gaps), max_size=60)
@@ -69,6 +71,10 @@ def live(happened):
             health, authorized = on_new_grounds(health, now), True
         elif before.state not in movable(by) or (by is By.WAKE and not rests):
             continue
+        elif by is By.HOLD:
+            if not authorized:
+                continue  # nothing is there to be held
+            health, authorized = given_back(health, now), False
         elif by is By.RESUME:
             health, rests = resumed(health, now, authorized=authorized), False
         else:
@@ -85,8 +91,8 @@ def test_whatever_happens_only_moves_of_the_table_are_made(happened):
 
 @given(happenings)
 @settings(max_examples=300, deadline=None)
-def test_who_was_ever_healthy_is_never_a_newcomer_again(happened):
-    states = [after.state for _, _, after in live(happened)]
+def test_who_was_ever_healthy_is_never_a_newcomer_again_but_with_tokens_of_another_client(happened):
+    states = [after.state for _, _, after in live([one for one in happened if one[0] is not By.HOLD])]
     if State.HEALTHY in states:
         assert State.PENDING not in states[states.index(State.HEALTHY) :]
 
@@ -124,6 +130,10 @@ HAPPENS |= {
     (By.RESUME, State.PAUSED, State.SUSPECT): [*WELL, (By.PAUSE, Cause.OK), (By.RESUME, Cause.OK)],
     (By.REST, State.HEALTHY, State.PAUSED): [*WELL, (By.REST, Cause.OK)],
     (By.REST, State.SUSPECT, State.PAUSED): [*IN_DOUBT, (By.REST, Cause.OK)],
+    (By.HOLD, State.PENDING, State.PENDING): [(By.GROUNDS, Cause.OK), (By.HOLD, Cause.OK)],
+    (By.HOLD, State.HEALTHY, State.PENDING): [*WELL, (By.HOLD, Cause.OK)],
+    (By.HOLD, State.SUSPECT, State.PENDING): [*IN_DOUBT, (By.HOLD, Cause.OK)],
+    (By.HOLD, State.BROKEN, State.PENDING): [*ILL, (By.HOLD, Cause.OK)],
     (By.WAKE, State.PAUSED, State.SUSPECT): [*WELL, (By.REST, Cause.OK), (By.WAKE, Cause.OK)],
 }
 

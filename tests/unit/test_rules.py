@@ -155,6 +155,12 @@ CASES = {
         "3 connections of app us are not looked at: the app is not configured",
         near={'token_health_connections_unwatched{app="us"}': "3x10 _x50"}, quiet=10,
     ),
+    "TokenHealthAccountWaits": Case(
+        {'token_health_accounts_waiting{provider="clio",app="us"}': "_x4 2x40 _x60", APP: UP}, 10, 60,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "2 first authorizations of us wait for a person: whose account is it?",
+        near={'token_health_accounts_waiting{provider="clio",app="us"}': "0x60", APP: UP}, quiet=3,
+    ),
     "TokenHealthIntervalStretched": Case(
         {'token_health_probe_interval_stretched{provider="clio",app="us"}': "1x4 3x60 1x60", APP: UP}, 50, 90,
         {"provider": "clio", "app": "us", "team": "legal"},

@@ -153,6 +153,22 @@ def test_a_secret_shows_itself_nowhere():
 
 
 def test_a_fingerprint_tells_whether_the_same_tokens_are_given_again():
-    assert fingerprint(Secret("a"), Secret("b")) == fingerprint(Secret("a"), Secret("b"))
-    assert len({fingerprint(Secret("a"), Secret("b")), fingerprint(Secret("ab"), None),
-                fingerprint(Secret("a"), None), fingerprint(None, None)}) == 4  # fmt: skip
+    a, b, ab, key = Secret("a"), Secret("b"), Secret("ab"), Secret("k")
+    assert fingerprint(key, a, b) == fingerprint(key, a, b)
+    assert len({fingerprint(key, a, b), fingerprint(key, ab, None),
+                fingerprint(key, a, None), fingerprint(key, None, None), fingerprint(b, a, b)}) == 5  # fmt: skip
+
+
+def test_a_token_opens_for_the_app_that_it_was_given_to_and_one_of_before_for_its_connection():
+    vault = Vault([new_key()])
+    here, elsewhere = (Cell("credential", "acme", "access", app) for app in ("a/clio/us", "b/clio/us"))
+    sealed = vault.seal(Secret("t"), here)
+    assert sealed.startswith("v2.") and vault.open(sealed, here).reveal() == "t"
+    with pytest.raises(CannotDecrypt, match="another row or app"):
+        vault.open(sealed, elsewhere)
+    with pytest.raises(CannotDecrypt):
+        vault.open("v1" + sealed[2:], here)
+    old = vault.seal(Secret("t"), Cell("credential", "acme", "access"))
+    assert old.startswith("v1.") and vault.open(old, here).reveal() == "t"
+    with pytest.raises(CannotDecrypt):
+        vault.open("v2" + old[2:], here)

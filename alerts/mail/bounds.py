@@ -1,8 +1,8 @@
 """A sandbox for mail templates that also ends: bounds on steps, on sizes, and on what is multiplied.
 
 An agency's own template is trusted with what a mail says, and with nothing else. Jinja's sandbox keeps it
-from our objects; what it computes is bounded here, deterministically, so that a mistake in one costs its own mail
-and neither the process's time nor its memory. Each bound raises `TooMuch`, which is a fault of the template.
+from our objects; what it computes is bounded here, deterministically, so that a mistake in one costs its own
+mail, and neither the process's time nor its memory. Each bound raises `TooMuch`: a fault of the template.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
 
 
 def templates_trouble(loaded: Loaded) -> str | None:
-    """Write every kind of mail in every language; say what is wrong with a template of the agency's, if so."""
+    """Write every kind of mail in every language; say what is wrong with a template of the agency's."""
     try:
         composer, _ = build_composer(loaded)
         composer.check()

@@ -18,15 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts.channels import Channel
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.notify import Notify
+from alerts.language import languages
 from alerts.ledger import Voice
 from alerts.mail.compose import Composer
 from alerts.mail.message import Logo, Sender
+from alerts.mail.samples import sample
+from alerts.notices import Kind as MailKind
 from alerts.oncall import Duty
 from alerts.pager import Pager
 from alerts.pump import Post, Pump
 from alerts.routes import Kind, Route
 from monitor.clock import Clock, SystemClock
-from monitor.errors import KeyMissing
+from monitor.errors import ConfigurationError, KeyMissing
 from monitor.loop import Loop, Pace
 from monitor.metrics import Meters
 from monitor.pacing import Pacer
@@ -169,6 +172,19 @@ def build_composer(loaded: Loaded) -> tuple[Composer, Logo | None]:
     folder = settings.email.templates
     brand = settings.brand.brand(settings.smtp.sender, logo=logo is not None)
     return Composer(brand, loaded.directory / folder if folder else None), logo
+
+
+def templates_trouble(loaded: Loaded) -> str | None:
+    """Write every kind of mail in every language; say what is wrong with a template of the agency's."""
+    try:
+        composer, _ = build_composer(loaded)
+        composer.check()
+        for kind in MailKind:
+            for language in languages():
+                sample(composer, kind, language, SystemClock().now())
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def build_post(parts: Parts) -> Post | None:

@@ -16,11 +16,10 @@ from alerts.addresses import needs_utf8
 from alerts.channels.smtp import NO_UTF8, Session, Unreachable
 from alerts.language import languages
 from alerts.mail.message import Sender
-from alerts.mail.samples import sample
 from alerts.mailserver import on_record
 from alerts.notices import Kind
 from monitor import confined
-from monitor.assembly import Parts, build_channel, build_composer, build_wire, opened
+from monitor.assembly import Parts, build_channel, build_wire, opened, templates_trouble
 from monitor.clock import SystemClock
 from monitor.desk import not_watched, stretched_apps
 from monitor.errors import TokenHealthError
@@ -67,7 +66,7 @@ async def checkup(path: Path) -> list[Check]:
     except (TokenHealthError, SQLAlchemyError, OSError) as error:
         checks.append(Check("keys and database", False, str(error)))
         addresses = []
-    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded)]
+    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded), *_callbacks(loaded)]
     if (links := _links(loaded)) is not None:
         checks.append(links)
     return checks
@@ -249,14 +248,8 @@ def _oncall(loaded: Loaded) -> Check:
 
 def _mails(loaded: Loaded) -> Check:
     """Write every kind in every language: an override may lack a brace in any of them."""
-    try:
-        composer, _ = build_composer(loaded)
-        composer.check()
-        for kind in Kind:
-            for language in languages():
-                sample(composer, kind, language, SystemClock().now())
-    except TokenHealthError as error:
-        return Check("mails", False, str(error))
+    if (trouble := templates_trouble(loaded)) is not None:
+        return Check("mails", False, trouble)
     own = loaded.settings.email.templates
     return Check(
         "mails",
@@ -264,6 +257,19 @@ def _mails(loaded: Loaded) -> Check:
         f"{len(Kind)} kinds in {len(languages())} languages can be written"
         + (f", with the templates of {own} first." if own else "."),
     )
+
+
+def _callbacks(loaded: Loaded) -> list[Check]:
+    """Say where apps at several providers share one callback (RFC 9700 4.4.2)."""
+    shared = [app for app in loaded.settings.apps if app.callback == "shared"]
+    places = {(app.provider, app.provider_file, app.region, app.base_url, app.auth_url) for app in shared}
+    if len(places) < 2:
+        return []
+    says = (
+        f"{', '.join(app.id for app in shared)} share /oauth/callback at several servers. Safer is one each: "
+        'register …/oauth/callback/ID and set callback = "own".'
+    )
+    return [Check("callbacks", None, says)]
 
 
 def _links(loaded: Loaded) -> Check | None:

@@ -28,6 +28,7 @@ from monitor.assembly import (
     build_wire,
     process_name,
     tell_both,
+    templates_trouble,
 )
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.exposition import Exposition
@@ -83,6 +84,8 @@ class Service:
         )
         for app, count in (await connections.unwatched(parts.database, parts.apps)).items():
             log.warning("app.not_configured", app=app, connections=count)
+        if settings.email.templates and (trouble := templates_trouble(parts.loaded)) is not None:
+            log.error("mail.template_unusable", detail=trouble)  # its mails end as failed; the others go out
         if self._role is not Role.WEB:
             parts.database.claim_file()
             if parts.database.is_sqlite and (freed := await processes.bury_all(parts.database)):

@@ -3,9 +3,9 @@
 MJML is joined (`<!--% include "parts/close.mjml" %-->`, by Jinja's loader), compiled once with its other
 Jinja tags inside, and filled for each mail; so a client's name is escaped where it stands in the finished
 HTML. mjml's own `<mj-include>` is not used: what it includes loses its width and padding, and a file that
-includes itself ends the process. Templates are sandboxed: an override may say what it likes and reach
-nothing. Whatever one raises is a ConfigurationError that names file and line. A file that changes is read
-again with the next mail.
+includes itself ends the process. Templates are sandboxed and bounded (`alerts.mail.bounds`): an override may
+say what it likes, reaches nothing, and ends. Whatever one raises is a ConfigurationError that names file and
+line. A file that changes is read again with the next mail.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import mjml
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2.exceptions import TemplateError, TemplateNotFound, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from alerts.language import Tongue
+from alerts.mail.bounds import LARGEST_SOURCE, Bounded, TooMuch
 from monitor.errors import ConfigurationError
 
 HERE = Path(__file__).parent
@@ -45,11 +45,11 @@ class Templates:
         if overrides is not None and not overrides.is_dir():
             raise ConfigurationError(f"email.templates: {overrides} is no folder.")
         folders = [HERE] if overrides is None else [overrides, HERE]
-        loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
+        loader = ChoiceLoader([_Small(folder) for folder in folders])
         self._folders = folders
         # Text parts are plain text: HTML escapes would be read as they stand.
         self._text, self._html = _environment(loader, autoescape=False), _environment(loader, autoescape=True)
-        self._joining = Environment(
+        self._joining = Bounded(
             loader=_Marked(loader),
             block_start_string="<!--%",
             block_end_string="%-->",
@@ -57,7 +57,7 @@ class Templates:
             variable_end_string="=-->",
             comment_start_string="<!--#",
             comment_end_string="#-->",
-            autoescape=False,  # noqa: S701 - MJML of ours and the operator's; filling escapes
+            autoescape=False,
             undefined=StrictUndefined,
         )
         self._compiled: Callable[[str], Template] = lru_cache(maxsize=64)(self._html.from_string)
@@ -66,7 +66,7 @@ class Templates:
         """Fill a text template."""
         _speak(self._text, speak)
         try:
-            return self._text.get_template(name).render(context)
+            return self._text.fill(self._text.get_template(name), context)
         except Exception as error:
             raise _unusable(self._place(error, name), error) from None
 
@@ -76,7 +76,7 @@ class Templates:
         joined = self._join(body)
         compiled = self._compile(body, joined)
         try:
-            return self._compiled(compiled).render(context)
+            return self._html.fill(self._compiled(compiled), context)
         except Exception as error:
             raise _unusable(self._source(error, joined, context, body), error) from None
 
@@ -86,7 +86,7 @@ class Templates:
 
     def _join(self, body: str) -> Joined:
         try:
-            marked = self._joining.get_template(LAYOUT).render(body=body)
+            marked = self._joining.fill(self._joining.get_template(LAYOUT), {"body": body})
         except Exception as error:
             raise _unusable(self._place(error, body), error) from None
         lines, origin = [], [(LAYOUT, 1)]
@@ -109,7 +109,7 @@ class Templates:
     def _source(self, error: Exception, joined: Joined, context: Mapping[str, Any], body: str) -> str:
         """Return where in the MJML an error of the compiled HTML comes from: fill the MJML, and see."""
         try:
-            self._compiled(joined.text).render(context)
+            self._html.fill(self._compiled(joined.text), context)
         except Exception as again:
             line = _line(again, lambda name: name == _UNNAMED)
             if line is not None and type(again) is type(error):
@@ -119,11 +119,27 @@ class Templates:
 
     def _place(self, error: Exception, name: str) -> str:
         """Return the file and line of a template where an error was raised."""
-        found = _line(error, lambda file: any(Path(file).is_relative_to(folder) for folder in self._folders))
+        found = _line(
+            error,
+            lambda file: (
+                not file.endswith(".py") and any(Path(file).is_relative_to(f) for f in self._folders)
+            ),
+        )
         if found is None:
             return name
         folder = next(f for f in self._folders if Path(found[0]).is_relative_to(f))
         return f"{Path(found[0]).relative_to(folder)}, line {found[1]}"
+
+
+class _Small(FileSystemLoader):
+    """Reads templates, and none that no mail is made of."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """Return a template as Jinja's loaders do."""
+        found = super().get_source(environment, template)
+        if len(found[0]) > LARGEST_SOURCE:
+            raise TooMuch(f"{template} is longer than {LARGEST_SOURCE:,} characters")
+        return found
 
 
 class _Marked(BaseLoader):
@@ -145,8 +161,8 @@ class _Marked(BaseLoader):
         )
 
 
-def _environment(loader: BaseLoader, *, autoescape: bool) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+def _environment(loader: BaseLoader, *, autoescape: bool) -> Bounded:
+    return Bounded(
         loader=loader, autoescape=autoescape, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"]
     )
 

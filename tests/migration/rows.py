@@ -123,5 +123,6 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "ended_at": None, "pauses": True,
         }
     ],
+    "mail_server": [{"name": "mail.x.example:25", "down_since": NOW, "answer": "421 busy", "utf8": True}],
     "fuse": [{"name": "first mails", "blown_at": NOW, "wanted": 40, "released_until": None}],
 }  # fmt: skip

@@ -27,7 +27,7 @@ from tests import conftest
 from tests.migration.rows import ROWS
 
 DATA = Path(__file__).with_name("data")
-RELEASED = ["0001", "0002", "0003"]
+RELEASED = ["0001", "0002", "0003", "0004"]
 _numbers = itertools.count(1)
 
 
@@ -115,7 +115,9 @@ async def test_what_was_taken_up_is_what_the_models_say_and_works(old):
         assert await conn.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), METADATA)) == []
     assert [known.id for known in await connections.every(old)] == ["acme", "bolt", "coda", "dent"]
     # Where its one member had been told the guard holds nobody, and so becomes no wave.
-    assert [item.about.name for item in await incidents.open_now(old) if not item.wave] == ["bolt"]
+    # From 0004 on nobody judges it anew, and the row stays what it is.
+    open_ones = [item for item in await incidents.open_now(old) if not (item.wave or item.guard)]
+    assert [item.about.name for item in open_ones] == ["bolt"]
     assert await book.listing(old, 10) is not None
     with pytest.raises(DBAPIError, match="append-only"):
         async with old.write() as conn:

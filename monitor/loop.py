@@ -210,11 +210,9 @@ class Loop:
         if finding.ok and not looked.complete and lease.health.state is not State.PENDING:
             # What was in doubt could not be looked at: that is no recovery.
             verdict = Verdict(lease.health, changed=False)
-        if evidence.undecided:
+        if evidence.undecided or finding.rule == EXHAUSTED:
             # The access token has ended, and its refresh is somebody else's or not due yet: wait for that.
-            verdict = Verdict(lease.health, changed=False)
-        if finding.rule == EXHAUSTED:
-            # Our own lack speaks of nobody: neither a doubt nor a recovery, and looked at again in time.
+            # And our own lack speaks of nobody: it is neither a doubt nor a recovery.
             verdict = Verdict(lease.health, changed=False)
         settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.

@@ -73,7 +73,8 @@ def run(path, log, *, descriptors):
         stdout=log,
         stderr=log,
         env=os.environ | environ("plat"),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors // 2, descriptors)),
+        # No thread of this process holds a lock that the child would want.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors // 2, descriptors)),  # noqa: PLW1509
     )
 
 

@@ -211,8 +211,7 @@ class Loop:
             # What was in doubt could not be looked at: that is no recovery.
             verdict = Verdict(lease.health, changed=False)
         if evidence.undecided or finding.rule == EXHAUSTED:
-            # The access token has ended, and its refresh is somebody else's or not due yet: wait for that.
-            # And our own lack speaks of nobody: it is neither a doubt nor a recovery.
+            # A refresh that is somebody else's or not due yet is waited for; our own lack speaks of nobody.
             verdict = Verdict(lease.health, changed=False)
         settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.

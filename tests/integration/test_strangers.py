@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import structlog
+from starlette.responses import PlainTextResponse
 
 from monitor.assembly import build_pages
 from monitor.web import rates
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse
+from monitor.web.proxies import Stranger
 from tests.conftest import SetClock
 from tests.integration.test_consent import approve, broken, browser_on, start, title, user_of
 
@@ -167,3 +170,17 @@ def test_a_full_minute_later_the_address_may_ask_again():
     assert [found.address("192.0.2.1") for _ in range(61)] == [True] * 60 + [False]
     clock.tick(seconds=61)
     assert found.address("192.0.2.1")
+
+
+@pytest.mark.parametrize(("proxies", "told"), [(("127.0.0.1",), 1), (("10.0.0.0/8",), 0)])
+async def test_a_proxy_that_nobody_named_is_told_of_once(proxies, told):
+    async def nothing(scope, receive, send):
+        await PlainTextResponse("")(scope, receive, send)
+
+    transport = httpx.ASGITransport(Stranger(nothing, proxies), client=("10.1.2.3", 1))
+    with structlog.testing.capture_logs() as lines:
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as browser:
+            await browser.get("/")
+            for _ in range(3):
+                await browser.get("/", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert [line["address"] for line in lines if line["event"] == "web.unknown_proxy"] == ["10.1.2.3"] * told

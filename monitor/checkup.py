@@ -26,6 +26,8 @@ from monitor.errors import TokenHealthError
 from monitor.files import wider
 from monitor.health.evidence import Fault
 from monitor.health.spans import span
+from monitor.network import loopback
+from monitor.sections import EXPOSED
 from monitor.settings import Loaded, load
 from monitor.store import bindings, connections, processes, sealing
 from monitor.store.engine import files_of
@@ -69,7 +71,7 @@ async def checkup(path: Path) -> list[Check]:
     checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded), *_callbacks(loaded)]
     if (links := _links(loaded)) is not None:
         checks.append(links)
-    return checks
+    return checks + _listeners(loaded)
 
 
 async def _inside(parts: Parts) -> list[Check]:
@@ -277,3 +279,32 @@ def _links(loaded: Loaded) -> Check | None:
     if loaded.settings.smtp.sender and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
         return Check("links", None, f"web.public_url is {url}: clients elsewhere cannot open links to it.")
     return None
+
+
+def _listeners(loaded: Loaded) -> list[Check]:
+    """Say who reaches what, as far as the configuration shows it."""
+    web, checks = loaded.settings.web, []
+    shown = " and ".join(
+        f"{one.address} ({' and '.join(_served(one.clients, one.operations))})" for one in web.listeners
+    )
+    exposed = any(one.exposed for one in web.listeners)
+    says = f"{shown}: {EXPOSED}." if exposed else f"{shown}."
+    checks.append(Check("listeners", None if exposed else True, says))
+    clients = next(one for one in web.listeners if one.clients)
+    public = not loopback(urlsplit(web.public_url).hostname or "")
+    here = all(loopback(proxy.partition("/")[0]) for proxy in web.proxies)
+    if public and here and not loopback(clients.host):
+        checks.append(
+            Check(
+                "proxies",
+                None,
+                f"Clients come to {web.public_url}, so a proxy stands before {clients.address}, and "
+                "web.proxies names none beyond this machine: unless it runs here, all clients share one rate "
+                "limit. Name its address or network there.",
+            )
+        )
+    return checks
+
+
+def _served(clients: bool, operations: bool) -> list[str]:
+    return ["clients' pages"] * clients + ["metrics and health"] * operations

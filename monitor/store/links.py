@@ -167,8 +167,13 @@ async def begin_trip(
 
 async def trip(database: Database, state: Secret) -> Trip | None:
     """Look a trip up by the state that came back."""
+    return await trip_of(database, hashed(state))
+
+
+async def trip_of(database: Database, state_hash: str) -> Trip | None:
+    """Look a trip up by the hash of its state, which is no secret."""
     async with database.read() as conn:
-        row = (await conn.execute(select(consent).where(consent.c.state_hash == hashed(state)))).one_or_none()
+        row = (await conn.execute(select(consent).where(consent.c.state_hash == state_hash))).one_or_none()
     return None if row is None else _trip(row)
 
 

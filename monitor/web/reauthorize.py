@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from hmac import compare_digest
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -34,12 +32,11 @@ from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
 from monitor.tokens.grant import TRIP_LASTS, Arrival, Arrived, Granter
 from monitor.web import pages
+from monitor.web.origin import same_origin
 from monitor.web.pages import About, Page
+from monitor.web.rates import Rates
 from monitor.wire.apps import App
 
-# Per minute: from one address, and for one link, from wherever.
-PER_ADDRESS = RateLimitItemPerMinute(60)
-PER_LINK = RateLimitItemPerMinute(30)
 LONGEST = 4096  # characters of a parameter of a callback
 _CSS = (Path(__file__).parent / "static" / "pages.css").read_text(encoding="utf-8")
 
@@ -73,7 +70,7 @@ class Reauthorize:
         self.database, self.granter, self.apps = database, granter, apps
         self.clock, self.meters, self.look = clock, meters, look
         self.public_url, self.probe_now = public_url, probe_now
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rates = Rates(clock)
         env = Environment(loader=PackageLoader("monitor.web"), autoescape=True, undefined=StrictUndefined)
         self._template = env.get_template("page.html.j2")
 
@@ -82,6 +79,8 @@ class Reauthorize:
         return [
             Route("/r/{link}", self.open, methods=["GET"]),
             Route("/r/{link}", self.start, methods=["POST"]),
+            Route("/again/{trip}", self.open, methods=["GET"]),
+            Route("/again/{trip}", self.start, methods=["POST"]),
             Route("/oauth/callback", self.callback, methods=["GET"]),
             Route("/oauth/callback/{app}", self.callback, methods=["GET"]),
             Route("/static/pages.css", self.css, methods=["GET"]),
@@ -92,12 +91,9 @@ class Reauthorize:
 
     async def open(self, request: Request) -> Response:
         """Show what is asked and why. Changes nothing."""
-        secret = Secret(request.path_params["link"])
-        if not self._allowed(request, secret):
-            return self._too_many(request)
-        found = await links.find(self.database, secret)
-        if found is None:
-            return self._page(pages.unknown(self.look.support, _speak(request)), _speak(request))
+        found = await self._asked(request)
+        if isinstance(found, Response):
+            return found
         if request.method == "GET" and await links.note_opened(self.database, found.id, self.clock.now()):
             self._step("opened", found)
         known = await connections.show(self.database, found.connection)
@@ -113,14 +109,11 @@ class Reauthorize:
 
     async def start(self, request: Request) -> Response:
         """Begin a trip to the provider."""
-        secret = Secret(request.path_params["link"])
-        if not self._allowed(request, secret):
-            return self._too_many(request)
-        if not _same_origin(request):
+        if not same_origin(request, self.public_url):
             return self._page(pages.tampered(self.look.support, _speak(request)), _speak(request))
-        found = await links.find(self.database, secret)
-        if found is None:
-            return self._page(pages.unknown(self.look.support, _speak(request)), _speak(request))
+        found = await self._asked(request)
+        if isinstance(found, Response):
+            return found
         known = await connections.show(self.database, found.connection)
         speak = _speak(request, known)
         stop = self._stopped(found, known, speak)
@@ -128,16 +121,16 @@ class Reauthorize:
             return self._page(stop, speak)
         departure = await self.granter.start(found)
         if departure is None:
-            return self._page(pages.unreachable(self._about(known), speak), speak, self._link(secret))
+            return self._page(pages.unreachable(self._about(known), speak), speak, _here(request))
         if found.started_at is None:
             self._step("started", found)
         answer = RedirectResponse(departure.url, status_code=303)
         answer.set_cookie(
-            _cookie(departure.state),
-            f"{departure.browser.reveal()}.{secret.reveal()}",
+            self._cookie(hashed(departure.state)),
+            departure.browser.reveal(),
             max_age=int(TRIP_LASTS.total_seconds()),
-            path="/oauth",
-            secure=urlsplit(self.public_url).scheme == "https",
+            path="/",
+            secure=self._https,
             httponly=True,
             samesite="lax",
         )
@@ -145,7 +138,7 @@ class Reauthorize:
 
     async def callback(self, request: Request) -> Response:
         """Take the provider's answer."""
-        if not self._allowed(request, None):
+        if not self._rates.address(_host(request)):
             return self._too_many(request)
         given = request.query_params.multi_items()
         params = dict(given)
@@ -153,16 +146,17 @@ class Reauthorize:
             # No parameter stands there twice (RFC 6749 3.1): which one is meant is not for us to guess.
             return self._page(pages.tampered(self.look.support, _speak(request)), _speak(request))
         state = Secret(params.pop("state", ""))
-        browser, _, secret = request.cookies.get(_cookie(state), "").partition(".")
+        browser = request.cookies.get(self._cookie(hashed(state)), "")
+        again = f"/again/{hashed(state)}" if browser else ""
         try:
             arrived = await self.granter.finish(
                 state, Secret(browser) if browser else None, params, request.url.path
             )
         except NotFound:
             arrived = Arrived(Arrival.TAMPERED)
-        return await self._arrived(request, arrived, Secret(secret))
+        return await self._arrived(request, arrived, again)
 
-    async def _arrived(self, request: Request, arrived: Arrived, secret: Secret) -> Response:
+    async def _arrived(self, request: Request, arrived: Arrived, again: str) -> Response:
         trip, speak = arrived.trip, _speak(request)
         if trip is None:
             return self._page(pages.tampered(self.look.support, speak), speak)
@@ -178,7 +172,7 @@ class Reauthorize:
             self._step(arrived.arrival.value, link)
         page = await self._page_of(arrived, trip, known, link, speak)
         # The cookie stays until it runs out: whoever reloads this page in this browser sees the same again.
-        return self._page(page, speak, self._link(secret) if secret else "")
+        return self._page(page, speak, again)
 
     async def _page_of(
         self, arrived: Arrived, trip: Trip, known: Known, link: Link | None, speak: Tongue
@@ -263,16 +257,39 @@ class Reauthorize:
         seconds = (self.clock.now() - link.made_at).total_seconds()
         self.meters.funnel(link.provider, step, link.cause, link.locale, seconds)
 
-    def _link(self, secret: Secret) -> str:
-        # The page is for the holder of the link; it stays in the browser that has it already.
-        return f"/r/{secret.reveal()}"
+    async def _asked(self, request: Request) -> Link | Response:
+        """Return the link that is asked for: by its secret, or by the cookie of a trip that began from it."""
+        if not self._rates.address(_host(request)):
+            return self._too_many(request)
+        if "trip" in request.path_params:
+            found = await self._link_of_trip(request)
+        else:
+            found = await links.find(self.database, Secret(request.path_params["link"]))
+        if found is None:
+            return self._page(pages.unknown(self.look.support, _speak(request)), _speak(request))
+        return found if self._rates.link(found.id) else self._too_many(request)
 
-    def _allowed(self, request: Request, link: Secret | None) -> bool:
-        address = request.client.host if request.client else "unknown"
-        limiter = self._limiter
-        if not limiter.hit(PER_ADDRESS, "address", address):
-            return False
-        return link is None or limiter.hit(PER_LINK, "link", hashed(link))
+    async def _link_of_trip(self, request: Request) -> Link | None:
+        """Return where a trip began. The browser that made it may begin another, as long as it lasts."""
+        state_hash = request.path_params["trip"]
+        browser = request.cookies.get(self._cookie(state_hash), "")
+        trip = await links.trip_of(self.database, state_hash) if browser else None
+        if trip is None or trip.expires_at <= self.clock.now():
+            return None
+        if not compare_digest(hashed(Secret(browser)), trip.browser_hash):
+            return None
+        return await links.by_id(self.database, trip.link)
+
+    @property
+    def _https(self) -> bool:
+        return urlsplit(self.public_url).scheme == "https"
+
+    def _cookie(self, state_hash: str) -> str:
+        """One cookie a trip, so that two tabs do not spoil each other; over TLS no other host can set it.
+
+        It holds a secret of its own: neither the link's nor the state's is in it.
+        """
+        return f"{'__Host-' if self._https else ''}th_{state_hash[:16]}"
 
     def _too_many(self, request: Request) -> Response:
         answer = self._page(pages.too_many(self.look.support, _speak(request)), _speak(request))
@@ -325,18 +342,14 @@ def _speak(request: Request, known: Known | None = None) -> Tongue:
     return tongue(accepted(request.headers.get("accept-language", "")))
 
 
-def _cookie(state: Secret) -> str:
-    """One cookie a trip, so that two tabs do not spoil each other."""
-    return f"th_{hashed(state)[:16]}"
+def _host(request: Request) -> str | None:
+    return request.client.host if request.client else None
 
 
-def _same_origin(request: Request) -> bool:
-    """Whether a form of ours sent this. Our pages send no referrer, so browsers may say `Origin: null`."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin in (None, "null") or urlsplit(origin).netloc == request.headers.get("host")
+def _here(request: Request) -> str:
+    """Return the page's own path. It is for the holder of the link, whose browser has it already."""
+    trip = request.path_params.get("trip")
+    return f"/again/{trip}" if trip is not None else f"/r/{request.path_params['link']}"
 
 
 def _named(account: Account) -> str:

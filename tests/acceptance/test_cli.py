@@ -122,6 +122,14 @@ def test_doctor_checks_everything_and_says_what_is_wrong(fleet):
     checks = {c["check"]: c for c in json.loads(cli(fleet, "doctor", "--json"))}
     assert checks["clio"]["ok"] and "answers 401" in checks["clio"]["says"]
     assert checks["database"]["ok"] and checks["keys"]["ok"]
+    assert checks["listeners"]["ok"] and "proxies" not in checks
+    open_to_all = {
+        "TOKEN_HEALTH__WEB__LISTEN": "0.0.0.0:8080", "TOKEN_HEALTH__WEB__PUBLIC_URL": "https://th.example",
+    }  # fmt: skip
+    said = run("doctor", "--config", str(fleet), "--json", env=environ() | open_to_all).stdout
+    checks = {c["check"]: c["says"] for c in json.loads(said)}
+    assert "/metrics names every client" in checks["listeners"]
+    assert "all clients share one rate limit" in checks["proxies"]
     text = fleet.read_text()
     fleet.write_text(text.replace('/us"', '/us"\n').replace("http://127.0.0.1", "http://127.0.0.2"))
     broken = run("doctor", "--config", str(fleet), env=environ())

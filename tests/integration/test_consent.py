@@ -138,7 +138,7 @@ async def test_declining_changes_nothing_and_leads_back(mailrig):
         back = await approve(await start(browser, link), user_of(mailrig, "acme"), "decline")
         answer = await browser.get(back)
         assert title(answer) == "You did not approve"
-        assert urlsplit(link).path in answer.text, "a way to try again"
+        assert "/again/" in answer.text, "a way to try again"
     assert mailrig.meters.steps.labels("clio", "declined")._value.get() == 1
 
 
@@ -352,7 +352,7 @@ async def test_pages_are_safe_and_a_name_cannot_break_out(mailrig):
 
 async def test_whoever_asks_too_often_waits(mailrig):
     async with browser_on(mailrig) as browser:
-        codes = [(await browser.get("/r/guess")).status_code for _ in range(40)]
+        codes = [(await browser.get("/r/guess")).status_code for _ in range(70)]
     assert codes[0] == 404 and codes[-1] == 429
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -35,17 +36,22 @@ def test_the_dockerfile():
 def test_compose_and_what_it_mounts():
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-    assert services.keys() == {"token-health", "postgres", "prometheus", "alertmanager", "grafana", "mailpit"}
+    assert services.keys() == {
+        "token-health", "proxy", "postgres", "prometheus", "alertmanager", "grafana", "mailpit",
+    }  # fmt: skip
+    assert "ports" not in services["token-health"], "clients come through the proxy, operators from inside"
     for service in services.values():
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            if source.startswith("."):
+            if source.startswith(".") and source != "./tls":  # the operator's certificate
                 assert (DEPLOY / source).exists(), source
         for port in service.get("ports", ()):
             assert port.startswith("127.0.0.1:"), "nothing listens to the world by default"
 
 
-@pytest.mark.parametrize("name", ["namespace", "deployment", "service", "networkpolicy", "secret.example"])
+@pytest.mark.parametrize(
+    "name", ["namespace", "deployment", "service", "ingress", "networkpolicy", "secret.example"]
+)
 def test_kubernetes(name):
     run("kubernetes-validate", "--strict", str(DEPLOY / "kubernetes" / f"{name}.yaml"))
 
@@ -53,8 +59,9 @@ def test_kubernetes(name):
 def test_the_service_monitor_finds_the_service():
     folder = DEPLOY / "kubernetes"
     monitor = yaml.safe_load((folder / "servicemonitor.yaml").read_text())
-    service = yaml.safe_load((folder / "service.yaml").read_text())
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    chosen = monitor["spec"]["selector"]["matchLabels"].items()
+    services = list(yaml.safe_load_all((folder / "service.yaml").read_text()))
+    (service,) = [one for one in services if chosen <= one["metadata"]["labels"].items()]
     assert monitor["spec"]["endpoints"][0]["port"] in [port["name"] for port in service["spec"]["ports"]]
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     for name in kustomization["resources"] + kustomization["configMapGenerator"][0]["files"]:
@@ -97,3 +104,26 @@ def test_the_configurations_load(name, monkeypatch):
     found = settings.load(DEPLOY / name, {"DATABASE_URL": "postgresql://x@y/z", "CLIO_SECRET": "s"})
     assert found.settings.apps[0].team == "integrations"
     assert found.database_url() == "postgresql://x@y/z"
+    web = found.settings.web
+    assert [(one.clients, one.operations) for one in web.listeners] == [(True, False), (False, True)]
+    assert urlsplit(web.public_url).scheme == "https" and not any(
+        proxy == "127.0.0.1" for proxy in web.proxies
+    )
+
+
+def test_only_who_needs_a_door_comes_to_it():
+    policy = yaml.safe_load((DEPLOY / "kubernetes/networkpolicy.yaml").read_text())["spec"]["ingress"]
+    assert [rule["ports"][0]["port"] for rule in policy] == ["clients", "operations"]
+    assert all(rule["from"] for rule in policy)
+    unit = (DEPLOY / "systemd/token-health.service").read_text()
+    assert "LimitCORE=0" in unit and "LimitNOFILE=" in unit
+
+
+def test_where_the_network_is_not_ours_mails_and_the_database_go_by_tls():
+    found = settings.load(
+        DEPLOY / "kubernetes/token-health.toml",
+        {"DATABASE_URL": "x", "CLIO_SECRET": "s", "SMTP_PASSWORD": "p"},
+    )
+    assert found.mail_server().starttls is True
+    secret = next(yaml.safe_load_all((DEPLOY / "kubernetes/secret.example.yaml").read_text()))
+    assert "sslmode=verify-full&sslrootcert=/" in secret["stringData"]["DATABASE_URL"]

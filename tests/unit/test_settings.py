@@ -32,6 +32,11 @@ BAD = [
     ("[schedule]\njitter = 'ten'", "line 2: schedule.jitter: 'ten' is no share"),
     ("[schedule]\nconcurrency = 0", "line 2: schedule.concurrency: Input should be greater than or equal to 1"),
     ("[web]\nlisten = '8080'", "line 2: web.listen: '8080' is no address to listen on"),
+    ("[web]\nclients_listen = 'x'", "line 2: web.clients_listen: 'x' is no address to listen on"),
+    ("[web]\nproxies = ['*']", "'*' would believe whoever connects about who they are; name your proxy's address"),
+    ("[web]\nproxies = ['0.0.0.0/0']", "'0.0.0.0/0' is every address there is"),
+    ("[web]\nproxies = ['proxy.example']", "'proxy.example' is no address or network; write 10.1.2.3 or 10.1.0.0/16"),
+    ("[web]\nconnections = 1", "line 2: web.connections: Input should be greater than or equal to 10"),
     ("[web]\npublic_url = 'http://example.com'", "web.public_url: has to start with https://"),
     ("[http]\nproxy = 'proxy:3128'", "line 2: http.proxy: is a URL such as"),
     ("[[apps]]\nid = 'a'\nprovider = 'clio'\nclient_id = 'x'", "needs exactly one of client_secret_env"),
@@ -64,7 +69,9 @@ def test_the_environment_overrides_the_file(tmp_path):
         TOKEN_HEALTH__WEB__LISTEN="127.0.0.1:9", TOKEN_HEALTH__EMAIL__REMINDERS='["1d"]',
     )  # fmt: skip
     s = found.settings
-    assert (s.schedule.interval, s.schedule.concurrency, s.web.port) == (timedelta(seconds=90), 7, 9)
+    assert (s.schedule.interval, s.schedule.concurrency, s.web.listen) == (
+        timedelta(seconds=90), 7, "127.0.0.1:9",
+    )  # fmt: skip
     assert s.email.reminders == (timedelta(days=1),)
 
 
@@ -198,3 +205,22 @@ def test_the_guards_settings_are_its_rules(tmp_path):
     assert (found.guard_policy.surprise.once_in, found.guard_policy.wave.canary_after) == (None, None)
     assert (found.guard_policy.wave.alone, found.guard_policy.surprise.settle) == (3, timedelta(hours=2))
     assert found.mail_policy.delay > timedelta(hours=2), "a whole round of probes at least"
+
+
+@pytest.mark.parametrize(
+    ("web", "clients", "operations"),
+    [
+        ("", "127.0.0.1:8080", "127.0.0.1:8080"),
+        ("listen = '0.0.0.0:1'", "0.0.0.0:1", "0.0.0.0:1"),
+        ("operations_listen = '127.0.0.1:2'", "127.0.0.1:8080", "127.0.0.1:2"),
+        ("clients_listen = '0.0.0.0:3'", "0.0.0.0:3", "127.0.0.1:8080"),
+        ("clients_listen = '[::]:3'\noperations_listen = '[::1]:4'", "[::]:3", "[::1]:4"),
+    ],
+)
+def test_listen_serves_whom_no_address_of_their_own_is_given(tmp_path, web, clients, operations):
+    found = loaded(tmp_path, f"[web]\n{web}\n").settings.web.listeners
+    assert [one.address for one in found if one.clients] == [clients]
+    assert [one.address for one in found if one.operations] == [operations]
+    assert len(found) == (1 if clients == operations else 2)
+    exposed = clients == operations and "127.0.0.1" not in clients
+    assert any(one.exposed for one in found) is exposed

@@ -137,7 +137,9 @@ def nginx_files(folder: Path, upstream: int, tls: int, plain: int, **instead: st
     """deploy/nginx as shipped, but for ports, folders, the service's address and what a test wants shorter."""
     shipped = (DEPLOY / "nginx" / "token-health.conf").read_text()
     text = re.sub(r"^ *listen \[::\]:.*\n", "", shipped, flags=re.MULTILINE)
-    text = text.replace("listen 443", f"listen 127.0.0.1:{tls}").replace("listen 80", f"listen 127.0.0.1:{plain}")
+    text = text.replace("listen 443", f"listen 127.0.0.1:{tls}").replace(
+        "listen 80", f"listen 127.0.0.1:{plain}"
+    )
     text = text.replace("/etc/nginx/tls", str(folder)).replace("/var/log/nginx", str(folder))
     for old, new in instead.items():
         text, found = re.subn(rf"^( *){old} .*;", rf"\g<1>{old} {new};", text, flags=re.MULTILINE)
@@ -190,7 +192,9 @@ def proxied(folder: Path, sandbox: Sandbox, **instead: str) -> Iterator[Proxied]
     port, tls, plain = free_port(), free_port(), free_port()
     path = config(folder, sandbox, f"sqlite:///{folder / 'th.db'}", port)
     path.write_text(
-        path.read_text().replace("[web]\n", f'[web]\npublic_url = "https://{HOST}"\nproxies = ["127.0.0.1"]\n')
+        path.read_text().replace(
+            "[web]\n", f'[web]\npublic_url = "https://{HOST}"\nproxies = ["127.0.0.1"]\n'
+        )
     )
     import_fleet(path, sandbox, "clio", "us", 1)
     trust = certificates(folder / "nginx")

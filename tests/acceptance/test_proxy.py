@@ -66,16 +66,30 @@ TRICKS = [
 def test_nothing_but_what_clients_need_reaches_the_service_by_no_trick(tmp_path, sandbox):
     with proxied(tmp_path, sandbox) as found:
         for page in TRICKS:
-            for version, host in (("HTTP/1.1", f"Host: {HOST}\r\n"), ("HTTP/1.0", f"Host: {HOST}\r\n"), ("HTTP/1.0", "")):
+            for version, host in (
+                ("HTTP/1.1", f"Host: {HOST}\r\n"),
+                ("HTTP/1.0", f"Host: {HOST}\r\n"),
+                ("HTTP/1.0", ""),
+            ):
                 said = found.say(f"GET {page} {version}\r\n{host}Connection: close\r\n\r\n")
                 assert said.split()[1] in (b"400", b"404"), (page, said)
         assert found.say("GET /metrics\r\n\r\n").count(b"token_health") == 0, "HTTP/0.9"
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"):
             assert found.status("/r/x", method=method) in (400, 404, 405), method
-        assert found.status("/oauth/callback", method="POST") == found.status("/static/logo", method="POST") == 404
+        assert (
+            found.status("/oauth/callback", method="POST")
+            == found.status("/static/logo", method="POST")
+            == 404
+        )
         # Another Host with our name in the handshake; no name, or another one, in the handshake.
-        assert found.say("GET /r/x HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").split()[1] == b"404"
-        assert found.say("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").split()[1] == b"404"
+        assert (
+            found.say("GET /r/x HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").split()[1]
+            == b"404"
+        )
+        assert (
+            found.say("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").split()[1]
+            == b"404"
+        )
         found.trust.check_hostname = False
         for name in (None, "elsewhere.example"):
             with pytest.raises(ssl.SSLError):
@@ -83,9 +97,13 @@ def test_nothing_but_what_clients_need_reaches_the_service_by_no_trick(tmp_path,
         assert found.tap.requests == []
         # Without TLS there is the way to the same page with it, for pages that are published.
         with socket.create_connection(("127.0.0.1", found.plain), timeout=15) as to:
-            to.sendall(b"GET /r/x HTTP/1.1\r\nHost: evil.example\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            to.sendall(
+                b"GET /r/x HTTP/1.1\r\nHost: evil.example\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
             said = heard(to)
-        assert f"Location: https://{HOST}/r/x\r\n".encode() in said and b" 404 " in said and b"evil" not in said
+        assert (
+            f"Location: https://{HOST}/r/x\r\n".encode() in said and b" 404 " in said and b"evil" not in said
+        )
         assert found.tap.requests == []
 
 
@@ -112,7 +130,9 @@ SMUGGLERS = [
     posts("Content-Length: 0", f"Content-Length: {len(SMUGGLED)}", body=SMUGGLED),
     posts(f"Content-Length: 0, {len(SMUGGLED)}", body=SMUGGLED),
     posts("Content-Length: +0", body=SMUGGLED),
-    posts(f"Content-Length: {len(CHUNKED)}", "Expect: 100-continue", "Upgrade: websocket", "Connection: upgrade"),
+    posts(
+        f"Content-Length: {len(CHUNKED)}", "Expect: 100-continue", "Upgrade: websocket", "Connection: upgrade"
+    ),
     posts("Content-Length: 0", f"Connection: close, Content-Length\r\nX: {HOST}", body=SMUGGLED),
     posts("Content-Length: 0", body=SMUGGLED, eol="\n"),
     posts("Content-Length: 0", "Cookie: a\rGET /metrics HTTP/1.1", body=SMUGGLED),
@@ -122,7 +142,9 @@ SMUGGLERS = [
 def test_no_second_request_is_smuggled_in_the_first(tmp_path, sandbox):
     with proxied(tmp_path, sandbox) as found:
         for text in SMUGGLERS:
-            said = found.say(text.replace(SMUGGLED, SMUGGLED.replace("Host: x", "Host: x\r\nConnection: close")))
+            said = found.say(
+                text.replace(SMUGGLED, SMUGGLED.replace("Host: x", "Host: x\r\nConnection: close"))
+            )
             assert b"token_health_" not in said, text
             assert b"process_" not in said, text
         # What nginx took for one request, it sent on as one, with its body's length and no other framing.
@@ -163,7 +185,11 @@ def test_slow_and_idle_sockets_end_and_keep_no_client_out(tmp_path, sandbox):
             idle.append(raw)
             if n % 3 == 0:
                 raw.sendall(b"\x16\x03\x01")  # the first bytes of a handshake
-        for beginning in ("GET /r/x HT", f"GET /r/x HTTP/1.1\r\nHost: {HOST}\r\nX: ", posts("Content-Length: 5", body="x")):
+        for beginning in (
+            "GET /r/x HT",
+            f"GET /r/x HTTP/1.1\r\nHost: {HOST}\r\nX: ",
+            posts("Content-Length: 5", body="x"),
+        ):
             to = stack.enter_context(found.socket())
             to.sendall(beginning.encode())
             idle.append(to)

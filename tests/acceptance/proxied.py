@@ -158,7 +158,9 @@ def certificates(folder: Path, name: str = HOST) -> ssl.SSLContext:
     subprocess.run(
         ["sh", str(DEPLOY / "certificates.sh"), str(folder), str(folder), name, str(os.getuid())], check=True
     )
-    return ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    trust = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    trust.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python does from 3.13 on
+    return trust
 
 
 @contextlib.contextmanager

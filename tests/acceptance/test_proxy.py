@@ -11,8 +11,18 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.acceptance.proxied import HOST, heard, link_to, proxied
-from tests.acceptance.test_processes import until
+from tests.acceptance.proxied import (
+    HOST,
+    Proxied,
+    certificates,
+    heard,
+    link_to,
+    nginx,
+    nginx_files,
+    proxied,
+    tool,
+)
+from tests.acceptance.test_processes import free_port, until
 
 
 def test_a_client_takes_the_whole_trip_through_the_proxy_and_no_log_has_its_secrets(tmp_path, sandbox):
@@ -218,3 +228,21 @@ def test_requests_that_are_too_large_or_too_many_end_at_the_proxy(tmp_path, sand
             until(lambda: " 429 " in found.logs())
         assert found.status("/r/x", "127.0.0.5") == 404
         assert len(found.tap.requests) < 200
+
+
+def test_all_addresses_of_one_ipv6_network_are_one_stranger(tmp_path):
+    tool("nginx"), tool("openssl")
+    trust, tls = certificates(tmp_path), free_port()
+    # Loopback has one IPv6 address only, so here nginx is told who asks.
+    told = {"server_tokens": "off; set_real_ip_from 127.0.0.1; real_ip_header X-Seen-As"}
+    with nginx(nginx_files(tmp_path, free_port(), tls, free_port(), **told), tls):
+        found = Proxied(tmp_path, None, tls, 0, tmp_path, trust)
+
+        def flood(address: str, count: int = 1) -> bytes:
+            ask = f"GET /r/x HTTP/1.1\r\nHost: {HOST}\r\nX-Seen-As: {address}\r\n"
+            return found.say(f"{ask}\r\n" * (count - 1) + f"{ask}Connection: close\r\n\r\n")
+
+        assert b" 429 " in flood("2001:db8::1", 400)
+        assert b" 429 " in flood("2001:db8::ffff:2")
+        assert b" 502 " in flood("2001:db8:0:1::1"), "the next network"
+        assert b" 502 " in flood("192.0.2.1") and b" 502 " in flood("192.0.2.2")

@@ -84,7 +84,7 @@ class Service:
         )
         for app, count in (await connections.unwatched(parts.database, parts.apps)).items():
             log.warning("app.not_configured", app=app, connections=count)
-        if settings.email.templates and (trouble := templates_trouble(parts.loaded)) is not None:
+        if parts.loaded.settings.email.templates and (trouble := templates_trouble(parts.loaded)) is not None:
             log.error("mail.template_unusable", detail=trouble)  # its mails end as failed; the others go out
         if self._role is not Role.WEB:
             parts.database.claim_file()

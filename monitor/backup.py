@@ -1,8 +1,9 @@
 """Backups: all rows as they were at one moment, in one file that is checked as a whole and holds no key.
 
-A file is gzip'd lines of JSON: what it is (format, schema, the names of its keys), parts of tables, and at the
-end how many rows there were with the SHA-256 of all lines before. It goes into SQLite or PostgreSQL, whichever
-it came from. Stored tokens stay sealed; the keys that open them are backed up apart, or a thief needs only one.
+A file is gzip'd lines of JSON: what it is (format, schema, the names of its keys), parts of tables, and at
+the end how many rows there were with the SHA-256 of all lines before. It goes into SQLite or PostgreSQL,
+whichever it came from. Stored tokens stay sealed; the keys that open them are backed up apart, or one file is
+all that a thief needs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import alerts.tables  # noqa: F401 - theirs are backed up, too
 from monitor import __version__, files
 from monitor.clock import Clock
 from monitor.errors import Conflict, KeyMissing, NotFound, SchemaNotCurrent, TokenHealthError
@@ -69,7 +71,7 @@ async def backup(database: Database, path: Path, clock: Clock) -> Done:
     """Write a backup while services run; nothing is left of one that fails. Raises Conflict over a file."""
     if await schema.current(database) != (revision := schema.head()):
         raise SchemaNotCurrent(
-            f"{database.name}: its schema is another version's; 'token-health db upgrade' first."
+            f"{database.name}: its schema is not this version's: 'token-health db upgrade'."
         )
     shapes = {shape.name: shape for shape in dumping.shapes()}
     made_at, rows = clock.now(), Counter[str]()
@@ -130,16 +132,16 @@ async def restore(database: Database, path: Path, vault: Vault, clock: Clock, *,
     head, rows = check(path)  # to its last byte, before anything is touched
     if not schema.knows(head.revision):
         raise SchemaNotCurrent(
-            f"{path}: its schema is {head.revision}, which this version does not know: a newer one made it "
-            f"({head.made_by}). Install that version or a later one, and restore again."
+            f"{path}: its schema is {head.revision}, which this version does not know: {head.made_by} made "
+            "it. Install that version or a later one, and restore again."
         )
     _verify(vault, head.keys, path)
     await dumping.refuse_a_running_service(database)
     async with alone(database, "restore"):
         if not replace and not await dumping.is_empty(database):
             raise Conflict(
-                f"{database.name}: holds connections or an audit already, so nothing was restored. Name an empty "
-                "database, or add --replace to lose what is in this one."
+                f"{database.name}: holds connections or an audit already, so nothing was restored. Name an "
+                "empty database, or add --replace to lose what is in this one."
             )
         async with dumping.restoring(database, head.revision) as work:
             for document in _parts(path):

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.cli.root import (
     ConfigOption,
@@ -146,23 +145,22 @@ def restore(
     async def work() -> None:
         from monitor.backup import restore as put
         from monitor.clock import SystemClock
-        from monitor.store.engine import Database, database_trouble
+        from monitor.store.engine import Database
         from monitor.tokens.vault import Vault
 
         database = Database(found.database_url())
         try:
             with err.status("Restoring …"):
                 done = await put(database, file, Vault(found.keys()), SystemClock(), replace=replace)
-        except SQLAlchemyError as error:
-            raise database_trouble(error, database) or error from None
         finally:
             await database.close()
         count, at = done.rows.get("connection", 0), done.head.made_at
         out.print(f"[green]✓[/] {count} connections as they were on {at:%Y-%m-%d %H:%M} UTC.")
         if done.in_doubt:
             out.print(
-                f"{done.in_doubt} refresh tokens may have been used since: each is tried when its access token ends, and "
-                "what was spent is [bold]refresh_lost[/], ours to answer for. Links mailed since do not open any more."
+                f"{done.in_doubt} refresh tokens may have been used since: each is tried when its access "
+                "token ends, and what was spent is [bold]refresh_lost[/], ours to answer for. Links mailed "
+                "since do not open any more."
             )
         out.print("All are probed as soon as the service runs: [bold]token-health run[/]")
 

@@ -25,16 +25,19 @@ from sqlalchemy import (
     func,
     insert,
     inspect,
+    literal,
+    or_,
     select,
     text,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import AlreadyRunning, Conflict
 from monitor.health.rotation import Journal, never_recorded
 from monitor.store import audit, processes, schema
-from monitor.store.engine import Database, UtcDateTime
+from monitor.store.engine import Database, UtcDateTime, database_trouble
 from monitor.store.tables import METADATA, credential, journal, process, watch
 
 # What is of running processes: it means nothing on another day.
@@ -95,10 +98,11 @@ async def is_empty(database: Database) -> bool:
             return True
         if not {"connection", "audit"} <= names:
             return False
-        return all(
-            (await conn.execute(text(f"SELECT 1 FROM {name} LIMIT 1"))).first() is None  # noqa: S608 - our own names
-            for name in ("connection", "audit")
-        )
+        for name in ("connection", "audit"):
+            row = await conn.execute(select(literal(1)).select_from(METADATA.tables[name]).limit(1))
+            if row.first() is not None:
+                return False
+        return True
 
 
 async def refuse_a_running_service(database: Database) -> None:
@@ -114,13 +118,13 @@ async def refuse_a_running_service(database: Database) -> None:
         name = (await conn.execute(alive)).scalar()
     if name is not None:
         raise AlreadyRunning(
-            f"{database.name}: process {name} works on it, so nothing was done. Stop every service and command on it, "
-            f"wait {processes.GONE.seconds} seconds, and restore again."
+            f"{database.name}: process {name} works on it, so nothing was done. Stop every service and "
+            f"command on it, wait {processes.GONE.seconds} seconds, and restore again."
         )
 
 
 class Restoring:
-    """One restore: everything in it is in one transaction, which leaves the database as it was on any error."""
+    """One restore: all of it is one transaction, which leaves the database as it was on any error."""
 
     def __init__(self, conn: AsyncConnection, tables: Mapping[str, Table]) -> None:
         self.conn, self._tables = conn, tables
@@ -131,8 +135,8 @@ class Restoring:
         table = self._tables.get(shape.name)
         if table is None or not set(shape.columns) <= set(table.columns.keys()):
             raise Conflict(
-                f"The backup's table {shape.name!r} is not one of its own schema: it is damaged, or was changed by "
-                "hand. Nothing was restored."
+                f"The backup's table {shape.name!r} is not one of its own schema: it is damaged, or was "
+                "changed by hand. Nothing was restored."
             )
         rows_ = [dict(zip(shape.columns, map(self._value, shape.kinds, row), strict=True)) for row in values]
         # A row may refer to one that comes later: first all of them, then what they refer to.
@@ -188,8 +192,11 @@ async def restoring(database: Database, revision: str) -> AsyncIterator[Restorin
                     column.type = JSON(none_as_null=True)
         return dict(found.tables)
 
-    async with database.reshape() as conn:
-        yield Restoring(conn, await conn.run_sync(prepare))
+    try:
+        async with database.reshape() as conn:
+            yield Restoring(conn, await conn.run_sync(prepare))
+    except SQLAlchemyError as error:
+        raise database_trouble(error, database) or error from None
 
 
 def _drop(conn: Connection) -> None:
@@ -203,18 +210,17 @@ def _drop(conn: Connection) -> None:
 async def mark(conn: AsyncConnection, made_at: datetime, now: datetime, actor: str, **detail: Any) -> int:
     """Say in the restored rows what is not known any more; return how many refresh tokens are in doubt.
 
-    Since the backup was made any refresh token may have been used, and where they rotate it is spent then. That
-    is what a lost answer leaves behind (`health.rotation`), and it is judged the same way: the access token works
-    on until it ends, then the refresh token is tried once more, and a refusal is `refresh_lost`, which is
-    ours, and never `revoked`, which would be the client's doing.
+    Since the backup was made any refresh token may have been used, and where they rotate it is spent then.
+    That is what a lost answer leaves behind (`health.rotation`), and it is judged the same way: the access
+    token works on until it ends, then the refresh token is tried once more, and a refusal is `refresh_lost`,
+    which is ours, and never `revoked`, which would be the client's doing.
     """
     await conn.execute(
         update(watch).values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
     )
     await conn.execute(update(watch).where(watch.c.next_probe_at.is_not(None)).values(next_probe_at=now))
-    unsure = (
-        credential.c.refresh.is_not(None) & credential.c.lost.is_(False) & credential.c.doubt_since.is_(None)
-    )
+    sure = or_(credential.c.refresh.is_(None), credential.c.lost, credential.c.doubt_since.is_not(None))
+    unsure = ~sure
     found = (await conn.execute(select(credential.c.connection, credential.c.version).where(unsure))).all()
     kept = never_recorded("refreshes after this backup", made_at) | {
         "detail": "a backup was restored, and what was refreshed since it was made is not known"

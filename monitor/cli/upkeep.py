@@ -1,4 +1,4 @@
-"""keys, db and doctor: keeping it well."""
+"""keys, db, backup, restore and doctor: keeping it well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from monitor.cli.root import ConfigOption, JsonOption, err, loaded, out, parts, print_json, run_async
+from monitor.cli.root import (
+    ConfigOption,
+    JsonOption,
+    confirm_or_stop,
+    err,
+    loaded,
+    out,
+    parts,
+    print_json,
+    run_async,
+)
 from monitor.errors import ConfigurationError
 
 keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
@@ -20,6 +30,8 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(keys, name="keys")
     app.add_typer(db, name="db")
+    app.command()(backup)
+    app.command()(restore)
     app.command()(doctor)
 
 
@@ -88,6 +100,69 @@ def upgrade(config: ConfigOption = None) -> None:
             await database.close()
         same = "was current already" if before == after else f"is now at {after} (was {before or 'empty'})"
         out.print(f"[green]✓[/] {escape(database.name)} {same}.")
+
+    run_async(work)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write; a file that is there is left alone.")],
+    config: ConfigOption = None,
+) -> None:
+    """Back everything up but the keys, while the service runs: one file, checked as a whole."""
+
+    async def work() -> None:
+        from monitor.backup import backup as write
+        from monitor.clock import SystemClock
+        from monitor.store.engine import Database
+
+        database = Database(loaded(config).database_url())
+        try:
+            with err.status("Backing up …"):
+                done = await write(database, file, SystemClock())
+        finally:
+            await database.close()
+        count = done.rows.get("connection", 0)
+        out.print(
+            f"[green]✓[/] {escape(str(file))}: {count} connections, {sum(done.rows.values())} rows in all."
+        )
+        keys_ = ", ".join(done.head.keys) or "none yet"
+        out.print(f"Its tokens open with {keys_} only: back the key file up too, in another place than this.")
+
+    run_async(work)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What 'backup' wrote.")],
+    replace: Annotated[bool, typer.Option(help="Lose what is in the database now.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put a backup into the configured database: an empty one, while no service runs on it."""
+    found = loaded(config)
+    if replace:
+        confirm_or_stop("What is in the database now will be lost. Restore?", yes)
+
+    async def work() -> None:
+        from monitor.backup import restore as put
+        from monitor.clock import SystemClock
+        from monitor.store.engine import Database
+        from monitor.tokens.vault import Vault
+
+        database = Database(found.database_url())
+        try:
+            with err.status("Restoring …"):
+                done = await put(database, file, Vault(found.keys()), SystemClock(), replace=replace)
+        finally:
+            await database.close()
+        count, at = done.rows.get("connection", 0), done.head.made_at
+        out.print(f"[green]✓[/] {count} connections as they were on {at:%Y-%m-%d %H:%M} UTC.")
+        if done.in_doubt:
+            out.print(
+                f"{done.in_doubt} refresh tokens may have been used since: each is tried when its access "
+                "token ends, and what was spent is [bold]refresh_lost[/], ours to answer for. Links mailed "
+                "since do not open any more."
+            )
+        out.print("All are probed as soon as the service runs: [bold]token-health run[/]")
 
     run_async(work)
 

@@ -18,7 +18,7 @@ from monitor.secret import Secret
 REMOVED = "[removed]"
 # So many characters of a secret in a row are a piece of it, wherever they stand; fewer are chance.
 PIECE = 12
-# At the edges of a text a secret may have been cut, so that a shorter piece is one as well. Not shorter still:
+# At the edges of a text a secret may have been cut, so that a shorter piece is one as well. Not shorter yet:
 # error codes are read by rules, and once in millions of answers one would begin as some token ends.
 EDGE = 6
 # A "secret" shorter than this would be found in half of all words.

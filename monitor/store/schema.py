@@ -47,6 +47,16 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
         return await connection.run_sync(run), head()
 
 
+def build(connection: Connection, revision: str) -> None:
+    """Bring the schema of a connection's transaction to a revision of this version's."""
+    command.upgrade(_config(connection), revision)
+
+
+def knows(revision: str) -> bool:
+    """Whether this version has the revision: it is its own, or an older one's."""
+    return revision in {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 async def current(database: Database) -> str | None:
     """Return the database's revision, None where it is empty."""
     async with database.read() as connection:

@@ -94,8 +94,13 @@ class Sealed:
 async def key_checks(database: Database) -> dict[str, str]:
     """Return the known text under each key that was ever used and not retired."""
     async with database.read() as conn:
-        rows = await conn.execute(select(key_check.c.key_id, key_check.c.sealed))
-        return {row.key_id: row.sealed for row in rows}
+        return await checks_of(conn)
+
+
+async def checks_of(conn: AsyncConnection) -> dict[str, str]:
+    """Return them as a transaction sees them."""
+    rows = await conn.execute(select(key_check.c.key_id, key_check.c.sealed))
+    return {row.key_id: row.sealed for row in rows}
 
 
 async def keys_added(database: Database) -> dict[str, datetime]:

@@ -27,6 +27,7 @@ _WAITS = (
 )
 
 
+_MAKES = re.compile(r"^\s*CREATE TABLE (\w+)")
 _PASSES = re.compile(r"FROM (\w+)\b.*SKIP LOCKED\s*$", re.DOTALL)
 
 
@@ -66,7 +67,10 @@ class Order:
             conn.info[self] = []
 
         def execute(conn: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-            if conn.dialect.name == "postgresql" and (passing := _PASSES.search(statement)):
+            if conn.dialect.name == "postgresql" and (made := _MAKES.search(statement)):
+                if made.group(1) in RANK:  # nobody else sees it before the commit
+                    conn.info.setdefault(self, []).append(made.group(1))
+            elif conn.dialect.name == "postgresql" and (passing := _PASSES.search(statement)):
                 conn.info.setdefault(self, []).append(passing.group(1))  # held from here on, without a wait
             elif conn.dialect.name == "postgresql":
                 lock = waited_for(statement, parameters)

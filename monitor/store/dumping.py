@@ -227,8 +227,8 @@ async def mark(conn: AsyncConnection, made_at: datetime, now: datetime, actor: s
     }
     lines = [
         {
-            "connection": name, "process": "restore", "version": version, "begun_at": made_at, "ended_at": now,
-            "outcome": Journal.UNCLEAR.value, "evidence": kept,
+            "connection": name, "process": "restore", "version": version, "begun_at": made_at,
+            "ended_at": now, "outcome": Journal.UNCLEAR.value, "evidence": kept,
         }
         for name, version in found
     ]  # fmt: skip

@@ -18,7 +18,6 @@ def upgrade() -> None:
     _last_tries()
     _mail_server()
     _keys()
-    _another_process()
     _waves()
 
 
@@ -48,14 +47,6 @@ def _mail_server() -> None:
 def _keys() -> None:
     """When a key took over: one that was replaced long enough ago may be retired."""
     op.add_column('key_check', sa.Column('added_at', monitor.store.engine.UtcDateTime(timezone=True), nullable=True))
-
-
-def _another_process() -> None:
-    """The probe before a mail comes from another process than the one that saw the break."""
-    op.add_column('watch', sa.Column('judged_by', sa.Text(), nullable=True))
-    op.add_column(
-        'watch', sa.Column('others_asked_at', monitor.store.engine.UtcDateTime(timezone=True), nullable=True)
-    )
 
 
 def _waves() -> None:

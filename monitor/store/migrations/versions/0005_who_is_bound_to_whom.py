@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _another_process()
     when = monitor.store.engine.UtcDateTime(timezone=True)
     op.create_table('held_grant',
     sa.Column('connection', sa.Text(), nullable=False),
@@ -37,6 +38,14 @@ def upgrade() -> None:
     )
     # Whose account is it? Asked at each first authorization.
     op.create_index('connection_account', 'connection', ['account_id'], unique=False)
+
+
+def _another_process() -> None:
+    """The probe before a mail comes from another process than the one that saw the break."""
+    op.add_column('watch', sa.Column('judged_by', sa.Text(), nullable=True))
+    op.add_column(
+        'watch', sa.Column('others_asked_at', monitor.store.engine.UtcDateTime(timezone=True), nullable=True)
+    )
 
 
 def downgrade() -> None:

@@ -49,11 +49,11 @@ class Order:
 
     def note(self, held: list[str], lock: str, statement: str) -> None:
         """One more lock of a transaction that holds others."""
-        if lock in held or lock not in RANK:
-            return
+        if lock in held or lock not in RANK or f"new {lock}" in held:
+            return  # what this transaction made itself, nobody else sees before the commit
         if lock == "incident" and INCIDENTS in held:
             return  # nobody else can hold one meanwhile
-        later = [known for known in held if RANK[known] > RANK[lock]]
+        later = [known for known in held if RANK.get(known, 0) > RANK[lock]]
         if later:
             self.broken.append(f"{lock} after {later}: {statement[:100]}")
         if self._gates and lock in GATED and "watch" not in held:
@@ -68,8 +68,7 @@ class Order:
 
         def execute(conn: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
             if conn.dialect.name == "postgresql" and (made := _MAKES.search(statement)):
-                if made.group(1) in RANK:  # nobody else sees it before the commit
-                    conn.info.setdefault(self, []).append(made.group(1))
+                conn.info.setdefault(self, []).append(f"new {made.group(1)}")
             elif conn.dialect.name == "postgresql" and (passing := _PASSES.search(statement)):
                 conn.info.setdefault(self, []).append(passing.group(1))  # held from here on, without a wait
             elif conn.dialect.name == "postgresql":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import hashlib
 import json
 import stat
 
@@ -170,27 +172,26 @@ async def test_a_newer_versions_backup_is_named_as_such(lived, tmp_path, target)
     head = json.loads(lines[0]) | {"schema": "9999", "made_by": "9.0"}
     lines[0] = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     end = json.loads(lines[-1])
-    import hashlib
-
     end["sha256"] = hashlib.sha256(b"".join(lines[:-1])).hexdigest()
     path.write_bytes(gzip.compress(b"".join([*lines[:-1], json.dumps(end).encode() + b"\n"])))
     with pytest.raises(SchemaNotCurrent, match=r"9\.0 made it"):
         await restore(target, path, lived.parts.vault, lived.clock, replace=False)
 
 
-async def test_what_a_database_holds_is_lost_only_when_that_is_said(lived, tmp_path, target):
+async def test_what_a_database_holds_is_lost_only_when_that_is_said(lived, tmp_path, target, target_url):
     path = tmp_path / "th.backup"
     await backup(lived.parts.database, path, lived.clock)
     vault, clock = lived.parts.vault, lived.clock
     await restore(target, path, vault, clock, replace=False)
     await target.close()
-    target = Database(target.url)
-    with pytest.raises(Conflict, match="add --replace to lose what is in this one"):
-        await restore(target, path, vault, clock, replace=False)
-    await target.close()
-    target = Database(target.url)
-    await restore(target, path, vault, clock, replace=True)
-    assert len((await rows(target))["connection"]) == 4
+    for replace, refused in ((False, "add --replace to lose what is in this one"), (True, None)):
+        again = Database(target_url)  # each as a command of its own
+        try:
+            with pytest.raises(Conflict, match=refused) if refused else contextlib.nullcontext():
+                await restore(again, path, vault, clock, replace=replace)
+            assert len((await rows(again))["connection"]) == 4
+        finally:
+            await again.close()
 
 
 async def test_nothing_is_restored_under_a_running_service(lived, tmp_path):

@@ -75,12 +75,14 @@ _WEBHOOK = """\
 _MAIL = """\
     email_configs:
       - to: {name}@example.com
-        send_resolved: true"""
+        send_resolved: true
+        tls_config:
+          ca_file: /etc/alertmanager/tls/ca.crt"""
 _SMTP = """
 global:
   smtp_smarthost: {smarthost}
   smtp_from: alertmanager@example.com
-  smtp_require_tls: false
+  smtp_require_tls: true
 """
 
 

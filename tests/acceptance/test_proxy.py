@@ -6,12 +6,14 @@ import contextlib
 import re
 import socket
 import ssl
+import subprocess
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.acceptance.proxied import (
+    DEPLOY,
     HOST,
     Proxied,
     certificates,
@@ -235,7 +237,11 @@ def test_all_addresses_of_one_ipv6_network_are_one_stranger(tmp_path):
     trust, tls = certificates(tmp_path), free_port()
     # Loopback has one IPv6 address only, so here nginx is told who asks.
     told = {"server_tokens": "off; set_real_ip_from 127.0.0.1; real_ip_header X-Seen-As"}
-    with nginx(nginx_files(tmp_path, free_port(), tls, free_port(), **told), tls):
+    files = nginx_files(tmp_path, free_port(), tls, free_port(), **told)
+    # What was asked for stays counted for as long as the test lasts.
+    conf = tmp_path / "token-health.conf"
+    conf.write_text(conf.read_text().replace("rate=10r/s", "rate=1r/m"))
+    with nginx(files, tls):
         found = Proxied(tmp_path, None, tls, 0, tmp_path, trust)
 
         def flood(address: str, count: int = 1) -> bytes:
@@ -246,3 +252,19 @@ def test_all_addresses_of_one_ipv6_network_are_one_stranger(tmp_path):
         assert b" 429 " in flood("2001:db8::ffff:2")
         assert b" 502 " in flood("2001:db8:0:1::1"), "the next network"
         assert b" 502 " in flood("192.0.2.1") and b" 502 " in flood("192.0.2.2")
+
+
+def test_the_files_for_a_machine_are_taken_by_an_nginx_that_has_other_sites(tmp_path):
+    certificates(tmp_path)
+    nginx_files(tmp_path, free_port(), free_port(), free_port())
+    upstream = DEPLOY / "nginx" / "token-health-upstream.conf"
+    (tmp_path / "machine.conf").write_text(
+        f"pid {tmp_path}/pid; events {{}} http {{ access_log off; log_format main '$request';\n"
+        f"ssl_protocols TLSv1.2; gzip on; include {upstream}; include {tmp_path}/token-health.conf;\n"
+        f"server {{ listen 127.0.0.1:{free_port()} default_server; }} }}"
+    )
+    done = subprocess.run(
+        [tool("nginx"), "-t", "-e", "stderr", "-c", str(tmp_path / "machine.conf")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "warn" not in done.stderr, done.stderr

@@ -16,6 +16,8 @@ from sqlalchemy.engine import make_url
 
 from monitor import settings
 from monitor.sections import WebSettings
+from monitor.web.ops import Ops
+from monitor.web.reauthorize import Reauthorize
 from tests.conftest import missing
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +139,19 @@ def test_the_proxy_passes_on_every_header_that_the_clients_pages_read():
         if path.name != "ops.py":
             read |= set(re.findall(r"request\.headers(?:\.get\(|\[)\"([\w-]+)\"", path.read_text()))
     assert {"sec-fetch-site", "accept-language"} <= read <= passed
+
+
+def test_the_proxy_publishes_every_page_for_clients_and_none_for_operators():
+    conf = (DEPLOY / "nginx" / "token-health.conf").read_text()
+    published = re.findall(r'^    "~(.*)" 1;$', conf, re.MULTILINE)
+    pages = Reauthorize.routes(object.__new__(Reauthorize))
+    assert len(pages) >= 5
+    for route, wanted in [(one, True) for one in pages] + [
+        (one, False) for one in Ops.routes(object.__new__(Ops))
+    ]:
+        for method in route.methods - {"HEAD"}:
+            asked = f"{method} {re.sub(r'{[a-z]+}', 'clio-us', route.path)}"
+            assert any(re.search(one, asked) for one in published) is wanted, asked
 
 
 @pytest.mark.parametrize(

@@ -212,13 +212,10 @@ class Loop:
         quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
         finding = classify(evidence, app.rules, Reach() if quiet else self._heard.view(now))
         verdict = step(lease.health, finding, self._policy, now)
-        # What was in doubt could not be looked at: no recovery. Or the access token has ended, and its
-        # refresh is not ours or not due yet. Or the account may be another client's: nothing was read.
+        # No recovery where what was in doubt could not be looked at, or a refresh is not ours or not due;
+        # nor any verdict where the account may be another client's, or where we lacked descriptors or memory.
         unseen = finding.ok and not looked.complete and lease.health.state is not State.PENDING
-        if unseen or evidence.undecided or looked.held:
-            verdict = Verdict(lease.health, changed=False)
-        if finding.rule == EXHAUSTED:
-            # Our own lack speaks of nobody: neither a doubt nor a recovery, and looked at again in time.
+        if unseen or evidence.undecided or looked.held or finding.rule == EXHAUSTED:
             verdict = Verdict(lease.health, changed=False)
         settled.measure(self._meters, app, looked, lease.id)
         # The account is put on record by the first good probe, and its name with every recovery.

@@ -209,8 +209,10 @@ class Prober:
         if answer.ok:
             where = look.app.provider.whoami
             found = pick_all((where.account_id, where.account_name, where.user), document)
-            number, name, user = (without_token(text, token) if text is not None else None for text in found)
-            look.identity = Identity(account_number(number), name and plain(name), user and plain(user))
+            # The number stays as it is: some tokens begin with it (Salesforce's with the organization's id).
+            number = account_number(found[0])
+            name, user = (plain(without_token(text, token)) if text else text for text in found[1:])
+            look.identity = Identity(None if number == token.reveal() else number, name, user)
         return answer.refuses_token
 
     async def _scopes(self, look: _Look, token: Secret) -> None:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -90,6 +91,13 @@ class WebSettings(Section):
     # Reverse proxies whose X-Forwarded-For is believed.
     proxies: tuple[Annotated[str, AfterValidator(proxy)], ...] = ("127.0.0.1",)
     connections: int = Field(default=100, ge=10, le=100_000)  # at once, on each listener
+    # Names that the service answers to, beside public_url's, addresses, and names that nobody owns in public.
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the host names that are this service's."""
+        return (urlsplit(self.public_url).hostname or "", *self.hosts)
 
     @property
     def listeners(self) -> tuple[Listener, ...]:

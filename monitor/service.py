@@ -99,7 +99,11 @@ class Service:
         pages = build_pages(parts, granter, loop, self._meters)
         ops = self._ops(loop, pump)
         for one in listeners:
-            served = application(ops if one.operations else None, pages if one.clients else None)
+            served = application(
+                ops if one.operations else None,
+                pages if one.clients else None,
+                parts.loaded.settings.web.names,
+            )
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
             if one.exposed:
                 log.warning("web.open_to_all", listen=one.address, why=EXPOSED)

@@ -326,10 +326,8 @@ class Granter:
                 found = pick_all((where.account_id, where.account_name, where.user), document)
                 number = account_number(found[0])
                 if number is not None:
-                    texts = (without_token(text, token) if text else None for text in found[1:])
-                    return Account(
-                        without_token(number, token), *(plain(text) if text else None for text in texts)
-                    )
+                    name, user = (plain(without_token(text, token)) if text else None for text in found[1:])
+                    return Account(number, name, user)
         return None
 
     async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
 import uvicorn
@@ -16,6 +16,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from monitor.descriptors import BACKLOG
 from monitor.web.door import LARGEST_BODY, LARGEST_HEAD, LONGEST_LINE, MOST_HEADERS, Door, Keeper
+from monitor.web.hosts import KnownHosts
 from monitor.web.ops import Ops
 from monitor.web.proxies import Stranger
 from monitor.web.reauthorize import Reauthorize
@@ -77,10 +78,16 @@ def _too_large(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def application(ops: Ops | None, pages: Reauthorize | None) -> Starlette:
-    """Put the pages of one listener together: what operators need, what clients need, or both."""
+def application(ops: Ops | None, pages: Reauthorize | None, names: Collection[str] = ()) -> Starlette:
+    """Put the pages of one listener together: what operators need, what clients need, or both.
+
+    `names` are those of this service, beside addresses and names that nobody owns.
+    """
     routes = [*(ops.routes() if ops else ()), *(pages.routes() if pages else ())]
-    app = Starlette(routes=routes, middleware=[Middleware(SafeHeaders), Middleware(Sizes)])
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(SafeHeaders), Middleware(KnownHosts, names=names), Middleware(Sizes)],
+    )
     # A redirect to the same path without its slash would go to wherever the Host header says.
     app.router.redirect_slashes = False
     return app

@@ -121,7 +121,7 @@ class Wire:
             return Fault(FaultKind.OURS, "the token cannot stand in a header", False)
         departure = Departure()
         reply = await self._send(self._probes, _Question(parsed, token, departure), departure)
-        return reply._replace(sent=(token,)) if token is not None and isinstance(reply, Reply) else reply
+        return reply if token is None or isinstance(reply, Fault) else reply._replace(sent=(token,))
 
     async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
         """Post a form to an OAuth endpoint on a connection of its own."""
@@ -141,7 +141,7 @@ class Wire:
             extensions={"timeout": self._timeouts, "trace": departure.trace},
         )
         reply = await self._send(self._tokens, request, departure)
-        return reply._replace(sent=sent(form, authorization)) if isinstance(reply, Reply) else reply
+        return reply if isinstance(reply, Fault) else reply._replace(sent=sent(form, authorization))
 
     async def _send(
         self, transport: httpx.AsyncBaseTransport, request: httpx.Request, departure: Departure

@@ -66,7 +66,9 @@ async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
         mails = build_pump(parts, meters, "crash")
         if trip:
             state, browser, code = trip
-            arrived = await build_granter(parts, wire).finish(Secret(state), Secret(browser), {"code": code})
+            arrived = await build_granter(parts, wire).finish(
+                Secret(state), Secret(browser), {"code": code}, "/oauth/callback"
+            )
             print(arrived.arrival.value)
         else:
             await mails.recover()

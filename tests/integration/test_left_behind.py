@@ -249,7 +249,7 @@ async def _authorize(rig):
         answer = await browser.post(departure.url, data={"user": user, "decision": "approve"})
     params = dict(httpx.URL(answer.headers["location"]).params)
     state = desk.Secret(params.pop("state"))
-    return await rig.granter.finish(state, departure.browser, params)
+    return await rig.granter.finish(state, departure.browser, params, "/oauth/callback")
 
 
 async def test_what_a_refresh_under_way_brings_never_replaces_a_new_authorization(rotating):

@@ -80,7 +80,7 @@ async def test_a_request_that_is_cut_off_does_not_cut_a_spent_code_from_its_toke
     link = await desk.new_link(rig.parts, "acme", "test")
     departure = await rig.granter.start(await links.find(rig.parts.database, Secret(link.rsplit("/", 1)[1])))
     params = dict(httpx.URL(await _approved(rig, departure.url)).params)
-    arrive = (departure.state, departure.browser, params)
+    arrive = (departure.state, departure.browser, params, "/oauth/callback")
     async with rig.sandbox.holding("authorization_code") as waits:
         finishing = asyncio.create_task(rig.granter.finish(*arrive))
         await waits()

@@ -146,9 +146,10 @@ async def restore(database: Database, path: Path, vault: Vault, clock: Clock, *,
         async with dumping.restoring(database, head.revision) as work:
             for document in _parts(path):
                 await work.put(head.tables[document["table"]], document["rows"])
-            await work.finish()
-            detail = {"made_at": head.made_at.isoformat(), "file": path.name}
+            await work.upgrade()
+            detail = {"of": head.made_at.isoformat(), "file": path.name}
             in_doubt = await dumping.mark(work.conn, head.made_at, clock.now(), audit.person(), **detail)
+            await work.refer()
     return Done(head, rows, in_doubt)
 
 
@@ -162,8 +163,8 @@ def _verify(vault: Vault, keys: Mapping[str, str], path: Path) -> None:
     if missing:
         raise KeyMissing(
             f"{path}: its tokens are sealed with {', '.join(missing)}, which is not among the keys at hand "
-            f"({', '.join(vault.key_ids)}); nothing was restored. Put the key file's own backup in place, or add "
-            "its lines to the key file: the first line seals, all of them open."
+            f"({', '.join(vault.key_ids)}); nothing was restored. Put the key file's own backup in place, or "
+            "add its lines to the key file: the first line seals, all of them open."
         )
 
 

@@ -146,9 +146,10 @@ async def restore(database: Database, path: Path, vault: Vault, clock: Clock, *,
         async with dumping.restoring(database, head.revision) as work:
             for document in _parts(path):
                 await work.put(head.tables[document["table"]], document["rows"])
-            await work.finish()
-            detail = {"backup": head.made_at.isoformat(), "file": path.name}
+            await work.upgrade()
+            detail = {"of": head.made_at.isoformat(), "file": path.name}
             in_doubt = await dumping.mark(work.conn, head.made_at, clock.now(), audit.person(), **detail)
+            await work.refer()
     return Done(head, rows, in_doubt)
 
 

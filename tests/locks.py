@@ -27,7 +27,8 @@ _WAITS = (
 )
 
 
-_MAKES = re.compile(r"^\s*CREATE TABLE (\w+)")
+# Who made the tables holds them alone until the end: nobody else can hold a row, or wait for one, in a circle.
+_MADE = re.compile(r"^\s*CREATE TABLE connection\b")
 _PASSES = re.compile(r"FROM (\w+)\b.*SKIP LOCKED\s*$", re.DOTALL)
 
 
@@ -49,11 +50,11 @@ class Order:
 
     def note(self, held: list[str], lock: str, statement: str) -> None:
         """One more lock of a transaction that holds others."""
-        if lock in held or lock not in RANK or f"new {lock}" in held:
-            return  # what this transaction made itself, nobody else sees before the commit
+        if lock in held or lock not in RANK:
+            return
         if lock == "incident" and INCIDENTS in held:
             return  # nobody else can hold one meanwhile
-        later = [known for known in held if RANK.get(known, 0) > RANK[lock]]
+        later = [known for known in held if RANK[known] > RANK[lock]]
         if later:
             self.broken.append(f"{lock} after {later}: {statement[:100]}")
         if self._gates and lock in GATED and "watch" not in held:
@@ -65,11 +66,14 @@ class Order:
 
         def begin(conn: Connection) -> None:
             conn.info[self] = []
+            conn.info.pop((self, "alone"), None)
 
         def execute(conn: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-            if conn.dialect.name == "postgresql" and (made := _MAKES.search(statement)):
-                conn.info.setdefault(self, []).append(f"new {made.group(1)}")
-            elif conn.dialect.name == "postgresql" and (passing := _PASSES.search(statement)):
+            if _MADE.match(statement):
+                conn.info[self, "alone"] = True
+            if (self, "alone") in conn.info:
+                return
+            if conn.dialect.name == "postgresql" and (passing := _PASSES.search(statement)):
                 conn.info.setdefault(self, []).append(passing.group(1))  # held from here on, without a wait
             elif conn.dialect.name == "postgresql":
                 lock = waited_for(statement, parameters)

@@ -148,14 +148,17 @@ class Restoring:
                 row.update(dict.fromkeys(later))
         await self.conn.execute(insert(table), rows_)
 
-    async def finish(self) -> None:
-        """Fill in what was left for later, set the counters of keys, and bring the schema to this version."""
-        for table, key, later in self._later:
-            await self.conn.execute(update(table).where(table.c.id == key).values(later))
+    async def upgrade(self) -> None:
+        """Set the counters of keys, and bring the schema to this version's."""
         if self.conn.dialect.name == "postgresql":
             for table in self._tables.values():
                 await self._count_on(table)
         await self.conn.run_sync(lambda conn: schema.build(conn, "head"))
+
+    async def refer(self) -> None:
+        """Fill in, at last, what rows refer to in their own table."""
+        for table, key, later in self._later:
+            await self.conn.execute(update(table).where(table.c.id == key).values(later))
 
     async def _count_on(self, table: Table) -> None:
         if "id" not in table.columns:
@@ -225,13 +228,8 @@ async def mark(conn: AsyncConnection, made_at: datetime, now: datetime, actor: s
     kept = never_recorded("refreshes after this backup", made_at) | {
         "detail": "a backup was restored, and what was refreshed since it was made is not known"
     }
-    lines = [
-        {
-            "connection": name, "process": "restore", "version": version, "begun_at": made_at,
-            "ended_at": now, "outcome": Journal.UNCLEAR.value, "evidence": kept,
-        }
-        for name, version in found
-    ]  # fmt: skip
+    line = {"process": "restore", "begun_at": made_at, "ended_at": now, "outcome": Journal.UNCLEAR.value}
+    lines = [line | {"connection": name, "version": version, "evidence": kept} for name, version in found]
     for start in range(0, len(lines), PART):
         await conn.execute(insert(journal), lines[start : start + PART])
     await conn.execute(update(credential).where(unsure).values(doubt_since=made_at))

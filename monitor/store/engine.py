@@ -198,7 +198,7 @@ class Database:
 
         The kernel drops the lock with the process, however that ends. Raises AlreadyRunning.
         """
-        if self.path is None:
+        if self.path is None or self._lock_file is not None:
             return
         lock = self.path.with_name(self.path.name + ".lock")
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -7,15 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Table, Text, cast, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.store import gates
+from monitor.store import audit, gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import consent, credential, key_check
+from monitor.store.tables import consent, credential, key_check, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,60 @@ async def retire_key(database: Database, key_id: str, prefix: str) -> bool:
             return False
         await conn.execute(delete(key_check).where(key_check.c.key_id == key_id))
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a key seals: so many connections, and the first few of them."""
+
+    count: int
+    first: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = f" and {self.count - len(self.first)} more" if self.count > len(self.first) else ""
+        return f"{self.count} connection{'s' if self.count != 1 else ''} ({', '.join(self.first)}{more})"
+
+
+def _sealed_with(prefix: str) -> ColumnElement[bool]:
+    return or_(
+        credential.c.access.startswith(prefix, autoescape=True),
+        credential.c.refresh.startswith(prefix, autoescape=True),
+    )
+
+
+async def sealed_with(database: Database, prefix: str, limit: int = 3) -> Sealing:
+    """Return whose tokens open with one key only."""
+    async with database.read() as conn:
+        count = select(func.count()).select_from(credential).where(_sealed_with(prefix))
+        names = select(credential.c.connection).where(_sealed_with(prefix)).order_by(credential.c.connection)
+        first = (await conn.execute(names.limit(limit))).scalars()
+        return Sealing((await conn.execute(count)).scalar_one(), tuple(first))
+
+
+@retried
+async def forget_key(database: Database, key_id: str, prefix: str, now: datetime, actor: str) -> int:
+    """Give up a key that is gone and every pair that it sealed; return how many connections that were.
+
+    Their pairs are lost, as if a refresh had spent them: the next probe says so, and their clients are asked.
+    """
+    async with database.write() as conn:
+        theirs = select(credential.c.connection).where(_sealed_with(prefix))
+        ids = await gates.lock_where(conn, watch.c.connection.in_(theirs))
+        own = watch.c.connection.in_(theirs)
+        await conn.execute(
+            update(watch)
+            .where(own)
+            .values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
+        )
+        await conn.execute(
+            update(watch).where(own, watch.c.next_probe_at.is_not(None)).values(next_probe_at=now)
+        )
+        await conn.execute(
+            update(credential).where(_sealed_with(prefix)).values(lost=True, version=credential.c.version + 1)
+        )
+        await conn.execute(delete(key_check).where(key_check.c.key_id == key_id))
+        await audit.record(conn, now, actor, "keys.forget", key_id, connections=len(ids))
+        return len(ids)
 
 
 async def uses_key(database: Database, prefix: str) -> bool:

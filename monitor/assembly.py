@@ -43,7 +43,7 @@ from monitor.store.engine import Database, database_trouble
 from monitor.store.verdicts import Tell
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
-from monitor.tokens.vault import KEYED, Cell, Vault, keyed
+from monitor.tokens.vault import KEYED, Cell, Vault, keyed, prefixes_of
 from monitor.web.reauthorize import Look, Reauthorize
 from monitor.wire.apps import App
 from monitor.wire.client import Wire
@@ -90,7 +90,10 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
     try:
         await schema.ensure(database)
         checks = await sealing.key_checks(database)
-        _verify(vault, checks)
+        try:
+            _verify(vault, checks)
+        except KeyMissing as error:
+            raise await explained(error, database, vault, checks) from None
         if vault.current not in checks:
             check = vault.check_text(vault.current)
             await sealing.add_key_check(database, vault.current, check, clock.now())
@@ -113,6 +116,25 @@ async def _import_key(database: Database, vault: Vault) -> Secret:
             database, cell.row, vault.seal(made, cell), lambda old: keyed(made, old), KEYED
         )
     return vault.open(sealed, cell)
+
+
+async def explained(
+    error: KeyMissing, database: Database, vault: Vault, checks: Mapping[str, str]
+) -> KeyMissing:
+    """Say to whoever lost a key whose tokens went with it, and what can be done."""
+    said = []
+    for key_id in vault.missing(checks):
+        sealed = await sealing.sealed_with(database, prefixes_of(key_id))
+        said.append(
+            f"Key {key_id!r} seals the tokens of {sealed}."
+            if sealed.count
+            else f"Nothing is sealed with key {key_id!r}."
+        )
+        said.append(
+            f"If it is gone for good, 'token-health keys forget {key_id}' gives them up, and their clients "
+            "are asked to authorize again."
+        )
+    return KeyMissing(" ".join([str(error), *said]))
 
 
 def _verify(vault: Vault, checks: Mapping[str, str]) -> None:

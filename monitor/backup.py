@@ -14,7 +14,7 @@ import json
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from monitor.store import audit, dumping, schema, sealing
 from monitor.store.alone import alone
 from monitor.store.dumping import Shape
 from monitor.store.engine import Database
-from monitor.tokens.vault import Cell, Vault
+from monitor.tokens.vault import Vault
 
 FORMAT, VERSION = "token-health backup", 1
 LONGEST_LINE = 256 * 1024 * 1024  # characters; a part is some hundred rows
@@ -123,8 +123,16 @@ class _Lines:
         self._out.write(line)
 
 
-async def restore(database: Database, path: Path, vault: Vault, clock: Clock, *, replace: bool) -> Done:
-    """Put a backup into a database, whole or not at all.
+async def restore(
+    database: Database,
+    path: Path,
+    vault: Vault,
+    clock: Clock,
+    *,
+    replace: bool,
+    reused: Collection[str] = (),
+) -> Done:
+    """Put a backup into a database, whole or not at all. `reused`: apps whose refresh tokens do not rotate.
 
     Raises Conflict for a damaged file or a database that holds something (unless `replace`), KeyMissing
     without the backup's keys, SchemaNotCurrent for a newer version's, AlreadyRunning where a service runs.
@@ -148,18 +156,15 @@ async def restore(database: Database, path: Path, vault: Vault, clock: Clock, *,
                 await work.put(head.tables[document["table"]], document["rows"])
             await work.upgrade()
             detail = {"of": head.made_at.isoformat(), "file": path.name}
-            in_doubt = await dumping.mark(work.conn, head.made_at, clock.now(), audit.person(), **detail)
+            in_doubt = await dumping.mark(
+                work.conn, head.made_at, clock.now(), audit.person(), reused, **detail
+            )
             await work.refer()
     return Done(head, rows, in_doubt)
 
 
 def _verify(vault: Vault, keys: Mapping[str, str], path: Path) -> None:
-    missing = []
-    for key_id, sealed in keys.items():
-        try:
-            vault.open(sealed, Cell("key_check", key_id, "sealed"))
-        except TokenHealthError:
-            missing.append(key_id)
+    missing = vault.missing(keys)
     if missing:
         raise KeyMissing(
             f"{path}: its tokens are sealed with {', '.join(missing)}, which is not among the keys at hand "

@@ -129,7 +129,8 @@ class Prober:
             await self._ask(look)
             await self._introspect(look)
         except (CannotDecrypt, KeyMissing):
-            look.note = RefreshNote.UNREADABLE
+            # A pair that is lost and does not open either was given up with its key (`keys forget`).
+            look.note = RefreshNote.LOST if look.sealed.lost else RefreshNote.UNREADABLE
         return self._finish(look)
 
     async def drain(self) -> None:

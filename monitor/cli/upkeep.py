@@ -20,7 +20,7 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Conflict, NotFound
 
 keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
 db = typer.Typer(help="The database.", no_args_is_help=True)
@@ -85,6 +85,44 @@ def new() -> None:
     print(new_key().line())
 
 
+@keys.command()
+def forget(
+    key: Annotated[str, typer.Argument(help="The name of a key that is gone for good.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Give up a lost key and the tokens that it sealed; their clients are asked to authorize again."""
+    found = loaded(config)
+
+    async def work() -> None:
+        from monitor.clock import SystemClock
+        from monitor.store import audit, sealing
+        from monitor.store.engine import Database
+        from monitor.tokens.vault import Vault, prefixes_of
+
+        database, vault = Database(found.database_url()), Vault(found.keys())
+        try:
+            checks = await sealing.key_checks(database)
+            if key not in checks:
+                raise NotFound(f"The database knows no key {key!r}; it knows {', '.join(checks) or 'none'}.")
+            if key not in vault.missing(checks):
+                raise Conflict(f"Key {key!r} is at hand and opens what it sealed: 'keys rotate' retires it.")
+            sealed = await sealing.sealed_with(database, prefixes_of(key))
+            confirm_or_stop(f"The tokens of {sealed} are lost then, for good. Forget key {key}?", yes)
+            now = SystemClock().now()
+            count = await sealing.forget_key(database, key, prefixes_of(key), now, audit.person())
+        finally:
+            await database.close()
+        out.print(f"[green]✓[/] Key [bold]{escape(key)}[/] is forgotten.")
+        if count:
+            out.print(
+                f"{count} connections are [bold]refresh_lost[/] with their next probe. Many at once are one "
+                "wave: look at [bold]token-health status[/] before their mails go out."
+            )
+
+    run_async(work)
+
+
 @db.command()
 def upgrade(config: ConfigOption = None) -> None:
     """Bring the database's schema to this version. Safe to repeat."""
@@ -145,13 +183,18 @@ def restore(
     async def work() -> None:
         from monitor.backup import restore as put
         from monitor.clock import SystemClock
+        from monitor.health.rotation import AfterLost
         from monitor.store.engine import Database
         from monitor.tokens.vault import Vault
 
+        habits = {entry.id: found.provider(entry).oauth.rotation.habit for entry in found.settings.apps}
+        reused = [app for app, habit in habits.items() if habit is AfterLost.RETRY]
         database = Database(found.database_url())
         try:
             with err.status("Restoring …"):
-                done = await put(database, file, Vault(found.keys()), SystemClock(), replace=replace)
+                done = await put(
+                    database, file, Vault(found.keys()), SystemClock(), replace=replace, reused=reused
+                )
         finally:
             await database.close()
         count, at = done.rows.get("connection", 0), done.head.made_at

@@ -7,7 +7,7 @@ schema goes into a database of that schema and is then upgraded like any other.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -210,20 +210,29 @@ def _drop(conn: Connection) -> None:
         conn.execute(text("DROP FUNCTION IF EXISTS audit_append_only() CASCADE"))
 
 
-async def mark(conn: AsyncConnection, made_at: datetime, now: datetime, actor: str, **detail: Any) -> int:
+async def mark(
+    conn: AsyncConnection,
+    made_at: datetime,
+    now: datetime,
+    actor: str,
+    reused: Collection[str] = (),
+    **detail: Any,
+) -> int:
     """Say in the restored rows what is not known any more; return how many refresh tokens are in doubt.
 
     Since the backup was made any refresh token may have been used, and where they rotate it is spent then.
     That is what a lost answer leaves behind (`health.rotation`), and it is judged the same way: the access
     token works on until it ends, then the refresh token is tried once more, and a refusal is `refresh_lost`,
-    which is ours, and never `revoked`, which would be the client's doing.
+    which is ours, and never `revoked`, which would be the client's doing. Apps whose refresh tokens are
+    `reused` have nothing to doubt.
     """
     await conn.execute(
         update(watch).values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
     )
     await conn.execute(update(watch).where(watch.c.next_probe_at.is_not(None)).values(next_probe_at=now))
     sure = or_(credential.c.refresh.is_(None), credential.c.lost, credential.c.doubt_since.is_not(None))
-    unsure = ~sure
+    at_ease = select(watch.c.connection).where(watch.c.app.in_(reused))
+    unsure = ~sure & credential.c.connection.not_in(at_ease)
     found = (await conn.execute(select(credential.c.connection, credential.c.version).where(unsure))).all()
     kept = never_recorded("refreshes after this backup", made_at) | {
         "detail": "a backup was restored, and what was refreshed since it was made is not known"

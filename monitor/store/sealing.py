@@ -26,11 +26,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health import incidents
-from monitor.store import gates
+from monitor.store import audit, gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent, credential, held, key_check, secret
+from monitor.store.tables import connection, consent, credential, held, key_check, secret, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,72 @@ async def retire_key(database: Database, key_id: str, prefixes: Sequence[str]) -
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a key seals: so many connections, and the first few of them."""
+
+    count: int
+    first: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = f" and {self.count - len(self.first)} more" if self.count > len(self.first) else ""
+        return f"{self.count} connection{'s' if self.count != 1 else ''} ({', '.join(self.first)}{more})"
+
+
+def _begins(column: Any, prefixes: Sequence[str]) -> ColumnElement[bool]:
+    return or_(*(column.startswith(prefix, autoescape=True) for prefix in prefixes))
+
+
+def _sealed_with(prefixes: Sequence[str]) -> ColumnElement[bool]:
+    return _begins(credential.c.access, prefixes) | _begins(credential.c.refresh, prefixes)
+
+
+async def sealed_with(database: Database, prefixes: Sequence[str], limit: int = 3) -> Sealing:
+    """Return whose tokens open with one key only."""
+    async with database.read() as conn:
+        count = select(func.count()).select_from(credential).where(_sealed_with(prefixes))
+        names = (
+            select(credential.c.connection).where(_sealed_with(prefixes)).order_by(credential.c.connection)
+        )
+        first = (await conn.execute(names.limit(limit))).scalars()
+        return Sealing((await conn.execute(count)).scalar_one(), tuple(first))
+
+
+@retried
+async def forget_key(
+    database: Database, key_id: str, prefixes: Sequence[str], now: datetime, actor: str
+) -> int:
+    """Give up a key that is gone and every pair that it sealed; return how many connections that were.
+
+    Their pairs are lost, as if a refresh had spent them: the next probe says so, and their clients are asked.
+    """
+    async with database.write() as conn:
+        theirs = select(credential.c.connection).where(_sealed_with(prefixes))
+        ids = await gates.lock_where(conn, watch.c.connection.in_(theirs))
+        own = watch.c.connection.in_(theirs)
+        await conn.execute(
+            update(watch)
+            .where(own)
+            .values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
+        )
+        await conn.execute(
+            update(watch).where(own, watch.c.next_probe_at.is_not(None)).values(next_probe_at=now)
+        )
+        await conn.execute(
+            update(credential)
+            .where(_sealed_with(prefixes))
+            .values(lost=True, version=credential.c.version + 1)
+        )
+        # Trips and held grants that no longer open end, too, and the secret that hashes of imports are under.
+        for column in (consent.c.verifier, consent.c.leftover):
+            await conn.execute(update(consent).where(_begins(column, prefixes)).values({column.name: None}))
+        await conn.execute(delete(held).where(_begins(held.c.access, prefixes)))
+        await conn.execute(delete(secret).where(_begins(secret.c.sealed, prefixes)))
+        await conn.execute(delete(key_check).where(key_check.c.key_id == key_id))
+        await audit.record(conn, now, actor, "keys.forget", key_id, connections=len(ids))
+        return len(ids)
+
+
 async def uses_key(database: Database, prefixes: Sequence[str]) -> bool:
     """Whether any text is sealed with the key of these prefixes."""
     async with database.read() as conn:
@@ -140,8 +206,7 @@ async def uses_key(database: Database, prefixes: Sequence[str]) -> bool:
 
 async def _uses(conn: AsyncConnection, prefixes: Sequence[str]) -> bool:
     for place in PLACES:
-        begins = (place.column.startswith(prefix, autoescape=True) for prefix in prefixes)
-        found = select(place.key).where(or_(*begins)).limit(1)
+        found = select(place.key).where(_begins(place.column, prefixes)).limit(1)
         if (await conn.execute(found)).first() is not None:
             return True
     return False

@@ -101,7 +101,8 @@ def read_key_file(path: Path) -> list[Key]:
     except FileNotFoundError:
         raise KeyMissing(
             f"{path}: the key file is not there. Restore it from its backup; for a first start, "
-            "'token-health init' makes one."
+            "'token-health init' makes one. If it is gone for good, put a new key there ('token-health keys "
+            "new', mode 0600): the next start says whose tokens went with the old one, and what to do."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyMissing(f"{path}: cannot read the key file: {error}.") from None
@@ -272,6 +273,16 @@ class Vault:
         bound = Cell("key_check", key_id, "sealed").bound("v1")
         sealed = self._ciphers[key_id].encrypt(nonce, CHECK_TEXT.encode(), bound)
         return f"{prefix_of(key_id)}{_b64(nonce + sealed)}"
+
+    def missing(self, checks: Mapping[str, str]) -> list[str]:
+        """Return which of the keys in use are not at hand, or are others under the same name."""
+        gone = []
+        for key_id, sealed in checks.items():
+            try:
+                self.open(sealed, Cell("key_check", key_id, "sealed"))
+            except (KeyMissing, CannotDecrypt):
+                gone.append(key_id)
+        return gone
 
     def verify(self, checks: Mapping[str, str]) -> None:
         """Make sure that every key in use is at hand and is the right one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from monitor import confined, files
-from monitor.tokens.vault import new_key
+from monitor.tokens.vault import new_key, write_key_file
 from tests.acceptance.test_cli import run
-from tests.acceptance.test_processes import Program, config, free_port, get, import_fleet, until
-from tests.conftest import write_config
+from tests.acceptance.test_processes import Program, cli, config, free_port, get, import_fleet, states, until
+from tests.conftest import environ, postgres_url, write_config
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -126,3 +127,72 @@ def test_a_private_file_is_never_made_over_another_or_through_a_link(tmp_path):
         with pytest.raises(OSError, match="exists"):
             files.create(tmp_path / name)
     assert (tmp_path / "there").read_text() == "kept" and not (tmp_path / "elsewhere").exists()
+
+
+def test_who_loses_a_key_is_told_whose_tokens_went_with_it_and_what_to_do(tmp_path, sandbox):
+    sandbox.app("clio")
+    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}")
+    grants = import_fleet(path, sandbox, "clio", "us", 5)
+    assert len(grants) == 5
+    file = tmp_path / "token-health.key"
+    lost = file.read_text().splitlines()[-1].split(".")[0]
+    file.unlink()
+    gone = run("run", "--config", str(path), env=environ())
+    assert gone.returncode == 2 and "keys new" in gone.stderr
+    write_key_file(file, [new_key()])
+    for command in ("run", "status"):
+        said = " ".join(run(command, "--config", str(path), env=environ()).stderr.split())
+        assert f"Key '{lost}' seals the tokens of 5 connections (firm-0, firm-1, firm-2 and 2 more)" in said
+        assert f"token-health keys forget {lost}" in said
+    said = " ".join(run("doctor", "--config", str(path), env=environ()).stdout.split())
+    assert "5 connections" in said and "keys forget" in said
+    asked = run("keys", "forget", lost, "--config", str(path), env=environ())
+    assert asked.returncode == 2 and "--yes" in asked.stderr
+    assert "knows no key" in run("keys", "forget", "k0", "--yes", "--config", str(path), env=environ()).stderr
+    assert "5 connections" in cli(path, "keys", "forget", lost, "--yes")
+    found = json.loads(cli(path, "probe", "--all", "--json", code=1))
+    assert {row["finding"] for row in found} == {"refresh_lost"}
+    assert "us whoami" not in sandbox.seen()["requests"], "nothing was sent, since nothing opens"
+    current = file.read_text().splitlines()[-1].split(".")[0]
+    at_hand = run("keys", "forget", current, "--yes", "--config", str(path), env=environ())
+    assert at_hand.returncode == 2 and "is at hand" in at_hand.stderr
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_backup_is_made_while_the_service_runs_and_another_goes_on_with_it(
+    kind, tmp_path, sandbox, request
+):
+    sandbox.app("clio")
+
+    def database(name: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        return postgres_url(request.getfixturevalue("postgres_server"))
+
+    port = free_port()
+    path = config(tmp_path, sandbox, database("first"), port)
+    import_fleet(path, sandbox, "clio", "us", 20)
+    program = Program(path, ("clio",))
+    try:
+        until(lambda: set(states(path).values()) == {"ok"})
+        file = tmp_path / "th.backup"
+        said = cli(path, "backup", str(file))
+        assert "20 connections" in said and "back the key file up too" in said
+        again = run("restore", str(file), "--replace", "--yes", "--config", str(path), env=environ())
+        assert again.returncode == 2, "the service runs on it"
+        assert set(states(path).values()) == {"ok"}
+    finally:
+        assert program.end() == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    path = config(tmp_path, sandbox, database("second"), port)
+    said = " ".join(cli(path, "restore", str(file)).split())
+    assert "20 connections as they were on" in said
+    assert "in doubt" not in said, "Clio Manage's refresh tokens are reused"
+    second = run("restore", str(file), "--config", str(path), env=environ())
+    assert second.returncode == 2 and "--replace" in second.stderr
+    program = Program(path, ("clio",))
+    try:
+        until(lambda: get(port, "/readyz")[0] == 200)
+        until(lambda: set(states(path).values()) == {"ok"})
+    finally:
+        assert program.end() == 0

@@ -28,7 +28,6 @@ from tests.migration.rows import ROWS
 
 DATA = Path(__file__).with_name("data")
 RELEASED = ["0001", "0002", "0003", "0004"]
-_numbers = itertools.count(1)
 
 
 def dump(revision: str, kind: str) -> str:
@@ -43,7 +42,7 @@ def sqlite_of(folder: Path, revision: str) -> str:
 
 
 def postgres_of(template: str, revision: str) -> str:
-    name = f"old_{os.getpid()}_{next(_numbers)}"
+    name = f"old_{os.getpid()}_{next(conftest._numbers)}"
     conftest.postgres_server.psql(f"CREATE DATABASE {name}")
     url = template.replace("/template_th", f"/{name}")
     with psycopg.connect(url, autocommit=True) as old:

@@ -151,15 +151,14 @@ async def restore(
                 f"{database.name}: holds connections or an audit already, so nothing was restored. Name an "
                 "empty database, or add --replace to lose what is in this one."
             )
-        async with dumping.restoring(database, head.revision) as work:
-            for document in _parts(path):
-                await work.put(head.tables[document["table"]], document["rows"])
-            await work.upgrade()
-            detail = {"of": head.made_at.isoformat(), "file": path.name}
-            in_doubt = await dumping.mark(
-                work.conn, head.made_at, clock.now(), audit.person(), reused, **detail
-            )
-            await work.refer()
+        what = dumping.Restored(
+            head.made_at,
+            clock.now(),
+            audit.person(),
+            reused,
+            {"of": head.made_at.isoformat(), "file": path.name},
+        )
+        in_doubt = await dumping.restore(database, head.revision, lambda: _parts(path, head), what)
     return Done(head, rows, in_doubt)
 
 
@@ -197,11 +196,11 @@ def check(path: Path) -> tuple[Head, Mapping[str, int]]:
     return head, rows
 
 
-def _parts(path: Path) -> Iterator[dict[str, Any]]:
+def _parts(path: Path, head: Head) -> Iterator[tuple[Shape, list[list[Any]]]]:
     for line in _lines(path):
         document = _document(path, line)
         if "table" in document:
-            yield document
+            yield head.tables[document["table"]], document["rows"]
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -178,6 +178,7 @@ def export(
     with_secrets: Annotated[
         bool, typer.Option("--with-secrets", help="Include the tokens in clear.")
     ] = False,
+    to: Annotated[Path | None, typer.Option(help="A new file, for its owner only.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Print all connections as JSON Lines that `import` takes. Without tokens, unless asked for."""

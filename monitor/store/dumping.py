@@ -7,9 +7,9 @@ schema goes into a database of that schema and is then upgraded like any other.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,7 @@ from monitor.errors import AlreadyRunning, Conflict
 from monitor.health.rotation import Journal, never_recorded
 from monitor.store import audit, processes, schema
 from monitor.store.engine import Database, UtcDateTime, database_trouble
+from monitor.store.retry import retried
 from monitor.store.tables import METADATA, credential, journal, process, watch
 
 # What is of running processes: it means nothing on another day.
@@ -123,7 +124,7 @@ async def refuse_a_running_service(database: Database) -> None:
         )
 
 
-class Restoring:
+class _Restoring:
     """One restore: all of it is one transaction, which leaves the database as it was on any error."""
 
     def __init__(self, conn: AsyncConnection, tables: Mapping[str, Table]) -> None:
@@ -180,10 +181,37 @@ class Restoring:
         return value
 
 
-@asynccontextmanager
-async def restoring(database: Database, revision: str) -> AsyncIterator[Restoring]:
-    """Make the tables of a revision, empty, to put rows into; those that are there are dropped."""
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore has to say of itself: when the backup was made, when and by whom it was put back.
 
+    `reused` are the apps whose refresh tokens do not rotate.
+    """
+
+    made_at: datetime
+    now: datetime
+    actor: str
+    reused: Collection[str] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+Parts = Callable[[], Iterable[tuple[Shape, Sequence[list[Any]]]]]
+
+
+async def restore(database: Database, revision: str, parts_: Parts, what: Restored) -> int:
+    """Drop what is there, make the tables of a revision, fill them, and bring them to this version.
+
+    Return how many refresh tokens are in doubt. Raises TokenHealthError where the database does not do it;
+    then it is as it was.
+    """
+    try:
+        return await _restore(database, revision, parts_, what)
+    except SQLAlchemyError as error:
+        raise database_trouble(error, database) or error from None
+
+
+@retried
+async def _restore(database: Database, revision: str, parts_: Parts, what: Restored) -> int:
     def prepare(conn: Connection) -> dict[str, Table]:
         _drop(conn)
         schema.build(conn, revision)
@@ -195,11 +223,14 @@ async def restoring(database: Database, revision: str) -> AsyncIterator[Restorin
                     column.type = JSON(none_as_null=True)
         return dict(found.tables)
 
-    try:
-        async with database.reshape() as conn:
-            yield Restoring(conn, await conn.run_sync(prepare))
-    except SQLAlchemyError as error:
-        raise database_trouble(error, database) or error from None
+    async with database.reshape() as conn:
+        work = _Restoring(conn, await conn.run_sync(prepare))
+        for shape, values in parts_():
+            await work.put(shape, values)
+        await work.upgrade()
+        in_doubt = await _mark(conn, what)
+        await work.refer()
+    return in_doubt
 
 
 def _drop(conn: Connection) -> None:
@@ -210,37 +241,37 @@ def _drop(conn: Connection) -> None:
         conn.execute(text("DROP FUNCTION IF EXISTS audit_append_only() CASCADE"))
 
 
-async def mark(
-    conn: AsyncConnection,
-    made_at: datetime,
-    now: datetime,
-    actor: str,
-    reused: Collection[str] = (),
-    **detail: Any,
-) -> int:
+async def _mark(conn: AsyncConnection, what: Restored) -> int:
     """Say in the restored rows what is not known any more; return how many refresh tokens are in doubt.
 
     Since the backup was made any refresh token may have been used, and where they rotate it is spent then.
     That is what a lost answer leaves behind (`health.rotation`), and it is judged the same way: the access
     token works on until it ends, then the refresh token is tried once more, and a refusal is `refresh_lost`,
     which is ours, and never `revoked`, which would be the client's doing. Apps whose refresh tokens are
-    `reused` have nothing to doubt.
+    reused have nothing to doubt.
     """
     await conn.execute(
         update(watch).values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
     )
-    await conn.execute(update(watch).where(watch.c.next_probe_at.is_not(None)).values(next_probe_at=now))
+    await conn.execute(update(watch).where(watch.c.next_probe_at.is_not(None)).values(next_probe_at=what.now))
     sure = or_(credential.c.refresh.is_(None), credential.c.lost, credential.c.doubt_since.is_not(None))
-    at_ease = select(watch.c.connection).where(watch.c.app.in_(reused))
+    at_ease = select(watch.c.connection).where(watch.c.app.in_(what.reused))
     unsure = ~sure & credential.c.connection.not_in(at_ease)
     found = (await conn.execute(select(credential.c.connection, credential.c.version).where(unsure))).all()
-    kept = never_recorded("refreshes after this backup", made_at) | {
+    kept = never_recorded("refreshes after this backup", what.made_at) | {
         "detail": "a backup was restored, and what was refreshed since it was made is not known"
     }
-    line = {"process": "restore", "begun_at": made_at, "ended_at": now, "outcome": Journal.UNCLEAR.value}
+    line = {
+        "process": "restore",
+        "begun_at": what.made_at,
+        "ended_at": what.now,
+        "outcome": Journal.UNCLEAR.value,
+    }
     lines = [line | {"connection": name, "version": version, "evidence": kept} for name, version in found]
     for start in range(0, len(lines), PART):
         await conn.execute(insert(journal), lines[start : start + PART])
-    await conn.execute(update(credential).where(unsure).values(doubt_since=made_at))
-    await audit.record(conn, now, actor, "database.restore", "database", in_doubt=len(lines), **detail)
+    await conn.execute(update(credential).where(unsure).values(doubt_since=what.made_at))
+    await audit.record(
+        conn, what.now, what.actor, "database.restore", "database", in_doubt=len(lines), **what.detail
+    )
     return len(lines)

@@ -176,7 +176,7 @@ def test_a_backup_is_made_while_the_service_runs_and_another_goes_on_with_it(
     try:
         until(lambda: set(states(path).values()) == {"ok"})
         file = tmp_path / "th.backup"
-        said = cli(path, "backup", str(file))
+        said = " ".join(cli(path, "backup", str(file)).split())
         assert "20 connections" in said and "back the key file up too" in said
         again = run("restore", str(file), "--replace", "--yes", "--config", str(path), env=environ())
         assert again.returncode == 2, "the service runs on it"

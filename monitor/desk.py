@@ -20,7 +20,7 @@ from alerts.mailserver import on_record
 from alerts.notices import Kind
 from alerts.told import Told
 from alerts.windows import Scope
-from monitor.assembly import Parts, build_channel, build_composer, build_post
+from monitor.assembly import Parts, binding, build_channel, build_composer, build_post
 from monitor.clock import SystemClock
 from monitor.errors import CannotDecrypt, ConfigurationError, ImportRefused, KeyMissing, NotFound
 from monitor.health.cadence import stretched
@@ -54,7 +54,7 @@ async def take_in(parts: Parts, records: list[Record], actor: str, *, dry_run: b
         _new_connection(parts, record, now + timedelta(seconds=index / rate))
         for index, record in enumerate(records)
     ]
-    issuers = {app.id: app.issuer for app in parts.apps.values()}
+    issuers = binding(parts).issuers
     return await connections.put(parts.database, new, now, actor, dry_run=dry_run, issuers=issuers)
 
 

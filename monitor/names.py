@@ -22,6 +22,8 @@ def one_line(text: str, longest: int = 200) -> str:
     Emoji and every script stay. The bidi controls of Unicode (UAX #9) could make what follows a name read
     as part of it.
     """
+    if text.isascii() and text.isprintable():  # nearly all that providers answer
+        return " ".join(text[: longest * 4].split())[:longest]
     kept = []
     for char in unicodedata.normalize("NFC", text[: longest * 4]):
         category = unicodedata.category(char)

@@ -28,10 +28,10 @@ from monitor.health.evidence import (
     RefreshNote,
     Step,
     account_number,
-    plain,
 )
 from monitor.health.lifecycle import State
 from monitor.health.rotation import AfterLost, next_send
+from monitor.names import one_line
 from monitor.pacing import Pacer
 from monitor.secret import Secret
 from monitor.store.due import Lease, Sealed
@@ -212,7 +212,7 @@ class Prober:
             found = pick_all((where.account_id, where.account_name, where.user), document)
             # The number stays as it is: some tokens begin with it (Salesforce's with the organization's id).
             number = account_number(found[0])
-            name, user = (plain(without_token(text, token)) if text else text for text in found[1:])
+            name, user = (one_line(without_token(text, token)) if text else text for text in found[1:])
             look.identity = Identity(None if number == token.reveal() else number, name, user)
         return answer.refuses_token
 

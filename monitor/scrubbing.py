@@ -10,10 +10,10 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from monitor.health.echoes import REMOVED
 from monitor.health.evidence import redact
 from monitor.secret import Secret
 
-REMOVED = "[removed]"
 LONGEST_TEXT = 2000  # characters of one value
 LONGEST_WORD = 300  # of a value that is ours
 MOST = 50  # entries of one list or dictionary

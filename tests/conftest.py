@@ -20,6 +20,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from aiosmtpd.smtp import SMTP
 from sqlalchemy import Engine
@@ -56,6 +57,9 @@ from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 IN_CI = os.environ.get("CI") == "true"
+# An example that takes long on a busy machine is no fault.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -15,7 +15,7 @@ from alerts.mail.templates import Templates
 from alerts.notices import Kind
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
-from monitor.names import one_line as clean
+from monitor.names import one_line
 
 PARTS = ("subject.txt", "body.txt", "body.mjml")
 
@@ -92,7 +92,7 @@ class Composer:
 
     def _filled(self, folder: str, context: dict[str, Any], speak: Tongue) -> Written:
         templates = self._templates
-        context["subject"] = clean(templates.text(f"{folder}/subject.txt", context, speak), 250)
+        context["subject"] = one_line(templates.text(f"{folder}/subject.txt", context, speak), 250)
         body = templates.text(f"{folder}/body.txt", context, speak)
         text = templates.text("layout.txt", context | {"body": _wrapped(body)}, speak)
         html = templates.html(f"{folder}/body.mjml", context, speak)
@@ -100,15 +100,15 @@ class Composer:
 
     def _context(self, client: str, subjects: Sequence[Subject], speak: Tongue) -> dict[str, Any]:
         _ = speak.gettext
-        name = clean(client)
+        name = one_line(client)
         items = [_told(subject, speak) for subject in subjects]
         first = subjects[0] if subjects else None
-        account = clean(first.account) if first is not None and len(subjects) == 1 else ""
+        account = one_line(first.account) if first is not None and len(subjects) == 1 else ""
         if account:
             check = _("Please make sure that you are signed in to the right account: %(account)s.")
         else:
             check = _("Please make sure that you are signed in to the account of %(client)s.")
-        support = clean(self.brand.support)
+        support = one_line(self.brand.support)
         whom = (
             _("Reply to this email or write to %(support)s.") if support else _("Just reply to this email.")
         )
@@ -141,8 +141,8 @@ _SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.ask
 def _told(subject: Subject, speak: Tongue) -> dict[str, Any]:
     """Return one connection as templates use it, every text cleaned."""
     _ = speak.gettext
-    provider = clean(subject.provider)
-    account = clean(subject.account)
+    provider = one_line(subject.provider)
+    account = one_line(subject.account)
     day = speak.day(subject.expires_at) if subject.expires_at else ""
     short = _(_SHORT.get(subject.cause, subject.cause)) % {"day": day}
     action = _("Reconnect %(provider)s")
@@ -159,10 +159,10 @@ def _told(subject: Subject, speak: Tongue) -> dict[str, Any]:
         "short": short,
         "since": speak.moment(subject.since) if subject.since else "",
         "day": day,
-        "scopes": speak.join([clean(scope.replace("_", " ")) for scope in subject.scopes]),
+        "scopes": speak.join([one_line(scope.replace("_", " ")) for scope in subject.scopes]),
         "link": subject.link,
         "action": action % {"provider": provider},
-        "contacts": clean(subject.contacts, 500),
+        "contacts": one_line(subject.contacts, 500),
     }
 
 

@@ -11,7 +11,7 @@ from email.utils import format_datetime, parseaddr
 
 from alerts import addresses
 from alerts.mail.compose import Written
-from monitor.names import one_line as clean
+from monitor.names import one_line
 
 # The default folds at 78 and would turn long values into encoded words.
 POLICY, POLICY_UTF8 = SMTP.clone(max_line_length=998), SMTPUTF8.clone(max_line_length=998)
@@ -73,7 +73,7 @@ def build(
     """
     wired = addresses.wire(to)
     message = EmailMessage(policy=POLICY if wired.isascii() and not sender.needs_utf8 else POLICY_UTF8)
-    message["From"] = _header(sender.address, clean(sender.name))
+    message["From"] = _header(sender.address, one_line(sender.name))
     message["To"] = _header(wired)
     if sender.reply_to:
         message["Reply-To"] = _header(sender.reply_to)

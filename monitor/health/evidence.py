@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from monitor.health.causes import Cause
-from monitor.health.echoes import without
+from monitor.health.echoes import REMOVED, without
 from monitor.secret import Secret
 
 SAMPLE_LENGTH = 400
@@ -39,20 +39,15 @@ def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = ()) -
     # Cut generously first, so that a 60 KB page costs no regular expression over all of it; a secret
     # cut in two at this edge is known by its beginning.
     text = without(_encodable(text[: limit * 4]), sent)
-    text = _SECRET_FIELD.sub(r"\1[removed]", text)
-    text = _BEARER.sub(r"\1 [removed]", text)
-    text = _LONG_RUN.sub("[removed]", text)
+    text = _SECRET_FIELD.sub(rf"\1{REMOVED}", text)
+    text = _BEARER.sub(rf"\1 {REMOVED}", text)
+    text = _LONG_RUN.sub(REMOVED, text)
     text = _EMAIL.sub(r"\1…@\2", text)
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 LONGEST_ACCOUNT = 255
-
-
-def plain(text: str, limit: int = 200) -> str:
-    """Return a name from outside as one line without control or direction marks, cut to `limit`."""
-    return _CONTROL.sub(" ", _encodable(text[:limit])).replace("\n", " ").replace("\t", " ").strip()
 
 
 def account_number(text: str | None) -> str | None:

@@ -28,7 +28,8 @@ from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
 from monitor.health.echoes import without_token
-from monitor.health.evidence import Fault, account_number, plain
+from monitor.health.evidence import Fault, account_number
+from monitor.names import one_line
 from monitor.secret import Secret
 from monitor.store import connections, links
 from monitor.store.bindings import Account, Binding
@@ -202,7 +203,7 @@ class Granter:
         if params.get("error") == "access_denied":
             return Arrival.DECLINED
         if params.get("error") or not params.get("code"):
-            log.warning("consent.refused", app=app.id, error=plain(params.get("error", "no code"))[:80])
+            log.warning("consent.refused", app=app.id, error=one_line(params.get("error", "no code"))[:80])
             return Arrival.REFUSED
         return None
 
@@ -326,7 +327,9 @@ class Granter:
                 found = pick_all((where.account_id, where.account_name, where.user), document)
                 number = account_number(found[0])
                 if number is not None:
-                    name, user = (plain(without_token(text, token)) if text else None for text in found[1:])
+                    name, user = (
+                        one_line(without_token(text, token)) if text else None for text in found[1:]
+                    )
                     return Account(number, name, user)
         return None
 

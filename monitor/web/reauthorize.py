@@ -23,7 +23,7 @@ from monitor.errors import NotFound
 from monitor.health.causes import Cause, consequence
 from monitor.health.lifecycle import State
 from monitor.metrics import Meters
-from monitor.names import one_line as clean
+from monitor.names import one_line
 from monitor.secret import Secret
 from monitor.store import bindings, connections, links
 from monitor.store.bindings import Account
@@ -184,15 +184,15 @@ class Reauthorize:
                     self._step("completed", link)
                 await self.probe_now(trip.connection)
                 known = await connections.show(self.database, trip.connection)
-                return await self._after_storing(known, speak, clean(arrived.user or ""))
+                return await self._after_storing(known, speak, one_line(arrived.user or ""))
             case Arrival.REUSED if trip.outcome == Arrival.STORED.value:
                 return await self._after_storing(known, speak)
             case Arrival.HELD:
-                return pages.held(about, clean(arrived.account or ""), speak)
+                return pages.held(about, one_line(arrived.account or ""), speak)
             case Arrival.REUSED if trip.outcome == Arrival.HELD.value:
-                return pages.held(about, clean(trip.account_name or trip.account_id or ""), speak)
+                return pages.held(about, one_line(trip.account_name or trip.account_id or ""), speak)
             case Arrival.WRONG_ACCOUNT:
-                return pages.wrong_account(about, clean(arrived.account or ""), speak)
+                return pages.wrong_account(about, one_line(arrived.account or ""), speak)
             case Arrival.DECLINED:
                 return pages.declined(about, speak)
             case Arrival.LATE:
@@ -245,11 +245,11 @@ class Reauthorize:
     def _about(self, known: Known) -> About:
         app = self.apps.get(known.place.app)
         return About(
-            clean(known.client_name),
-            clean(app.provider.title if app else known.place.provider),
-            clean(known.account_name or known.account_id or ""),
+            one_line(known.client_name),
+            one_line(app.provider.title if app else known.place.provider),
+            one_line(known.account_name or known.account_id or ""),
             tuple(_readable(scope) for scope in known.scopes),
-            clean(self.look.support),
+            one_line(self.look.support),
         )
 
     def _step(self, step: str, link: Link) -> None:
@@ -353,8 +353,8 @@ def _here(request: Request) -> str:
 
 
 def _named(account: Account) -> str:
-    return clean(account.name or account.id)
+    return one_line(account.name or account.id)
 
 
 def _readable(scope: str) -> str:
-    return clean(scope.replace("_", " "))
+    return one_line(scope.replace("_", " "))

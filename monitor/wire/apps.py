@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from monitor.health.evidence import Fault, FaultKind, plain
+from monitor.health.evidence import Fault, FaultKind
 from monitor.health.incidents import Place
 from monitor.health.rules import Rule
 from monitor.jsontext import read_json
+from monitor.names import one_line
 from monitor.providers.schema import Limits, Provider
 from monitor.secret import Secret
 from monitor.wire.client import Reply, Wire
@@ -112,7 +113,7 @@ async def discover(app: App, wire: Wire) -> App | Fault | Reply:
         if url and why is None and not wire.settings.proxy:  # a proxy has names of its own
             why = await resolved(url, app.auth_url, private=private)
         if why is not None:
-            shown = plain(_host(url))
+            shown = one_line(_host(url))
             return Fault(FaultKind.OURS, f"the server's metadata names {what} at {shown}, which {why}")
     return replace(app, endpoints=found)
 

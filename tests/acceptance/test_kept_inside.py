@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -97,6 +98,37 @@ def test_a_running_service_shows_no_secret_of_its_start(tmp_path, sandbox, monke
     for secret in (key.material.reveal(), "canary-mail", "canary-url", "s3cret"):
         assert secret.encode() not in shown
     assert any(line.split()[4:6] == ["0", "0"] for line in limits.splitlines() if line.startswith("Max core"))
+
+
+def test_a_page_that_points_its_own_name_at_the_service_reads_nothing(tmp_path, sandbox):
+    """DNS rebinding: the visitor's browser sends the page's name as Host."""
+    sandbox.app("clio")
+    port = free_port()
+    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", port)
+    path.write_text(path.read_text() + 'public_url = "https://links.agency.com"\nhosts = ["th.agency.com"]\n')
+    import_fleet(path, sandbox, "clio", "us", 1)
+    program = Program(path, ("clio",))
+
+    def asked_as(host: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/metrics", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    try:
+        until(lambda: get(port, "/readyz")[0] == 200)
+        for host in (
+            "links.agency.com",
+            "th.agency.com:9090",
+            f"127.0.0.1:{port}",
+            "localhost",
+            "token-health",
+        ):
+            assert asked_as(host)[0] == 200, host
+        status, said = asked_as("evil.com")
+        assert status == 421 and "Firm 0" not in said and "[web] hosts" in said
+    finally:
+        assert program.end() == 0
 
 
 def test_a_crash_leaves_no_image_of_the_memory(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor import desk
 from monitor.health.echoes import without
 from monitor.health.evidence import redact
 from monitor.providers.schema import Errors
@@ -189,3 +190,16 @@ def test_where_an_answer_sends_us_names_no_secret_either():
     assert "tok-3n" not in (answer("https://tok-3n.abcdef.evil.example/x").redirect or "")
     assert answer("https://login.example/x").redirect == "login.example"
     assert answer("http://[bad").redirect is None
+
+
+async def test_an_account_number_that_the_token_begins_with_is_no_echo(rig):
+    """Salesforce's tokens begin with the organization's id; without it every client would be another account's."""
+    await rig.add("acme")
+    number = desk.export_tokens(rig.parts, await rig.known("acme"))["access_token"][:18]
+    rig.sandbox.do(rig.grants["acme"], "move", account_id=number, account_name="Firm acme")
+    await desk.accept_account(rig.parts, "acme", number, "test")
+    for _ in range(3):
+        await rig.after(minutes=6)
+    assert await rig.state("acme") == ("healthy", "ok")
+    known = await rig.known("acme")
+    assert known.account_id == number

@@ -12,12 +12,13 @@ from jinja2.ext import babel_extract
 
 import alerts
 from alerts.language import FOLDER, accepted, languages, tongue
-from alerts.mail.compose import _SHORT, PARTS, Brand, Composer, clean
+from alerts.mail.compose import _SHORT, PARTS, Brand, Composer
 from alerts.mail.message import Sender, build
 from alerts.mail.samples import sample
 from alerts.notices import Kind
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
+from monitor.names import one_line
 from tests.conftest import START
 
 ROOT = Path(alerts.__file__).parent.parent
@@ -94,7 +95,7 @@ def test_a_name_cannot_break_out_of_its_place(kind):
     ],
 )
 def test_cleaning_keeps_names_and_drops_what_plays_tricks(given, kept):
-    assert clean(given) == kept
+    assert one_line(given) == kept
 
 
 def test_an_override_comes_first_and_a_bad_one_is_named(tmp_path):

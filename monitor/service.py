@@ -102,7 +102,7 @@ class Service:
             served = application(
                 ops if one.operations else None,
                 pages if one.clients else None,
-                parts.loaded.settings.web.names,
+                web.names,
             )
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
             if one.exposed:

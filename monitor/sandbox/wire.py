@@ -242,13 +242,14 @@ class Wire:
             return limited
         await self._counted(grant)
         user = self.world.users[grant.user]
+        number = user.account_id
         whole = {
             "id": int(user.id),
             "etag": f'"{user.id}"',
             "name": user.name,
             "email": user.email,
             "enabled": user.enabled,
-            "account": {"id": int(user.account_id), "name": user.account_name},
+            "account": {"id": int(number) if number.isdecimal() else number, "name": user.account_name},
         }
         fields = request.query_params.get("fields")
         if self.world.apps[grant.app].system == "platform":

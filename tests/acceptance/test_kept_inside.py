@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,10 @@ def test_a_page_that_points_its_own_name_at_the_service_reads_nothing(tmp_path, 
     program = Program(path, ("clio",))
 
     def asked_as(host: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        connection.request("GET", "/metrics", headers={"Host": host})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/metrics", headers={"Host": host})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
 
     try:
         until(lambda: get(port, "/readyz")[0] == 200)

@@ -11,16 +11,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from alerts import addresses
-from alerts.mail.compose import Brand
-from alerts.mail.message import LOGO, Logo, Sender
-from alerts.matters import Patience
-from alerts.notices import MailPolicy, Quiet
+from alerts.mails import addresses
+from alerts.mails.compose import Brand
+from alerts.mails.message import LOGO, Logo, Sender
+from alerts.mails.notices import MailPolicy, Quiet
+from alerts.pages.matters import Patience
 from alerts.rules.alert import RUNBOOKS, TEAM, Severity
-from alerts.windows import Over, Weekly, Window
+from alerts.silences.windows import Over, Weekly, Window
 from monitor.errors import ConfigurationError
 from monitor.health.causes import Owner
-from monitor.tomlfile import Duration, Section, positive
+from monitor.text.tomlfile import Duration, Section, positive
 
 LARGEST_LOGO = 200 * 1024
 _IMAGES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}

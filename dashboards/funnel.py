@@ -7,8 +7,8 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Row
 
 from dashboards import panels as p
-from monitor import metrics as m
 from monitor.health.causes import TABLE
+from monitor.metrics import meters as m
 
 OF = 'provider=~"$provider"'
 CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'

@@ -25,34 +25,34 @@ import pytest
 from aiosmtpd.smtp import SMTP
 from sqlalchemy import Engine
 
+import monitor.cli.main
+
 # Whole packages are imported before any clock is frozen: pydantic builds its validators once, and with
 # the real datetime.
-import monitor.checkup
-import monitor.cli.main
-import monitor.desk
-from alerts.pager import Pager
-from alerts.pump import Pump
-from monitor import desk, intake, settings
-from monitor.assembly import (
-    Parts,
-    Role,
+import monitor.operations.checkup
+import monitor.operations.desk
+from alerts.mails.pump import Pump
+from alerts.pages.pager import Pager
+from monitor.metrics.meters import Meters
+from monitor.operations import desk, intake
+from monitor.settings.builders import (
     build_granter,
     build_loop,
     build_pager,
     build_pump,
     build_wire,
-    opened,
-    process_name,
     tell_both,
 )
-from monitor.loop import Loop
-from monitor.metrics import Meters
+from monitor.settings.file import load
+from monitor.settings.parts import Parts, opened
 from monitor.store import schema
 from monitor.store.connections import Known, show
 from monitor.store.engine import Database
+from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import new_key, write_key_file
+from monitor.watching.loop import Loop
 from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -489,11 +489,11 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
         back = f"{PUBLIC_URL}/oauth/callback"
         sandbox.app(name, system=system, redirect_uris=[back, f"{back}/{name}"])
     path = write_config(folder, sandbox.url, database, **config)
-    loaded = settings.load(path, environ(*apps))
+    loaded = load(path, environ(*apps))
     clock = SetClock()
     async with opened(loaded, clock) as parts:
         wire = build_wire(parts)
-        name, meters = process_name(), Meters()
+        name, meters = new_name(), Meters()
         pump = build_pump(parts, meters, name)
         pager = build_pager(parts, meters, name)
         loop, refresher = build_loop(parts, wire, meters, name, Role.ALL, tell_both(pump, pager))
@@ -552,7 +552,7 @@ async def another(rig: Rig, role: Role = Role.ALL) -> AsyncIterator[Loop]:
     """Another process on the same database: its own name, its own wire."""
     wire = build_wire(rig.parts)
     tell = tell_both(rig.pump, rig.pager) if rig.pager is not None else None
-    loop, _ = build_loop(rig.parts, wire, Meters(), process_name(), role, tell)
+    loop, _ = build_loop(rig.parts, wire, Meters(), new_name(), role, tell)
     await loop.prepare()
     try:
         yield loop

@@ -15,7 +15,7 @@ from typing import Any
 from alerts.channels import Outcome
 from alerts.channels.inert import inert
 from alerts.rules import own
-from alerts.windows import Over, Silenced
+from alerts.silences.windows import Over, Silenced
 from monitor.wire.hooks import Hook
 
 PATH = "/api/v2/alerts"

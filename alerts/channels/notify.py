@@ -16,8 +16,8 @@ from urllib.parse import quote
 from alerts.channels import Outcome
 from alerts.channels.inert import inert
 from monitor.errors import ConfigurationError
-from monitor.health.spans import span
 from monitor.secret import Secret
+from monitor.text.spans import span
 
 # Services that tell repetitions by a key, where with "map" a success ends what a failure began.
 RESOLVING = frozenset(

@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from alerts.channels import Outcome
-from monitor.health.echoes import without
 from monitor.secret import Secret
+from monitor.text.echoes import without
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 NO_UTF8 = "the mail server takes no address with letters beyond ASCII before the @ (it offers no SMTPUTF8)"

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.recording import CONNECTIONS, INCIDENTS, PROBLEMS, with_team
-from monitor import metrics as m
 from monitor.health.causes import Cause, Owner
+from monitor.metrics import meters as m
 
 PROVIDER_OUTAGE = Alert(
     "TokenHealthProviderOutage",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.recording import LAG, PROCESSES, with_team
-from monitor import metrics as m
 from monitor.health.causes import Owner
+from monitor.metrics import meters as m
 
 _OPERATOR = Owner.OPERATOR.value
 

@@ -39,8 +39,8 @@ def import_(
     """Add or update connections: all of the file, or nothing of it."""
 
     async def work() -> None:
-        from monitor import intake
-        from monitor.desk import take_in
+        from monitor.operations import intake
+        from monitor.operations.desk import take_in
         from monitor.store.audit import person
 
         async with parts(config) as p:
@@ -82,8 +82,8 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         from monitor.cli.show import plain_table, state_text, status_row
-        from monitor.names import one_line
         from monitor.store import connections
+        from monitor.text.names import one_line
 
         async with parts(config) as p:
             fleet = await connections.every(p.database)
@@ -184,7 +184,7 @@ def export(
     """Print all connections as JSON Lines that `import` takes. Without tokens, unless asked for."""
 
     async def work() -> None:
-        from monitor.desk import export_tokens
+        from monitor.operations.desk import export_tokens
         from monitor.store import audit, connections
 
         async with parts(config) as p:
@@ -238,7 +238,7 @@ def resume(ids: IdsArgument, config: ConfigOption = None) -> None:
     """Look at paused connections again, starting now."""
 
     async def work() -> None:
-        from monitor import desk
+        from monitor.operations import desk
         from monitor.store import audit
 
         async with parts(config) as p:
@@ -257,7 +257,7 @@ def accept_account(
     """Take an account as the right one from now on, after the client said so; also one that waits for you."""
 
     async def work() -> None:
-        from monitor.desk import accept_account as accept
+        from monitor.operations.desk import accept_account as accept
         from monitor.store import audit
 
         async with parts(config) as p:
@@ -278,7 +278,7 @@ def refuse_account(
     """Refuse an authorization that waits for you: the account is another's. The client's link works again."""
 
     async def work() -> None:
-        from monitor.desk import refuse_account as refuse
+        from monitor.operations.desk import refuse_account as refuse
         from monitor.store import audit
 
         async with parts(config) as p:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from monitor.cli.root import ConfigOption, JsonOption, err, out, parts, print_json, run_async
 
 if TYPE_CHECKING:
-    from monitor.assembly import Parts
+    from monitor.settings.parts import Parts
     from monitor.store.connections import Known
 
 
@@ -46,11 +46,12 @@ def probe(
 
 
 async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
-    from monitor.assembly import Role, build_loop, build_pump, build_wire, process_name
     from monitor.cli.show import fleet_table, status_row, summary, worst_first
     from monitor.errors import TokenHealthError
-    from monitor.metrics import Meters
+    from monitor.metrics.meters import Meters
+    from monitor.settings.builders import build_loop, build_pump, build_wire
     from monitor.store import connections
+    from monitor.store.processes import Role, new_name
 
     async with parts(config) as p:
         known = {k.id: k for k in await connections.every(p.database)}
@@ -59,7 +60,7 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
                 await connections.show(p.database, name)
         chosen = ids or [k.id for k in known.values() if not _why_not(k, p)]
         wire = build_wire(p)
-        name, meters = process_name(), Meters()
+        name, meters = new_name(), Meters()
         pump = build_pump(p, meters, name)
         loop, _ = build_loop(p, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
         try:
@@ -126,10 +127,10 @@ def status(
 
 
 async def _status(config: Path | None, json: bool, limit: int) -> None:
-    from alerts import silences
-    from monitor import desk
+    from alerts.silences import silences
     from monitor.cli.show import ago, doubts, fleet_table, print_question, status_row, summary, worst_first
     from monitor.health.causes import Subject
+    from monitor.operations import desk
     from monitor.store import connections, incidents
 
     async with parts(config) as p:
@@ -178,7 +179,7 @@ async def _say_waiting(p: Parts) -> None:
 
 
 async def _say_unwatched(p: Parts) -> None:
-    from monitor.desk import not_watched
+    from monitor.operations.desk import not_watched
     from monitor.store import connections
 
     for app, count in (await connections.unwatched(p.database, p.apps)).items():
@@ -186,8 +187,8 @@ async def _say_unwatched(p: Parts) -> None:
 
 
 async def _say_stretched(p: Parts) -> None:
-    from monitor.desk import stretched_apps
-    from monitor.health.spans import span
+    from monitor.operations.desk import stretched_apps
+    from monitor.text.spans import span
 
     for app, interval, wanted in await stretched_apps(p):
         out.print(
@@ -210,10 +211,10 @@ def explain(
 
 
 async def _explain(config: Path | None, connection: str, json: bool) -> None:
-    from alerts.book import about_connection
+    from alerts.mails.book import about_connection
     from monitor.cli.show import iso, status_row
-    from monitor.desk import story
     from monitor.health import explain as explaining
+    from monitor.operations.desk import story
     from monitor.store import connections
 
     async with parts(config) as p:
@@ -254,8 +255,8 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
 async def print_explanation(p: Parts, connection: str) -> None:
     """Print the whole chain for people."""
     from monitor.cli.show import STYLE, iso
-    from monitor.desk import story
     from monitor.health import explain as explaining
+    from monitor.operations.desk import story
     from monitor.store import audit, history
 
     told = await story(p, connection)

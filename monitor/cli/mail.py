@@ -54,12 +54,12 @@ def preview(
     """Write mails as HTML, as text, and as a page that shows them as a phone and a desk do."""
     from datetime import UTC
 
-    from alerts.language import languages
-    from alerts.mail.samples import sample
-    from alerts.notices import Kind
-    from monitor.assembly import build_composer
+    from alerts.mails.language import languages
+    from alerts.mails.notices import Kind
+    from alerts.mails.samples import sample
     from monitor.cli.preview import gallery, page
-    from monitor.files import make_folder
+    from monitor.host.files import make_folder
+    from monitor.settings.builders import build_composer
 
     kinds = [kind.value for kind in Kind]
     if template and template not in kinds:
@@ -89,7 +89,7 @@ def test(address: Annotated[str, typer.Argument(help="Who gets it.")], config: C
 
     async def work() -> None:
         from alerts.channels import Outcome
-        from monitor.desk import send_sample
+        from monitor.operations.desk import send_sample
 
         with err.status(f"Sending to {address} …"):
             outcome, answer, where = await send_sample(loaded(config), address)
@@ -110,7 +110,7 @@ def reauthorize(
     """Make a fresh re-authorize link: print it, or have it mailed to the client now."""
 
     async def work() -> None:
-        from monitor import desk
+        from monitor.operations import desk
         from monitor.store import audit
 
         async with parts(config) as p:
@@ -133,10 +133,11 @@ def list_(
     """List what waits, what could not be sent, and what is held."""
 
     async def work() -> None:
-        from alerts import book, silences
-        from monitor import desk
+        from alerts.mails import book
+        from alerts.silences import silences
         from monitor.cli.show import print_question
-        from monitor.desk import mail_server_trouble
+        from monitor.operations import desk
+        from monitor.operations.desk import mail_server_trouble
 
         async with parts(config) as p:
             now = p.clock.now()
@@ -185,7 +186,7 @@ def _document(one: Question) -> dict[str, Any]:
 def _print_notices(
     told: list[Any], holds: list[Any], refused: list[Any], now: datetime, everything: bool
 ) -> None:
-    from alerts.notices import Slot
+    from alerts.mails.notices import Slot
     from monitor.cli.show import ago, plain_table
 
     if told:
@@ -216,7 +217,7 @@ def _print_notices(
 
 def _print_failures(told: list[Any]) -> None:
     """Say why mails failed, the same reason once, and how to send them again."""
-    from alerts.notices import Slot
+    from alerts.mails.notices import Slot
 
     why: dict[str, list[str]] = {}
     for item in told:
@@ -241,7 +242,7 @@ def hold(
     """Tell nothing to a client, about a connection, or to anybody, until released."""
 
     async def work() -> None:
-        from alerts import silences
+        from alerts.silences import silences
         from monitor.store.audit import person
 
         over, name = chosen(client=client, connection=connection, everything=everything)
@@ -273,8 +274,8 @@ def release(
     """Lift a hold, let out what the guard holds (or a few of it first), or mend the fuse."""
 
     async def work() -> None:
-        from alerts import silences
-        from monitor import desk
+        from alerts.silences import silences
+        from monitor.operations import desk
         from monitor.store import incidents
         from monitor.store.audit import person
 
@@ -321,7 +322,7 @@ def retry(
         raise ConfigurationError("Name the notices to try again, or give --all.")
 
     async def work() -> None:
-        from monitor.desk import retry_mails
+        from monitor.operations.desk import retry_mails
         from monitor.store.audit import person
 
         async with parts(config) as p:
@@ -343,7 +344,7 @@ def drop(guard: GuardOption = None, config: ConfigOption = None) -> None:
     """Never tell the clients of what a guard holds about this break."""
 
     async def work() -> None:
-        from monitor import desk
+        from monitor.operations import desk
         from monitor.store import incidents
         from monitor.store.audit import person
 

@@ -10,11 +10,12 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from monitor.cli import connections, demo, look, mail, oncall, providers, run, upkeep
+from monitor.cli import connections, look, mail, oncall, providers, run, upkeep
+from monitor.cli.demo import play as demo
 from monitor.cli.help import readable
 from monitor.cli.root import app, err
-from monitor.confined import leave_no_image
 from monitor.errors import ImportRefused, TokenHealthError
+from monitor.host.confined import leave_no_image
 
 
 @cache

@@ -13,7 +13,7 @@ from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print
 from monitor.errors import ConfigurationError, TokenHealthError
 
 if TYPE_CHECKING:
-    from alerts.windows import Over, Silenced
+    from alerts.silences.windows import Over, Silenced
 
 silence = typer.Typer(
     help="What nobody is told about for a while: silences and maintenance windows.", no_args_is_help=True
@@ -54,7 +54,7 @@ def add(
     """Tell nobody anything about something, for a while: no mail, no page, on no channel."""
 
     async def work() -> None:
-        from alerts import silences
+        from alerts.silences import silences
         from monitor.store.audit import person
 
         over, name = chosen(provider, app, client, connection, everything=everything)
@@ -88,7 +88,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List silences and maintenance windows: those that hold, and those to come."""
 
     async def work() -> None:
-        from alerts import silences
+        from alerts.silences import silences
         from monitor.cli.show import plain_table
 
         async with parts(config) as p:
@@ -143,7 +143,7 @@ def end(
     """
 
     async def work() -> None:
-        from alerts import silences
+        from alerts.silences import silences
         from monitor.store.audit import person
 
         named = any((provider, app, client, connection, everything))
@@ -174,8 +174,8 @@ def list_matters(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List what stands, what was told over which channel, and what is not told and why."""
 
     async def work() -> None:
-        from alerts import oncall as duty
-        from monitor.assembly import build_duty
+        from alerts.pages import oncall as duty
+        from monitor.settings.builders import build_duty
 
         async with parts(config) as p:
             mine, now = build_duty(p), p.clock.now()
@@ -237,7 +237,7 @@ def test_channels(config: ConfigOption = None) -> None:
 
     async def work() -> None:
         from alerts.channels import Outcome
-        from monitor.desk import try_channels
+        from monitor.operations.desk import try_channels
 
         failed = 0
         async for name, outcome, answer in try_channels(loaded(config)):
@@ -259,11 +259,12 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write what Prometheus, Grafana or Alertmanager load, with this configuration's teams and runbooks."""
-    from monitor import settings
-    from monitor.exporting import files
+    from monitor.operations.exporting import files
+    from monitor.settings.file import find_file
+    from monitor.settings.whole import Settings
 
-    path = settings.find_file(config)
-    oncall_settings, teams = settings.Settings().oncall, set()
+    path = find_file(config)
+    oncall_settings, teams = Settings().oncall, set()
     if config is not None or path.exists():
         found = loaded(config).settings
         oncall_settings, teams = found.oncall, set(found.teams.values())
@@ -282,7 +283,7 @@ def chosen(
     everything: bool = False,
 ) -> tuple[Over, str]:
     """Return the one thing that was named. Raises ConfigurationError."""
-    from alerts.windows import Over
+    from alerts.silences.windows import Over
 
     given = {
         Over.PROVIDER: provider,
@@ -302,7 +303,7 @@ def chosen(
 
 def length_of(span: str) -> timedelta:
     """Read `--for`. Raises ConfigurationError."""
-    from monitor.tomlfile import parse_duration
+    from monitor.text.tomlfile import parse_duration
 
     try:
         length = parse_duration(span)

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from alerts.mail.message import LOGO, Logo
+from alerts.mails.message import LOGO, Logo
 
 
 def page(html: str, logo: Logo | None) -> str:

@@ -16,8 +16,8 @@ from rich.console import Console
 from monitor.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from monitor.assembly import Parts
-    from monitor.settings import Loaded
+    from monitor.settings.loaded import Loaded
+    from monitor.settings.parts import Parts
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -56,9 +56,11 @@ def run_async(work: Callable[[], Awaitable[None]]) -> None:
 
 def loaded(config: Path | None, *, log: bool = False) -> Loaded:
     """Read the configuration. Only the service logs; a command tells what it has to tell itself."""
-    from monitor import confined, logs, settings
+    from monitor.host import confined
+    from monitor.service import logs
+    from monitor.settings.file import find_file, load
 
-    found = settings.load(settings.find_file(config), confined.environment())
+    found = load(find_file(config), confined.environment())
     confined.take_out(found.secret_variables())
     logs.configure(found.settings.log.format, found.settings.log.level if log else "error")
     return found
@@ -67,7 +69,7 @@ def loaded(config: Path | None, *, log: bool = False) -> Loaded:
 @asynccontextmanager
 async def parts(config: Path | None) -> AsyncIterator[Parts]:
     """Open everything that a command needs."""
-    from monitor.assembly import opened
+    from monitor.settings.parts import opened
 
     async with opened(loaded(config)) as found:
         yield found

@@ -26,8 +26,9 @@ def init(
     """Write a commented token-health.toml and a fresh encryption key file. Overwrites nothing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from monitor.files import create, make_folder
-    from monitor.settings import DEFAULT_FILE, Settings
+    from monitor.host.files import create, make_folder
+    from monitor.settings.file import DEFAULT_FILE
+    from monitor.settings.whole import Settings
     from monitor.tokens.vault import new_key, write_key_file
 
     config, key_file = directory / DEFAULT_FILE, directory / Settings().security.key_file
@@ -61,8 +62,9 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Run the service: scheduler, probes, refreshes, web and metrics. Ends cleanly on SIGTERM."""
-    from monitor.assembly import Role, opened
-    from monitor.service import Service
+    from monitor.service.process import Service
+    from monitor.settings.parts import opened
+    from monitor.store.processes import Role
 
     found = loaded(config, log=True)
     if not found.settings.apps:

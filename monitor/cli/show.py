@@ -18,9 +18,9 @@ from monitor.cli.root import out
 from monitor.health.causes import Cause
 from monitor.health.lifecycle import State
 from monitor.health.question import Question
-from monitor.health.spans import span
-from monitor.names import one_line
 from monitor.store.connections import Known
+from monitor.text.names import one_line
+from monitor.text.spans import span
 
 # Worst first.
 ORDER = {State.BROKEN: 0, State.SUSPECT: 1, State.PENDING: 2, State.PAUSED: 3, State.HEALTHY: 4}

@@ -40,7 +40,7 @@ def rotate(config: ConfigOption = None) -> None:
     """Make a new key and re-encrypt everything with it, while the service runs."""
 
     async def work() -> None:
-        from monitor.rekey import rotate_keys
+        from monitor.operations.rekey import rotate_keys
 
         async with parts(config) as p:
             with err.status("Re-encrypting …") as shown:
@@ -71,7 +71,7 @@ def seal(app: Annotated[str, typer.Argument(help="The app's id.")], config: Conf
     if not secret:
         raise ConfigurationError("No secret was given on standard input.")
     from monitor.secret import Secret
-    from monitor.settings import secret_cell
+    from monitor.settings.loaded import secret_cell
     from monitor.tokens.vault import Vault
 
     print(f'client_secret = "{Vault(loaded(config).keys()).seal(Secret(secret), secret_cell(app))}"')
@@ -149,8 +149,8 @@ def backup(
     """Back everything up but the keys, while the service runs: one file, checked as a whole."""
 
     async def work() -> None:
-        from monitor.backup import backup as write
         from monitor.clock import SystemClock
+        from monitor.operations.backup import backup as write
         from monitor.store.engine import Database
 
         database = Database(loaded(config).database_url())
@@ -181,9 +181,9 @@ def restore(
         confirm_or_stop("What is in the database now will be lost. Restore?", yes)
 
     async def work() -> None:
-        from monitor.backup import restore as put
         from monitor.clock import SystemClock
         from monitor.health.rotation import AfterLost
+        from monitor.operations.backup import restore as put
         from monitor.store.engine import Database
         from monitor.tokens.vault import Vault
 
@@ -212,7 +212,7 @@ def restore(
 
 def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check configuration, keys, database, providers, mail server and clock. Exit code 1 on trouble."""
-    from monitor.checkup import Check, checkup
+    from monitor.operations.checkup import Check, checkup
 
     found: list[Check] = []
 
@@ -232,6 +232,6 @@ def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def _file(config: Path | None) -> Path:
-    from monitor import settings
+    from monitor.settings.file import find_file
 
-    return settings.find_file(config)
+    return find_file(config)

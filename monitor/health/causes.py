@@ -53,7 +53,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a client reads who is asked to authorize again; both are sentences of `alerts/locales`."""
+    """What a client reads who is asked to authorize again; both are sentences of `alerts/mails/locales`."""
 
     short: str  # in a line of a digest
     why: str  # on the link's page

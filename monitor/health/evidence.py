@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from monitor.health.causes import Cause
-from monitor.health.echoes import REMOVED, without
 from monitor.secret import Secret
+from monitor.text.echoes import REMOVED, without
 
 SAMPLE_LENGTH = 400
 

@@ -15,7 +15,7 @@ from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
 from monitor.health.probed import Period, line
 from monitor.health.rotation import Doubt, brief
-from monitor.health.spans import span, when
+from monitor.text.spans import span, when
 
 
 @dataclass(frozen=True, slots=True)

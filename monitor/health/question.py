@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.health.breaks import IN_DOUBT, IN_TROUBLE, Break
-from monitor.health.spans import span, when
 from monitor.health.surprise import Surprise
 from monitor.health.wave import Members, Turn, Wait, Wave, WavePolicy, is_over, next_turn
+from monitor.text.spans import span, when
 
 AT_ONCE = timedelta(hours=1)  # breaks no further apart share their hour
 HARDLY_EVER = 1000.0  # years

@@ -13,8 +13,8 @@ from monitor.health.causes import Cause, Owner
 from monitor.health.evidence import Answer, Evidence, Exchange, Grant, Introspection, RefreshNote, Step
 from monitor.health.finding import Finding, found
 from monitor.health.rules import Rule, first_match
-from monitor.health.spans import span
 from monitor.health.words import told
+from monitor.text.spans import span
 
 # An access token refused this long before its own expiry was withdrawn; less may be clock skew.
 EARLY = timedelta(minutes=5)

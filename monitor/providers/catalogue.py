@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError, NotFound
 from monitor.providers.schema import Provider
-from monitor.tomlfile import problems, read_toml
+from monitor.text.tomlfile import problems, read_toml
 
 
 def built_in() -> dict[str, Path]:

@@ -19,7 +19,7 @@ from monitor.health.causes import Cause
 from monitor.health.evidence import Content, Step
 from monitor.health.rotation import AfterLost, Rotation
 from monitor.health.rules import Rule
-from monitor.tomlfile import Duration, Section
+from monitor.text.tomlfile import Duration, Section
 
 
 def _https(url: str) -> str:

@@ -23,12 +23,12 @@ from monitor.errors import NotFound
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import given_back
 from monitor.health.rotation import Journal
-from monitor.names import one_line
 from monitor.store import audit, fence, incidents
 from monitor.store.engine import Database
 from monitor.store.fence import Held
 from monitor.store.retry import retried
 from monitor.store.tables import connection, consent, credential, held, journal, link
+from monitor.text.names import one_line
 
 ASKED = "asked"  # why a grant is held where the settings have every first binding wait
 

@@ -40,9 +40,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
-from monitor import files
 from monitor.clock import Clock, SystemClock
 from monitor.errors import AlreadyRunning, ConfigurationError, SchemaNotCurrent, TokenHealthError
+from monitor.host import files
 
 
 class UtcDateTime(TypeDecorator[datetime]):

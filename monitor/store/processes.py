@@ -6,8 +6,12 @@ tells a refresh that is running from one whose process died.
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -20,8 +24,20 @@ from monitor.store.tables import duty, process, watch
 
 BEAT = timedelta(seconds=5)
 GONE = timedelta(seconds=20)  # a process silent for so long is dead, and what it held is free
-COMMAND = "command"  # the role of a command: on the list while it works, and no replica
-WEB = "web"  # the role of a process that shows pages only
+
+
+class Role(StrEnum):
+    """What a process does: all of it, or the probing and the pages apart; or one command's probes."""
+
+    ALL = "all"
+    WORKER = "worker"
+    WEB = "web"
+    COMMAND = "command"  # on the list while it works, and no replica
+
+
+def new_name() -> str:
+    """Name this process so that no other has had the name: host, pid, and something random."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,9 @@ async def beat(
                 insert(process).values(id=name, role=role, version=version, started_at=theirs, beat_at=theirs)
             )
         freed = await _bury(conn, process.c.beat_at < theirs - gone)
-        alive = await conn.execute(select(func.count()).select_from(process).where(process.c.role != COMMAND))
+        alive = await conn.execute(
+            select(func.count()).select_from(process).where(process.c.role != Role.COMMAND)
+        )
         return Pulse(int(alive.scalar_one()), freed, abs(theirs - now))
 
 
@@ -77,7 +95,7 @@ async def lives(database: Database, name: str, now: datetime, gone: timedelta = 
 async def probing(conn: AsyncConnection) -> int:
     """Return how many processes on the list probe: neither commands nor web processes."""
     found = await conn.execute(
-        select(func.count()).select_from(process).where(process.c.role.not_in([COMMAND, WEB]))
+        select(func.count()).select_from(process).where(process.c.role.not_in([Role.COMMAND, Role.WEB]))
     )
     return int(found.scalar_one())
 
@@ -105,7 +123,7 @@ async def bury_all(database: Database) -> int:
     a command may be at work. Open refreshes stay in the journal, to be judged.
     """
     async with database.write() as conn:
-        return await _bury(conn, process.c.role != COMMAND)
+        return await _bury(conn, process.c.role != Role.COMMAND)
 
 
 async def _bury(conn: AsyncConnection, which: ColumnElement[bool]) -> int:

@@ -27,15 +27,15 @@ import structlog
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
-from monitor.health.echoes import without_token
 from monitor.health.evidence import Fault, account_number
-from monitor.names import one_line
 from monitor.secret import Secret
 from monitor.store import connections, links
 from monitor.store.bindings import Account, Binding
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.links import Link, Placed, Trip, hashed
+from monitor.text.echoes import without_token
+from monitor.text.names import one_line
 from monitor.tokens import messages
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer

@@ -14,12 +14,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from monitor.descriptors import BACKLOG
+from monitor.host.descriptors import BACKLOG
+from monitor.web.clients.reauthorize import Reauthorize
 from monitor.web.door import LARGEST_BODY, LARGEST_HEAD, LONGEST_LINE, MOST_HEADERS, Door, Keeper
 from monitor.web.hosts import KnownHosts
 from monitor.web.ops import Ops
 from monitor.web.proxies import Stranger
-from monitor.web.reauthorize import Reauthorize
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),

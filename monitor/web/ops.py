@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from monitor.exposition import Exposition, negotiated
+from monitor.metrics.exposition import Exposition, negotiated
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from monitor.clock import Clock
-from monitor.network import whose
+from monitor.host.network import whose
 
 PER_ADDRESS = RateLimitItemPerMinute(60)
 PER_LINK = RateLimitItemPerMinute(30)

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from monitor.health.evidence import Fault, FaultKind
 from monitor.health.incidents import Place
 from monitor.health.rules import Rule
-from monitor.jsontext import read_json
-from monitor.names import one_line
 from monitor.providers.schema import Limits, Provider
 from monitor.secret import Secret
+from monitor.text.jsontext import read_json
+from monitor.text.names import one_line
 from monitor.wire.client import Reply, Wire
 from monitor.wire.targets import refused, resolved
 

@@ -29,9 +29,9 @@ from pydantic import AfterValidator
 from monitor import __version__
 from monitor.errors import ConfigurationError
 from monitor.health.evidence import Fault, FaultKind
-from monitor.health.spans import span
 from monitor.secret import Secret
-from monitor.tomlfile import Section
+from monitor.text.spans import span
+from monitor.text.tomlfile import Section
 from monitor.wire.departure import Departure, aiohttp_trace
 from monitor.wire.faults import fault_of, timed_out
 from monitor.wire.sent import sent

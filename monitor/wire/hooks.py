@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 import httpx
 
 from monitor.errors import ConfigurationError
-from monitor.health.echoes import without
 from monitor.secret import Secret
+from monitor.text.echoes import without
 from monitor.wire.client import USER_AGENT
 
 LARGEST_ANSWER = 2000  # characters of an error that are worth keeping

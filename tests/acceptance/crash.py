@@ -11,13 +11,16 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from alerts import outbox, pump
 from alerts.channels import smtp
-from monitor import settings
-from monitor.assembly import Role, build_granter, build_loop, build_pump, build_wire, opened
-from monitor.metrics import Meters
+from alerts.mails import pump
+from alerts.outbox import outbox
+from monitor.metrics.meters import Meters
 from monitor.secret import Secret
+from monitor.settings.builders import build_granter, build_loop, build_pump, build_wire
+from monitor.settings.file import load
+from monitor.settings.parts import opened
 from monitor.store import journal, links
+from monitor.store.processes import Role
 from monitor.tokens.grant import Granter
 from monitor.wire.client import Wire
 from tests.conftest import SetClock, environ
@@ -61,7 +64,7 @@ def die_at(step: str) -> None:
 async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
     if step:
         die_at(step)
-    async with opened(settings.load(config, environ("clio", "plat")), SetClock(now)) as parts:
+    async with opened(load(config, environ("clio", "plat")), SetClock(now)) as parts:
         meters, wire = Meters(), build_wire(parts)
         mails = build_pump(parts, meters, "crash")
         if trip:

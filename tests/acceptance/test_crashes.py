@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from alerts import book
-from monitor import desk
+from alerts.mails import book
+from monitor.operations import desk
 from monitor.store import links
 from tests.conftest import MAIL, rigged
 

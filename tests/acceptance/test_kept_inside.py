@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import confined, files
+from monitor.host import confined, files
 from monitor.tokens.vault import new_key, write_key_file
 from tests.acceptance.test_cli import run
 from tests.acceptance.test_processes import Program, cli, config, free_port, get, import_fleet, states, until

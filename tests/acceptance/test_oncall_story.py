@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dashboards import build
-from monitor.cli.stage import Reader
+from monitor.cli.demo.stage import Reader
 from tests.acceptance.oncall_stage import ROOT, Webhook, alertmanager, ask, filled, need, prometheus, queries
 from tests.acceptance.pictures import Drawing, take
 from tests.acceptance.test_processes import Program, cli, free_port, get, until

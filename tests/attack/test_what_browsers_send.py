@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from monitor import desk
-from monitor.assembly import build_pages
+from monitor.operations import desk
+from monitor.service.assembly import build_pages
 from monitor.web.app import application, server
 from monitor.web.ops import Ops, Pulse
 from tests.attack.odd import texts

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from monitor import intake
 from monitor.errors import ConfigurationError, ImportRefused, TokenHealthError
+from monitor.operations import intake
 from monitor.providers import catalogue
-from monitor.settings import Settings, load
+from monitor.settings.file import load
+from monitor.settings.whole import Settings
+from monitor.text.tomlfile import Section
 from monitor.tokens.vault import Vault, new_key
-from monitor.tomlfile import Section
 from tests.attack.odd import deep, documents, encoded, texts
 
 CONFIG = '[[apps]]\nid = "clio-us"\nprovider = "clio"\nclient_id = "x"\nclient_secret_env = "S"\n'

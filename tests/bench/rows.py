@@ -18,15 +18,17 @@ import uvloop
 from prometheus_client import generate_latest
 from sqlalchemy import update
 
-from monitor import settings
-from monitor.assembly import Role, build_loop, opened
-from monitor.exposition import Exposition, Extent
 from monitor.health.incidents import Place
-from monitor.metrics import Meters
+from monitor.metrics.exposition import Exposition, Extent
+from monitor.metrics.meters import Meters
 from monitor.secret import Secret
-from monitor.service import calm_collector
+from monitor.service.process import calm_collector
+from monitor.settings.builders import build_loop
+from monitor.settings.file import load
+from monitor.settings.parts import opened
 from monitor.store import connections
 from monitor.store.connections import NewConnection
+from monitor.store.processes import Role
 from monitor.store.tables import watch
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
@@ -97,7 +99,7 @@ async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
     path.write_text(CONFIG.format(url=url, size=size))
     if not (folder / "token-health.key").exists():
         write_key_file(folder / "token-health.key", [new_key()])
-    async with opened(settings.load(path, {"BENCH_SECRET": "secret"})) as parts:
+    async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
         await _fill(parts, size)
         found, meters = wire(folder), Meters()
         loop, _ = build_loop(parts, found, meters, "bench", Role.ALL)

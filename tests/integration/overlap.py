@@ -13,12 +13,14 @@ from sqlalchemy import event, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
-from alerts import ledger, oncall, outbox
-from alerts.fuse import Cap
-from alerts.ledger import Voice
-from alerts.notices import MailPolicy
-from alerts.oncall import Duty
-from alerts.tables import delivery, notice, notice_item
+from alerts.mails import ledger
+from alerts.mails.fuse import Cap
+from alerts.mails.ledger import Voice
+from alerts.mails.notices import MailPolicy
+from alerts.outbox import outbox
+from alerts.outbox.tables import delivery, notice, notice_item
+from alerts.pages import oncall
+from alerts.pages.oncall import Duty
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.classify import found

@@ -9,9 +9,9 @@ import sys
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from alerts import book
-from monitor import checkup
+from alerts.mails import book
 from monitor.cli import main
+from monitor.operations import checkup
 from tests.conftest import MAIL, NO_GUARD, rigged
 
 

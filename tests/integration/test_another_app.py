@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from monitor import desk, intake
-from monitor.checkup import _accounts
 from monitor.errors import ImportRefused
-from monitor.rekey import rotate_keys
+from monitor.operations import desk, intake
+from monitor.operations.checkup import _accounts
+from monitor.operations.rekey import rotate_keys
 from monitor.secret import Secret
 from monitor.store import journal, links, sealing
 from monitor.store.tables import credential

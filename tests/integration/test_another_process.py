@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from monitor.assembly import Role, build_loop, build_wire, tell_both
-from monitor.metrics import Meters
+from monitor.metrics.meters import Meters
+from monitor.settings.builders import build_loop, build_wire, tell_both
 from monitor.store import connections, processes
 from monitor.store.due import OTHERS_FIRST
+from monitor.store.processes import Role
 from monitor.store.tables import watch
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from monitor import backup as backups
-from monitor.backup import backup, check, restore
 from monitor.errors import AlreadyRunning, Conflict, KeyMissing, NotFound, SchemaNotCurrent
+from monitor.operations import backup as backups
+from monitor.operations.backup import backup, check, restore
 from monitor.store import dumping, history, processes, schema, sealing
 from monitor.store.engine import Database
 from monitor.store.tables import METADATA, journal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.desk import story
 from monitor.health.causes import Cause, consequence
 from monitor.health.explain import explain
+from monitor.operations.desk import story
 from monitor.store import history, incidents
 
 

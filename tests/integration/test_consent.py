@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from monitor import desk
-from monitor.assembly import build_pages
+from monitor.operations import desk
 from monitor.secret import Secret
+from monitor.service.assembly import build_pages
 from monitor.store import links
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse

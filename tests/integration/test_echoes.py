@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor import desk
-from monitor.health.echoes import without
 from monitor.health.evidence import redact
+from monitor.operations import desk
 from monitor.providers.schema import Errors
 from monitor.secret import Secret
+from monitor.text.echoes import without
 from monitor.tokens.messages import exchange_form, introspection_form, refresh_form, revoke_form
 from monitor.wire.answers import read
 from monitor.wire.client import HttpSettings, Wire

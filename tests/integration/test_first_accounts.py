@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from alerts import book, oncall
+from alerts.mails import book
+from alerts.pages import oncall
 from alerts.rules import own
-from monitor import desk, intake
-from monitor.assembly import build_duty
-from monitor.checkup import _accounts
 from monitor.errors import ConfigurationError, ImportRefused, NotFound
 from monitor.health.explain import explain
+from monitor.operations import desk, intake
+from monitor.operations.checkup import _accounts
+from monitor.settings.builders import build_duty
 from monitor.store import audit, bindings, connections
 from tests.conftest import MAIL, rigged
 from tests.integration.test_consent import approve, browser_on, start, title, user_of

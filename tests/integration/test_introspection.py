@@ -9,8 +9,8 @@ from importlib import resources
 import pytest
 from werkzeug import Response
 
-from monitor.desk import story
 from monitor.health.explain import explain
+from monitor.operations.desk import story
 from monitor.store import history
 from monitor.tokens.refresh import access_cell, refresh_cell
 from tests.conftest import START, rigged

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from prometheus_client import generate_latest
 
-from alerts import book
-from monitor.desk import story
+from alerts.mails import book
 from monitor.health.explain import explain
 from monitor.health.rotation import Journal
+from monitor.operations.desk import story
 from monitor.providers import catalogue
 from monitor.store import due, fleet, history, journal
 from tests.conftest import MAIL, NO_GUARD, rigged
@@ -70,7 +70,7 @@ async def nobody_was_told(rig, mailbox):
     assert mailbox.taken == []
     assert await book.about_connection(rig.parts.database, "acme") == []
     async with rig.parts.database.read() as conn:
-        from alerts import oncall
+        from alerts.pages import oncall
 
         assert await oncall.standing_pages(conn) == []
 
@@ -165,7 +165,7 @@ async def test_the_operator_sees_a_doubt_from_its_first_second(rotating, mailbox
 
 
 async def test_a_doubt_is_counted_and_shown_to_prometheus(plain):
-    from monitor.exposition import Exposition
+    from monitor.metrics.exposition import Exposition
 
     async def page():
         exposition = Exposition(

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import text, update
 
-from monitor import desk, intake
-from monitor.assembly import Role
 from monitor.health.rotation import Journal
+from monitor.operations import desk, intake
 from monitor.store import connections, due, journal, links, maintenance, processes
+from monitor.store.processes import Role
 from monitor.store.tables import process
 from tests.conftest import another, rigged
 

@@ -13,13 +13,14 @@ from aiosmtpd.smtp import SMTP
 from sqlalchemy import select
 from starlette.applications import Starlette
 
-from alerts import book, outbox
-from alerts.mailserver import BACK_OFF, JITTER, on_record
-from alerts.notices import Slot
-from alerts.tables import delivery, notice
-from monitor import checkup, desk
-from monitor.assembly import build_pump
-from monitor.metrics import Meters
+from alerts.mails import book
+from alerts.mails.mailserver import BACK_OFF, JITTER, on_record
+from alerts.mails.notices import Slot
+from alerts.outbox import outbox
+from alerts.outbox.tables import delivery, notice
+from monitor.metrics.meters import Meters
+from monitor.operations import checkup, desk
+from monitor.settings.builders import build_pump
 from monitor.web.ops import Ops, Pulse
 from tests.conftest import MAIL, NO_GUARD, rigged
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from alerts import book, silences
-from alerts.windows import Over
-from monitor import desk
+from alerts.mails import book
+from alerts.silences import silences
+from alerts.silences.windows import Over
+from monitor.operations import desk
 from monitor.store import fleet, incidents
 
 
@@ -181,7 +182,7 @@ async def test_a_mail_server_that_is_busy_is_asked_again_later(mailrig, mailbox)
 
 
 async def test_old_notices_and_links_are_forgotten(mailrig, mailbox):
-    from alerts import outbox
+    from alerts.outbox import outbox
     from monitor.store import links
 
     await mailrig.add("acme")
@@ -229,8 +230,8 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
 
     from alerts.channels import Outcome
     from alerts.channels.smtp import Letter, Server, Session, Unreachable
-    from alerts.mail.compose import Written
-    from alerts.mail.message import Sender, build
+    from alerts.mails.compose import Written
+    from alerts.mails.message import Sender, build
     from monitor.secret import Secret
     from tests.conftest import START
 

@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from monitor.health.evidence import Fault, FaultKind, account_number
-from monitor.settings import load
+from monitor.settings.file import load
 from monitor.tokens.vault import Vault, new_key
 from monitor.wire import targets
 from monitor.wire.answers import pick

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor import desk
 from monitor.errors import ConfigurationError
+from monitor.operations import desk
 from monitor.store import connections, maintenance
 
 WINDOW = {"provider clio": ("provider", "clio")}

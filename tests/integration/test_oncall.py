@@ -9,16 +9,17 @@ from datetime import timedelta
 import pytest
 from werkzeug import Request, Response
 
-from alerts import silences
 from alerts.channels import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.notify import Notify, _service
-from alerts.windows import Over
-from monitor import desk, settings
-from monitor.assembly import opened
+from alerts.silences import silences
+from alerts.silences.windows import Over
 from monitor.errors import ConfigurationError
 from monitor.health.breaks import DROPPED
+from monitor.operations import desk
 from monitor.secret import Secret
+from monitor.settings.file import load
+from monitor.settings.parts import opened
 from monitor.store import audit
 from monitor.wire.hooks import Hook
 from tests.conftest import MAIL, START, environ, rigged, write_config
@@ -313,8 +314,9 @@ async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, 
 
 
 async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
-    from alerts import oncall, outbox
-    from monitor.assembly import build_duty
+    from alerts.outbox import outbox
+    from alerts.pages import oncall
+    from monitor.settings.builders import build_duty
 
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()
@@ -332,8 +334,8 @@ async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
 
 
 async def test_several_processes_tell_it_once(am, receiver):
-    from monitor.assembly import build_pager
-    from monitor.metrics import Meters
+    from monitor.metrics.meters import Meters
+    from monitor.settings.builders import build_pager
 
     await am.add(*(f"firm{n}" for n in range(6)))
     await am.look()
@@ -422,12 +424,12 @@ async def test_maintenance_lets_connections_rest_and_looks_again_afterwards(am, 
     ],
 )
 async def test_a_wrong_configuration_is_one_sentence_without_the_address(tmp_path, sandbox, text, says):
-    from monitor.assembly import build_pager
-    from monitor.metrics import Meters
+    from monitor.metrics.meters import Meters
+    from monitor.settings.builders import build_pager
 
     path = write_config(tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}", more=text)
     with pytest.raises(ConfigurationError) as error:
-        async with opened(settings.load(path, environ())) as parts:
+        async with opened(load(path, environ())) as parts:
             build_pager(parts, Meters(), "test")
     assert says in str(error.value)
     assert "secret" not in str(error.value)

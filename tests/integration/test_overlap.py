@@ -12,7 +12,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from monitor.clock import SystemClock
-from monitor.metrics import Meters
+from monitor.metrics.meters import Meters
 from monitor.store import gates
 from monitor.store.engine import Database
 from monitor.store.retry import TRIES, retried

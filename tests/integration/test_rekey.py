@@ -21,11 +21,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
-from monitor import settings as configuration
-from monitor.assembly import Parts
 from monitor.errors import AlreadyRunning
-from monitor.rekey import rotate_keys
+from monitor.operations.rekey import rotate_keys
 from monitor.secret import Secret
+from monitor.settings.file import load
+from monitor.settings.parts import Parts
 from monitor.store import schema, sealing
 from monitor.store.engine import Database
 from monitor.store.tables import METADATA, connection, consent, credential, held, key_check, link, secret
@@ -122,7 +122,7 @@ async def everything_opens(database: Database, keys: Path, *tables: str) -> None
 @contextlib.asynccontextmanager
 async def parts_of(folder: Path, clock: SetClock) -> AsyncIterator[Parts]:
     """A process of its own on a database: its vault reads the file when this process would."""
-    loaded = configuration.load(folder / "token-health.toml", environ())
+    loaded = load(folder / "token-health.toml", environ())
     vault = Vault(loaded.keys(), loaded.keys, loaded.keys_stamp)
     database = Database(loaded.database_url())
     try:

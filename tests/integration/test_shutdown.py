@@ -13,13 +13,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from monitor import desk, settings
-from monitor.assembly import Role, opened
 from monitor.errors import EndedUncleanly
+from monitor.host.shutdown import Shutdown
+from monitor.operations import desk
 from monitor.secret import Secret
-from monitor.service import Service
-from monitor.shutdown import Shutdown
+from monitor.service.process import Service
+from monitor.settings.file import load
+from monitor.settings.parts import opened
 from monitor.store import connections, journal, links
+from monitor.store.processes import Role
 from tests import conftest
 from tests.conftest import environ, postgres_url, rigged
 
@@ -34,7 +36,7 @@ def free_port() -> int:
 async def serving(rig, folder, role=Role.ALL):
     """A service in this process, on the real clock and a port of its own; gives it, its task and its port."""
     port = free_port()
-    loaded = settings.load(
+    loaded = load(
         folder / "token-health.toml", environ() | {"TOKEN_HEALTH__WEB__LISTEN": f"127.0.0.1:{port}"}
     )
     usual = gc.get_threshold()
@@ -192,7 +194,7 @@ async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sandbox, monk
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as rig:
         await rig.add("acme")
         await rig.look()
-        monkeypatch.setattr("monitor.loop.LAST_WORDS", 0.1)
+        monkeypatch.setattr("monitor.watching.loop.LAST_WORDS", 0.1)
         with contextlib.closing(sqlite3.connect(tmp_path / "th.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(EndedUncleanly, match="leases, process"):

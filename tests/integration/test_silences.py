@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from alerts import silences
-from alerts.tables import silence
-from alerts.windows import Over, Scope, Silenced, first_over, longest
+from alerts.outbox.tables import silence
+from alerts.silences import silences
+from alerts.silences.windows import Over, Scope, Silenced, first_over, longest
 from monitor.errors import Conflict, NotFound
 from monitor.store import schema
 from monitor.store.engine import Database

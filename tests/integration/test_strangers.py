@@ -10,7 +10,7 @@ import pytest
 import structlog
 from starlette.responses import PlainTextResponse
 
-from monitor.assembly import build_pages
+from monitor.service.assembly import build_pages
 from monitor.web import rates
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse

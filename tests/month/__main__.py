@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from monitor import logs
+from monitor.service import logs
 from tests.month import draws, scenarios
 from tests.month.run import live
 

@@ -14,12 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from starlette.applications import Starlette
 
-from alerts import ledger
 from alerts.channels import Outcome
+from alerts.mails import ledger
 from alerts.rules.fleet import GUARD_HOLDING
-from monitor import desk
-from monitor.assembly import Parts, build_post
+from monitor.operations import desk
 from monitor.secret import Secret
+from monitor.settings.builders import build_post
+from monitor.settings.parts import Parts
 from monitor.store import connections, incidents, links
 from tests.month.fleet import HOUR, firm_of, reaction
 from tests.month.world import World

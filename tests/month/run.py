@@ -12,26 +12,18 @@ from pathlib import Path
 from aiosmtpd.smtp import SMTP
 from starlette.applications import Starlette
 
-from alerts import ledger
-from alerts.pager import Pager
-from monitor import settings
-from monitor.assembly import (
-    Parts,
-    Role,
-    build_duty,
-    build_granter,
-    build_loop,
-    build_pages,
-    build_post,
-    build_pump,
-    opened,
-    tell_both,
-)
+from alerts.mails import ledger
+from alerts.pages.pager import Pager
 from monitor.clock import Clock
-from monitor.metrics import Meters
+from monitor.metrics.meters import Meters
 from monitor.secret import Secret
+from monitor.service.assembly import build_pages
+from monitor.settings.builders import build_duty, build_granter, build_loop, build_post, build_pump, tell_both
+from monitor.settings.file import load
+from monitor.settings.parts import Parts, opened
 from monitor.store import connections, incidents
 from monitor.store.connections import NewConnection
+from monitor.store.processes import Role
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
 from tests.conftest import START, Mailbox, SetClock
@@ -85,7 +77,7 @@ async def live(
     world = make(begin, clock)
     async with _mail_server() as box:
         config = _configure(folder, world, box.url, interval)
-        async with opened(settings.load(config, {"SKY": "s3cret"}), clock) as parts:
+        async with opened(load(config, {"SKY": "s3cret"}), clock) as parts:
             await _fill(parts, world, interval)
             life = Life(parts, world, box, folder / "token-health.db", person, drops)
             await life.until(begin + timedelta(days=days), progress)

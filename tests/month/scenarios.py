@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import mean
 from zlib import crc32
 
-from monitor import logs
 from monitor.clock import Clock
+from monitor.service import logs
 from tests.conftest import START
 from tests.month import draws
 from tests.month.draws import CREEPING, DAY, FIFTY_CONNECTIONS, MINUTE, ROTATING, SUDDEN, Incident, Mass

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts import addresses, ledger
-from alerts.addresses import mailbox, needs_utf8, once, read, wire
 from alerts.channels.smtp import Letter
-from alerts.mail.compose import Written
-from alerts.mail.message import Sender, build
+from alerts.mails import addresses, ledger
+from alerts.mails.addresses import mailbox, needs_utf8, once, read, wire
+from alerts.mails.compose import Written
+from alerts.mails.message import Sender, build
 from alerts.settings import EmailSettings, SmtpSettings
-from monitor.intake import Client
+from monitor.operations.intake import Client
 from tests.conftest import START
 
 LETTER = Written("Grüße", "Text\n", "<p>Text</p>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.mailserver import Blame, Whose
+from alerts.mails.mailserver import Blame, Whose
 
 ENVELOPES = st.sets(st.integers(0, 9))
 

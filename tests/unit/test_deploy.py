@@ -14,10 +14,10 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from monitor import settings
-from monitor.sections import WebSettings
+from monitor.settings.file import load
+from monitor.settings.sections import WebSettings
+from monitor.web.clients.reauthorize import Reauthorize
 from monitor.web.ops import Ops
-from monitor.web.reauthorize import Reauthorize
 from tests.conftest import missing
 
 ROOT = Path(__file__).parents[2]
@@ -255,9 +255,7 @@ def test_the_configurations_load(name, tmp_path):
     for key in {"clients_listen", "operations_listen"} - WebSettings.model_fields.keys():
         text = re.sub(rf"^{key} .*\n", "", text, flags=re.MULTILINE)
     (tmp_path / "token-health.toml").write_text(text)
-    found = settings.load(
-        tmp_path / "token-health.toml", {"DATABASE_URL": "postgresql://x@y/z", "CLIO_SECRET": "s"}
-    )
+    found = load(tmp_path / "token-health.toml", {"DATABASE_URL": "postgresql://x@y/z", "CLIO_SECRET": "s"})
     assert found.settings.apps[0].team == "integrations"
     assert found.database_url() == "postgresql://x@y/z"
     assert found.mail_server().starttls is True

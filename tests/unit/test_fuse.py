@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerts.fuse import too_many
+from alerts.mails.fuse import too_many
 from monitor.health.causes import Subject
 from monitor.health.incidents import About
 from monitor.health.surprise import Usual

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from monitor import intake
 from monitor.errors import ConfigurationError, ImportRefused
-from monitor.names import one_line
-from monitor.settings import load
+from monitor.operations import intake
+from monitor.settings.file import load
+from monitor.text.names import one_line
 from monitor.tokens.vault import Vault, new_key
 
 CONFIG = '[[apps]]\nid = "clio-us"\nprovider = "clio"\nclient_id = "x"\nclient_secret_env = "S"\n'

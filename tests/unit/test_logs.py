@@ -17,8 +17,8 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
-from monitor import logs
 from monitor.secret import Secret
+from monitor.service import logs
 
 CANARY = "cAnArY7xQ2mZ9kLp4Rt6Vw8Yb3Nd5Hf1Js0"
 WORD = "blue-horse"  # looks like no secret: only its name says so

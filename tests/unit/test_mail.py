@@ -11,14 +11,14 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 
 import alerts
-from alerts.language import FOLDER, accepted, languages, tongue
-from alerts.mail.compose import _SHORT, PARTS, Brand, Composer
-from alerts.mail.message import Sender, build
-from alerts.mail.samples import sample
-from alerts.notices import Kind
+from alerts.mails.compose import _SHORT, PARTS, Brand, Composer
+from alerts.mails.language import FOLDER, accepted, languages, tongue
+from alerts.mails.message import Sender, build
+from alerts.mails.notices import Kind
+from alerts.mails.samples import sample
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
-from monitor.names import one_line
+from monitor.text.names import one_line
 from tests.conftest import START
 
 ROOT = Path(alerts.__file__).parent.parent
@@ -29,13 +29,13 @@ EVIL = 'A "B" <b>&amp;</b>\r\nBcc: x@evil.example \u202egnp.exe \u2066🐙 ' + "
 def sentences() -> set[str]:
     """Every sentence that templates and pages say."""
     found = set(_SHORT.values()) | {row.asks.why for row in TABLE.values() if row.asks}
-    for path in (ROOT / "alerts/mail").rglob("*"):
+    for path in (ROOT / "alerts/mails").rglob("*"):
         if path.suffix in (".txt", ".mjml"):
             with path.open("rb") as file:
                 found |= {
                     m[0] if isinstance(m, tuple) else m for _, _, m, _ in babel_extract(file, ("_",), [], {})
                 }
-    for path in ("alerts/mail/compose.py", "monitor/web/pages.py"):
+    for path in ("alerts/mails/compose.py", "monitor/web/clients/pages.py"):
         found |= {m for _, m, _, _ in extract_from_file("python", ROOT / path)}
     return found
 
@@ -69,7 +69,7 @@ def test_every_kind_is_written_in_every_language(kind, language):
 def test_every_cause_that_the_client_mends_has_its_folder_of_three():
     for cause, row in TABLE.items():
         if row.client_mail:
-            folder = ROOT / "alerts/mail/kinds" / Kind(cause.value).value
+            folder = ROOT / "alerts/mails/kinds" / Kind(cause.value).value
             assert {path.name for path in folder.iterdir()} == set(PARTS)
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.matters import Fact, Incident, Patience, facts_of, standing, worth_telling
-from alerts.routes import Kind, Route, name_of
+from alerts.pages.matters import Fact, Incident, Patience, facts_of, standing, worth_telling
+from alerts.pages.routes import Kind, Route, name_of
 from alerts.rules import fleet, own
-from alerts.windows import Over, Silenced
+from alerts.silences.windows import Over, Silenced
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.secret import Secret
 from tests.unit.test_rules import CASES

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.notices import Case, Client, Kind, MailPolicy, Quiet, Said, Slot, plan
+from alerts.mails.notices import Case, Client, Kind, MailPolicy, Quiet, Said, Slot, plan
 from monitor.health.causes import TABLE, Cause
 from monitor.health.lifecycle import State
 from tests.conftest import START

@@ -14,8 +14,8 @@ import pytest
 from alerts.rules import build, catalogue, fleet, recording
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.catalogue import BY_NAME
-from monitor import metrics
 from monitor.health.causes import TABLE, Cause, Owner
+from monitor.metrics import meters
 from tests.conftest import missing
 
 RULES = Path(build.FOLDER) / "token-health.rules.yml"
@@ -288,7 +288,7 @@ def test_rules_and_configuration_load():
 
 
 def test_expressions_name_only_metrics_that_there_are():
-    known = {m.name for m in (*metrics.FLEET, *metrics.OWN)}
+    known = {m.name for m in (*meters.FLEET, *meters.OWN)}
     for expr in [a.expr for a in catalogue.ALL] + [r.expr for r in recording.ALL]:
         for name in re.findall(r"\btoken_health_[a-z_0-9]+", expr):
             assert re.sub(r"_(total|bucket|sum|count)$", "", name) in known or name in known, name

@@ -10,7 +10,7 @@ from monitor.cli.providers import check
 from monitor.errors import ConfigurationError, KeyMissing, NotFound
 from monitor.health.rotation import AfterLost
 from monitor.providers import catalogue
-from monitor.settings import load
+from monitor.settings.file import load
 from monitor.tokens.vault import Vault, new_key
 
 APP = '[[apps]]\nid = "clio"\nprovider = "clio"\nclient_id = "x"\nclient_secret_env = "S"\n'

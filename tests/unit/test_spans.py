@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import monitor
-from monitor.health.spans import span, when
-from monitor.tomlfile import parse_duration, show_duration
+from monitor.text.spans import span, when
+from monitor.text.tomlfile import parse_duration, show_duration
 
 ROOT = Path(monitor.__file__).parent.parent
 

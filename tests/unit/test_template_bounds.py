@@ -6,9 +6,9 @@ import tracemalloc
 
 import pytest
 
-from alerts.mail.compose import Brand, Composer
-from alerts.mail.samples import sample
-from alerts.notices import Kind
+from alerts.mails.compose import Brand, Composer
+from alerts.mails.notices import Kind
+from alerts.mails.samples import sample
 from monitor.errors import ConfigurationError
 from tests.conftest import START
 
@@ -84,7 +84,7 @@ def test_what_joins_mjml_is_sandboxed_and_bounded_too(tmp_path, text):
 
 
 def test_every_mail_of_ours_is_far_within_the_bounds(monkeypatch):
-    monkeypatch.setattr("alerts.mail.bounds.STEPS", 5_000)
-    monkeypatch.setattr("alerts.mail.bounds.LONGEST", 200_000)
+    monkeypatch.setattr("alerts.mails.bounds.STEPS", 5_000)
+    monkeypatch.setattr("alerts.mails.bounds.LONGEST", 200_000)
     for kind in Kind:
         assert sample(Composer(Brand("Agency")), kind, "de", START).html

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.notices import Slot
-from alerts.told import Sent, Told
+from alerts.mails.notices import Slot
+from alerts.mails.told import Sent, Told
 from tests.conftest import START
 
 IT, BOSS = "it@maple.example", "boss@maple.example"

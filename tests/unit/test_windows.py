@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.windows import Over, Scope, Silenced, Weekly, Window, first_over
+from alerts.silences.windows import Over, Scope, Silenced, Weekly, Window, first_over
 
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

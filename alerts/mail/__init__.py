@@ -1,1 +1,0 @@
-"""Mails: templates, language, branding, and the message that comes of them."""

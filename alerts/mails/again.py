@@ -1,0 +1,210 @@
+"""Mails that get a second look: those that waited on their way, and failed ones that are to be sent again.
+
+A notice is looked at once more just before it turns from waiting to sending (`outbox.open_due`). One that
+could not be handed over for a while after that, since the mail server was away or put it off, is looked at
+again before its next attempt, as if it had not been said: what is no longer true is taken back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.mails import ledger
+from alerts.mails.ledger import Standing, Voice
+from alerts.mails.notices import Case, Item, Kind, Slot, plan, stale
+from alerts.outbox import envelopes, outbox
+from alerts.outbox.tables import delivery, notice
+from alerts.pages.oncall import SLOTS as ONCALL
+from monitor.errors import ConfigurationError
+from monitor.health.causes import Owner, consequence
+from monitor.health.lifecycle import State
+from monitor.store import audit, due, incidents
+from monitor.store.engine import Database
+from monitor.store.retry import retried
+
+WAITED = timedelta(seconds=10)  # from here on what was true when a notice was opened is looked at again
+# What rules plan, and so can be asked about again.
+PLANNED = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.RESOLVED, Slot.HANDOVER)
+TO_CLIENTS = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.RESOLVED)
+
+
+async def reconsider(database: Database, voice: Voice, now: datetime) -> None:
+    """Look once more at what is to be tried now and was opened a while ago.
+
+    What else is on its way to the same people goes with it: who was not asked is not thanked.
+    """
+    async with database.read() as conn:
+        if not await _waited(conn, now):
+            return
+    if old := await _look_again(database, voice, now):
+        await due.bring_forward(database, old, now)
+
+
+@retried
+async def _look_again(database: Database, voice: Voice, now: datetime) -> list[str]:
+    """Judge what waited; return the connections whose probe is too old to write about."""
+    old: list[str] = []
+    async with database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        rows = await _ours(conn, await _untold(conn, await _waited(conn, now)))
+        names = {row.client for row in rows}
+        standing = await ledger.stand(conn, sorted(names), voice, now, without=[row.id for row in rows])
+        items = await envelopes.items_of(conn, [row.id for row in rows])
+        for row in rows:
+            old += await _judge(conn, row, items.get(row.id, ()), standing.get(row.audience), voice, now)
+        await ledger.bring_in_line(conn, names, voice, now)
+    return old
+
+
+_mine = delivery.c.notice == notice.c.id
+_told = exists().where(_mine, delivery.c.state.in_(["sending", "handed", "sent", "unconfirmed"]))
+_UNTOLD = select(notice).where(notice.c.state == "sending", notice.c.slot.in_(PLANNED), ~_told)
+
+
+async def _waited(conn: AsyncConnection, now: datetime) -> set[str]:
+    """Return to whom something is to be tried now that waited, or that somebody wants looked at."""
+    rows = await conn.execute(
+        _UNTOLD.with_only_columns(notice.c.audience)
+        .where(
+            or_(notice.c.settled_at <= now - WAITED, notice.c.look_at.is_not(None)),
+            exists().where(_mine, delivery.c.state == "waiting", delivery.c.next_at <= now),
+        )
+        .limit(200)
+    )
+    return set(rows.scalars())
+
+
+async def _untold(conn: AsyncConnection, audiences: set[str]) -> Sequence[Any]:
+    """Return all that is on its way to them and that nobody has yet."""
+    rows = await conn.execute(_UNTOLD.where(notice.c.audience.in_(audiences)).order_by(notice.c.id))
+    return rows.all()
+
+
+async def _ours(conn: AsyncConnection, rows: Sequence[Any]) -> Sequence[Any]:
+    """Leave out those that another process claims at this moment."""
+    waiting = select(delivery.c.id, delivery.c.notice).where(
+        delivery.c.notice.in_([row.id for row in rows]), delivery.c.state == "waiting"
+    )
+    all_of_them = Counter(row.notice for row in await conn.execute(waiting))
+    free = Counter(row.notice for row in await conn.execute(waiting.with_for_update(skip_locked=True)))
+    return [row for row in rows if free[row.id] == all_of_them[row.id] > 0]
+
+
+async def _judge(
+    conn: AsyncConnection,
+    row: Any,
+    items: tuple[Item, ...],
+    known: Standing | None,
+    voice: Voice,
+    now: datetime,
+) -> list[str]:
+    if known is not None and known.fault:
+        await _wait(conn, row.id, now + outbox.LOOK_AGAIN)
+        return []
+    if known is None or not _still_true(row, items, known, voice, now):
+        await _take_back(conn, row.id, now)
+        return []
+    awake = voice.policy.quiet.allowed(now, row.timezone)
+    if row.slot in TO_CLIENTS and awake > now and row.requested_by is None:
+        await _wait(conn, row.id, awake)
+        return []
+    if row.slot in (Slot.ASK, Slot.REMINDER) and (old := stale(items, known.cases, voice.policy, now)):
+        await _wait(conn, row.id, now + outbox.LOOK_AGAIN)
+        return old
+    await conn.execute(update(notice).where(notice.c.id == row.id).values(look_at=None))
+    return []
+
+
+def _still_true(row: Any, items: tuple[Item, ...], known: Standing, voice: Voice, now: datetime) -> bool:
+    """Whether it would be said now, had it not been; of what a person asked for, whether it would help."""
+    if row.requested_by is not None:
+        cases = {case.connection: case for case in known.cases}
+        return any(_helps(cases.get(item.connection), Kind(row.kind)) for item in items)
+    wishes = plan(known.client, known.cases, known.said, voice.policy, now)
+    return any(
+        wish.due_at <= now
+        and (wish.slot, wish.kind, wish.number, frozenset(wish.items))
+        == (row.slot, row.kind, row.number, frozenset(items))
+        for wish in wishes
+    )
+
+
+def _helps(case: Case | None, kind: Kind) -> bool:
+    if case is None:
+        return False
+    if kind is Kind.FIRST_AUTHORIZATION:
+        return case.state is State.PENDING and not case.waits
+    return case.state is State.BROKEN and case.owner is Owner.CLIENT and consequence(case.cause).client_mail
+
+
+async def _take_back(conn: AsyncConnection, number: int, now: datetime) -> None:
+    why = "no longer true, or held, when it could be sent"
+    await conn.execute(
+        update(delivery)
+        .where(delivery.c.notice == number, delivery.c.state == "waiting")
+        .values(state="withdrawn", settled_at=now)
+    )
+    await conn.execute(
+        update(notice)
+        .where(notice.c.id == number)
+        .values(state="withdrawn", outcome=why, settled_at=now, look_at=None)
+    )
+
+
+async def _wait(conn: AsyncConnection, number: int, until: datetime) -> None:
+    await conn.execute(
+        update(delivery)
+        .where(delivery.c.notice == number, delivery.c.state == "waiting")
+        .values(next_at=until)
+    )
+    # Whatever the clock says by then, it is looked at once more.
+    await conn.execute(update(notice).where(notice.c.id == number).values(look_at=until))
+
+
+@retried
+async def retry(database: Database, numbers: Iterable[int], now: datetime, by: str) -> list[int]:
+    """Try failed mails again, all failed ones without numbers; what is no longer true is taken back then.
+
+    Raises ConfigurationError for a number that is none of a failed mail.
+    """
+    asked = list(dict.fromkeys(numbers))
+    async with database.write() as conn:
+        found = await conn.execute(
+            select(notice.c.id)
+            .where(
+                notice.c.state == "failed",
+                notice.c.slot.not_in(ONCALL),
+                notice.c.id.in_(asked) if asked else notice.c.id > 0,
+                exists().where(delivery.c.notice == notice.c.id, delivery.c.state.in_(["failed", "refused"])),
+            )
+            .order_by(notice.c.id)
+        )
+        ready = list(found.scalars())
+        if missing := [number for number in asked if number not in ready]:
+            raise ConfigurationError(
+                f"Notice {missing[0]} is no mail that failed at an address; 'token-health notices list' "
+                "shows those that are."
+            )
+        await _open_again(conn, ready, now)
+        for number in ready:
+            await audit.record(conn, now, by, "mail.retry", f"notice {number}")
+    return ready
+
+
+async def _open_again(conn: AsyncConnection, numbers: Sequence[int], now: datetime) -> None:
+    await conn.execute(
+        update(delivery)
+        .where(delivery.c.notice.in_(numbers), delivery.c.state.in_(["failed", "refused"]))
+        .values(state="waiting", attempts=0, answer="", next_at=now, settled_at=None)
+    )
+    await conn.execute(
+        update(notice)
+        .where(notice.c.id.in_(numbers))
+        .values(state="sending", outcome="", settled_at=now, look_at=now)
+    )

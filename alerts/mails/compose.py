@@ -1,0 +1,180 @@
+"""Writes a mail: templates with what is to be told, in the client's language, as text and HTML."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from alerts.mails.language import Tongue, tongue
+from alerts.mails.notices import Kind
+from alerts.mails.templates import Templates
+from monitor.errors import ConfigurationError
+from monitor.health.causes import TABLE
+from monitor.text.names import one_line
+
+PARTS = ("subject.txt", "body.txt", "body.mjml")
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """Who writes. `logo` is a `cid:` or an https URL; colours are `#rrggbb`."""
+
+    name: str
+    colour: str = "#16324f"
+    on_colour: str = "#ffffff"
+    logo: str = ""
+    footer: str = ""
+    support: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One connection as a mail tells it. `scopes` are what is missing, or what is asked for."""
+
+    connection: str
+    provider: str
+    cause: str
+    account: str = ""
+    since: datetime | None = None
+    expires_at: datetime | None = None
+    scopes: tuple[str, ...] = ()
+    link: str = ""
+    link_until: datetime | None = None
+    contacts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A mail as it is read."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Composer:
+    """Writes mails with our templates, or those of `overrides` where it has them."""
+
+    def __init__(self, brand: Brand, overrides: Path | None = None) -> None:
+        self.brand = brand
+        self._templates = Templates(overrides)
+
+    def check(self) -> None:
+        """Compile every template. Raises ConfigurationError that names the one that does not."""
+        for kind in Kind:
+            self._templates.check(f"kinds/{kind.value}/body.mjml")
+
+    def write(
+        self,
+        kind: Kind,
+        client: str,
+        subjects: Sequence[Subject],
+        locale: str,
+        timezone: str,
+        **more: object,
+    ) -> Written:
+        """Write a mail. Raises ConfigurationError where a template (an override) cannot be used."""
+        speak = tongue(locale, timezone)
+        context = self._context(client, subjects, speak) | more
+        try:
+            return self._filled(f"kinds/{kind.value}", context, speak)
+        except ConfigurationError as error:
+            # What a template stumbled over may be the link, which is a secret until it was followed.
+            said = str(error)
+            for link in {subject.link for subject in subjects} - {""}:
+                said = said.replace(link, "…")
+            raise ConfigurationError(said) from None
+
+    def _filled(self, folder: str, context: dict[str, Any], speak: Tongue) -> Written:
+        templates = self._templates
+        context["subject"] = one_line(templates.text(f"{folder}/subject.txt", context, speak), 250)
+        body = templates.text(f"{folder}/body.txt", context, speak)
+        text = templates.text("layout.txt", context | {"body": _wrapped(body)}, speak)
+        html = templates.html(f"{folder}/body.mjml", context, speak)
+        return Written(context["subject"], text.strip() + "\n", html)
+
+    def _context(self, client: str, subjects: Sequence[Subject], speak: Tongue) -> dict[str, Any]:
+        _ = speak.gettext
+        name = one_line(client)
+        items = [_told(subject, speak) for subject in subjects]
+        first = subjects[0] if subjects else None
+        account = one_line(first.account) if first is not None and len(subjects) == 1 else ""
+        if account:
+            check = _("Please make sure that you are signed in to the right account: %(account)s.")
+        else:
+            check = _("Please make sure that you are signed in to the account of %(client)s.")
+        support = one_line(self.brand.support)
+        whom = (
+            _("Reply to this email or write to %(support)s.") if support else _("Just reply to this email.")
+        )
+        note = _("If you did not expect this email, ask us before you click.")
+        until = first.link_until if first is not None else None
+        if until is not None:
+            note = (
+                _("The link works until %(until)s, and only for this.") % {"until": speak.day(until)}
+                + " " + note
+            )  # fmt: skip
+        return {
+            "lang": speak.language,
+            "brand": self.brand,
+            "client": name,
+            "items": items,
+            "item": items[0] if items else {},
+            "check": check % {"account": account, "client": name},
+            "whom_to_ask": whom % {"support": support},
+            "link_note": note,
+            "reason": "",
+        }
+
+
+_SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
+    "pending": "it was never connected",
+    "expiring": "the permission ends on %(day)s",
+}
+
+
+def _told(subject: Subject, speak: Tongue) -> dict[str, Any]:
+    """Return one connection as templates use it, every text cleaned."""
+    _ = speak.gettext
+    provider = one_line(subject.provider)
+    account = one_line(subject.account)
+    day = speak.day(subject.expires_at) if subject.expires_at else ""
+    short = _(_SHORT.get(subject.cause, subject.cause)) % {"day": day}
+    action = _("Reconnect %(provider)s")
+    if subject.cause == "pending":
+        action = _("Connect %(provider)s")
+    elif subject.cause == "expiring":
+        action = _("Renew %(provider)s")
+    return {
+        "connection": subject.connection,
+        "provider": provider,
+        "cause": subject.cause,
+        "title": f"{provider} – {account}" if account else provider,
+        "account": account,
+        "short": short,
+        "since": speak.moment(subject.since) if subject.since else "",
+        "day": day,
+        "scopes": speak.join([one_line(scope.replace("_", " ")) for scope in subject.scopes]),
+        "link": subject.link,
+        "action": action % {"provider": provider},
+        "contacts": one_line(subject.contacts, 500),
+    }
+
+
+def _wrapped(text: str) -> str:
+    """Break long lines of text parts at 76, but never a link."""
+    lines = []
+    for line in text.strip().splitlines():
+        if "://" in line or len(line) <= 76:
+            lines.append(line.rstrip())
+        else:
+            indent = "  " if line.startswith(("*", "  ")) else ""
+            lines += textwrap.wrap(
+                line, 76, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            )
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))

@@ -1,0 +1,462 @@
+"""What is said to a client, and when: rules over what is true and what was told. No clock, no I/O.
+
+`plan` compares the two and returns what should be waiting to be sent *now*, each with its time and its
+reason. It can run at any moment: in the transaction of a verdict, on a timer, and once more just before
+something is sent. Planning twice plans nothing new.
+
+Four rules carry promise 1, 'no wrong e-mail':
+
+1. Only what re-authorizing mends is asked for (`causes.TABLE`), and only while the last probe said so.
+2. The first mail waits for `delay`, and for `doubt_delay` while the fleet guard is in doubt about its group:
+   what heals by itself needs no mail.
+3. What the fleet guard holds is not asked for, whatever each connection says.
+4. What healed, was paused or became somebody else's turn is taken back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.lifecycle import State
+
+NOBODY = "no address of the client takes mail"
+
+
+class Slot(StrEnum):
+    """What a notice is for. Of each, one at most waits for a client."""
+
+    ASK = "ask"
+    REMINDER = "reminder"
+    EXPIRING = "expiring"
+    RESOLVED = "resolved"
+    HANDOVER = "handover"  # to the operator: mails brought nothing
+    FUSE = "fuse"  # to the operator: too many mails at once
+    PAGE = "page"  # to on-call (`alerts.oncall`): what has to be looked at
+    CLEAR = "clear"  # to on-call: what is over
+
+
+class Kind(StrEnum):
+    """Which template a notice is written with: one folder each below `alerts/mails/kinds`."""
+
+    REVOKED = "revoked"
+    REFRESH_EXPIRED = "refresh_expired"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    ROLE_RESTRICTED = "role_restricted"
+    WRONG_ACCOUNT = "wrong_account"
+    REFRESH_LOST = "refresh_lost"
+    FIRST_AUTHORIZATION = "first_authorization"
+    EXPIRING_SOON = "expiring_soon"
+    REMINDER = "reminder"
+    DIGEST = "digest"
+    RESOLVED = "resolved"
+    HANDOVER = "handover"
+    FUSE = "fuse"
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_QUIET = re.compile(r"^(?:(\d\d):(\d\d)-(\d\d):(\d\d))?\s*,?\s*(weekends)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """When no mail goes out, in the client's own time. `start` and `end` are None for no hours."""
+
+    start: time | None = None
+    end: time | None = None
+    weekends: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Quiet:
+        """Read `20:00-07:00`, `20:00-07:00, weekends`, `weekends` or nothing. Raises ValueError."""
+        match = _QUIET.match(text.strip())
+        if match is None:
+            raise ValueError(f'{text!r} are no quiet hours; write "20:00-07:00" or "20:00-07:00, weekends"')
+        hours = [int(part) for part in match.groups()[:4] if part is not None]
+        if not hours:
+            return cls(weekends=match.group(5) is not None)
+        try:
+            start, end = time(hours[0], hours[1]), time(hours[2], hours[3])
+        except ValueError:
+            raise ValueError(f"{text!r} has an hour that no day has") from None
+        if start == end:
+            raise ValueError(f"{text!r} leaves no time for mails")
+        return cls(start, end, match.group(5) is not None)
+
+    def allowed(self, moment: datetime, zone: str) -> datetime:
+        """Return the first moment from this one on at which mail may go out."""
+        local = moment.astimezone(ZoneInfo(zone))
+        for _ in range(10):
+            later = self._leave_night(self._leave_weekend(local))
+            if later == local:
+                break
+            local = later
+        return local.astimezone(UTC)
+
+    def _leave_weekend(self, local: datetime) -> datetime:
+        if not self.weekends or local.weekday() < 5:
+            return local
+        monday = local.date() + timedelta(days=7 - local.weekday())
+        return datetime.combine(monday, time(0), local.tzinfo)
+
+    def _leave_night(self, local: datetime) -> datetime:
+        if self.start is None or self.end is None:
+            return local
+        clock = local.time()
+        if self.start < self.end:
+            return _at(local, self.end) if self.start <= clock < self.end else local
+        if clock >= self.start:
+            return _at(local + timedelta(days=1), self.end)
+        return _at(local, self.end) if clock < self.end else local
+
+
+def _at(day: datetime, clock: time) -> datetime:
+    return datetime.combine(day.date(), clock, day.tzinfo)
+
+
+@dataclass(frozen=True, slots=True)
+class MailPolicy:
+    """How patient we are. All spans are counted from the first mail unless said otherwise."""
+
+    delay: timedelta = timedelta(hours=1)  # from the confirmation to the first mail
+    doubt_delay: timedelta = timedelta(
+        hours=8
+    )  # the same, where the fleet guard doubts that it is the client's
+    reminders: tuple[timedelta, ...] = (timedelta(days=2), timedelta(days=5), timedelta(days=10))
+    hand_over: timedelta = timedelta(days=3)  # from the last reminder to the operator
+    expiry: tuple[timedelta, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
+    quiet: Quiet = field(default_factory=Quiet)
+    again: timedelta = timedelta(hours=6)  # between two first mails about the same connection
+    unconfirmed: timedelta = timedelta(days=1)  # a mail that perhaps never arrived is followed sooner
+    fresh: timedelta = timedelta(minutes=15)  # how old the probe behind a mail may be
+    thanks: timedelta = timedelta(days=7)  # a recovery older than this is no news any more
+    together: timedelta = timedelta(days=1)  # reminders due within it are one mail
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One connection of a client as it stands.
+
+    `incident` is its open incident, `healed` those that closed lately. `certain`: the last probe found
+    the cause that the state rests on. `held`, `doubted` and `dropped` come from the fleet guard and the
+    operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
+    any more. `waits`: the client has approved, and a person decides whether with the right account.
+    `authorized`: it has tokens, so that its client is no newcomer.
+    """
+
+    connection: str
+    state: State
+    cause: Cause
+    owner: Owner
+    incident: int | None = None
+    opened_at: datetime | None = None
+    changed_at: datetime | None = None
+    certain: bool = True
+    authorized: bool = False
+    probed_at: datetime | None = None
+    seen_by_one: bool = False  # another process could look, and has not since it broke
+    held: bool = False
+    doubted: bool = False
+    dropped: bool = False
+    silenced: str = ""
+    waits: bool = False
+    healed: tuple[tuple[int, datetime], ...] = ()
+    authorized_at: datetime | None = None
+    expires_at: datetime | None = None
+    lives_for: timedelta | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the client is the one who must act on this, now."""
+        return (
+            self.incident is not None
+            and self.state is State.BROKEN
+            and self.owner is Owner.CLIENT
+            and consequence(self.cause).client_mail
+            and self.certain
+            and not (self.held or self.dropped or self.silenced or self.waits)
+        )
+
+    @property
+    def invited(self) -> bool:
+        """Whether the client, if it was asked to connect for the first time, still has to."""
+        newcomer = self.state is State.PENDING and not self.authorized
+        return newcomer and self.incident is None and not (self.silenced or self.waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A notice that was sent, or could not be. `about` maps connections to incidents (None: no incident).
+
+    `arrived` is None where it is not known, because the answer to it was lost; `why` says why it did not.
+    """
+
+    slot: Slot
+    at: datetime
+    about: dict[str, int | None]
+    number: int = 0
+    arrived: bool | None = True
+    why: str = ""
+    addresses: tuple[str, ...] = ()
+    expiries: dict[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One connection in a notice. `since` is when it broke, or when it will expire."""
+
+    connection: str
+    incident: int | None
+    cause: Cause
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A notice that should be waiting. `to` is empty for the client's contacts."""
+
+    slot: Slot
+    kind: Kind
+    items: tuple[Item, ...]
+    due_at: datetime
+    reason: str
+    number: int = 0
+    to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who is told: connections with the same client, contacts, language and zone are told together."""
+
+    name: str
+    contacts: tuple[str, ...]
+    locale: str
+    timezone: str
+
+
+def plan(
+    client: Client, cases: Sequence[Case], said: Iterable[Said], policy: MailPolicy, now: datetime
+) -> tuple[Wish, ...]:
+    """Return what should be waiting to be sent to this client, and about it to the operator."""
+    told = sorted(said, key=lambda s: s.at)
+    wishes = [
+        _ask(client, cases, told, policy, now),
+        _remind(client, cases, told, policy, now),
+        _expiring(client, cases, told, policy, now),
+        _thank(client, cases, told, policy, now),
+        _hand_over(client, cases, told, policy),
+    ]
+    return tuple(wish for wish in wishes if wish is not None)
+
+
+def stale(wish_items: Iterable[Item], cases: Iterable[Case], policy: MailPolicy, now: datetime) -> list[str]:
+    """Return the connections of a notice whose last probe is too old to write to a client about."""
+    known = {case.connection: case for case in cases}
+    return [
+        item.connection
+        for item in wish_items
+        if item.incident is not None
+        and (case := known.get(item.connection)) is not None
+        and case.cause is not Cause.REFRESH_LOST  # our own books say so; no probe could add to it
+        and (
+            case.probed_at is None
+            or case.probed_at < now - policy.fresh
+            or case.seen_by_one
+            or (case.changed_at is not None and case.probed_at < case.changed_at)
+        )
+    ]
+
+
+def _asked(case: Case, told: Sequence[Said]) -> list[Said]:
+    """What was said about the trouble that the case is in: mails that asked the client to act."""
+    return [
+        s
+        for s in told
+        if s.slot in (Slot.ASK, Slot.REMINDER)
+        and case.connection in s.about
+        and s.about[case.connection] == case.incident
+        and (case.incident is not None or case.authorized_at is None or s.at > case.authorized_at)
+    ]
+
+
+def _ask(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> Wish | None:
+    due: dict[str, datetime] = {}
+    for case in cases:
+        if case.asks and client.contacts and not _asked(case, told):
+            since = max(t for t in (case.opened_at, case.changed_at) if t is not None)
+            last = [s.at for s in told if s.slot is Slot.ASK and case.connection in s.about]
+            wait = max(policy.delay, policy.doubt_delay) if case.doubted else policy.delay
+            due[case.connection] = max([since + wait, *(at + policy.again for at in last)])
+    if not due:
+        return None
+    # What is due soon after the first goes along with it, and none of it before its own time.
+    first = policy.quiet.allowed(min(due.values()), client.timezone)
+    chosen = [c for c in cases if due.get(c.connection, _NEVER) <= max(first + policy.delay, now)]
+    last_due = max(due[case.connection] for case in chosen)
+    kind = Kind(chosen[0].cause.value) if len(chosen) == 1 else Kind.DIGEST
+    return Wish(
+        Slot.ASK,
+        kind,
+        tuple(_item(case) for case in chosen),
+        policy.quiet.allowed(max(first, last_due), client.timezone),
+        "confirmed broken, and the client can mend it",
+    )
+
+
+def _remind(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> Wish | None:
+    due: dict[str, tuple[datetime, int]] = {}
+    for case in cases:
+        asked = _asked(case, told)
+        if not asked or not client.contacts or not (case.asks or case.invited):
+            continue
+        number = sum(1 for s in asked if s.slot is Slot.REMINDER)
+        if number < len(policy.reminders):
+            at = asked[0].at + policy.reminders[number]
+            if asked[-1].arrived is None:
+                at = min(at, asked[-1].at + policy.unconfirmed)
+            # Never two within a day of each other, however long something was held.
+            due[case.connection] = (
+                max(at, asked[-1].at + min(policy.unconfirmed, policy.reminders[0])),
+                number,
+            )
+    if not due:
+        return None
+    first = min(at for at, _ in due.values())
+    # What is due soon goes along, counted from now where this one is late.
+    near = max(first, now) + policy.together
+    chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= near]
+    return Wish(
+        Slot.REMINDER,
+        Kind.REMINDER,
+        tuple(_item(case) for case in chosen),
+        policy.quiet.allowed(first, client.timezone),
+        "asked before, and still broken",
+        number=max(due[c.connection][1] for c in chosen) + 1,
+    )
+
+
+def _expiring(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> Wish | None:
+    chosen: list[tuple[datetime, int, Case]] = []
+    for case in cases:
+        if case.expires_at is None or case.state is not State.HEALTHY or case.silenced:
+            continue
+        before = [
+            s.number
+            for s in told
+            if s.slot is Slot.EXPIRING and s.expiries.get(case.connection) == case.expires_at
+        ]
+        steps = [
+            (number, span)
+            for number, span in enumerate(policy.expiry, 1)
+            if case.lives_for is None or span * 2 <= case.lives_for
+        ]
+        passed = [number for number, span in steps if case.expires_at - span <= now]
+        if passed and case.expires_at > now and max(passed) > max(before, default=0):
+            span = dict(steps)[max(passed)]
+            chosen.append((case.expires_at - span, max(passed), case))
+    if not chosen or not client.contacts:
+        return None
+    return Wish(
+        Slot.EXPIRING,
+        Kind.EXPIRING_SOON,
+        tuple(Item(c.connection, c.incident, c.cause, c.expires_at) for _, _, c in chosen),
+        policy.quiet.allowed(max(now, min(at for at, _, _ in chosen)), client.timezone),
+        "the authorization runs out on a known day",
+        number=max(number for _, number, _ in chosen),
+    )
+
+
+def _thank(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> Wish | None:
+    items: list[Item] = []
+    to: set[str] = set()
+    times: list[datetime] = []
+    by_link = False
+    for case in cases:
+        if case.state is not State.HEALTHY or case.silenced:
+            continue
+        for incident, healed_at in _recoveries(case, told):
+            asked = [
+                s
+                for s in told
+                if s.slot in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING)
+                and s.arrived is not False
+                and case.connection in s.about
+                and s.about[case.connection] == incident
+                and s.at <= healed_at
+            ]
+            thanked = any(
+                s.slot is Slot.RESOLVED and case.connection in s.about and s.at >= healed_at for s in told
+            )
+            if not asked or thanked or now - healed_at > policy.thanks:
+                continue
+            items.append(Item(case.connection, incident, case.cause, healed_at))
+            to.update(*(s.addresses for s in asked))
+            times.append(healed_at)
+            authorized = case.authorized_at
+            by_link = by_link or (authorized is not None and authorized >= asked[0].at)
+    if not items:
+        return None
+    # Whoever has just clicked is awake and waits for this; a recovery by itself can wait for the morning.
+    at = min(times)
+    return Wish(
+        Slot.RESOLVED,
+        Kind.RESOLVED,
+        tuple({item.connection: item for item in items}.values()),
+        at if by_link else policy.quiet.allowed(at, client.timezone),
+        "mended, and the client had been asked",
+        to=tuple(sorted(to)),
+    )
+
+
+def _recoveries(case: Case, told: Sequence[Said]) -> list[tuple[int | None, datetime]]:
+    """When the case healed: incidents that closed, and authorizations that nobody's incident asked for."""
+    found: list[tuple[int | None, datetime]] = list(case.healed)
+    if case.authorized_at is not None and any(
+        case.connection in s.about and s.about[case.connection] is None and s.at <= case.authorized_at
+        for s in told
+        if s.slot in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING)
+    ):
+        found.append((None, case.authorized_at))
+    return found
+
+
+def _hand_over(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy
+) -> Wish | None:
+    due: dict[str, tuple[datetime, str]] = {}
+    for case in cases:
+        if not (case.asks or case.invited):
+            continue
+        if any(s.slot is Slot.HANDOVER and s.about.get(case.connection, -1) == case.incident for s in told):
+            continue
+        asked = _asked(case, told)
+        if case.asks and not client.contacts and case.opened_at is not None:
+            due[case.connection] = (case.opened_at + policy.delay, "no contact is on record")
+        elif asked and asked[-1].arrived is False:
+            due[case.connection] = (asked[-1].at, asked[-1].why or NOBODY)
+        elif asked and sum(1 for s in asked if s.slot is Slot.REMINDER) >= len(policy.reminders):
+            due[case.connection] = (asked[-1].at + policy.hand_over, "the last reminder had no effect")
+    if not due:
+        return None
+    first = min(at for at, _ in due.values())
+    chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= first + policy.together]
+    return Wish(
+        Slot.HANDOVER, Kind.HANDOVER, tuple(_item(c) for c in chosen), first, due[chosen[0].connection][1]
+    )
+
+
+def _item(case: Case) -> Item:
+    return Item(case.connection, case.incident, case.cause, case.opened_at)

@@ -1,0 +1,1 @@
+"""OUTBOX: what waits, is claimed, leaves and is settled, whatever it says."""

@@ -1,0 +1,1 @@
+"""SILENCES: when nothing is told, and about what."""

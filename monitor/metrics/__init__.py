@@ -1,0 +1,1 @@
+"""COUNTS: every metric by name, what this process counts, and `/metrics`."""

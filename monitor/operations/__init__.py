@@ -1,0 +1,1 @@
+"""DOES what people and programs may do: the same for every door."""

@@ -1,0 +1,312 @@
+"""What `doctor` looks at, one check after the other; each says what it found and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.channels.smtp import NO_UTF8, Session, Unreachable
+from alerts.mails import book
+from alerts.mails.addresses import needs_utf8
+from alerts.mails.language import languages
+from alerts.mails.mailserver import on_record
+from alerts.mails.message import Sender
+from alerts.mails.notices import Kind
+from monitor.clock import SystemClock
+from monitor.errors import TokenHealthError
+from monitor.health.evidence import Fault
+from monitor.host import confined
+from monitor.host.files import wider
+from monitor.host.network import loopback
+from monitor.operations.desk import not_watched, stretched_apps
+from monitor.settings.builders import build_channel, build_wire, templates_trouble
+from monitor.settings.file import load
+from monitor.settings.loaded import Loaded
+from monitor.settings.parts import Parts, opened
+from monitor.settings.sections import EXPOSED
+from monitor.store import bindings, connections, processes, sealing
+from monitor.store.engine import files_of
+from monitor.text.spans import span
+from monitor.tokens.vault import prefixes_of
+from monitor.wire.apps import App
+from monitor.wire.client import Reply, Wire
+
+# RFC 6749 has times in seconds; a clock that is further off misjudges expiries and rate limits.
+LARGEST_SKEW = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor. `ok` None means: worth knowing, no trouble."""
+
+    name: str
+    ok: bool | None
+    says: str
+
+
+async def checkup(path: Path) -> list[Check]:
+    """Check everything that can be checked without changing anything."""
+    try:
+        loaded = load(path, confined.environment())
+        confined.take_out(loaded.secret_variables())
+    except TokenHealthError as error:
+        return [Check("configuration", False, str(error))]
+    apps = len(loaded.settings.apps)
+    checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}.")]
+    if not apps:
+        checks.append(Check("apps", None, "No [[apps]] yet, so there is nothing to watch. Add one."))
+    smtp, utf8 = await _smtp(loaded)
+    try:
+        async with opened(loaded) as parts:
+            checks += await _inside(parts)
+            smtp = await _with_its_past(parts, smtp)
+            addresses = await _addresses(parts, utf8)
+    except (TokenHealthError, SQLAlchemyError, OSError) as error:
+        checks.append(Check("keys and database", False, str(error)))
+        addresses = []
+    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded), *_callbacks(loaded)]
+    if (links := _links(loaded)) is not None:
+        checks.append(links)
+    return checks + _listeners(loaded)
+
+
+async def _inside(parts: Parts) -> list[Check]:
+    return [
+        await _keys(parts),
+        await _database(parts),
+        await _connections(parts),
+        *await _accounts(parts),
+        *await _providers(parts),
+        *await _stretched(parts),
+    ]
+
+
+async def _keys(parts: Parts) -> Check:
+    used = [k for k in parts.vault.key_ids if await sealing.uses_key(parts.database, prefixes_of(k))]
+    where = "TOKEN_HEALTH_KEYS" if parts.loaded.keys_from_environment else str(parts.loaded.key_file)
+    return Check(
+        "keys",
+        True,
+        f"{where}: {len(parts.vault.key_ids)} at hand, {len(used)} in use; {parts.vault.current} seals.",
+    )
+
+
+async def _database(parts: Parts) -> Check:
+    theirs = await processes.clock(parts.database)
+    skew = abs(theirs - parts.clock.now()) if theirs is not None else timedelta(0)
+    if skew > LARGEST_SKEW:
+        return Check("database", False, f"Its clock is {span(skew)} off ours; run NTP on both.")
+    return Check("database", True, f"{parts.database.name}: reachable, schema current.")
+
+
+async def _connections(parts: Parts) -> Check:
+    sizes = await connections.per_app(parts.database)
+    unwatched = await connections.unwatched(parts.database, parts.apps)
+    if unwatched:
+        return Check("connections", None, " ".join(not_watched(app, n) for app, n in unwatched.items()))
+    total = sum(sizes.values())
+    if not total:
+        return Check("connections", None, "None is watched yet: token-health connections import FILE")
+    return Check("connections", True, f"{total} watched.")
+
+
+async def _accounts(parts: Parts) -> list[Check]:
+    """Say which first authorizations wait for a person, and which tokens are for another provider by now."""
+    found = []
+    for grant in await bindings.waiting(parts.database):
+        how = f"connections accept-account {grant.connection} {grant.account.id}, or refuse-account"
+        found.append(Check("accounts", False, f"{grant.sentence}. You decide: token-health {how}"))
+    places = {app.id: app.place for app in parts.apps.values()}
+    for app, count in (await connections.elsewhere(parts.database, places)).items():
+        says = (
+            f"{app} stands for another provider or region in [[apps]] than when the tokens of {count} "
+            "connections were stored. They are sent nowhere: put that back, or import them with new tokens."
+        )
+        found.append(Check("apps", False, says))
+    if old := await sealing.bound_to_row_alone(parts.database):
+        says = f"The tokens of {old} connections are not bound to their app yet: token-health keys rotate"
+        found.append(Check("keys", None, says))
+    return found
+
+
+async def _providers(parts: Parts) -> list[Check]:
+    wire = build_wire(parts)
+    try:
+        return [await _provider(app, wire) for app in parts.apps.values()]
+    finally:
+        await wire.close()
+
+
+async def _provider(app: App, wire: Wire) -> Check:
+    """Ask whoami without a token: any answer of the API itself will do, best a 401."""
+    url = app.endpoints.whoami if app.endpoints else app.auth_url + app.provider.oauth.discover
+    reply = await wire.get(url)
+    host = urlsplit(url).netloc
+    if isinstance(reply, Fault):
+        return Check(app.id, False, f"{host}: {reply.kind.value}: {reply.detail}.")
+    skew = _skew(reply)
+    if skew is not None and skew > LARGEST_SKEW:
+        return Check(app.id, False, f"{host}: our clock is {span(skew)} off; run NTP.")
+    if reply.status >= 500:
+        return Check(app.id, None, f"{host}: reachable, but answers {reply.status} now.")
+    return Check(app.id, True, f"{host}: reachable, answers {reply.status} to a question without a token.")
+
+
+def _skew(reply: Reply) -> timedelta | None:
+    try:
+        date = parsedate_to_datetime(reply.header(b"date") or "")
+    except (KeyError, ValueError, TypeError):
+        return None
+    return abs(date - SystemClock().now()) if date.tzinfo else None
+
+
+async def _stretched(parts: Parts) -> Iterable[Check]:
+    return [
+        Check(
+            "interval",
+            None,
+            f"{app} is probed every {span(interval, units=2)} instead of {span(wanted, units=2)}: its "
+            "app-wide rate limit allows no more.",
+        )
+        for app, interval, wanted in await stretched_apps(parts)
+    ]
+
+
+async def _smtp(loaded: Loaded) -> tuple[Check, bool | None]:
+    """Ask the mail server for everything that comes before a recipient; and whether it offers SMTPUTF8."""
+    if not loaded.settings.smtp.sender:
+        return Check("smtp", None, "smtp.from is not set, so no client is mailed."), None
+    try:
+        server = loaded.mail_server()
+        sender = Sender.parse(loaded.settings.smtp.sender, loaded.settings.brand.reply_to)
+        async with Session(server) as session:
+            await session.greet(sender.address, utf8=sender.needs_utf8)
+            utf8 = session.utf8
+    except (TokenHealthError, Unreachable) as error:
+        return Check("smtp", False, str(error)), None
+    how = "TLS" if server.implicit_tls else "STARTTLS" if server.starttls else "without encryption"
+    who = f", signed in as {server.username}" if server.username else ""
+    says = f"{server.name}: reachable, {how}{who}, takes mail from {sender.address}."
+    return Check("smtp", True, f"{says} Send one: token-health email test ADDRESS"), utf8
+
+
+async def _with_its_past(parts: Parts, smtp: Check) -> Check:
+    """Add since when the service has found the mail server so, where it is down."""
+    if smtp.ok is not False:
+        return smtp
+    known = await on_record(parts.database, parts.loaded.mail_server().name)
+    if known.down_since is None:
+        return smtp
+    ago = span(parts.clock.now() - known.down_since)
+    return replace(smtp, says=f"{smtp.says.rstrip('.')}. The service has found it so for {ago}.")
+
+
+async def _addresses(parts: Parts, utf8: bool | None) -> list[Check]:
+    """Say which addresses need more of the mail server than others."""
+    found = [f"{to} ({name})" for name, to in await book.needing_utf8(parts.database)]
+    if needs_utf8(operator := parts.loaded.settings.email.operator):
+        found.append(f"{operator} (email.operator)")
+    if not found:
+        return []
+    who = found[0] + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+    if utf8 is None:
+        return [
+            Check("addresses", None, f"{who}: mailed only where the server offers SMTPUTF8; not known here.")
+        ]
+    if utf8:
+        return [Check("addresses", True, f"{who}: the mail server takes such letters (SMTPUTF8).")]
+    return [Check("addresses", False, f"{who} cannot be mailed: {NO_UTF8}. Record another address.")]
+
+
+def _files(loaded: Loaded) -> Check:
+    """Say which files others may read: those made by an older version, or copied under another umask."""
+    try:
+        found = wider([*loaded.secret_files(), *files_of(loaded.database_url())])
+    except TokenHealthError as error:
+        return Check("files", False, str(error))
+    if not found:
+        return Check("files", True, "Configuration, secrets and database: for their owner only.")
+    listed = " ".join(str(one.path) for one in found)
+    return Check(
+        "files", None, f"Others may read {', '.join(map(str, found))}. If they need not: chmod 600 {listed}"
+    )
+
+
+def _oncall(loaded: Loaded) -> Check:
+    try:
+        names = [route.name for route in loaded.routes() if build_channel(loaded, route)]
+    except TokenHealthError as error:
+        return Check("on-call", False, str(error))
+    if not names:
+        return Check(
+            "on-call", None, "No channel of its own; Prometheus pages: token-health export rules DIR"
+        )
+    return Check("on-call", True, f"{', '.join(names)}; 'token-health oncall test' tries them.")
+
+
+def _mails(loaded: Loaded) -> Check:
+    """Write every kind in every language: an override may lack a brace in any of them."""
+    if (trouble := templates_trouble(loaded)) is not None:
+        return Check("mails", False, trouble)
+    own = loaded.settings.email.templates
+    return Check(
+        "mails",
+        True,
+        f"{len(Kind)} kinds in {len(languages())} languages can be written"
+        + (f", with the templates of {own} first." if own else "."),
+    )
+
+
+def _callbacks(loaded: Loaded) -> list[Check]:
+    """Say where apps at several providers share one callback (RFC 9700 4.4.2)."""
+    shared = [app for app in loaded.settings.apps if app.callback == "shared"]
+    places = {(app.provider, app.provider_file, app.region, app.base_url, app.auth_url) for app in shared}
+    if len(places) < 2:
+        return []
+    says = (
+        f"{', '.join(app.id for app in shared)} share /oauth/callback at several servers. Safer is one each: "
+        'register …/oauth/callback/ID and set callback = "own".'
+    )
+    return [Check("callbacks", None, says)]
+
+
+def _links(loaded: Loaded) -> Check | None:
+    url = loaded.settings.web.public_url
+    if loaded.settings.smtp.sender and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
+        return Check("links", None, f"web.public_url is {url}: clients elsewhere cannot open links to it.")
+    return None
+
+
+def _listeners(loaded: Loaded) -> list[Check]:
+    """Say who reaches what, as far as the configuration shows it."""
+    web, checks = loaded.settings.web, []
+    shown = " and ".join(
+        f"{one.address} ({' and '.join(_served(one.clients, one.operations))})" for one in web.listeners
+    )
+    exposed = any(one.exposed for one in web.listeners)
+    says = f"{shown}: {EXPOSED}." if exposed else f"{shown}."
+    checks.append(Check("listeners", None if exposed else True, says))
+    clients = next(one for one in web.listeners if one.clients)
+    public = not loopback(urlsplit(web.public_url).hostname or "")
+    here = all(loopback(proxy.partition("/")[0]) for proxy in web.proxies)
+    if public and here and not loopback(clients.host):
+        checks.append(
+            Check(
+                "proxies",
+                None,
+                f"Clients come to {web.public_url}, so a proxy stands before {clients.address}, and "
+                "web.proxies names none beyond this machine: unless it runs here, all clients share one rate "
+                "limit. Name its address or network there.",
+            )
+        )
+    return checks
+
+
+def _served(clients: bool, operations: bool) -> list[str]:
+    return ["clients' pages"] * clients + ["metrics and health"] * operations

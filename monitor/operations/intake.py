@@ -1,0 +1,264 @@
+"""Connections as files bring them: JSON Lines or CSV, every bad line named, none half taken."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from alerts.mails import addresses
+from monitor.errors import ConfigurationError, ImportRefused
+from monitor.health.evidence import LONGEST_ACCOUNT
+from monitor.text.jsontext import read_json
+from monitor.text.names import unprintable
+from monitor.text.tomlfile import Section, problems
+from monitor.wire.apps import App
+
+LARGEST_FILE = 200 * 1024 * 1024
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; write one such as America/New_York") from None
+    return name
+
+
+def _visible(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    if (found := unprintable(text)) is not None:
+        raise ValueError(f"has line breaks or control characters in it ({found})")
+    return text
+
+
+def _short(most: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) > most:
+            raise ValueError(f"is longer than {most} characters")
+        return _visible(text) if text else text
+
+    return AfterValidator(check)
+
+
+def _few(most: int) -> AfterValidator:
+    def check(items: Any) -> Any:
+        if len(items) > most:
+            raise ValueError(f"has {len(items)} entries; {most} at most are taken")
+        return items
+
+    return AfterValidator(check)
+
+
+Label = Annotated[str, _short(200)]
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    """Refuse what no token is made of (RFC 6749 A.12: visible ASCII), such as a line break in it."""
+    if any(not 0x21 <= ord(c) <= 0x7E for c in secret.get_secret_value()):
+        raise ValueError("has spaces, line breaks or other characters that no token has")
+    return secret
+
+
+class Client(Section):
+    """Whose connection it is."""
+
+    name: Annotated[str, AfterValidator(_visible), _short(200)]
+    contacts: Annotated[
+        tuple[Annotated[str, AfterValidator(addresses.read)], ...], AfterValidator(addresses.once)
+    ] = ()
+    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*$")] = "en"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+
+class Tokens(Section):
+    """The tokens that the middleware holds today."""
+
+    access_token: Annotated[SecretStr, Field(min_length=1), AfterValidator(_token)]
+    refresh_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class Record(Section):
+    """One connection of an import file."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True
+    )
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]*$", max_length=200)]
+    app: Annotated[str, _short(100)]
+    client: Client
+    scopes: Annotated[tuple[Annotated[str, _short(200)], ...], _few(200)] = ()
+    account_id: Annotated[str, _short(LONGEST_ACCOUNT)] | None = None
+    tokens: Tokens | None = None
+    labels: Annotated[dict[Label, Label], _few(50)] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_observed_yet(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "token_source" in data:
+            raise ValueError(
+                "token_source: connections whose tokens the middleware refreshes are not watched by this "
+                "release; give tokens instead"
+            )
+        return data
+
+
+def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
+    """Read and check a whole file.
+
+    Raises ImportRefused with one sentence a bad line; then nothing may be written.
+    """
+    text = _text(path)
+    rows = _csv(text) if path.suffix.lower() == ".csv" else _json_lines(text)
+    records: list[Record] = []
+    refused: list[str] = []
+    first_line: dict[str, int] = {}
+    for line, row in rows:
+        if isinstance(row, str):
+            refused.append(f"line {line}: {row}")
+            continue
+        try:
+            record = Record.model_validate(row)
+        except ValidationError as error:
+            refused += [f"line {line}: {sentence}" for sentence in problems(error, Record)]
+            continue
+        if (trouble := _does_not_fit(record, apps)) is not None:
+            refused.append(f"line {line}: {trouble}")
+        elif record.id in first_line:
+            refused.append(f"line {line}: id {record.id!r} stands on line {first_line[record.id]} already")
+        else:
+            first_line[record.id] = line
+            records.append(record)
+    if refused:
+        raise ImportRefused(refused)
+    if not records:
+        raise ConfigurationError(f"{path}: there is no connection in this file.")
+    return records
+
+
+def _does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
+    app = apps.get(record.app)
+    if app is None:
+        known = ", ".join(apps) or "none yet"
+        return f"app {record.app!r} is not configured; configured are {known}"
+    unknown = [s for s in record.scopes if app.scope_url(s) is None and app.provider.scopes]
+    if unknown:
+        return f"scopes: {app.provider.title} has no {unknown[0]!r}; it has {', '.join(app.provider.scopes)}"
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigurationError(f"{path}: larger than 200 MiB; split it.")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: there is no such file.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 text at byte {error.start}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
+    # Split at newlines only: str.splitlines also splits at U+2028, which may stand in a name.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = read_json(line)
+        except ValueError as error:
+            yield number, f"not JSON: {error}"
+            continue
+        yield number, row if isinstance(row, dict) else "not a JSON object"
+
+
+CSV_COLUMNS = (
+    "id",
+    "app",
+    "client_name",
+    "contacts",
+    "locale",
+    "timezone",
+    "scopes",
+    "account_id",
+    "access_token",
+    "refresh_token",
+    "expires_at",
+)
+
+
+def _csv(text: str) -> Iterator[tuple[int, Any]]:
+    """Read CSV with a header; `contacts` and `scopes` hold several, separated by spaces or semicolons."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        yield from _rows(reader)
+    except csv.Error as error:
+        said = "a field is longer than 128 KiB" if "field limit" in str(error) else f"not CSV: {error}"
+        yield reader.line_num + 1, said
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
+    header = reader.fieldnames or []
+    if twice := [name for name in header if list(header).count(name) > 1]:
+        yield 1, f"column {twice[0]!r} stands there twice"
+        return
+    unknown = [n for n in header if n not in CSV_COLUMNS and not n.startswith("label.")]
+    missing = [n for n in ("id", "app", "client_name") if n not in header]
+    if unknown or missing:
+        said = f"unknown column {unknown[0]!r}" if unknown else f"column {missing[0]!r} is missing"
+        yield 1, f"{said}; the columns are {', '.join(CSV_COLUMNS)} and label.NAME"
+        return
+    for row in reader:
+        if None in row or None in row.values():
+            yield reader.line_num, f"has another number of columns than the header's {len(header)}"
+            continue
+        yield reader.line_num, _record_of(row)
+
+
+def _record_of(row: dict[str, str]) -> dict[str, Any]:
+    def several(name: str) -> list[str]:
+        return (row.get(name) or "").replace(";", " ").split()
+
+    client: dict[str, Any] = {"name": row["client_name"], "contacts": several("contacts")}
+    client |= {name: row[name] for name in ("locale", "timezone") if row.get(name)}
+    record: dict[str, Any] = {
+        "id": row["id"],
+        "app": row["app"],
+        "client": client,
+        "scopes": several("scopes"),
+        "labels": {n.removeprefix("label."): v for n, v in row.items() if n.startswith("label.") and v},
+    }
+    if row.get("account_id"):
+        record["account_id"] = row["account_id"]
+    tokens = {n: row[n] for n in ("access_token", "refresh_token", "expires_at") if row.get(n)}
+    if tokens:
+        record["tokens"] = tokens
+    return record
+
+
+def needing_utf8(records: Iterable[Record]) -> list[tuple[str, str]]:
+    """Return connections and contacts that only a mail server with SMTPUTF8 can be handed."""
+    return [(r.id, to) for r in records for to in r.client.contacts if addresses.needs_utf8(to)]
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Return a time in UTC."""
+    return moment.astimezone(UTC) if moment is not None else None

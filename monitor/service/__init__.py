@@ -1,0 +1,1 @@
+"""RUNS one process: put together, started, ticking, ended in time."""

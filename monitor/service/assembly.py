@@ -1,0 +1,45 @@
+"""Puts the doors of one process together."""
+
+from __future__ import annotations
+
+import structlog
+
+from monitor.metrics.meters import Meters
+from monitor.settings.parts import Parts
+from monitor.tokens.grant import Granter
+from monitor.watching.loop import Loop
+from monitor.web.clients.reauthorize import Look, Reauthorize
+
+log = structlog.get_logger("monitor.service")
+
+
+def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:
+    """Put the client's pages together."""
+    settings = parts.loaded.settings
+    logo = settings.brand.read_logo(parts.loaded.directory)
+    brand = settings.brand.brand(settings.smtp.sender, logo=False)
+
+    async def probe_now(connection: str) -> None:
+        try:
+            await loop.look_now(connection)
+        except Exception as error:
+            # The approval is stored; the loop probes again in a moment, and the page says so.
+            log.error("probe.failed", connection=connection, error=type(error).__name__)
+
+    return Reauthorize(
+        parts.database,
+        granter,
+        parts.apps,
+        parts.clock,
+        meters,
+        Look(
+            brand.name,
+            brand.colour,
+            brand.on_colour,
+            (logo.data, logo.subtype) if logo else None,
+            brand.footer,
+            brand.support,
+        ),
+        settings.web.public_url,
+        probe_now,
+    )

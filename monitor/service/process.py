@@ -1,0 +1,339 @@
+"""One process of the service: starts everything, ticks, and stops it in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import platform
+import signal
+from collections.abc import Iterator, Sequence
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.mails.pump import Pump
+from alerts.outbox import outbox
+from alerts.pages.pager import Pager
+from alerts.silences import silences
+from alerts.silences.windows import Over, Silenced
+from monitor import __version__
+from monitor.errors import ConfigurationError, TokenHealthError
+from monitor.host import descriptors
+from monitor.host.shutdown import Shutdown
+from monitor.metrics.exposition import Exposition
+from monitor.metrics.meters import Meters
+from monitor.service.assembly import build_pages
+from monitor.settings.builders import (
+    build_granter,
+    build_loop,
+    build_pager,
+    build_pump,
+    build_wire,
+    tell_both,
+    templates_trouble,
+)
+from monitor.settings.parts import Parts
+from monitor.settings.sections import EXPOSED, Listener
+from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
+from monitor.store.processes import Role, new_name
+from monitor.tokens.grant import Granter
+from monitor.watching.loop import DRAIN_REFRESHES, LAST_WORDS, Loop, Tick
+from monitor.web.app import Server, application, server
+from monitor.web.ops import Ops, Pulse
+from monitor.wire.client import Wire
+
+log = structlog.get_logger("monitor.service")
+
+KEY_WATCH_SECONDS = 5.0
+WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its own three did not finish
+# Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
+PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
+# Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
+ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
+
+
+def calm_collector() -> None:
+    """Let the garbage collector look less often, and not at what was loaded for good.
+
+    A probe makes a few hundred short-lived objects and no cycles; with the default thresholds a sixth of
+    all CPU time went into looking through them (measured by `make bench`).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+class Service:
+    """One process of the service."""
+
+    def __init__(self, parts: Parts, role: Role) -> None:
+        self._parts, self._role = parts, role
+        self._name = new_name()
+        self._meters = Meters().with_process()
+        self._meters.build.labels(__version__, platform.python_version()).set(1)
+        parts.database.on_taken_back = self._taken_back
+        self._stop = asyncio.Event()
+        self._servers: list[Server] = []
+
+    async def run(self) -> None:
+        """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
+        parts, web = self._parts, self._parts.loaded.settings.web
+        listeners = web.listeners
+        descriptors.ensure(
+            parts.loaded.settings.schedule.concurrency, web.connections * len(listeners), len(listeners)
+        )
+        for app, count in (await connections.unwatched(parts.database, parts.apps)).items():
+            log.warning("app.not_configured", app=app, connections=count)
+        if parts.loaded.settings.email.templates and (trouble := templates_trouble(parts.loaded)) is not None:
+            log.error("mail.template_unusable", detail=trouble)  # its mails end as failed; the others go out
+        if self._role is not Role.WEB:
+            parts.database.claim_file()
+            if parts.database.is_sqlite and (freed := await processes.bury_all(parts.database)):
+                log.warning("service.recovered", leases=freed)
+        wire = build_wire(parts)
+        pump = build_pump(parts, self._meters, self._name)
+        pager = build_pager(parts, self._meters, self._name)
+        tell = tell_both(pump, pager)
+        loop, _ = build_loop(parts, wire, self._meters, self._name, self._role, tell)
+        granter = build_granter(parts, wire)
+        pages = build_pages(parts, granter, loop, self._meters)
+        ops = self._ops(loop, pump)
+        for one in listeners:
+            served = application(
+                ops if one.operations else None,
+                pages if one.clients else None,
+                web.names,
+            )
+            self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
+            if one.exposed:
+                log.warning("web.open_to_all", listen=one.address, why=EXPOSED)
+        with _handling(self._stop):
+            serving = asyncio.create_task(self._serve(listeners))
+            try:
+                await self._first(serving, self._started())
+                calm_collector()
+                await self._record("service.start")
+                if self._role is Role.WEB:
+                    await loop.attend()
+                else:
+                    await loop.start(await self._ticks(loop, pump, pager, granter))
+                log.info(
+                    "service.started",
+                    role=self._role.value,
+                    listen=" and ".join(one.address for one in listeners),
+                    database=parts.database.name,
+                    apps=len(parts.apps),
+                    version=__version__,
+                )
+                await self._first(serving, self._stop.wait(), self._watch_keys())
+            except BaseException:
+                await self._end(loop, granter, wire, serving)
+                raise
+            (await self._end(loop, granter, wire, serving)).check()
+
+    async def _end(self, loop: Loop, granter: Granter, wire: Wire, serving: asyncio.Task[None]) -> Shutdown:
+        """End what is under way; what fails or hangs here keeps nothing after it from its turn.
+
+        Clients' requests first: what they began at a provider is drained while the wire and the database
+        are still there, and so are refreshes.
+        """
+        log.info("service.stopping")
+        shutdown = Shutdown()
+        loop.halt()
+        for web in self._servers:
+            web.should_exit = True
+        await shutdown.step("web", serving, WEB_ENDS)
+        await shutdown.step("exchanges", granter.drain(), DRAIN_REFRESHES)
+        await loop.stop(shutdown)
+        await shutdown.step("wire", wire.close(), LAST_WORDS)
+        await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
+        log.info("service.stopped", unfinished=shutdown.failed)
+        return shutdown
+
+    async def _ticks(self, loop: Loop, pump: Pump | None, pager: Pager, granter: Granter) -> list[Tick]:
+        """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""
+
+        async def plan() -> None:
+            if pump is not None and loop.leads:
+                await pump.plan()
+
+        async def revoke() -> None:
+            if loop.leads:
+                await granter.revoke_leftovers()
+
+        async def forget() -> None:
+            if loop.leads:
+                before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
+                await outbox.forget(self._parts.database, before)
+                await links.forget(self._parts.database, before)
+
+        async def look() -> None:
+            if loop.leads:
+                await pager.plan()
+
+        async def keep_alive() -> None:
+            if loop.leads:
+                await pager.keep_alive()
+
+        async def windows() -> None:
+            await self._keep_windows(leads=loop.leads)
+
+        async def mail_server() -> None:
+            if pump is not None:
+                await pump.mail_server.watch(leads=loop.leads)
+
+        async def begin() -> None:
+            self._meters.begin(await fleet.speaking(self._parts.database))
+
+        ticks: list[Tick] = [
+            ("meters", begin, METERS_EVERY),
+            ("revoke", revoke, REVOKE_EVERY),
+            ("mails.retention", forget, 3600.0),
+            ("windows", windows, WINDOWS_EVERY),
+            ("oncall.plan", look, ONCALL_EVERY),
+            *((name, work, SEND_EVERY) for name, work in pager.ticks()),
+            ("oncall.alive", keep_alive, ALIVE_EVERY),
+        ]
+        await pager.recover()
+        if pump is None:
+            log.warning("mail.off", why="smtp.from is not set; no client is mailed")
+        else:
+            ticks += [
+                ("mails.plan", plan, PLAN_EVERY),
+                ("mails.send", pump.pump, SEND_EVERY),
+                ("mails.server", mail_server, SMTP_EVERY),
+            ]
+        return ticks
+
+    async def _keep_windows(self, *, leads: bool) -> None:
+        """Let connections rest while their maintenance holds, and show what is silent."""
+        now = self._parts.clock.now()
+        if not leads:
+            self._meters.silence.clear()
+            return
+        async with self._parts.database.read() as conn:
+            standing = await silences.holding(conn, self._parts.loaded.settings.windows, now)
+        windows = {s.identity: (s.over.value, s.name) for s in standing if s.pauses}
+        rested, woken = await maintenance.keep(self._parts.database, windows, now)
+        if rested or woken:
+            log.info("maintenance", windows=sorted(windows), rested=rested, woken=woken)
+        # Without a wait in between: a scrape that saw none would let Alertmanager page.
+        self._meters.silence.clear()
+        for silence in standing:
+            # A name that must not be a label cannot be shown; an empty one would cover everything.
+            if silence.over is not Over.CLIENT or self._parts.loaded.settings.metrics.client_names:
+                self._meters.silence.labels(*_silence_labels(silence)).set(1)
+
+    def _taken_back(self, why: str) -> None:
+        self._meters.taken_back.labels(why).inc()
+        log.warning("database.taken_back", why=why)
+
+    def stop(self) -> None:
+        """Ask the service to end."""
+        self._stop.set()
+
+    async def _serve(self, listeners: Sequence[Listener]) -> None:
+        """Serve on all listeners; when one ends or cannot begin, so do the others."""
+        serving = [
+            asyncio.create_task(self._serve_one(web, one))
+            for web, one in zip(self._servers, listeners, strict=True)
+        ]
+        try:
+            await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for web in self._servers:
+                web.should_exit = True
+            await asyncio.wait(serving)
+        for task in serving:
+            task.result()
+
+    async def _serve_one(self, web: Server, on: Listener) -> None:
+        try:
+            await web.serve()
+        except SystemExit:  # uvicorn's way of saying that it could not listen
+            raise ConfigurationError(
+                f"{on.setting}: cannot listen on {on.address}: it is taken, or not this machine's address. "
+                "Choose another, or stop what listens there."
+            ) from None
+
+    async def _record(self, action: str) -> None:
+        """Write into the audit that this process came or went; a database that is gone takes no word."""
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await audit.write_down(
+                self._parts.database, self._parts.clock.now(), audit.SERVICE, action, self._name,
+                role=self._role.value, version=__version__,
+            )  # fmt: skip
+
+    async def _started(self) -> None:
+        while not all(web.started for web in self._servers):
+            await asyncio.sleep(0.01)
+
+    async def _first(self, *works: object) -> None:
+        """Wait for the first of several to end, cancel the others but the server, raise its error."""
+        tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending - {tasks[0]}:
+            task.cancel()
+        for task in done:
+            task.result()
+
+    def _ops(self, loop: Loop, pump: Pump | None) -> Ops:
+        settings = self._parts.loaded.settings
+        exposition = Exposition(
+            self._parts.database,
+            self._meters,
+            self._parts.apps,
+            self._parts.clock,
+            interval=settings.schedule.interval,
+            extent=settings.extent,
+        )
+        return Ops(
+            exposition,
+            pulse=lambda: Pulse(loop.leads, loop.lag, loop.alive, loop.intervals()),
+            trouble=lambda: self._trouble(loop),
+            mail=lambda: pump.mail_server.trouble if pump is not None else "",
+        )
+
+    async def _trouble(self, loop: Loop) -> str | None:
+        if not await self._parts.database.reachable():
+            return "the database is not reachable"
+        if await schema.current(self._parts.database) != schema.head():
+            return "the database's schema is not the one of this version"
+        return loop.healthy(self._parts.clock.now()) if self._role is not Role.WEB else None
+
+    async def _watch_keys(self) -> None:
+        """Take up a changed key file at once, and say so: the next probe may meet a cell of the new key."""
+        loaded, vault = self._parts.loaded, self._parts.vault
+        seen, failed = loaded.keys_stamp(), object()
+        while True:
+            await asyncio.sleep(KEY_WATCH_SECONDS)
+            now = loaded.keys_stamp()
+            if now == seen:
+                continue
+            try:
+                vault.reread()
+                seen = now
+                log.info("keys.reloaded", current=vault.current)
+            except TokenHealthError as error:
+                # Tried again until it works, and said once.
+                if now != failed:
+                    log.error("keys.unreadable", file=str(loaded.key_file), detail=str(error))
+                failed = now
+
+
+def _silence_labels(silence: Silenced) -> tuple[str, ...]:
+    named = [silence.name if silence.over is over else "" for over in Over if over is not Over.ALL]
+    return silence.over.value, *named, str(silence.pauses).lower()
+
+
+@contextlib.contextmanager
+def _handling(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

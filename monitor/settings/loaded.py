@@ -1,0 +1,238 @@
+"""Settings with where they came from: what stands in other files and in the environment, and the apps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alerts.channels.smtp import Server
+from alerts.pages.routes import Kind, Route, name_of
+from alerts.rules.alert import Severity
+from monitor.errors import ConfigurationError, KeyMissing
+from monitor.providers import catalogue
+from monitor.providers.schema import Provider
+from monitor.secret import Secret
+from monitor.settings.environment import PREFIX
+from monitor.settings.sections import (
+    AppSettings,
+)
+from monitor.settings.whole import Settings
+from monitor.tokens.vault import Cell, Key, Vault, parse_keys, read_key_file
+from monitor.wire.apps import App, endpoints_of
+
+
+class Loaded:
+    """Settings with where they came from: relative paths are relative to the file."""
+
+    def __init__(self, settings: Settings, path: Path, environ: Mapping[str, str]) -> None:
+        self.settings, self.path, self._environ = settings, path, environ
+        self.directory = path.resolve().parent
+
+    def database_url(self) -> str:
+        """Return the database's URL; a relative SQLite file is beside the configuration."""
+        db = self.settings.database
+        url = db.url
+        if db.url_env:
+            url = self._from_environment(db.url_env, "database.url_env").reveal()
+        elif db.url_file:
+            url = self._from_file(db.url_file, "database.url_file").reveal()
+        match = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
+        return f"sqlite:///{self.directory / match.group(1)}" if match else url
+
+    def mail_server(self) -> Server:
+        """Return the mail server. Raises ConfigurationError."""
+        smtp, url, password = self.settings.smtp, self.settings.smtp.url, None
+        if smtp.url_env:
+            url = self._from_environment(smtp.url_env, "smtp.url_env").reveal()
+        elif smtp.url_file:
+            url = self._from_file(smtp.url_file, "smtp.url_file").reveal()
+        if smtp.password_env:
+            password = self._from_environment(smtp.password_env, "smtp.password_env")
+        elif smtp.password_file:
+            password = self._from_file(smtp.password_file, "smtp.password_file")
+        try:
+            return Server.parse(
+                url,
+                starttls=smtp.starttls,
+                username=smtp.username,
+                password=password,
+                ca_file=self.directory / smtp.ca_file if smtp.ca_file else None,
+                timeout=smtp.timeout.total_seconds(),
+            )
+        except ValueError as error:
+            raise ConfigurationError(f"{self.path}: smtp.url: {error}.") from None
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return on-call's channels. Raises ConfigurationError for an address that is not there."""
+        oncall, routes = self.settings.oncall, []
+        manager = self._one_of(
+            "oncall.alertmanager_url",
+            oncall.alertmanager_url,
+            oncall.alertmanager_url_env,
+            oncall.alertmanager_url_file,
+        )
+        if manager:
+            routes.append(Route("alertmanager", Kind.ALERTMANAGER, manager))
+        given = list(oncall.urls)
+        listed = self._one_of("oncall.urls", "", oncall.urls_env, oncall.urls_file)
+        if listed:
+            given += [line.strip() for line in listed.reveal().splitlines() if line.strip()]
+        pages = frozenset([Severity.PAGE.value])
+        routes += [Route(name_of(one), Kind.NOTIFY, Secret(one), severities=pages) for one in given]
+        for entry in oncall.routes:
+            url = self._one_of(f"oncall route {entry.name!r}: url", entry.url, entry.url_env, entry.url_file)
+            routes.append(
+                Route(
+                    entry.name,
+                    Kind.NOTIFY,
+                    url or Secret(""),
+                    frozenset(one.value for one in entry.severity),
+                    frozenset(one.value for one in entry.owner),
+                    frozenset(entry.provider),
+                    frozenset(entry.app),
+                    frozenset(entry.team),
+                    entry.labels,
+                )
+            )
+        return tuple(routes)
+
+    def _one_of(self, what: str, value: str, variable: str | None, file: Path | None) -> Secret | None:
+        """Return a setting that may stand in the environment or a file, None where it is not set."""
+        if variable:
+            return self._from_environment(variable, f"{what}_env")
+        if file:
+            return self._from_file(file, f"{what}_file")
+        return Secret(value) if value else None
+
+    def secret_variables(self) -> list[str]:
+        """Return the variables that hold secrets, or may: keys, settings, and what `*_env` names."""
+        named = _values_of(self.settings.model_dump(), lambda key: key.endswith("_env"))
+        return ["TOKEN_HEALTH_KEYS", *(n for n in self._environ if n.startswith(PREFIX)), *named]
+
+    def secret_files(self) -> list[Path]:
+        """Return the files that hold secrets: the configuration, and what `*_file` names."""
+        ends = ("url_file", "urls_file", "secret_file", "password_file")
+        named = _values_of(self.settings.model_dump(), lambda key: key.endswith(ends))
+        return [self.path, *(self.directory / name for name in named)]
+
+    @property
+    def key_file(self) -> Path:
+        """Where the encryption keys are, unless TOKEN_HEALTH_KEYS holds them."""
+        return self.directory / self.settings.security.key_file
+
+    @property
+    def keys_from_environment(self) -> bool:
+        """Whether TOKEN_HEALTH_KEYS takes the key file's place."""
+        return bool(self._environ.get("TOKEN_HEALTH_KEYS"))
+
+    def keys(self) -> list[Key]:
+        """Read the encryption keys."""
+        text = self._environ.get("TOKEN_HEALTH_KEYS")
+        return parse_keys(text, "TOKEN_HEALTH_KEYS") if text else read_key_file(self.key_file)
+
+    def keys_stamp(self) -> object:
+        """Return what changes whenever the key file does; None where there is none, or it cannot be seen."""
+        if self.keys_from_environment:
+            return None
+        try:
+            found = self.key_file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def apps(self, vault: Vault) -> dict[str, App]:
+        """Return the apps, ready to be asked. Raises ConfigurationError for what is missing."""
+        return {entry.id: self._app(entry, vault) for entry in self.settings.apps}
+
+    def provider(self, entry: AppSettings) -> Provider:
+        """Return the provider of an app."""
+        if entry.provider_file:
+            return catalogue.load_file(self.directory / entry.provider_file)
+        return catalogue.load(entry.provider)
+
+    def _app(self, entry: AppSettings, vault: Vault) -> App:
+        provider = self.provider(entry)
+        region = entry.region or next(iter(provider.regions))
+        where = provider.regions.get(region)
+        if where is None:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: {provider.title} has no region {region!r}; it has "
+                f"{', '.join(provider.regions)}."
+            )
+        base = entry.base_url or where.base_url
+        if not base:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: {provider.title} is wherever you run it; set base_url."
+            )
+        # A base_url of the app's own stands for the whole provider, its OAuth host too.
+        auth = entry.auth_url or entry.base_url or where.auth_url or base
+        unknown = [s for s in entry.scopes if provider.scopes and s not in provider.scopes]
+        if unknown:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: {provider.title} has no scope {unknown[0]!r}; it has "
+                f"{', '.join(provider.scopes)}."
+            )
+        limits = provider.limits.model_copy(
+            update={
+                key: value
+                for key, value in (
+                    ("requests_per_minute", entry.requests_per_minute),
+                    ("share", entry.limit_share),
+                )
+                if value is not None
+            }
+        )
+        return App(
+            id=entry.id,
+            provider=provider,
+            region=region,
+            client_id=entry.client_id,
+            client_secret=self._client_secret(entry, vault),
+            scopes=frozenset(entry.scopes),
+            base_url=base,
+            auth_url=auth,
+            limits=limits,
+            rules=provider.compiled_rules(),
+            endpoints=endpoints_of(provider, base, auth),
+            own_callback=entry.callback == "own",
+        )
+
+    def _client_secret(self, entry: AppSettings, vault: Vault) -> Secret:
+        if entry.client_secret_env:
+            return self._from_environment(entry.client_secret_env, f"app {entry.id!r}: client_secret_env")
+        if entry.client_secret_file:
+            return self._from_file(entry.client_secret_file, f"app {entry.id!r}: client_secret_file")
+        return vault.open(entry.client_secret or "", secret_cell(entry.id))
+
+    def _from_environment(self, name: str, what: str) -> Secret:
+        value = self._environ.get(name)
+        if not value:
+            raise ConfigurationError(f"{self.path}: {what}: the environment has no variable {name}.")
+        return Secret(value)
+
+    def _from_file(self, path: Path, what: str) -> Secret:
+        try:
+            text = (self.directory / path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise KeyMissing(f"{self.path}: {what}: cannot read {path}: {reason}.") from None
+        if not text:
+            raise ConfigurationError(f"{self.path}: {what}: {path} is empty.")
+        return Secret(text)
+
+
+def _values_of(document: Any, wanted: Callable[[str], bool]) -> list[str]:
+    """Return the texts of all settings, at any depth, whose key is wanted."""
+    if isinstance(document, Mapping):
+        found = [str(v) for key, v in document.items() if wanted(key) and isinstance(v, str | Path) and v]
+        return found + [text for value in document.values() for text in _values_of(value, wanted)]
+    if isinstance(document, list | tuple):
+        return [text for value in document for text in _values_of(value, wanted)]
+    return []
+
+
+def secret_cell(app: str) -> Cell:
+    """Where a sealed client secret stands: in the configuration of its app and nowhere else."""
+    return Cell("app", app, "client_secret")

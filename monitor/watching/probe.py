@@ -1,0 +1,396 @@
+"""Looks at one connection: refresh if it is due, whoami, a scope check, and what became of a dead token.
+
+Finds out; decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from monitor.clock import Clock
+from monitor.errors import CannotDecrypt, KeyMissing
+from monitor.health.cadence import Cadence, refresh_at, scope_due
+from monitor.health.causes import consequence
+from monitor.health.classify import leaves_open, told_before
+from monitor.health.evidence import (
+    Answer,
+    Evidence,
+    Exchange,
+    Fault,
+    Grant,
+    Identity,
+    Introspection,
+    RefreshNote,
+    Step,
+    account_number,
+)
+from monitor.health.lifecycle import State
+from monitor.health.rotation import AfterLost, next_send
+from monitor.secret import Secret
+from monitor.store.due import Lease, Sealed
+from monitor.text.echoes import without_token
+from monitor.text.names import one_line
+from monitor.tokens.introspect import Introspector
+from monitor.tokens.refresh import Refresher, access_cell, refresh_cell
+from monitor.tokens.vault import Vault
+from monitor.watching.pacing import Pacer
+from monitor.wire.answers import pick_all, read
+from monitor.wire.apps import App, discover
+from monitor.wire.client import Wire
+
+
+class Looked(NamedTuple):
+    """What one look found, beside the evidence: what to remember for the next."""
+
+    evidence: Evidence
+    refresh_at: datetime | None  # when the pair is due to be refreshed
+    scope_cursor: int
+    scope_checked_at: datetime | None
+    scopes_all: bool
+    reads: Mapping[str, datetime] | None  # None: nothing new
+    refresh_results: tuple[str, ...] = ()
+    complete: bool = True  # False: scopes that had to be checked were not
+    held: bool = False  # a first account that has to wait for a person
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look under way."""
+
+    lease: Lease
+    app: App
+    sealed: Sealed
+    cadence: Cadence
+    refresh_at: datetime | None
+    exchanges: list[Exchange] = field(default_factory=list)
+    note: RefreshNote | None = None
+    identity: Identity | None = None
+    refresh_results: tuple[str, ...] = ()
+    unanswered: tuple[Mapping[str, Any], ...] = ()
+    look_at: datetime | None = None  # when a refresh token in doubt may be sent
+    scope_cursor: int = 0
+    scope_checked_at: datetime | None = None
+    scopes_all: bool = False
+    reads: dict[str, datetime] | None = None
+    complete: bool = True
+    held: bool = False
+    introspection: Introspection | None = None
+
+
+async def _never(_lease: Lease, _account: str) -> bool:
+    return False
+
+
+class Prober:
+    """Looks at connections. `scope_every` is the time in which each needed scope is checked once.
+
+    `waits` says whether a first account has to wait for a person before anything is read with its token.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        vault: Vault,
+        refresher: Refresher,
+        pacer: Pacer,
+        clock: Clock,
+        scope_every: timedelta,
+        waits: Callable[[Lease, str], Awaitable[bool]] = _never,
+    ) -> None:
+        self._waits = waits
+        self._wire, self._vault, self._refresher = wire, vault, refresher
+        self._pacer, self._clock, self._scope_every = pacer, clock, scope_every
+        self._discovered: dict[str, App] = {}
+        self._introspector = Introspector(wire, clock)
+
+    async def look(self, lease: Lease, app: App, cadence: Cadence) -> Looked:
+        """Look at one leased connection. What the provider does never raises; our own faults do."""
+        look = _Look(
+            lease,
+            app,
+            lease.sealed,
+            cadence,
+            next_refresh(lease.id, lease.sealed, app, cadence, self._clock.now()),
+            scope_cursor=lease.scope_cursor,
+            scope_checked_at=lease.scope_checked_at,
+            scopes_all=lease.scopes_all,
+        )
+        if lease.place != app.place:
+            # The configuration names another provider under the app's name: tokens are not for that one.
+            look.note = RefreshNote.OTHER_APP
+            return self._finish(look)
+        if app.endpoints is None and not await self._discover(look):
+            return self._finish(look)
+        try:
+            await self._ask(look)
+            await self._introspect(look)
+        except (CannotDecrypt, KeyMissing):
+            # A pair that is lost and does not open either was given up with its key (`keys forget`).
+            look.note = RefreshNote.LOST if look.sealed.lost else RefreshNote.UNREADABLE
+        return self._finish(look)
+
+    async def drain(self) -> None:
+        """Wait for the refreshes that are under way."""
+        await self._refresher.drain()
+
+    async def _ask(self, look: _Look) -> None:
+        sealed = look.sealed
+        if sealed.access is None:
+            look.note = RefreshNote.NO_TOKEN
+            return
+        # Opened before anything is sent, so that a credential that does not open costs no request.
+        token = self._vault.open(sealed.access, access_cell(look.lease.id, look.app.place))
+        due = look.refresh_at is not None and look.refresh_at <= self._clock.now()
+        # In doubt and at its end, the access token is asked first: what the API says, and that it is there,
+        # has to be known before the refresh token is sent a last time.
+        if sealed.lost or (due and not (self._doubted(look) and self._expired(look))):
+            token = await self._refresh(look) or token
+        if look.note is RefreshNote.LOST:
+            return
+        if look.note in (RefreshNote.FAILED, RefreshNote.BUSY) and self._expired(look):
+            return  # the whoami would only repeat that the access token ran out
+        refused = await self._whoami(look, token)
+        if self._wants_refresh(look, refused):
+            fresh = await self._refresh(look, ended=True)
+            if fresh is not None:
+                await self._whoami(look, fresh)
+                token = fresh
+        if look.identity is None or not look.exchanges[-1].outcome.ok:
+            return
+        account, lease = look.identity.account_id, look.lease
+        if lease.account_id is None and account:
+            look.held = await self._waits(lease, account)
+        if not look.held:
+            await self._scopes(look, token)
+
+    def _wants_refresh(self, look: _Look, refused: bool) -> bool:
+        """Whether what whoami said asks for a refresh: refused, or at the end of a token that had a doubt."""
+        if look.sealed.refresh is None:
+            return False
+        if self._doubted(look):
+            there = refused or look.exchanges[-1].outcome.ok
+            return there and (refused or self._expired(look))
+        return refused and look.note is None
+
+    def _doubted(self, look: _Look) -> bool:
+        return look.sealed.doubt is not None
+
+    def _expired(self, look: _Look) -> bool:
+        expires = look.sealed.access_expires_at
+        return expires is not None and expires <= self._clock.now()
+
+    async def _refresh(self, look: _Look, *, ended: bool = False) -> Secret | None:
+        """Refresh, and return the access token to go on with, None where there is no new one."""
+        ended = ended or self._expired(look)
+        done = await self._refresher.refresh(
+            look.lease, look.app, look.sealed, lambda: self._pacer.turn(look.app), ended=ended
+        )
+        look.note, look.sealed, look.unanswered, look.look_at = (
+            done.note, done.sealed, done.unanswered, done.look_at,
+        )  # fmt: skip
+        look.refresh_results += done.results
+        for exchange in done.exchanges:
+            look.exchanges.append(exchange)
+            await self._heed(look.app, exchange.outcome)
+        look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
+        if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
+            return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
+        return None
+
+    async def _whoami(self, look: _Look, token: Secret) -> bool:
+        """Ask who the token speaks for; True when the API itself refused the token."""
+        assert look.app.endpoints is not None  # noqa: S101 - discovered before
+        answer, document = await self._get(look, Step.WHOAMI, look.app.endpoints.whoami, token)
+        if isinstance(answer, Fault):
+            return False
+        if answer.ok:
+            where = look.app.provider.whoami
+            found = pick_all((where.account_id, where.account_name, where.user), document)
+            # The number stays as it is: some tokens begin with it (Salesforce's with the organization's id).
+            number = account_number(found[0])
+            name, user = (one_line(without_token(text, token)) if text else text for text in found[1:])
+            look.identity = Identity(None if number == token.reveal() else number, name, user)
+        return answer.refuses_token
+
+    async def _scopes(self, look: _Look, token: Secret) -> None:
+        """Check every scope right after an authorization and while one is in trouble, else one in turn."""
+        lease, now = look.lease, self._clock.now()
+        checkable = tuple(s for s in lease.scopes if look.app.scope_url(s) is not None)
+        every = (
+            lease.scopes_all
+            or consequence(lease.health.cause).about_scopes
+            or consequence(lease.health.candidate).about_scopes
+        )
+        if every:
+            chosen = checkable
+        else:
+            one = scope_due(checkable, lease.scope_cursor, lease.scope_checked_at, self._scope_every, now)
+            chosen = (one,) if one is not None else ()
+        answered = 0
+        for scope in chosen:
+            if _spent(look):
+                break  # the provider allows no further request for now
+            url = look.app.scope_url(scope)
+            assert url is not None  # noqa: S101 - `checkable` has only those
+            answer, _ = await self._get(look, Step.SCOPE, url, token, scope)
+            if answer.ok:
+                look.reads = (look.reads or dict(lease.reads)) | {scope: now}
+            elif isinstance(answer, Fault) or answer.status >= 429:
+                break  # bad weather: the other scopes would meet it too
+            answered += 1
+        if every:
+            look.complete = answered == len(chosen)
+            look.scopes_all = lease.scopes_all and not look.complete
+        if answered:
+            look.scope_checked_at = now
+            look.scope_cursor = (lease.scope_cursor + 1) % max(1, len(checkable))
+
+    async def _introspect(self, look: _Look) -> None:
+        """Ask what became of a token whose refusal leaves it open: once a break, and at no other probe."""
+        if not self._introspector.may_ask(look.app) or all(e.outcome.ok for e in look.exchanges):
+            return
+        health, evidence = look.lease.health, self._evidence(look)
+        settled = health.state is State.BROKEN and consequence(health.cause).ends_grant
+        which = leaves_open(evidence, look.app.rules)
+        if which is None or settled or evidence.told_before is not None:
+            return
+        sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
+        if which == "refresh_token":
+            sealed, cell = look.sealed.refresh, refresh_cell(look.lease.id, look.app.place)
+        if sealed is None:
+            return
+        token = self._vault.open(sealed, cell)
+        await self._pacer.turn(look.app)
+        exchange, look.introspection = await self._introspector.ask(look.app, token, which)
+        look.exchanges.append(exchange)
+
+    async def _get(
+        self, look: _Look, step: Step, url: str, token: Secret, scope: str | None = None
+    ) -> tuple[Answer | Fault, Any]:
+        await self._pacer.turn(look.app)
+        began = self._clock.now()
+        reply = await self._wire.get(url, token)
+        now = self._clock.now()
+        answer: Answer | Fault
+        if isinstance(reply, Fault):
+            answer, document = reply, None
+        else:
+            answer, document = read(reply, look.app.provider.errors, now)
+        shown, host = _shown(url)
+        look.exchanges.append(
+            Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)
+        )
+        if not answer.ok:
+            await self._heed(look.app, answer)
+        return answer, document
+
+    async def _heed(self, app: App, answer: Answer | Fault) -> None:
+        """An app-wide limit that was hit is everyone's: hold all requests of the app."""
+        if isinstance(answer, Answer) and answer.status == 429 and answer.retry_at is not None:
+            await self._pacer.hold(app, answer.retry_at)
+
+    async def _discover(self, look: _Look) -> bool:
+        known = self._discovered.get(look.app.id)
+        if known is None:
+            began = self._clock.now()
+            await self._pacer.turn(look.app)
+            found = await discover(look.app, self._wire)
+            if not isinstance(found, App):
+                now = self._clock.now()
+                url = look.app.auth_url + look.app.provider.oauth.discover
+                outcome = found if isinstance(found, Fault) else read(found, look.app.provider.errors, now)[0]
+                look.exchanges.append(
+                    Exchange(
+                        Step.WHOAMI,
+                        f"GET {url}",
+                        urlsplit(url).hostname or "",
+                        began,
+                        (now - began).total_seconds(),
+                        outcome,
+                    )
+                )
+                return False
+            known = self._discovered[look.app.id] = found
+        look.app = known
+        return True
+
+    def _evidence(self, look: _Look) -> Evidence:
+        lease, oauth, health = look.lease, look.app.provider.oauth, look.lease.health
+        grant = Grant(
+            account_id=lease.account_id,
+            needed=lease.scopes,
+            granted=look.sealed.granted,
+            app_scopes=look.app.scopes or None,
+            read_before=lease.reads,
+            authorized_at=look.sealed.authorized_at,
+            refresh_used_at=look.sealed.refresh_used_at,
+            issued_at=look.sealed.issued_at,
+            access_expires_at=look.sealed.access_expires_at,
+            idle_lifetime=oauth.refresh_idle_lifetime,
+            absolute_lifetime=oauth.refresh_absolute_lifetime,
+            has_refresh_token=look.sealed.refresh is not None,
+        )
+        return Evidence(
+            self._clock.now(),
+            tuple(look.exchanges),
+            look.identity,
+            look.note,
+            grant,
+            look.unanswered,
+            look.introspection,
+            told_before(health.rule, health.cause, health.since, look.sealed.issued_at),
+        )
+
+    def _finish(self, look: _Look) -> Looked:
+        return Looked(
+            self._evidence(look),
+            look.look_at or look.refresh_at,
+            look.scope_cursor,
+            look.scope_checked_at,
+            look.scopes_all,
+            look.reads,
+            look.refresh_results,
+            look.complete,
+            look.held,
+        )
+
+
+def _spent(look: _Look) -> bool:
+    """Whether the last answer said that no request is left for now (X-RateLimit-Remaining)."""
+    outcome = look.exchanges[-1].outcome
+    return isinstance(outcome, Answer) and outcome.retry_at is not None
+
+
+def next_refresh(
+    connection: str, sealed: Sealed, app: App, cadence: Cadence, now: datetime
+) -> datetime | None:
+    """Return when a connection's pair is due to be refreshed, None where it cannot or need not be."""
+    if sealed.refresh is None or sealed.lost:
+        return None
+    rotation = app.provider.oauth.rotation
+    if sealed.doubt is not None and rotation.habit is not AfterLost.RETRY:
+        return next_send(sealed.doubt, rotation, sealed.access_expires_at, now)
+    return refresh_at(
+        connection,
+        cadence,
+        issued_at=sealed.issued_at,
+        expires_at=sealed.access_expires_at,
+        used_at=sealed.refresh_used_at,
+        idle_lifetime=app.provider.oauth.refresh_idle_lifetime,
+    )
+
+
+_SHOWN: dict[str, tuple[str, str]] = {}
+
+
+def _shown(url: str) -> tuple[str, str]:
+    """Return a URL without its query, and its host; there are few different ones, asked very often."""
+    found = _SHOWN.get(url)
+    if found is None:
+        parts = urlsplit(url)
+        found = _SHOWN[url] = (f"{parts.scheme}://{parts.netloc}{parts.path}", parts.netloc)
+    return found

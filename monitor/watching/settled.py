@@ -1,0 +1,76 @@
+"""What looks and settled verdicts leave behind beside the database: counts, and a line of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor.health.causes import Cause
+from monitor.health.classify import EXHAUSTED
+from monitor.health.evidence import Fault, FaultKind
+from monitor.health.lifecycle import State
+from monitor.metrics.meters import Meters
+from monitor.store.verdicts import Outcome
+from monitor.watching.probe import Looked
+from monitor.wire.apps import App
+
+log = structlog.get_logger("monitor.loop")
+
+
+def measure(meters: Meters, app: App, looked: Looked, connection: str) -> None:
+    """Count what one look asked of the provider, and how its refresh ended."""
+    name = app.provider.name
+    for exchange in looked.evidence.exchanges:
+        meters.time_request(name, exchange.step.value, exchange.seconds, connection)
+        if isinstance(exchange.outcome, Fault) and exchange.outcome.kind is FaultKind.EXHAUSTED:
+            # Not the provider's and not the client's: on-call hears of it as of every error of our own.
+            meters.tick_errors.labels("exhausted").inc()
+            log.error(
+                "process.exhausted",
+                connection=connection,
+                step=exchange.step.value,
+                detail=exchange.outcome.detail,
+                sent=exchange.outcome.perhaps_sent,
+            )
+    for result in looked.refresh_results:
+        meters.refreshes.labels(name, app.id, result).inc()
+
+
+def note(meters: Meters, settled: Iterable[Outcome]) -> None:
+    """Count verdicts that were written, and log those that changed something."""
+    for outcome in settled:
+        place, health = outcome.lease.place, outcome.verdict.health
+        if outcome.finding.rule != EXHAUSTED:
+            meters.count_probe(place.provider, place.app, outcome.finding.cause.value, outcome.lease.id)
+        if outcome.verdict.detected_after is not None:
+            meters.detection.labels(place.provider, health.cause.value).observe(
+                outcome.verdict.detected_after.total_seconds()
+            )
+        if outcome.verdict.recovered_after is not None:
+            meters.recovery.labels(place.provider, outcome.lease.health.cause.value).observe(
+                outcome.verdict.recovered_after.total_seconds()
+            )
+        if outcome.verdict.changed:
+            _log_change(outcome)
+
+
+def _log_change(outcome: Outcome) -> None:
+    before, after, finding = outcome.lease.health, outcome.verdict.health, outcome.finding
+    say = log.warning if after.state is State.BROKEN else log.info
+    say(
+        f"connection.{after.state.value}",
+        connection=outcome.lease.id,
+        app=outcome.lease.place.app,
+        was=before.state.value,
+        cause=after.cause.value if after.cause is not Cause.OK else None,
+        owner=after.owner.value if after.cause is not Cause.OK else None,
+        confidence=finding.confidence,
+        rule=finding.rule,
+    )
+
+
+def brief(error: BaseException) -> str:
+    """Say an error of ours in one line; a database's would show the row, so only its class."""
+    return "" if isinstance(error, SQLAlchemyError) else str(error).split("\n")[0][:200]

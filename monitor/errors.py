@@ -5,14 +5,34 @@ A provider's failure is never an exception here: it is a value (`monitor.health.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What mends something, as a value: an operation, and what it is done to.
+
+    Each door says it in its own words: the command line by a command, the console by a button, the API by
+    a code. `does` completes the sentence that begins with it: "shows those there are".
+    """
+
+    operation: str  # such as "connections.resume"; each door knows them all
+    does: str = ""
+    subject: str = ""  # empty where whoever reads it has to choose
+    when: str = ""  # what has to be so first: "If it is gone for good"
+
 
 class TokenHealthError(Exception):
-    """Something a person has to put right. The message says what is wrong, where, and what to do.
+    """Something a person has to put right. The message says what is wrong and where; remedies, what to do.
 
-    The command line prints it as it is, in one or two lines, and leaves with `exit_code`.
+    Doors print it in one or two lines; the command line leaves with `exit_code`.
     """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", *remedies: Remedy) -> None:
+        super().__init__(message)
+        self.remedies = remedies
 
 
 class ConfigurationError(TokenHealthError):
@@ -45,6 +65,10 @@ class NotFound(TokenHealthError):
 
 class Conflict(TokenHealthError):
     """What was asked for could mean several things, or does not go with what stands."""
+
+
+class Refused(TokenHealthError):
+    """Whoever asked may not do this."""
 
 
 class SchemaNotCurrent(TokenHealthError):

@@ -35,6 +35,7 @@ from alerts.mails.pump import Pump
 from alerts.pages.pager import Pager
 from monitor.metrics.meters import Meters
 from monitor.operations import desk, intake
+from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.builders import (
     build_granter,
     build_loop,
@@ -56,6 +57,8 @@ from monitor.watching.loop import Loop
 from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+# A person at the command line, who may do everything.
+ME = Actor("me", Door.CLI, frozenset(Right))
 IN_CI = os.environ.get("CI") == "true"
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("house", deadline=None)

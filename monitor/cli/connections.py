@@ -19,6 +19,7 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
+from monitor.operations.actor import on_this_host
 
 IdsArgument = Annotated[list[str], typer.Argument(help="Connection ids.", show_default=False)]
 commands = typer.Typer(help="Add, list, pause and remove connections.", no_args_is_help=True)
@@ -81,14 +82,15 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List all connections by id."""
 
     async def work() -> None:
-        from monitor.cli.show import plain_table, state_text, status_row
-        from monitor.store import connections
+        from monitor.cli.show import plain_table, state_text
+        from monitor.operations import connections
+        from monitor.operations.documents import row
         from monitor.text.names import one_line
 
         async with parts(config) as p:
-            fleet = await connections.every(p.database)
+            fleet = await connections.every(p, on_this_host())
         if json:
-            print_json([status_row(known) for known in fleet])
+            print_json([row(known) for known in fleet])
             return
         if not fleet:
             out.print("No connections yet. Add some: [bold]token-health connections import FILE[/]")
@@ -117,10 +119,10 @@ def show(
 
     async def work() -> None:
         from monitor.cli.show import plain_table
-        from monitor.store import connections
+        from monitor.operations import connections, documents
 
         async with parts(config) as p:
-            document = _document(await connections.show(p.database, connection))
+            document = documents.connection(await connections.show(p, on_this_host(), connection))
         if json:
             print_json(document)
             return
@@ -130,36 +132,6 @@ def show(
         out.print(table)
 
     run_async(work)
-
-
-def _document(known: Any) -> dict[str, Any]:
-    from monitor.cli.show import iso, status_row
-
-    sealed = known.sealed
-    return status_row(known) | {
-        "contacts": list(known.contacts),
-        "locale": known.locale,
-        "timezone": known.timezone,
-        "scopes": list(known.scopes),
-        "account_id": known.account_id,
-        "account_name": known.account_name,
-        "labels": dict(known.labels),
-        "provider": known.place.provider,
-        "region": known.place.region,
-        "created": iso(known.created_at),
-        "last_success": iso(known.last_success_at),
-        "tokens": {
-            "access_token": "stored" if sealed.access else None,
-            "refresh_token": "stored" if sealed.refresh else None,
-            "access_expires_at": iso(sealed.access_expires_at),
-            "refresh_last_used_at": iso(sealed.refresh_used_at),
-            "authorized_at": iso(sealed.authorized_at),
-            "pairs_stored": sealed.version,
-            "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt else None,
-            "refresh_last_tried_at": iso(known.doubt.tried_at) if known.doubt else None,
-            "refresh_lost": sealed.lost,
-        },
-    }
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -224,10 +196,10 @@ def pause(ids: IdsArgument, config: ConfigOption = None) -> None:
     """Stop looking at connections until they are resumed."""
 
     async def work() -> None:
-        from monitor.store import audit, connections
+        from monitor.operations import connections
 
         async with parts(config) as p:
-            changed = await connections.pause(p.database, ids, p.clock.now(), audit.person())
+            changed = await connections.pause(p, on_this_host(), ids)
         _report(changed, ids, "paused")
 
     run_async(work)
@@ -238,11 +210,10 @@ def resume(ids: IdsArgument, config: ConfigOption = None) -> None:
     """Look at paused connections again, starting now."""
 
     async def work() -> None:
-        from monitor.operations import desk
-        from monitor.store import audit
+        from monitor.operations import connections
 
         async with parts(config) as p:
-            changed = await desk.resume(p, ids, audit.person())
+            changed = await connections.resume(p, on_this_host(), ids)
         _report(changed, ids, "resumed")
 
     run_async(work)
@@ -298,10 +269,10 @@ def remove(
     confirm_or_stop(f"Remove {', '.join(ids)} with tokens and history?", yes)
 
     async def work() -> None:
-        from monitor.store import audit, connections
+        from monitor.operations import connections
 
         async with parts(config) as p:
-            await connections.remove(p.database, ids, p.clock.now(), audit.person())
+            await connections.remove(p, on_this_host(), ids)
         _report(ids, ids, "removed")
 
     run_async(work)

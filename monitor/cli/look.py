@@ -46,9 +46,10 @@ def probe(
 
 
 async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
-    from monitor.cli.show import fleet_table, status_row, summary, worst_first
+    from monitor.cli.show import fleet_table, summary, worst_first
     from monitor.errors import TokenHealthError
     from monitor.metrics.meters import Meters
+    from monitor.operations.documents import row
     from monitor.settings.builders import build_loop, build_pump, build_wire
     from monitor.store import connections
     from monitor.store.processes import Role, new_name
@@ -87,7 +88,7 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
         if json:
             print_json(
                 [
-                    status_row(k) | {"finding": findings[k.id].cause.value if k.id in findings else None}
+                    row(k) | {"finding": findings[k.id].cause.value if k.id in findings else None}
                     for k in worst_first(after)
                 ]
             )
@@ -128,15 +129,16 @@ def status(
 
 async def _status(config: Path | None, json: bool, limit: int) -> None:
     from alerts.silences import silences
-    from monitor.cli.show import ago, doubts, fleet_table, print_question, status_row, summary, worst_first
+    from monitor.cli.show import ago, doubts, fleet_table, print_question, summary, worst_first
     from monitor.health.causes import Subject
     from monitor.operations import desk
+    from monitor.operations.documents import row
     from monitor.store import connections, incidents
 
     async with parts(config) as p:
         fleet = worst_first(await connections.every(p.database))
         if json:
-            print_json([status_row(known) for known in fleet])
+            print_json([row(known) for known in fleet])
             return
         if not fleet:
             out.print("No connections yet. Add some: [bold]token-health connections import FILE[/]")
@@ -212,9 +214,9 @@ def explain(
 
 async def _explain(config: Path | None, connection: str, json: bool) -> None:
     from alerts.mails.book import about_connection
-    from monitor.cli.show import iso, status_row
     from monitor.health import explain as explaining
     from monitor.operations.desk import story
+    from monitor.operations.documents import iso, row
     from monitor.store import connections
 
     async with parts(config) as p:
@@ -223,7 +225,7 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
             text = explaining.explain(tale, p.clock.now())
             known = await connections.show(p.database, connection)
             print_json(
-                status_row(known)
+                row(known)
                 | {
                     "headline": text.headline,
                     "why": text.why,
@@ -254,9 +256,10 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
 
 async def print_explanation(p: Parts, connection: str) -> None:
     """Print the whole chain for people."""
-    from monitor.cli.show import STYLE, iso
+    from monitor.cli.show import STYLE
     from monitor.health import explain as explaining
     from monitor.operations.desk import story
+    from monitor.operations.documents import iso
     from monitor.store import audit, history
 
     told = await story(p, connection)

@@ -170,7 +170,7 @@ def _document(one: Question) -> dict[str, Any]:
     """Return a wave as `--json` gives it."""
     from dataclasses import asdict
 
-    from monitor.cli.show import iso
+    from monitor.operations.documents import iso
 
     found = asdict(one) | {
         "over": one.provider,

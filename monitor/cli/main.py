@@ -13,6 +13,7 @@ from typer.main import get_command
 from monitor.cli import connections, look, mail, oncall, providers, run, upkeep
 from monitor.cli.demo import play as demo
 from monitor.cli.help import readable
+from monitor.cli.remedies import sentence
 from monitor.cli.root import app, err
 from monitor.errors import ImportRefused, TokenHealthError
 from monitor.host.confined import leave_no_image
@@ -38,9 +39,9 @@ def main() -> None:
             err.print(f"  {escape(problem)}")
         if len(error.problems) > 100:
             err.print(f"  … and {len(error.problems) - 100} more")
-        _fail(str(error), error.exit_code)
+        _fail(error)
     except TokenHealthError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error)
     except KeyboardInterrupt:
         err.print("Stopped.")
         sys.exit(130)
@@ -48,6 +49,7 @@ def main() -> None:
         sys.exit(0)
 
 
-def _fail(message: str, code: int) -> None:
-    err.print(f"[bold red]error:[/] {escape(message)}")
-    sys.exit(code)
+def _fail(error: TokenHealthError) -> None:
+    said = " ".join([str(error), *map(sentence, error.remedies)])
+    err.print(f"[bold red]error:[/] {escape(said)}")
+    sys.exit(error.exit_code)

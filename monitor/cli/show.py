@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.root import out
-from monitor.health.causes import Cause
 from monitor.health.lifecycle import State
 from monitor.health.question import Question
 from monitor.store.connections import Known
@@ -116,30 +115,6 @@ def doubts(fleet: Sequence[Known], now: datetime) -> str | None:
     )
 
 
-def status_row(known: Known) -> dict[str, Any]:
-    """A connection as `status --json` gives it."""
-    health = known.health
-    return {
-        "id": known.id,
-        "app": known.place.app,
-        "client": known.client_name,
-        "state": health.state.value,
-        "cause": _cause(known),
-        "owner": health.owner.value,
-        "since": iso(health.since),
-        "last_probe": iso(known.last_probe_at),
-        "next_probe": iso(known.next_probe_at),
-        "confidence": health.confidence,
-        "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt is not None else None,
-    }
-
-
-def _cause(known: Known) -> str | None:
-    if known.health.state in (State.PENDING, State.PAUSED):
-        return None
-    return known.health.cause.value if known.health.state is not State.HEALTHY else Cause.OK.value
-
-
 def print_question(one: Question, now: datetime) -> None:
     """Print a wave as the question it is: what is so, what comes next, and what one may say."""
     out.print(f"\n[bold yellow]Wave[/] for {ago(one.since, now)}: [bold]{escape(one.headline)}[/]")
@@ -157,8 +132,3 @@ def print_question(one: Question, now: datetime) -> None:
         out.print(
             f"    {escape(does)}" + (f": [bold]{escape(command)}[/]" if command else ""), soft_wrap=True
         )
-
-
-def iso(moment: datetime | None) -> str | None:
-    """A time as RFC 3339 has it."""
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment is not None else None

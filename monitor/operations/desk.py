@@ -394,12 +394,6 @@ async def refuse_account(parts: Parts, connection_id: str, actor: str) -> HeldGr
     return grant
 
 
-async def resume(parts: Parts, ids: Sequence[str], actor: str) -> list[str]:
-    """Look at paused connections again; return those that were paused."""
-    now = parts.clock.now()
-    return await connections.resume(parts.database, ids, now, actor, apps=parts.apps)
-
-
 def not_watched(app: str, count: int) -> str:
     """Say that nobody looks at the connections of an app that is not configured, and what to do."""
     these, are = (f"{count} connections", "are") if count != 1 else ("1 connection", "is")

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import ConfigurationError, ImportRefused, NotFound
+from monitor.errors import ConfigurationError, ImportRefused, NotFound, Remedy
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
@@ -377,8 +377,8 @@ def _must_exist(found: Container[str], ids: Sequence[str]) -> None:
     missing = [name for name in ids if name not in found]
     if missing:
         raise NotFound(
-            f"There is no connection {', '.join(map(repr, missing))}; "
-            "'token-health connections list' shows those there are."
+            f"There is no connection {', '.join(map(repr, missing))}.",
+            Remedy("connections.list", "shows those there are"),
         )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from monitor.errors import ConfigurationError
+from monitor.operations import connections as operate
 from monitor.operations import desk
 from monitor.store import connections, maintenance
+from tests.conftest import ME
 
 WINDOW = {"provider clio": ("provider", "clio")}
 INVITED = "Please connect Clio Manage for Firm acme"
@@ -28,7 +30,7 @@ async def tokens_come(rig) -> None:
 async def paused_and_resumed(rig, **span) -> None:
     await connections.pause(rig.parts.database, ["acme"], rig.clock.now(), "me")
     rig.clock.tick(**span)
-    await desk.resume(rig.parts, ["acme"], "me")
+    await operate.resume(rig.parts, ME, ["acme"])
 
 
 async def rested_and_woken(rig, **span) -> None:
@@ -119,7 +121,7 @@ async def test_who_was_asked_before_a_pause_is_thanked_when_it_is_seen_to_work_a
     assert len(asked) == 1
     await connections.pause(mailrig.parts.database, ["acme"], mailrig.clock.now(), "me")
     await tokens_come(mailrig)
-    await desk.resume(mailrig.parts, ["acme"], "me")
+    await operate.resume(mailrig.parts, ME, ["acme"])
     await plan_and_send(mailrig)
     assert mailbox.subjects() == asked
     await mailrig.mails(minutes=1)

@@ -12,11 +12,12 @@ from alerts.pages import oncall
 from monitor.errors import ConfigurationError
 from monitor.health.explain import explain
 from monitor.metrics.exposition import Exposition, Extent
+from monitor.operations import connections as operate
 from monitor.operations import desk
 from monitor.operations.checkup import _connections as doctors_word
 from monitor.settings.builders import build_duty
 from monitor.store import connections, incidents
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, ME, rigged
 
 BOTH = {"clio": {}, "gone": {}}
 REFUSED = (
@@ -48,7 +49,7 @@ async def removed(tmp_path, sandbox, mailbox, database_url):
 
 async def test_whatever_would_need_the_app_is_refused_in_words(removed):
     for asked in (
-        desk.resume(removed.parts, ["acme"], "me"),
+        operate.resume(removed.parts, ME, ["acme"]),
         desk.accept_account(removed.parts, "acme", "9", "me"),
         desk.new_link(removed.parts, "acme", "me"),
         desk.ask_client(removed.parts, "acme", "me"),

@@ -1,0 +1,31 @@
+"""What mends something, as the command line says it: by the command that does it."""
+
+from __future__ import annotations
+
+from monitor.errors import Remedy
+
+# An operation, and the command that is it; {} is what it is done to.
+COMMANDS = {
+    "connections.list": "connections list",
+    "connections.resume": "connections resume {}",
+    "connections.remove": "connections remove {}",
+    "connections.take_in": "connections import {}",
+    "connections.accept_account": "connections accept-account {}",
+    "connections.refuse_account": "connections refuse-account {}",
+}
+# What stands where whoever reads it has to choose.
+OPEN = {"connections.take_in": "FILE", "keys.forget": "KEY"}
+
+
+def command(remedy: Remedy) -> str:
+    """Return the command that a remedy is."""
+    subject = remedy.subject or OPEN.get(remedy.operation, "ID")
+    return f"token-health {COMMANDS[remedy.operation].format(subject)}"
+
+
+def sentence(remedy: Remedy) -> str:
+    """Return a remedy as a sentence: when, which command, and what that does."""
+    said = f"'{command(remedy)}'" + (f" {remedy.does}" if remedy.does else "")
+    if remedy.when:
+        said = f"{remedy.when}, {said}"
+    return said + "."

@@ -1,0 +1,40 @@
+"""Connections, as people and programs handle them: list, show, pause, resume, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor.operations.actor import Actor, Right
+from monitor.settings.parts import Parts
+from monitor.store import connections
+from monitor.store.connections import Known
+
+
+async def every(parts: Parts, actor: Actor) -> list[Known]:
+    """Return all connections, by id."""
+    actor.needs(Right.CONNECTIONS_READ)
+    return await connections.every(parts.database)
+
+
+async def show(parts: Parts, actor: Actor, connection_id: str) -> Known:
+    """Return one connection. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_READ)
+    return await connections.show(parts.database, connection_id)
+
+
+async def pause(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:
+    """Stop looking at connections; return those that were not paused yet. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_OPERATE)
+    return await connections.pause(parts.database, ids, parts.clock.now(), actor.name)
+
+
+async def resume(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:
+    """Look at paused connections again, starting now; return those that were paused. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_OPERATE)
+    return await connections.resume(parts.database, ids, parts.clock.now(), actor.name, apps=parts.apps)
+
+
+async def remove(parts: Parts, actor: Actor, ids: Sequence[str]) -> None:
+    """Forget connections with their tokens and history; the audit keeps their names. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_WRITE)
+    await connections.remove(parts.database, ids, parts.clock.now(), actor.name)

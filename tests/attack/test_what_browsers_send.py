@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from monitor.metrics.exposition import Exposition
 from monitor.operations import desk
 from monitor.service.assembly import build_pages
 from monitor.web.app import application, server
@@ -59,7 +60,16 @@ async def served(rig):
     rig.sandbox.do(rig.grants["acme"], "revoke")
     await rig.after(minutes=8)
     assert (await rig.settle("acme"))[0] == "broken"
-    ops = Ops(None, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
+    configured = rig.parts.loaded.settings
+    exposition = Exposition(
+        rig.parts.database,
+        rig.meters,
+        rig.parts.apps,
+        rig.clock,
+        interval=configured.schedule.interval,
+        extent=configured.extent,
+    )
+    ops = Ops(exposition, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
     pages = build_pages(rig.parts, rig.granter, rig.loop, rig.meters)
     web = server(application(ops, pages), "127.0.0.1", 0)
     serving = asyncio.create_task(web.serve())
@@ -108,6 +118,7 @@ def judged(answer: bytes, logged: list) -> None:
 @example((b"POST", b"/r/x", [(b"Origin", b"http://[bad")], b""))
 @example((b"GET", b"/r/x/", [(b"Host", b"evil.example")], b""))
 @example((b"GET", b"/r/%00", [], b""))
+@example((b"GET", b"/metrics", [], b""))
 @example((b"GET", b"/oauth/callback?state=%ff&code=%00", [(b"Cookie", b"th_=\xff")], b""))
 @example((b"GET", b"/r/x", [(b"Host", b"[bad")], b""))
 @example((b"GET", b"/r/x", [(b"X-Forwarded-For", b"1.2.3.4, \xff, ")], b""))

@@ -20,6 +20,7 @@ class Remedy:
     does: str = ""
     subject: str = ""  # empty where whoever reads it has to choose
     when: str = ""  # what has to be so first: "If it is gone for good"
+    options: tuple[tuple[str, str], ...] = ()  # what else it takes, by name
 
 
 class TokenHealthError(Exception):

@@ -34,7 +34,7 @@ import monitor.operations.desk
 from alerts.mails.pump import Pump
 from alerts.pages.pager import Pager
 from monitor.metrics.meters import Meters
-from monitor.operations import desk, intake
+from monitor.operations import imports, intake
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.builders import (
     build_granter,
@@ -57,8 +57,14 @@ from monitor.watching.loop import Loop
 from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-# A person at the command line, who may do everything.
-ME = Actor("me", Door.CLI, frozenset(Right))
+
+
+def by(name: str) -> Actor:
+    """A person at the command line, who may do everything."""
+    return Actor(name, Door.CLI, frozenset(Right))
+
+
+ME = by("me")
 IN_CI = os.environ.get("CI") == "true"
 # An example that takes long on a busy machine is no fault.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -454,7 +460,7 @@ class Rig:
                     "expires_at": expires,
                 }
             records.append(intake.Record.model_validate(record))
-        await desk.take_in(self.parts, records, "test")
+        await imports.take_in(self.parts, ME, records)
 
     async def look(self) -> None:
         """Look at everything that is due now."""

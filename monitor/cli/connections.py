@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from monitor.cli.remedies import command
 from monitor.cli.root import (
     ConfigOption,
     JsonOption,
@@ -19,6 +20,7 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
+from monitor.errors import Remedy
 from monitor.operations.actor import on_this_host
 
 IdsArgument = Annotated[list[str], typer.Argument(help="Connection ids.", show_default=False)]
@@ -40,14 +42,12 @@ def import_(
     """Add or update connections: all of the file, or nothing of it."""
 
     async def work() -> None:
-        from monitor.operations import intake
-        from monitor.operations.desk import take_in
-        from monitor.store.audit import person
+        from monitor.operations import imports, intake
 
         async with parts(config) as p:
             with err.status(f"Reading {file} …"):
                 records = intake.read(file, p.apps)
-                done = await take_in(p, records, person(), dry_run=dry_run)
+                done = await imports.take_in(p, on_this_host(), records, dry_run=dry_run)
         utf8 = intake.needing_utf8(records)
         if json:
             print_json(
@@ -83,26 +83,27 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         from monitor.cli.show import plain_table, state_text
-        from monitor.operations import connections
+        from monitor.health.listing import Sort
+        from monitor.operations import fleet as rows
         from monitor.operations.documents import row
         from monitor.text.names import one_line
 
         async with parts(config) as p:
-            fleet = await connections.every(p, on_this_host())
+            fleet = [one async for one in rows.every(p, on_this_host(), sort=Sort.ID)]
         if json:
-            print_json([row(known) for known in fleet])
+            print_json([row(one) for one in fleet])
             return
         if not fleet:
-            out.print("No connections yet. Add some: [bold]token-health connections import FILE[/]")
+            out.print(f"No connections yet. Add some: [bold]{command(Remedy('imports.take_in'))}[/]")
             return
         table = plain_table("connection", "client", "app", "state", "scopes")
-        for known in fleet:
+        for one in fleet:
             table.add_row(
-                escape(known.id),
-                escape(one_line(known.client_name)),
-                known.place.app,
-                state_text(known.health.state),
-                escape(" ".join(known.scopes)),
+                escape(one.id),
+                escape(one_line(one.client_name)),
+                one.place.app,
+                state_text(one.health.state),
+                escape(" ".join(one.scopes)),
             )
         out.print(table)
 
@@ -156,36 +157,15 @@ def export(
     """Print all connections as JSON Lines that `import` takes. Without tokens, unless asked for."""
 
     async def work() -> None:
-        from monitor.operations.desk import export_tokens
-        from monitor.store import audit, connections
+        from monitor.operations import exports
 
         async with parts(config) as p:
-            fleet = await connections.every(p.database)
-            if with_secrets:
-                await audit.write_down(
-                    p.database,
-                    p.clock.now(),
-                    audit.person(),
-                    "connections.export_secrets",
-                    "connections",
-                    count=len(fleet),
-                )
-            for known in fleet:
-                record: dict[str, Any] = {
-                    "id": known.id,
-                    "app": known.place.app,
-                    "client": {
-                        "name": known.client_name,
-                        "contacts": known.contacts,
-                        "locale": known.locale,
-                        "timezone": known.timezone,
-                    },
-                    "scopes": known.scopes,
-                    "account_id": known.account_id,
-                    "labels": dict(known.labels),
-                }
-                if with_secrets and known.sealed.access is not None:
-                    record["tokens"] = export_tokens(p, known)
+            found = exports.records(p, on_this_host(), with_secrets=with_secrets)
+            if to is not None:
+                count = await exports.write(found, to)
+                out.print(f"[green]✓[/] {escape(str(to))}: {count} connections.")
+                return
+            async for record in found:
                 print(jsonlib.dumps(record, ensure_ascii=False))
 
     run_async(work)
@@ -228,11 +208,10 @@ def accept_account(
     """Take an account as the right one from now on, after the client said so; also one that waits for you."""
 
     async def work() -> None:
-        from monitor.operations.desk import accept_account as accept
-        from monitor.store import audit
+        from monitor.operations import accounts
 
         async with parts(config) as p:
-            before = await accept(p, connection, account, audit.person())
+            before = await accounts.accept(p, on_this_host(), connection, account)
         out.print(
             f"{escape(connection)}: account {escape(account)} is the right one from now on"
             + (f"; it was {escape(before)}." if before else ".")
@@ -249,11 +228,10 @@ def refuse_account(
     """Refuse an authorization that waits for you: the account is another's. The client's link works again."""
 
     async def work() -> None:
-        from monitor.operations.desk import refuse_account as refuse
-        from monitor.store import audit
+        from monitor.operations import accounts
 
         async with parts(config) as p:
-            grant = await refuse(p, connection, audit.person())
+            grant = await accounts.refuse(p, on_this_host(), connection)
         out.print(f"{escape(connection)}: account {escape(grant.named)} is refused; nothing of it is kept.")
 
     run_async(work)

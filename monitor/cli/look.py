@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,14 +11,17 @@ import typer
 from rich.markup import escape
 from rich.padding import Padding
 
+from monitor.cli.remedies import command, sentence
 from monitor.cli.root import ConfigOption, JsonOption, err, out, parts, print_json, run_async
+from monitor.errors import Remedy, TokenHealthError
+from monitor.health.explain import account_remedies
+from monitor.health.lifecycle import State
+from monitor.operations.actor import on_this_host
+from monitor.text.spans import span
 
 if TYPE_CHECKING:
-    from monitor.settings.parts import Parts
-    from monitor.store.connections import Known
-
-
-WAITS = 5  # seconds that `probe` waits for connections that the service is looking at
+    from monitor.operations.explain import Explained
+    from monitor.operations.fleet import Matters
 
 
 def register(app: typer.Typer) -> None:
@@ -46,72 +51,23 @@ def probe(
 
 
 async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
-    from monitor.cli.show import fleet_table, summary, worst_first
-    from monitor.errors import TokenHealthError
-    from monitor.metrics.meters import Meters
-    from monitor.operations.documents import row
-    from monitor.settings.builders import build_loop, build_pump, build_wire
-    from monitor.store import connections
-    from monitor.store.processes import Role, new_name
+    from monitor.cli.show import fleet_table, summary
+    from monitor.operations import documents, probes
 
     async with parts(config) as p:
-        known = {k.id: k for k in await connections.every(p.database)}
-        for name in ids:
-            if name not in known:
-                await connections.show(p.database, name)
-        chosen = ids or [k.id for k in known.values() if not _why_not(k, p)]
-        wire = build_wire(p)
-        name, meters = new_name(), Meters()
-        pump = build_pump(p, meters, name)
-        loop, _ = build_loop(p, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
-        try:
-            await loop.attend()
-            with err.status(f"Probing {len(chosen)} connection{'s' if len(chosen) != 1 else ''} …"):
-                settled = []
-                for start in range(0, len(chosen), 500):
-                    settled += await loop.run_named(chosen[start : start + 500])
-                for _ in range(WAITS):
-                    # The service may be at some of them just now; it holds them for a moment only.
-                    done = {o.lease.id for o in settled}
-                    busy = [n for n in chosen if n not in done and not _why_not(known[n], p)]
-                    if not busy:
-                        break
-                    await p.clock.sleep(1)
-                    settled += await loop.run_named(busy[:500])
-        finally:
-            try:
-                await loop.stop()
-            finally:
-                await wire.close()
-        after = [k for k in await connections.every(p.database) if k.id in set(chosen)]
-        findings = {o.lease.id: o.finding for o in settled}
+        many = f"{len(ids)} connection{'s' if len(ids) != 1 else ''}" if ids else "every connection"
+        with err.status(f"Probing {many} …"):
+            done = await probes.probe(p, on_this_host(), ids)
+        found = {name: finding.cause.value for name, finding in done.findings.items()}
         if json:
-            print_json(
-                [
-                    row(k) | {"finding": findings[k.id].cause.value if k.id in findings else None}
-                    for k in worst_first(after)
-                ]
-            )
+            print_json([documents.row(row) | {"finding": found.get(row.id)} for row in done.rows])
         else:
-            out.print(fleet_table(worst_first(after), p.clock.now(), out))
-            out.print(summary(after))
-        missed = [name for name in chosen if name not in findings]
-        if missed:
-            busy_now = "being probed by the service just now"
-            said = "; ".join(f"{name}: {_why_not(known[name], p) or busy_now}" for name in missed[:5])
+            out.print(fleet_table(done.rows, p.clock.now(), out))
+            out.print(summary(Counter(row.health.state for row in done.rows)))
+        if done.missed:
+            said = "; ".join(f"{name}: {why}" for name, why in list(done.missed.items())[:5])
             raise TokenHealthError(f"Not probed: {said}.")
-        return 0 if all(f.ok for f in findings.values()) else 1
-
-
-def _why_not(known: Known, p: Parts) -> str:
-    """Say why a connection cannot be probed at all, nothing where it can."""
-    from monitor.health.lifecycle import State
-
-    if known.health.state is State.PAUSED:
-        return "paused"
-    if known.place.app not in p.apps:
-        return f"its app {known.place.app!r} is not in [[apps]]"
-    return "never authorized, or waiting for you, so there is nothing to look at" if known.newcomer else ""
+        return 0 if done.all_well else 1
 
 
 def status(
@@ -128,71 +84,55 @@ def status(
 
 
 async def _status(config: Path | None, json: bool, limit: int) -> None:
-    from alerts.silences import silences
-    from monitor.cli.show import ago, doubts, fleet_table, print_question, summary, worst_first
-    from monitor.health.causes import Subject
-    from monitor.operations import desk
-    from monitor.operations.documents import row
-    from monitor.store import connections, incidents
+    from monitor.cli.show import doubts, fleet_table, summary
+    from monitor.operations import documents, fleet
 
     async with parts(config) as p:
-        fleet = worst_first(await connections.every(p.database))
+        me, now = on_this_host(), p.clock.now()
         if json:
-            print_json([row(known) for known in fleet])
+            print_json([documents.row(row) async for row in fleet.every(p, me)])
             return
-        if not fleet:
-            out.print("No connections yet. Add some: [bold]token-health connections import FILE[/]")
+        counted = await fleet.counts(p, me)
+        if not counted.total:
+            out.print(f"No connections yet. Add some: [bold]{command(Remedy('imports.take_in'))}[/]")
             return
-        now = p.clock.now()
-        shown = fleet[:limit] if limit else fleet
+        shown = []
+        async for row in fleet.every(p, me):
+            shown.append(row)
+            if len(shown) == limit:
+                break
         out.print(fleet_table(shown, now, out))
-        if len(shown) < len(fleet):
-            out.print(f"[dim]… and {len(fleet) - len(shown)} more; --limit 0 shows all.[/]")
-        out.print(summary(fleet))
-        if (doubted := doubts(fleet, now)) is not None:
+        if len(shown) < counted.total:
+            out.print(f"[dim]… and {counted.total - len(shown)} more; --limit 0 shows all.[/]")
+        out.print(summary({State(state): count for state, count in counted.states.items()}))
+        if (doubted := doubts(await fleet.doubted(p, me), now)) is not None:
             out.print(f"[yellow]Refresh in doubt:[/] {escape(doubted)}")
-        for item in await incidents.open_now(p.database):
-            if item.about.kind is not Subject.CONNECTION and not item.wave:
-                what = f"{item.cause.value} of {item.about}, {item.members} connections broken"
-                if item.guard and item.reasons:
-                    what = f"{item.cause.value}: {item.reasons[0].rstrip('.')}"
-                out.print(f"[bold]Incident:[/] {escape(what)}, since {ago(item.opened_at, now)}.")
-        for one in await desk.questions(p):
-            print_question(one, now)
-        for silence in await silences.standing(p.database, p.loaded.settings.windows, now):
-            if silence.begun_at <= now:
-                out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")
-        await _say_waiting(p)
-        await _say_unwatched(p)
-        await _say_stretched(p)
+        _print_matters(await fleet.matters(p, me), now)
 
 
-async def _say_waiting(p: Parts) -> None:
-    from monitor.store import bindings
+def _print_matters(matters: Matters, now: datetime) -> None:
+    from monitor.cli.show import ago, print_question
 
-    for grant in await bindings.waiting(p.database):
+    for item in matters.shared:
+        what = f"{item.cause.value} of {item.about}, {item.members} connections broken"
+        if item.guard and item.reasons:
+            what = f"{item.cause.value}: {item.reasons[0].rstrip('.')}"
+        out.print(f"[bold]Incident:[/] {escape(what)}, since {ago(item.opened_at, now)}.")
+    for one in matters.waves:
+        print_question(one, now)
+    for silence in matters.silent:
+        out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")
+    for grant in matters.waiting:
+        theirs, not_theirs = account_remedies(grant.connection, grant.account.id)
         out.print(
             f"[bold yellow]You decide:[/] {escape(grant.sentence)}.\n"
-            f"  It is theirs: [bold]token-health connections accept-account {escape(grant.connection)} "
-            f"{escape(grant.account.id)}[/]\n"
-            f"  It is not:    [bold]token-health connections refuse-account {escape(grant.connection)}[/]",
+            f"  It is theirs: [bold]{escape(command(theirs))}[/]\n"
+            f"  It is not:    [bold]{escape(command(not_theirs))}[/]",
             soft_wrap=True,
         )
-
-
-async def _say_unwatched(p: Parts) -> None:
-    from monitor.operations.desk import not_watched
-    from monitor.store import connections
-
-    for app, count in (await connections.unwatched(p.database, p.apps)).items():
-        out.print(f"[yellow]Note:[/] {escape(not_watched(app, count))}")
-
-
-async def _say_stretched(p: Parts) -> None:
-    from monitor.operations.desk import stretched_apps
-    from monitor.text.spans import span
-
-    for app, interval, wanted in await stretched_apps(p):
+    for said in matters.unwatched:
+        out.print(f"[yellow]Note:[/] {escape(said)}")
+    for app, interval, wanted in matters.stretched:
         out.print(
             f"[yellow]Note:[/] {app} is probed every {span(interval, units=2)} instead of "
             f"{span(wanted, units=2)}: its app-wide rate limit allows no more."
@@ -213,65 +153,29 @@ def explain(
 
 
 async def _explain(config: Path | None, connection: str, json: bool) -> None:
-    from alerts.mails.book import about_connection
-    from monitor.health import explain as explaining
-    from monitor.operations.desk import story
-    from monitor.operations.documents import iso, row
-    from monitor.store import connections
+    from monitor.operations.explain import explained
 
     async with parts(config) as p:
-        if json:
-            tale = await story(p, connection)
-            text = explaining.explain(tale, p.clock.now())
-            known = await connections.show(p.database, connection)
-            print_json(
-                row(known)
-                | {
-                    "headline": text.headline,
-                    "why": text.why,
-                    "who_acts": text.who,
-                    "told": text.told,
-                    "next": text.next,
-                    "rule": tale.rule,
-                    "evidence": list(tale.evidence),
-                    "evidence_at": iso(tale.evidence_at),
-                    "probes": [
-                        {
-                            "since": iso(period.since),
-                            "probes": period.probes,
-                            "good": period.good,
-                            "mean_seconds": period.seconds,
-                            "others": {cause.value: number for cause, number in period.others.items()},
-                        }
-                        for period in tale.probed
-                    ],
-                    "notifications": [
-                        told.document() for told in await about_connection(p.database, connection)
-                    ],
-                }
-            )
-            return
-        await print_explanation(p, connection)
+        found = await explained(p, on_this_host(), connection)
+    if json:
+        print_json(found.document())
+    else:
+        print_explanation(found)
 
 
-async def print_explanation(p: Parts, connection: str) -> None:
+def print_explanation(found: Explained) -> None:
     """Print the whole chain for people."""
     from monitor.cli.show import STYLE
-    from monitor.health import explain as explaining
-    from monitor.operations.desk import story
     from monitor.operations.documents import iso
-    from monitor.store import audit, history
 
-    told = await story(p, connection)
-    text = explaining.explain(told, p.clock.now())
-    style = STYLE[told.health.state]
-    out.print(f"[{style}]{escape(text.headline)}[/]")
+    told, text = found.story, found.text
+    out.print(f"[{STYLE[told.health.state]}]{escape(text.headline)}[/]")
     for title, lines in (
         ("Why", text.why),
         ("Evidence", text.evidence),
         ("Who acts", (text.who,)),
         ("Who was told", text.told),
-        ("What comes next", text.next),
+        ("What comes next", (*text.next, *map(sentence, text.remedies))),
         ("Its probes", text.probed),
     ):
         if lines:
@@ -279,17 +183,11 @@ async def print_explanation(p: Parts, connection: str) -> None:
             out.print(f"\n[bold]{title}[/]{at}")
             for line in lines:
                 out.print(Padding(escape(line), (0, 0, 0, 2), expand=False))
-    changes = await history.timeline(p.database, connection, 6)
-    if len(changes) > 1:
+    if len(found.before) > 1:
         out.print("\n[bold]Before that[/]")
-        for change in changes[1:]:
+        for change in found.before[1:]:
             cause = f" {change.cause.value}" if change.cause.value != "ok" else ""
             out.print(Padding(f"{iso(change.at)}  {change.state.value}{cause}", (0, 0, 0, 2), expand=False))
-    for entry in await audit.of_subject(p.database, connection, 3):
-        out.print(
-            Padding(
-                f"[dim]{iso(entry.at)}  {entry.action} by {escape(entry.actor)}[/]",
-                (0, 0, 0, 2),
-                expand=False,
-            )
-        )
+    for entry in found.audit:
+        line = f"[dim]{iso(entry.at)}  {entry.action} by {escape(entry.actor)}[/]"
+        out.print(Padding(line, (0, 0, 0, 2), expand=False))

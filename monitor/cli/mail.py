@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from monitor.cli.oncall import ClientOption, ConnectionOption, EveryOption, chosen, length_of
+from monitor.cli.remedies import command
 from monitor.cli.root import (
     ConfigOption,
     JsonOption,
@@ -21,6 +22,7 @@ from monitor.cli.root import (
     run_async,
 )
 from monitor.errors import ConfigurationError
+from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:
     from monitor.health.question import Question
@@ -110,15 +112,14 @@ def reauthorize(
     """Make a fresh re-authorize link: print it, or have it mailed to the client now."""
 
     async def work() -> None:
-        from monitor.operations import desk
-        from monitor.store import audit
+        from monitor.operations import links
 
         async with parts(config) as p:
             if send:
-                number = await desk.ask_client(p, connection, audit.person())
+                number = await links.mail(p, on_this_host(), connection)
                 out.print(f"[green]✓[/] Notice {number} waits; the running service sends it within seconds.")
                 return
-            print(await desk.new_link(p, connection, audit.person()))
+            print(await links.new(p, on_this_host(), connection))
 
     run_async(work)
 
@@ -136,7 +137,7 @@ def list_(
         from alerts.mails import book
         from alerts.silences import silences
         from monitor.cli.show import print_question
-        from monitor.operations import desk
+        from monitor.operations import incidents
         from monitor.operations.desk import mail_server_trouble
 
         async with parts(config) as p:
@@ -145,7 +146,7 @@ def list_(
             told = await book.listing(p.database, limit, everything=everything)
             holds = await silences.standing(p.database, p.loaded.settings.windows, now)
             refused = await book.undeliverable(p.database)
-            waves = await desk.questions(p)
+            waves = await incidents.questions(p, on_this_host())
         if json:
             print_json(
                 {
@@ -178,7 +179,7 @@ def _document(one: Question) -> dict[str, Any]:
         "mails": "",
         "since": iso(one.since),
         "next_at": iso(one.next_at),
-        "choices": [{"does": does, "command": command or None} for does, command in one.choices],
+        "choices": [{"does": choice.does, "command": command(choice)} for choice in one.choices],
     }
     return {name: value for name, value in found.items() if name != "provider"}
 

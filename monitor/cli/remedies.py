@@ -6,21 +6,27 @@ from monitor.errors import Remedy
 
 # An operation, and the command that is it; {} is what it is done to.
 COMMANDS = {
+    "accounts.accept": "connections accept-account {} {account}",
+    "accounts.refuse": "connections refuse-account {}",
     "connections.list": "connections list",
-    "connections.resume": "connections resume {}",
     "connections.remove": "connections remove {}",
-    "connections.take_in": "connections import {}",
-    "connections.accept_account": "connections accept-account {}",
-    "connections.refuse_account": "connections refuse-account {}",
+    "connections.resume": "connections resume {}",
+    "explain.story": "explain {}",
+    "imports.take_in": "connections import {}",
+    "silences.list": "silence list",
+    "waves.ask_first": "notices release --guard {} --first {count}",
+    "waves.drop": "notices drop --guard {}",
+    "waves.release": "notices release --guard {}",
 }
-# What stands where whoever reads it has to choose.
-OPEN = {"connections.take_in": "FILE", "keys.forget": "KEY"}
+# What stands where whoever reads it has to choose; ID else.
+OPEN = {"imports.take_in": "FILE", "accounts.accept": "ID", "account": "ACCOUNT"}
 
 
 def command(remedy: Remedy) -> str:
     """Return the command that a remedy is."""
     subject = remedy.subject or OPEN.get(remedy.operation, "ID")
-    return f"token-health {COMMANDS[remedy.operation].format(subject)}"
+    options = {name: value or OPEN[name] for name, value in remedy.options}
+    return f"token-health {COMMANDS[remedy.operation].format(subject, **options)}"
 
 
 def sentence(remedy: Remedy) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,15 +13,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.remedies import command
 from monitor.cli.root import out
 from monitor.health.lifecycle import State
+from monitor.health.listing import Listed
 from monitor.health.question import Question
-from monitor.store.connections import Known
 from monitor.text.names import one_line
 from monitor.text.spans import span
 
-# Worst first.
-ORDER = {State.BROKEN: 0, State.SUSPECT: 1, State.PENDING: 2, State.PAUSED: 3, State.HEALTHY: 4}
+WORST_FIRST = (State.BROKEN, State.SUSPECT, State.PENDING, State.PAUSED, State.HEALTHY)
 STYLE = {
     State.BROKEN: "bold red",
     State.SUSPECT: "yellow",
@@ -54,15 +53,7 @@ def plain_table(*columns: str, **more: Any) -> Table:
     return table
 
 
-def worst_first(fleet: Sequence[Known]) -> list[Known]:
-    """Broken ones first, the longest broken at the top."""
-    return sorted(
-        fleet,
-        key=lambda k: (ORDER[k.health.state], k.health.since.timestamp() if k.health.since else 0.0, k.id),
-    )
-
-
-def fleet_table(fleet: Sequence[Known], now: datetime, console: Console) -> Table:
+def fleet_table(fleet: Sequence[Listed], now: datetime, console: Console) -> Table:
     """The fleet: at 80 columns what one has to know, at 200 all of it."""
     wide = console.width >= 120
     columns = ["state", "connection"]
@@ -92,19 +83,19 @@ def fleet_table(fleet: Sequence[Known], now: datetime, console: Console) -> Tabl
     return table
 
 
-def summary(fleet: Sequence[Known]) -> Text:
+def summary(counts: Mapping[State, int]) -> Text:
     """How many are in which state, in one line."""
-    counts = Counter(known.health.state for known in fleet)
-    line = Text(f"{len(fleet)} connection{'s' if len(fleet) != 1 else ''}: ", style="bold")
-    for index, state in enumerate(s for s in ORDER if counts[s]):
+    total = sum(counts.values())
+    line = Text(f"{total} connection{'s' if total != 1 else ''}: ", style="bold")
+    for index, state in enumerate(s for s in WORST_FIRST if counts.get(s)):
         line.append(" · " if index else "")
         line.append(f"{counts[state]} {state.value}", style=STYLE[state])
     return line
 
 
-def doubts(fleet: Sequence[Known], now: datetime) -> str | None:
+def doubts(fleet: Sequence[Listed], now: datetime) -> str | None:
     """Say whose refresh is in doubt, and for how long; None for nobody's."""
-    found = sorted((k.doubt.since, k.id) for k in fleet if k.doubt is not None)
+    found = [(k.doubt.since, k.id) for k in fleet if k.doubt is not None]
     if not found:
         return None
     named = ", ".join(f"{name} for {ago(since, now)}" for since, name in found[:5])
@@ -127,8 +118,6 @@ def print_question(one: Question, now: datetime) -> None:
     ):
         if text:
             out.print(Padding(f"[bold]{title}[/]  {escape(text)}", (0, 0, 0, 2), expand=False))
-    out.print("  [bold]You decide[/]")
-    for does, command in one.choices:
-        out.print(
-            f"    {escape(does)}" + (f": [bold]{escape(command)}[/]" if command else ""), soft_wrap=True
-        )
+    out.print("  [bold]You decide[/]: wait, or")
+    for choice in one.choices:
+        out.print(f"    [bold]{escape(command(choice))}[/] {escape(choice.does)}", soft_wrap=True)

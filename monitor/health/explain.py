@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.errors import Remedy
 from monitor.health.causes import Cause, Owner, consequence, operator_first
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
@@ -39,7 +40,7 @@ class Story:
     incident_since: datetime | None = None
     larger: str | None = None  # the shared incident that this one belongs to
     waits: str = ""  # why the client is told later, or not: the fleet guard's words
-    choices: tuple[str, ...] = ()  # what an operator may say about it
+    choices: tuple[Remedy, ...] = ()  # what an operator may say about it
     said: tuple[str, ...] = ()  # what was said or waits to be said, newest first
     mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
@@ -65,6 +66,7 @@ class Explanation:
     told: tuple[str, ...]
     next: tuple[str, ...]
     probed: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()  # what a person may do about it
 
 
 def document(evidence: Evidence) -> list[dict[str, Any]]:
@@ -139,6 +141,7 @@ def explain(story: Story, now: datetime) -> Explanation:
         told=_told(story),
         next=_next(story, health, now),
         probed=tuple(line(period) for period in story.probed),
+        remedies=_remedies(story),
     )
 
 
@@ -214,9 +217,9 @@ def _who(story: Story) -> str:
     if health.state is State.HEALTHY:
         return "Nobody has to act."
     if health.state is State.PAUSED and story.rests:
-        return "Nobody. It is looked at again when the maintenance ends: token-health silence list"
+        return "Nobody. It is looked at again when the maintenance ends."
     if health.state is State.PAUSED:
-        return f"The operator, when it is to be watched again: token-health connections resume {story.id}"
+        return "The operator, when it is to be watched again."
     if health.state is State.PENDING:
         return "The client authorizes the connection for the first time, if tokens were not imported."
     row = consequence(health.cause)
@@ -248,10 +251,7 @@ def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
     if not story.configured:
         return (f"Nobody looks at it, and nobody is told: its app {story.app} is not configured.",)
     if story.held:
-        return (
-            f"It is theirs: token-health connections accept-account {story.id} {story.account}",
-            f"It is not: token-health connections refuse-account {story.id}",
-        )
+        return ("It waits until you have decided.",)
     lines = []
     if health.state is State.SUSPECT and not health.unseen:
         times, over = story.policy.needs(health.candidate)
@@ -273,7 +273,30 @@ def _next(story: Story, health: Health, now: datetime) -> tuple[str, ...]:
             if health.cause is not Cause.REFRESH_LOST
             else "It recovers with a new authorization."
         )
-    return (*lines, *story.choices)
+    return tuple(lines)
+
+
+def _remedies(story: Story) -> tuple[Remedy, ...]:
+    """Return what an operator may do about it as it stands."""
+    if not story.configured:
+        return ()
+    if story.held:
+        return account_remedies(story.id, story.account)
+    if story.health.state is State.PAUSED and story.rests:
+        return (Remedy("silences.list", "shows until when"),)
+    if story.health.state is State.PAUSED:
+        return (Remedy("connections.resume", "watches it again", story.id),)
+    return story.choices
+
+
+def account_remedies(connection: str, account: str) -> tuple[Remedy, Remedy]:
+    """Return what to do about a first authorization that waits for a person."""
+    return (
+        Remedy(
+            "accounts.accept", "takes it", connection, when="If it is theirs", options=(("account", account),)
+        ),
+        Remedy("accounts.refuse", "gives it back", connection, when="If it is not"),
+    )
 
 
 def _last_try(story: Story, now: datetime) -> str:

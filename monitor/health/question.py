@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitor.errors import Remedy
 from monitor.health.breaks import IN_DOUBT, IN_TROUBLE, Break
 from monitor.health.surprise import Surprise
 from monitor.health.wave import Members, Turn, Wait, Wave, WavePolicy, is_over, next_turn
@@ -35,7 +36,7 @@ class Question:
     unlike: tuple[str, ...]
     next: str
     next_at: datetime | None
-    choices: tuple[tuple[str, str], ...]  # what it does, and the command; no command: to wait
+    choices: tuple[Remedy, ...]  # what a person may say; to wait is always one
 
     @property
     def headline(self) -> str:
@@ -103,10 +104,9 @@ def question(
     )
 
 
-def held_back(one: Question) -> tuple[str, tuple[str, ...]]:
-    """Say to whoever asks about one of those that are held: why, what comes next, and what they may say."""
-    said = [f"{one.next}", *(f"You may {what}: {command}" for what, command in one.choices if command)]
-    return f"The client is not told: {one.headline}", tuple(said)
+def held_back(one: Question) -> str:
+    """Say to whoever asks about one that is held why its client is not told, and what comes next."""
+    return f"The client is not told: {one.headline} {one.next}"
 
 
 def later(waits: str, doubt_delay: timedelta, opened_at: datetime, now: datetime) -> str:
@@ -171,17 +171,17 @@ def _next(of: Members, turn: Turn, policy: WavePolicy, now: datetime) -> str:
     )
 
 
-def _choices(provider: str, of: Members) -> tuple[tuple[str, str], ...]:
+def _choices(provider: str, of: Members) -> tuple[Remedy, ...]:
     first = min(3, len(of.untold))
-    command = f"token-health notices {{}} --guard {provider}"
     return (
-        ("wait", ""),
-        (f"tell all {len(of.untold)}, each after one more probe", command.format("release")),
-        (
-            f"tell {first} first, and see whether it mends them",
-            f"{command.format('release')} --first {first}",
+        Remedy("waves.release", f"tells all {len(of.untold)}, each after one more probe", provider),
+        Remedy(
+            "waves.ask_first",
+            f"tells {first} first, to see whether it mends them",
+            provider,
+            options=(("count", str(first)),),
         ),
-        ("tell none of them about this break", command.format("drop")),
+        Remedy("waves.drop", "tells none of them about this break", provider),
     )
 
 

@@ -24,7 +24,7 @@ from monitor.health.evidence import Fault
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
-from monitor.operations.desk import not_watched, stretched_apps
+from monitor.operations.apps import not_watched, stretched_now
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
 from monitor.settings.file import load
 from monitor.settings.loaded import Loaded
@@ -174,7 +174,7 @@ async def _stretched(parts: Parts) -> Iterable[Check]:
             f"{app} is probed every {span(interval, units=2)} instead of {span(wanted, units=2)}: its "
             "app-wide rate limit allows no more.",
         )
-        for app, interval, wanted in await stretched_apps(parts)
+        for app, interval, wanted in await stretched_now(parts)
     ]
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from monitor.errors import Remedy
 from monitor.health.causes import Cause
+from monitor.health.explain import Explanation, Story
 from monitor.health.lifecycle import State
+from monitor.health.listing import Listed
 from monitor.store.connections import Known
 
 
@@ -15,7 +19,7 @@ def iso(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment is not None else None
 
 
-def row(known: Known) -> dict[str, Any]:
+def row(known: Known | Listed) -> dict[str, Any]:
     """Return a connection as a row of the fleet."""
     health = known.health
     return {
@@ -33,7 +37,7 @@ def row(known: Known) -> dict[str, Any]:
     }
 
 
-def _cause(known: Known) -> str | None:
+def _cause(known: Known | Listed) -> str | None:
     if known.health.state in (State.PENDING, State.PAUSED):
         return None
     return known.health.cause.value if known.health.state is not State.HEALTHY else Cause.OK.value
@@ -66,6 +70,37 @@ def connection(known: Known) -> dict[str, Any]:
             "refresh_lost": sealed.lost,
         },
     }
+
+
+def explanation(story: Story, text: Explanation, told: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return why a connection is as it is; `told` are the documents of what was said about it."""
+    return {
+        "headline": text.headline,
+        "why": text.why,
+        "who_acts": text.who,
+        "told": text.told,
+        "next": text.next,
+        "remedies": [remedy(one) for one in text.remedies],
+        "rule": story.rule,
+        "evidence": list(story.evidence),
+        "evidence_at": iso(story.evidence_at),
+        "probes": [
+            {
+                "since": iso(period.since),
+                "probes": period.probes,
+                "good": period.good,
+                "mean_seconds": period.seconds,
+                "others": {cause.value: number for cause, number in period.others.items()},
+            }
+            for period in story.probed
+        ],
+        "notifications": list(told),
+    }
+
+
+def remedy(one: Remedy) -> dict[str, Any]:
+    """Return what mends something: which operation, on what, and what it does."""
+    return {"operation": one.operation, "on": one.subject or None, "does": one.does, **dict(one.options)}
 
 
 def record(known: Known) -> dict[str, Any]:

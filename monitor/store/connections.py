@@ -284,7 +284,7 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         held = await fence.hold(conn, ids)
-        _must_exist(held, ids)
+        must_exist(held, ids)
         moved = {
             name: paused(was.health, now)
             for name, was in held.items()
@@ -308,7 +308,7 @@ async def resume(
     """
     async with database.write() as conn:
         held = await fence.hold(conn, ids)
-        _must_exist(held, ids)
+        must_exist(held, ids)
         asleep = {name: was for name, was in held.items() if was.health.state is State.PAUSED}
         for name, was in asleep.items():
             must_be_configured(name, was.app, apps)
@@ -338,7 +338,7 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
     """Forget connections and their tokens; the audit keeps that they were there."""
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        _must_exist(await fence.hold(conn, ids), ids)
+        must_exist(await fence.hold(conn, ids), ids)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
         await incidents.close_of(conn, ids, now)
         for name in ids:
@@ -356,7 +356,7 @@ async def set_account(
     async with database.write() as conn:
         await gates.one_binding(conn)
         held = await fence.hold(conn, [connection_id])
-        _must_exist(held, [connection_id])
+        must_exist(held, [connection_id])
         was = await conn.execute(select(connection.c.account_id).where(connection.c.id == connection_id))
         before = was.scalar_one()
         await conn.execute(
@@ -373,7 +373,8 @@ async def set_account(
         )
 
 
-def _must_exist(found: Container[str], ids: Sequence[str]) -> None:
+def must_exist(found: Container[str], ids: Sequence[str]) -> None:
+    """Let pass what was found. Raises NotFound, which names the others."""
     missing = [name for name in ids if name not in found]
     if missing:
         raise NotFound(
@@ -404,7 +405,7 @@ async def show(database: Database, connection_id: str) -> Known:
     """Return one connection. Raises NotFound."""
     async with database.read() as conn:
         row = (await conn.execute(_ALL.where(connection.c.id == connection_id))).one_or_none()
-    _must_exist([connection_id] if row is not None else [], [connection_id])
+    must_exist([connection_id] if row is not None else [], [connection_id])
     return _known(row)
 
 

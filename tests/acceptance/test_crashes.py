@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from alerts.mails import book
-from monitor.operations import desk
+from monitor.operations import links as asking
+from monitor.secret import Secret
 from monitor.store import links
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, ME, rigged
 
 
 async def run(folder, now, step="", trip=()):
@@ -137,8 +138,8 @@ async def test_a_kill_at_any_step_of_a_last_try_is_as_honest(
 
 
 async def _consent(rig):
-    link = await desk.new_link(rig.parts, "acme", "test")
-    found = await links.find(rig.parts.database, desk.Secret(link.rsplit("/", 1)[1]))
+    link = await asking.new(rig.parts, ME, "acme")
+    found = await links.find(rig.parts.database, Secret(link.rsplit("/", 1)[1]))
     departure = await rig.granter.start(found)
     user = rig.sandbox.do(rig.grants["acme"], "look")["user"]
     async with httpx.AsyncClient() as browser:

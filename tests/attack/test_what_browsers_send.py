@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from monitor.metrics.exposition import Exposition
-from monitor.operations import desk
+from monitor.operations import links as asking
 from monitor.service.assembly import build_pages
 from monitor.web.app import application, server
 from monitor.web.ops import Ops, Pulse
 from tests.attack.odd import texts
+from tests.conftest import ME
 
 together = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 raw = texts.map(lambda text: text[:4000].encode("utf-8", "surrogatepass")) | st.binary(max_size=60)
@@ -76,7 +77,7 @@ async def served(rig):
     while not web.started:
         await asyncio.sleep(0.001)  # noqa: TID251 - for a server that is starting
     port = web.servers[0].sockets[0].getsockname()[1]
-    yield port, await desk.new_link(rig.parts, "acme", "test")
+    yield port, await asking.new(rig.parts, ME, "acme")
     web.should_exit = True
     await serving
 

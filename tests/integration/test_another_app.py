@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select, update
 
 from monitor.errors import ImportRefused
-from monitor.operations import desk, intake
+from monitor.operations import exports, imports, intake
+from monitor.operations import links as asking
 from monitor.operations.checkup import _accounts
 from monitor.operations.rekey import rotate_keys
 from monitor.secret import Secret
@@ -17,7 +18,7 @@ from monitor.store import journal, links, sealing
 from monitor.store.tables import credential
 from monitor.tokens.refresh import access_cell
 from monitor.tokens.vault import Cell
-from tests.conftest import rigged
+from tests.conftest import ME, rigged
 from tests.integration.test_consent import approve, browser_on, start, title, user_of
 
 TWO = {"clio": {}, "plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}}
@@ -39,7 +40,7 @@ async def import_(rig, tmp_path, **record):
         "client": {"name": "Firm acme", "contacts": ["it@acme.example"]},
     } | record
     path.write_text(json.dumps(record))
-    return await desk.take_in(rig.parts, intake.read(path, rig.parts.apps), "test")
+    return await imports.take_in(rig.parts, ME, intake.read(path, rig.parts.apps))
 
 
 async def stored_as(rig, name):
@@ -59,8 +60,8 @@ async def test_another_app_without_tokens_of_its_own_is_refused_in_words_and_not
         "file, or remove the connection first: token-health connections remove acme"
     ]
     with pytest.raises(ImportRefused):
-        await desk.take_in(two.parts, [intake.Record(id="acme", app="plat", client=intake.Client(name="A"))], "t",
-                           dry_run=True)  # fmt: skip
+        record = intake.Record(id="acme", app="plat", client=intake.Client(name="A"))
+        await imports.take_in(two.parts, ME, [record], dry_run=True)
     assert await stored_as(two, "acme") == before
     platform = two.sandbox.seen()
     await two.after(minutes=6)
@@ -68,7 +69,7 @@ async def test_another_app_without_tokens_of_its_own_is_refused_in_words_and_not
 
 
 async def test_the_tokens_of_the_old_app_are_no_tokens_of_the_new_one(two, tmp_path):
-    held = desk.export_tokens(two.parts, await two.known("acme"))
+    held = exports.tokens_of(two.parts, await two.known("acme"))
     with pytest.raises(ImportRefused, match="1 line") as caught:
         await import_(two, tmp_path, tokens=held)
     assert caught.value.problems == ["acme: these tokens are of app 'clio', not of app 'plat'"]
@@ -76,7 +77,7 @@ async def test_the_tokens_of_the_old_app_are_no_tokens_of_the_new_one(two, tmp_p
 
 async def test_with_tokens_of_its_own_it_leaves_the_old_app_with_all_that_was_under_way(two, tmp_path):
     known = await two.known("acme")
-    link = await desk.new_link(two.parts, "acme", "test")
+    link = await asking.new(two.parts, ME, "acme")
     (lease, *_) = await two.loop._claim_named(["acme"])
     entry = await journal.begin(
         two.parts.database, "acme", two.loop._process, lease.epoch, known.sealed.version, two.clock.now()

@@ -6,8 +6,9 @@ import pytest
 
 from monitor.health.causes import Cause, consequence
 from monitor.health.explain import explain
-from monitor.operations.desk import story
+from monitor.operations.explain import story
 from monitor.store import history, incidents
+from tests.conftest import ME
 
 
 async def test_a_good_connection_is_healthy_and_its_account_is_kept(rig):
@@ -73,7 +74,7 @@ async def test_a_scope_that_the_provider_says_is_lacking_is_no_narrow_role_thoug
         await rig.after(minutes=5)
     assert await rig.state("acme") == ("broken", "insufficient_scope")
     assert (await rig.known("acme")).health.owner.value == "client"
-    text = explain(await story(rig.parts, "acme"), rig.clock.now())
+    text = explain(await story(rig.parts, ME, "acme"), rig.clock.now())
     assert "The provider itself says" in " ".join(text.why)
 
 
@@ -178,7 +179,7 @@ async def test_explain_tells_the_whole_chain_and_no_secret(rig):
     rig.sandbox.do(rig.grants["acme"], "revoke")
     await rig.after(minutes=8)
     await rig.settle("acme")
-    text = explain(await story(rig.parts, "acme"), rig.clock.now())
+    text = explain(await story(rig.parts, ME, "acme"), rig.clock.now())
     whole = " ".join([text.headline, *text.why, *text.evidence, text.who, *text.told, *text.next])
     assert "access was withdrawn" in text.headline
     assert "whoami" in whole and "→ 401 invalid_token" in whole and "invalid_grant" in whole
@@ -203,7 +204,7 @@ async def test_explain_shows_what_a_connections_probes_found_over_time(rig):
     rig.clock.tick(days=3)
     for _ in range(5):
         await rig.after(minutes=6)
-    told = await story(rig.parts, "acme")
+    told = await story(rig.parts, ME, "acme")
     day, week = told.probed
     assert day.probes == day.good > 0 and not day.others
     assert week.probes > week.good > day.good and set(week.others) == {Cause.PROVIDER_OUTAGE}

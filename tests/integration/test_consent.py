@@ -11,13 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from monitor.operations import desk
+from monitor.operations import accounts
+from monitor.operations import links as asking
 from monitor.secret import Secret
 from monitor.service.assembly import build_pages
 from monitor.store import links
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse
-from tests.conftest import MAIL, PUBLIC_URL, rigged
+from tests.conftest import MAIL, ME, PUBLIC_URL, rigged
 
 
 @contextlib.asynccontextmanager
@@ -56,7 +57,7 @@ async def broken(rig, name="acme", how="revoke", **more):
     rig.sandbox.do(rig.grants[name], how)
     await rig.after(minutes=8)
     assert (await rig.settle(name))[0] == "broken"
-    return await desk.new_link(rig.parts, name, "test")
+    return await asking.new(rig.parts, ME, name)
 
 
 def user_of(rig, name):
@@ -125,7 +126,7 @@ async def test_an_operator_can_accept_the_new_account(mailrig):
     other = mailrig.sandbox.grants([{"client_id": "clio", "account_id": 907, "account_name": "Other Firm"}])[
         0
     ]
-    assert await desk.accept_account(mailrig.parts, "acme", "907", "test") == "100"
+    assert await accounts.accept(mailrig.parts, ME, "acme", "907") == "100"
     async with browser_on(mailrig) as browser:
         answer = await browser.get(await approve(await start(browser, link), other["user_id"]))
     assert title(answer) == "Thank you, it works"
@@ -231,7 +232,7 @@ async def test_a_provider_that_fails_after_the_exchange_leaves_the_link_valid(ma
 async def test_a_first_authorization_takes_the_same_road(mailrig, mailbox):
     await mailrig.add("newcomer", tokens=False, scopes=("contacts",))
     assert await mailrig.state("newcomer") == ("pending", "ok")
-    await desk.ask_client(mailrig.parts, "newcomer", "me")
+    await asking.mail(mailrig.parts, ME, "newcomer")
     await mailrig.mails()
     assert mailbox.subjects() == ["Please connect Clio Manage for Firm newcomer"]
     await mailrig.mails(days=2, hours=1)

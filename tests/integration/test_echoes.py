@@ -14,13 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.health.evidence import redact
-from monitor.operations import desk
+from monitor.operations import accounts, exports
 from monitor.providers.schema import Errors
 from monitor.secret import Secret
 from monitor.text.echoes import without
 from monitor.tokens.messages import exchange_form, introspection_form, refresh_form, revoke_form
 from monitor.wire.answers import read
 from monitor.wire.client import HttpSettings, Wire
+from tests.conftest import ME
 from tests.integration.test_wire import read_request, serving
 
 NOW = datetime(2026, 10, 5, tzinfo=UTC)
@@ -195,9 +196,9 @@ def test_where_an_answer_sends_us_names_no_secret_either():
 async def test_an_account_number_that_the_token_begins_with_is_no_echo(rig):
     """Salesforce's tokens begin with the organization's id; without it every client would be another account's."""
     await rig.add("acme")
-    number = desk.export_tokens(rig.parts, await rig.known("acme"))["access_token"][:18]
+    number = exports.tokens_of(rig.parts, await rig.known("acme"))["access_token"][:18]
     rig.sandbox.do(rig.grants["acme"], "move", account_id=number, account_name="Firm acme")
-    await desk.accept_account(rig.parts, "acme", number, "test")
+    await accounts.accept(rig.parts, ME, "acme", number)
     for _ in range(3):
         await rig.after(minutes=6)
     assert await rig.state("acme") == ("healthy", "ok")

@@ -9,13 +9,16 @@ import pytest
 from alerts.mails import book
 from alerts.pages import oncall
 from alerts.rules import own
+from monitor.cli.remedies import sentence
 from monitor.errors import ConfigurationError, ImportRefused, NotFound
 from monitor.health.explain import explain
-from monitor.operations import desk, intake
+from monitor.operations import accounts, imports, intake
+from monitor.operations import links as asking
 from monitor.operations.checkup import _accounts
+from monitor.operations.explain import story
 from monitor.settings.builders import build_duty
 from monitor.store import audit, bindings, connections
-from tests.conftest import MAIL, rigged
+from tests.conftest import MAIL, ME, by, rigged
 from tests.integration.test_consent import approve, browser_on, start, title, user_of
 
 ASK = '[connections]\nfirst_account = "ask"\n'
@@ -27,7 +30,7 @@ async def two_clients(rig, **newcomer):
     await rig.look()
     assert await rig.state("harbor") == ("healthy", "ok")
     await rig.add("newcomer", tokens=False, on_record=False, scopes=("contacts",), **newcomer)
-    return await desk.new_link(rig.parts, "newcomer", "test")
+    return await asking.new(rig.parts, ME, "newcomer")
 
 
 async def approved_by(rig, link, name):
@@ -49,9 +52,11 @@ async def test_an_account_of_another_client_is_not_bound_and_the_page_says_that_
 
 async def test_what_waits_is_seen_by_the_operator_wherever_one_looks(mailrig):
     await approved_by(mailrig, await two_clients(mailrig), "harbor")
-    told = explain(await desk.story(mailrig.parts, "newcomer"), mailrig.clock.now())
+    told = explain(await story(mailrig.parts, ME, "newcomer"), mailrig.clock.now())
     assert "waits for you" in told.headline and "the account of Firm harbor (harbor)" in told.why[0]
-    assert told.next[0].startswith("It is theirs: token-health connections accept-account newcomer 1")
+    theirs, not_theirs = map(sentence, told.remedies)
+    assert theirs.startswith("If it is theirs, 'token-health connections accept-account newcomer 1")
+    assert not_theirs.startswith("If it is not, 'token-health connections refuse-account newcomer'")
     (check,) = await _accounts(mailrig.parts)
     assert check.ok is False and "Firm newcomer was authorized with Firm harbor" in check.says
     (line,) = [
@@ -67,24 +72,24 @@ async def test_what_waits_is_seen_by_the_operator_wherever_one_looks(mailrig):
 
 async def test_a_client_whose_approval_waits_is_not_asked_again(mailrig, mailbox):
     link = await two_clients(mailrig)
-    await desk.ask_client(mailrig.parts, "newcomer", "me")
+    await asking.mail(mailrig.parts, ME, "newcomer")
     await mailrig.mails()
     assert mailbox.subjects() == ["Please connect Clio Manage for Firm newcomer"]
     await approved_by(mailrig, link, "harbor")
     await mailrig.mails(days=3)
     assert mailbox.subjects() == ["Please connect Clio Manage for Firm newcomer"], "no reminder"
     with pytest.raises(ConfigurationError, match="its approval waits for you"):
-        await desk.ask_client(mailrig.parts, "newcomer", "me")
+        await asking.mail(mailrig.parts, ME, "newcomer")
     assert await book.listing(mailrig.parts.database, 5) is not None
 
 
 async def test_accepted_it_is_probed_at_once_and_the_mail_names_the_account(mailrig, mailbox):
     link = await two_clients(mailrig)
-    await desk.ask_client(mailrig.parts, "newcomer", "me")
+    await asking.mail(mailrig.parts, ME, "newcomer")
     await mailrig.mails()
     await approved_by(mailrig, link, "harbor")
     (grant,) = await bindings.waiting(mailrig.parts.database)
-    await desk.accept_account(mailrig.parts, "newcomer", grant.account.id, "ann")
+    await accounts.accept(mailrig.parts, by("ann"), "newcomer", grant.account.id)
     await mailrig.look()
     assert await mailrig.state("newcomer") == ("healthy", "ok")
     assert await bindings.waiting(mailrig.parts.database) == []
@@ -97,10 +102,10 @@ async def test_accepted_it_is_probed_at_once_and_the_mail_names_the_account(mail
 async def test_refused_nothing_of_it_is_kept_and_the_link_leads_to_the_right_account(mailrig):
     link = await two_clients(mailrig)
     await approved_by(mailrig, link, "harbor")
-    await desk.refuse_account(mailrig.parts, "newcomer", "ann")
+    await accounts.refuse(mailrig.parts, by("ann"), "newcomer")
     assert await bindings.waiting(mailrig.parts.database) == []
     with pytest.raises(NotFound, match="no authorization waits"):
-        await desk.refuse_account(mailrig.parts, "newcomer", "ann")
+        await accounts.refuse(mailrig.parts, by("ann"), "newcomer")
     answer = await approved_by(mailrig, link, "newcomer")
     assert title(answer) == "Thank you, it works" and "Firm newcomer" in answer.text
     lines = [line.action for line in await audit.of_subject(mailrig.parts.database, "newcomer")]
@@ -127,8 +132,8 @@ async def test_connections_of_one_client_may_share_an_account(mailrig):
 
 async def test_another_account_on_record_is_refused_as_ever_and_has_its_line_in_the_audit(mailrig):
     await two_clients(mailrig)
-    await desk.accept_account(mailrig.parts, "newcomer", "4711", "ann")
-    link = await desk.new_link(mailrig.parts, "newcomer", "test")
+    await accounts.accept(mailrig.parts, by("ann"), "newcomer", "4711")
+    link = await asking.new(mailrig.parts, ME, "newcomer")
     answer = await approved_by(mailrig, link, "harbor")
     assert title(answer) == "That was another account"
     (newest, *_) = await audit.of_subject(mailrig.parts.database, "newcomer")
@@ -148,7 +153,7 @@ async def test_imported_tokens_of_another_clients_account_are_taken_out_before_a
     assert await mailrig.state("newcomer") == ("pending", "ok")
     (grant,) = await bindings.waiting(mailrig.parts.database)
     assert (grant.connection, grant.owner, grant.consent) == ("newcomer", "Firm harbor", None)
-    await desk.accept_account(mailrig.parts, "newcomer", grant.account.id, "ann")
+    await accounts.accept(mailrig.parts, by("ann"), "newcomer", grant.account.id)
     await mailrig.look()
     assert await mailrig.state("newcomer") == ("healthy", "ok")
 
@@ -184,12 +189,12 @@ async def test_a_setting_has_every_first_account_wait_for_a_person(tmp_path, san
     more = MAIL.format(url=mailbox.url) + ASK
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
         await rig.add("newcomer", tokens=False, on_record=False, scopes=("contacts",))
-        link = await desk.new_link(rig.parts, "newcomer", "test")
+        link = await asking.new(rig.parts, ME, "newcomer")
         answer = await approved_by(rig, link, "newcomer")
         assert title(answer) == "Thank you, we will look at it"
         (grant,) = await bindings.waiting(rig.parts.database)
         assert (grant.owner, "first accounts are asked for" in grant.sentence) == (None, True)
-        await desk.accept_account(rig.parts, "newcomer", grant.account.id, "ann")
+        await accounts.accept(rig.parts, by("ann"), "newcomer", grant.account.id)
         await rig.look()
         assert await rig.state("newcomer") == ("healthy", "ok")
 
@@ -200,6 +205,6 @@ async def test_a_setting_wants_the_account_of_every_import(tmp_path, sandbox):
         path = tmp_path / "in.jsonl"
         path.write_text(json.dumps({"id": "a", "app": "clio", "client": {"name": "A"}}))
         with pytest.raises(ImportRefused) as caught:
-            await desk.take_in(rig.parts, intake.read(path, rig.parts.apps), "test")
+            await imports.take_in(rig.parts, ME, intake.read(path, rig.parts.apps))
         assert caught.value.problems == ["a: account_id is missing, and connections.require_account is set"]
         assert await connections.every(rig.parts.database) == []

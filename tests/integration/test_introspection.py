@@ -10,10 +10,10 @@ import pytest
 from werkzeug import Response
 
 from monitor.health.explain import explain
-from monitor.operations.desk import story
+from monitor.operations.explain import story
 from monitor.store import history
 from monitor.tokens.refresh import access_cell, refresh_cell
-from tests.conftest import START, rigged
+from tests.conftest import ME, START, rigged
 
 DAY = timedelta(days=1)
 
@@ -93,7 +93,7 @@ async def test_explain_shows_what_it_said_and_no_token(tmp_path, sandbox):
         changes = await history.timeline(rig.parts.database, "acme")
         asked = [item for change in changes for item in change.evidence if item["step"] == "introspect"]
         assert [item["description"] for item in asked] == ["not active, ends 2026-11-23 09:09 UTC"]
-        text = explain(await story(rig.parts, "acme"), rig.clock.now())
+        text = explain(await story(rig.parts, ME, "acme"), rig.clock.now())
         assert "nothing was asked again" in " ".join(text.why)
         sealed = (await rig.known("acme")).sealed
         for cell, name in ((sealed.access, access_cell), (sealed.refresh, refresh_cell)):

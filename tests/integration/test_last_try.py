@@ -11,10 +11,10 @@ from prometheus_client import generate_latest
 from alerts.mails import book
 from monitor.health.explain import explain
 from monitor.health.rotation import Journal
-from monitor.operations.desk import story
+from monitor.operations.explain import story
 from monitor.providers import catalogue
 from monitor.store import due, fleet, history, journal
-from tests.conftest import MAIL, NO_GUARD, rigged
+from tests.conftest import MAIL, ME, NO_GUARD, rigged
 
 
 @contextlib.asynccontextmanager
@@ -142,7 +142,7 @@ async def test_the_operator_sees_a_doubt_from_its_first_second(rotating, mailbox
     rotating.sandbox.befall(("reset", "after"))
     await ahead(rotating)
     since = rotating.clock.now()
-    text = explain(await story(rotating.parts, "acme"), rotating.clock.now())
+    text = explain(await story(rotating.parts, ME, "acme"), rotating.clock.now())
     assert text.headline.startswith("Firm acme on Clio Platform is healthy")
     assert f"Refresh in doubt since {since:%Y-%m-%d %H:%M:%S} UTC" in text.why[-1]
     assert "its answer was lost (reset" in text.why[-1]
@@ -150,14 +150,14 @@ async def test_the_operator_sees_a_doubt_from_its_first_second(rotating, mailbox
     assert "sent once more when the access token ends (in 8 minutes) or is refused" in text.next[-1]
     assert await fleet.in_doubt(rotating.parts.database) == {"plat": 1}
 
-    from monitor.cli.connections import _document
+    from monitor.operations import documents
     from monitor.cli.show import doubts, status_row
 
     known = await rotating.known("acme")
     iso = since.isoformat(timespec="seconds").replace("+00:00", "Z")
     assert status_row(known)["refresh_in_doubt_since"] == iso
     assert status_row(known)["cause"] == "ok"
-    assert _document(known)["tokens"]["refresh_in_doubt_since"] == iso
+    assert documents.connection(known)["tokens"]["refresh_in_doubt_since"] == iso
     assert doubts([known], rotating.clock.now() + timedelta(minutes=3)).startswith(
         "1 connection (acme for 3m)"
     )
@@ -193,7 +193,7 @@ async def test_a_last_try_whose_answer_is_lost_again_is_the_weathers_and_nobody_
     await at_its_end(rotating)
     assert await rotating.state("acme") == ("suspect", "provider_outage")
     assert (await rotating.known("acme")).doubt.tried_at is not None
-    text = explain(await story(rotating.parts, "acme"), rotating.clock.now())
+    text = explain(await story(rotating.parts, ME, "acme"), rotating.clock.now())
     assert any("was sent again" in line and "was lost, too (502, html)" in line for line in text.why)
     await rotating.settle("acme", seconds=31, tries=3)
     await rotating.after(minutes=11)
@@ -288,7 +288,7 @@ async def test_an_access_token_without_a_known_end_is_used_until_a_whoami_refuse
         assert await rig.state("acme") == ("healthy", "ok")
         assert (
             "as soon as the access token is refused"
-            in explain(await story(rig.parts, "acme"), rig.clock.now()).next[-1]
+            in explain(await story(rig.parts, ME, "acme"), rig.clock.now()).next[-1]
         )
         assert rig.sandbox.seen()["refreshes"] == 0
         rig.sandbox.do(rig.grants["acme"], "expire_access")
@@ -375,7 +375,7 @@ async def test_a_line_that_a_dead_process_left_open_is_a_doubt_like_any_other(ro
     await rotating.after(seconds=2)
     known = await rotating.known("acme")
     assert known.doubt.since == began and await rotating.state("acme") == ("healthy", "ok")
-    text = explain(await story(rotating.parts, "acme"), now())
+    text = explain(await story(rotating.parts, ME, "acme"), now())
     assert any("never_recorded (the process that sent it ended)" in line for line in text.why)
     await at_its_end(rotating)
     assert await rotating.state("acme") == ("healthy", "ok"), "it had not been sent"

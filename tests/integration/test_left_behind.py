@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import text, update
 
 from monitor.health.rotation import Journal
-from monitor.operations import desk, intake
+from monitor.operations import accounts, exports, imports, intake
+from monitor.operations import links as asking
+from monitor.secret import Secret
 from monitor.store import connections, due, journal, links, maintenance, processes
 from monitor.store.processes import Role
 from monitor.store.tables import process
-from tests.conftest import another, rigged
+from tests.conftest import ME, another, rigged
 
 PLATFORM = {"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}}
 
@@ -36,11 +38,11 @@ async def label(rig):
         "id": "acme", "app": "plat", "client": {"name": known.client_name, "contacts": list(known.contacts)},
         "account_id": known.account_id, "labels": {"tier": "gold"},
     }  # fmt: skip
-    await desk.take_in(rig.parts, [intake.Record.model_validate(record)], "test")
+    await imports.take_in(rig.parts, ME, [intake.Record.model_validate(record)])
 
 
 async def accept(rig):
-    await desk.accept_account(rig.parts, "acme", (await rig.known("acme")).account_id, "test")
+    await accounts.accept(rig.parts, ME, "acme", (await rig.known("acme")).account_id)
 
 
 async def pause_and_resume(rig):
@@ -196,7 +198,7 @@ async def _import_tokens(rig, *, refresh_token=None):
             "expires_at": rig.clock.now() + timedelta(days=1),
         },
     }  # fmt: skip
-    await desk.take_in(rig.parts, [intake.Record.model_validate(record)], "test")
+    await imports.take_in(rig.parts, ME, [intake.Record.model_validate(record)])
 
 
 async def test_imported_tokens_are_not_lost_by_a_line_that_was_left_open_before_them(rotating):
@@ -226,7 +228,7 @@ async def test_what_a_refresh_under_way_brings_never_replaces_imported_tokens(ro
 
 async def test_a_pair_is_kept_where_an_import_meanwhile_brought_the_very_token_that_was_sent(rotating):
     """The imported refresh token is spent by the refresh under way: what came for it is its successor."""
-    tokens = desk.export_tokens(rotating.parts, await rotating.known("acme"))
+    tokens = exports.tokens_of(rotating.parts, await rotating.known("acme"))
     async with rotating.sandbox.holding() as waits:
         refreshing = asyncio.create_task(rotating.look())
         await waits()
@@ -241,14 +243,14 @@ async def test_a_pair_is_kept_where_an_import_meanwhile_brought_the_very_token_t
 
 async def _authorize(rig):
     """Go the client's road."""
-    link = await desk.new_link(rig.parts, "acme", "test")
-    found = await links.find(rig.parts.database, desk.Secret(link.rsplit("/", 1)[1]))
+    link = await asking.new(rig.parts, ME, "acme")
+    found = await links.find(rig.parts.database, Secret(link.rsplit("/", 1)[1]))
     departure = await rig.granter.start(found)
     user = rig.sandbox.do(rig.grants["acme"], "look")["user"]
     async with httpx.AsyncClient() as browser:
         answer = await browser.post(departure.url, data={"user": user, "decision": "approve"})
     params = dict(httpx.URL(answer.headers["location"]).params)
-    state = desk.Secret(params.pop("state"))
+    state = Secret(params.pop("state"))
     return await rig.granter.finish(state, departure.browser, params, "/oauth/callback")
 
 

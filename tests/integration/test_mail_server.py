@@ -20,9 +20,10 @@ from alerts.outbox import outbox
 from alerts.outbox.tables import delivery, notice
 from monitor.metrics.meters import Meters
 from monitor.operations import checkup, desk
+from monitor.operations.explain import story
 from monitor.settings.builders import build_pump
 from monitor.web.ops import Ops, Pulse
-from tests.conftest import MAIL, NO_GUARD, rigged
+from tests.conftest import MAIL, ME, NO_GUARD, rigged
 
 
 class Switch:
@@ -187,7 +188,7 @@ async def test_the_operator_sees_since_when_the_mail_server_takes_nothing(post, 
     assert known.down_since == post.clock.now() - timedelta(hours=3)
     sentence = known.sentence(server, post.clock.now())
     assert sentence.startswith("The mail server has taken no mail for 3 hours: 127.0.0.1:")
-    assert sentence in (await desk.story(post.parts, "acme")).said
+    assert sentence in (await story(post.parts, ME, "acme")).said
     assert await desk.mail_server_trouble(post.parts) == sentence
     gauge = post.meters.smtp_down_since.labels(server)._value.get()
     assert gauge == known.down_since.timestamp()

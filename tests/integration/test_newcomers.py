@@ -6,7 +6,8 @@ import pytest
 
 from monitor.errors import ConfigurationError
 from monitor.operations import connections as operate
-from monitor.operations import desk
+from monitor.operations import links as asking
+from monitor.operations.explain import story
 from monitor.store import connections, maintenance
 from tests.conftest import ME
 
@@ -17,7 +18,7 @@ INVITED = "Please connect Clio Manage for Firm acme"
 async def invited(rig, mailbox) -> None:
     """A client that was asked to connect for the first time."""
     await rig.add("acme", tokens=False, account_id=100)
-    await desk.ask_client(rig.parts, "acme", "me")
+    await asking.mail(rig.parts, ME, "acme")
     await rig.mails()
     assert mailbox.subjects() == [INVITED]
 
@@ -134,7 +135,7 @@ async def test_a_person_cannot_have_a_resumed_client_asked_to_connect_for_the_fi
     await mailrig.look()
     await paused_and_resumed(mailrig, days=1)
     with pytest.raises(ConfigurationError, match="the client is not mailed, since it is suspect"):
-        await desk.ask_client(mailrig.parts, "acme", "me")
+        await asking.mail(mailrig.parts, ME, "acme")
     assert (await mailrig.known("acme")).newcomer is False
 
 
@@ -152,6 +153,6 @@ async def test_a_resumed_connection_is_explained_as_one_that_is_to_be_looked_at(
     await mailrig.add("acme")
     await mailrig.look()
     await paused_and_resumed(mailrig, days=3)
-    told = explain(await desk.story(mailrig.parts, "acme"), mailrig.clock.now())
+    told = explain(await story(mailrig.parts, ME, "acme"), mailrig.clock.now())
     assert "is to be looked at" in told.headline
     assert told.next[0] == "Next probe now due."

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from monitor.errors import EndedUncleanly
 from monitor.host.shutdown import Shutdown
-from monitor.operations import desk
+from monitor.operations import links as asking
 from monitor.secret import Secret
 from monitor.service.process import Service
 from monitor.settings.file import load
@@ -23,7 +23,7 @@ from monitor.settings.parts import opened
 from monitor.store import connections, journal, links
 from monitor.store.processes import Role
 from tests import conftest
-from tests.conftest import environ, postgres_url, rigged
+from tests.conftest import ME, environ, postgres_url, rigged
 
 
 def free_port() -> int:
@@ -79,7 +79,7 @@ async def _approved(rig, consent):
 
 async def test_a_request_that_is_cut_off_does_not_cut_a_spent_code_from_its_tokens(rig_at):
     rig, _ = rig_at
-    link = await desk.new_link(rig.parts, "acme", "test")
+    link = await asking.new(rig.parts, ME, "acme")
     departure = await rig.granter.start(await links.find(rig.parts.database, Secret(link.rsplit("/", 1)[1])))
     params = dict(httpx.URL(await _approved(rig, departure.url)).params)
     arrive = (departure.state, departure.browser, params, "/oauth/callback")
@@ -98,7 +98,7 @@ async def test_a_request_that_is_cut_off_does_not_cut_a_spent_code_from_its_toke
 async def test_a_service_that_is_told_to_stop_finishes_the_exchange_of_a_client(rig_at):
     """The client's page is cut after the web server's three seconds; what was approved is stored all the same."""
     rig, folder = rig_at
-    link = urlsplit(await desk.new_link(rig.parts, "acme", "test")).path
+    link = urlsplit(await asking.new(rig.parts, ME, "acme")).path
     async with serving(rig, folder) as (service, running, browser):
         consent = (await browser.post(link)).headers["location"]
         back = await _approved(rig, consent)

@@ -12,9 +12,11 @@ from alerts.pages import oncall
 from monitor.errors import ConfigurationError
 from monitor.health.explain import explain
 from monitor.metrics.exposition import Exposition, Extent
+from monitor.operations import accounts
 from monitor.operations import connections as operate
-from monitor.operations import desk
+from monitor.operations import links as asking
 from monitor.operations.checkup import _connections as doctors_word
+from monitor.operations.explain import story
 from monitor.settings.builders import build_duty
 from monitor.store import connections, incidents
 from tests.conftest import MAIL, ME, rigged
@@ -39,7 +41,7 @@ async def removed(tmp_path, sandbox, mailbox, database_url):
         assert await rig.state("bolt") == ("broken", "revoked")
         await connections.pause(rig.parts.database, ["acme"], rig.clock.now(), "me")
         await rig.add("nova", app="gone", tokens=False)
-        await desk.ask_client(rig.parts, "nova", "me")
+        await asking.mail(rig.parts, ME, "nova")
         await rig.pump.pump()
         grants, now = rig.grants, rig.clock.time
     async with rigged(tmp_path, sandbox, database_url, more=more) as rig:
@@ -50,9 +52,9 @@ async def removed(tmp_path, sandbox, mailbox, database_url):
 async def test_whatever_would_need_the_app_is_refused_in_words(removed):
     for asked in (
         operate.resume(removed.parts, ME, ["acme"]),
-        desk.accept_account(removed.parts, "acme", "9", "me"),
-        desk.new_link(removed.parts, "acme", "me"),
-        desk.ask_client(removed.parts, "acme", "me"),
+        accounts.accept(removed.parts, ME, "acme", "9"),
+        asking.new(removed.parts, ME, "acme"),
+        asking.mail(removed.parts, ME, "acme"),
     ):
         with pytest.raises(ConfigurationError, match=REFUSED):
             await asked
@@ -108,7 +110,7 @@ async def test_people_and_prometheus_see_that_nobody_looks(removed):
         "2 connections of app 'gone', which is not in [[apps]], are not looked at: add the app again, or pause, "
         "remove or import them with another app.",
     )
-    told = explain(await desk.story(removed.parts, "lost"), removed.clock.now())
+    told = explain(await story(removed.parts, ME, "lost"), removed.clock.now())
     assert told.who == "The operator: add app gone to [[apps]] again, or remove the connection."
     assert told.next == ("Nobody looks at it, and nobody is told: its app gone is not configured.",)
     page = Exposition(

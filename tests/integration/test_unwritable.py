@@ -14,9 +14,10 @@ from alerts.pages import oncall
 from monitor.cli import mail
 from monitor.errors import ConfigurationError
 from monitor.operations import desk
+from monitor.operations.explain import story
 from monitor.store import audit
 from monitor.store.tables import connection
-from tests.conftest import MAIL, NO_GUARD, rigged
+from tests.conftest import MAIL, ME, NO_GUARD, rigged
 
 # Ordinary ways to spoil a template, for one client only.
 FAULTS = {
@@ -85,7 +86,7 @@ async def test_one_unwritable_mail_ends_as_failed_and_the_others_of_its_batch_go
     assert (failed.state, failed.outcome) == ("failed", why)
     assert [(e.state, e.attempts) for e in failed.envelopes] == [("failed", 1)]
     assert own.meters.notifications.labels("email", "revoked", "failed")._value.get() == 1
-    told = (await desk.story(own.parts, "acme")).said
+    told = (await story(own.parts, ME, "acme")).said
     assert any("line 3" in line and f"notices retry {failed.id}" in line for line in told), told
     shown = await _listed(own, capsys)
     assert f"Failed {failed.id}: it could not be written: kinds/revoked/body.txt, line 3" in shown

@@ -19,7 +19,8 @@ from starlette.applications import Starlette
 from monitor.health.incidents import Place
 from monitor.metrics.exposition import Exposition, negotiated
 from monitor.metrics.meters import FLEET, OWN
-from monitor.operations.desk import export_tokens, stretched_apps
+from monitor.operations.apps import stretched
+from monitor.operations.exports import tokens_of
 from monitor.secret import Secret
 from monitor.service import logs
 from monitor.store import connections
@@ -27,7 +28,7 @@ from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
 from monitor.tokens.refresh import access_cell
 from monitor.web.ops import Ops, Pulse
-from tests.conftest import START, missing, postgres_url, rigged
+from tests.conftest import ME, START, missing, postgres_url, rigged
 
 PLATFORM = {"plat": {"provider": "clio-platform"}}
 
@@ -61,7 +62,7 @@ async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, s
         await _big_fleet(rig, 10_000)
         await rig.loop.prepare()
         assert rig.loop.intervals()["plat"] == timedelta(minutes=10_000 * 1.2 / 90)
-        assert [(app, wanted) for app, _, wanted in await stretched_apps(rig.parts)] == [
+        assert [(app, wanted) for app, _, wanted in await stretched(rig.parts, ME)] == [
             ("plat", timedelta(minutes=5))
         ]
         begun = []
@@ -122,7 +123,7 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
             + f'[[apps]]\nid = "oidc"\nprovider = "oidc"\nclient_id = "x"\nclient_secret_env = "S"\n{extra}\n'
         )
         from monitor.metrics.meters import Meters
-        from monitor.operations import desk, intake
+        from monitor.operations import imports, intake
         from monitor.settings.builders import build_loop, build_wire
         from monitor.settings.file import load
         from monitor.settings.parts import opened
@@ -142,7 +143,7 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
                 )
                 for n, t in (("good", "good"), ("bad", "bad"))
             ]
-            await desk.take_in(parts, records, "test")
+            await imports.take_in(parts, ME, records)
             await loop.prepare()
             for _ in range(3):
                 await loop.run_due()
@@ -296,10 +297,10 @@ async def test_promise_4_no_token_gets_into_logs_database_or_errors(tmp_path, sa
         async with rigged(tmp_path, sandbox, _sqlite(tmp_path)) as rig:
             await rig.add("acme", scopes=("contacts",))
             await rig.look()
-            secrets = list(export_tokens(rig.parts, await rig.known("acme")).values())[:2]
+            secrets = list(tokens_of(rig.parts, await rig.known("acme")).values())[:2]
             sandbox.do(rig.grants["acme"], "expire_access")
             await rig.after(minutes=8)
-            secrets += list(export_tokens(rig.parts, await rig.known("acme")).values())[:2]
+            secrets += list(tokens_of(rig.parts, await rig.known("acme")).values())[:2]
             sandbox.do(rig.grants["acme"], "revoke")
             await rig.after(minutes=8)
             await rig.settle("acme")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from monitor.cli.remedies import command
 from monitor.health.breaks import ALONE, AUTHORIZED, CANARY, IN_DOUBT, IN_TROUBLE, Break
 from monitor.health.causes import Cause, Subject
 from monitor.health.incidents import About, Place
@@ -46,13 +47,15 @@ def test_what_they_share_speaks_for_one_incident_and_what_not_is_shown_too():
     )  # fmt: skip
 
 
-def test_the_choices_are_four_each_with_its_command():
-    one = ask([broke(n) for n in range(12)])
-    assert [command for _, command in one.choices] == [
-        "",
-        "token-health notices release --guard clio",
-        "token-health notices release --guard clio --first 3",
-        "token-health notices drop --guard clio",
+def test_the_choices_are_three_beside_waiting_each_with_its_command():
+    said = [(command(one), one.does) for one in ask([broke(n) for n in range(12)]).choices]
+    assert said == [
+        ("token-health notices release --guard clio", "tells all 12, each after one more probe"),
+        (
+            "token-health notices release --guard clio --first 3",
+            "tells 3 first, to see whether it mends them",
+        ),
+        ("token-health notices drop --guard clio", "tells none of them about this break"),
     ]
 
 
@@ -102,9 +105,9 @@ def test_why_the_guard_is_up_is_said_in_clients_and_years():
 
 
 def test_whoever_asks_about_one_of_them_learns_why_it_is_held_or_late():
-    told, choices = held_back(ask([broke(n) for n in range(12)]))
+    told = held_back(ask([broke(n) for n in range(12)]))
     assert told.startswith("The client is not told: 12 clients of clio broke together")
-    assert choices[0].startswith("If nobody decides") and "notices drop --guard clio" in choices[-1]
+    assert " If nobody decides" in told
     assert "in 7 hours at the earliest" in later(IN_DOUBT, 8 * HOUR, START, START + HOUR)
     assert "while the provider was in trouble" in later(IN_TROUBLE, 8 * HOUR, START, START)
     assert later("", 8 * HOUR, START, START) == ""

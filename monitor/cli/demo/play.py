@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from monitor.cli.demo.second_act import second_act
 from monitor.cli.demo.stage import FIRMS, Firm, Reader, Stage, stage_set
 from monitor.cli.root import out
 from monitor.errors import TokenHealthError
+from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:
     from monitor.settings.parts import Parts
@@ -107,7 +109,7 @@ async def _story(stage: Stage, parts: Parts) -> int:
 
 async def _client_reads(stage: Stage, parts: Parts, link: str) -> None:
     """Maple's administrator follows the link: first with the wrong account, then with the right one."""
-    from monitor.operations.desk import ask_client
+    from monitor.operations import links
 
     reader = Reader()
     stage.say("Maple's administrator clicks, and approves with Harbor's account by mistake.")
@@ -117,7 +119,7 @@ async def _client_reads(stage: Stage, parts: Parts, link: str) -> None:
     said = await asyncio.to_thread(reader.approve, link, "Maple & Partners")
     stage.line(f"  the page says: [green]{said}[/]")
     stage.say("The operator invites Newcomer: token-health reauthorize newcomer --send")
-    await ask_client(parts, "newcomer", "demo")
+    await links.mail(parts, on_this_host(), "newcomer")
 
 
 def _troubles(stage: Stage) -> None:
@@ -196,17 +198,18 @@ def _asked(firm: Firm) -> bool:
 
 async def _summary(stage: Stage, parts: Parts) -> None:
     from monitor.cli.look import print_explanation
-    from monitor.cli.show import fleet_table, plain_table, summary, worst_first
-    from monitor.store import connections
+    from monitor.cli.show import fleet_table, plain_table, summary
+    from monitor.operations import fleet
+    from monitor.operations.explain import explained
 
     out.print()
     out.print(Rule("[bold]How it stands[/]  (token-health status)", align="left"))
-    fleet = worst_first(await connections.every(parts.database))
-    out.print(fleet_table(fleet, parts.clock.now(), out))
-    out.print(summary(fleet))
+    rows = [row async for row in fleet.every(parts, on_this_host())]
+    out.print(fleet_table(rows, parts.clock.now(), out))
+    out.print(summary(Counter(row.health.state for row in rows)))
     out.print()
     out.print(Rule("[bold]One of them[/]  (token-health explain maple)", align="left"))
-    await print_explanation(parts, "maple")
+    print_explanation(await explained(parts, on_this_host(), "maple"))
     out.print()
     out.print(Rule("[bold]Summary[/]", align="left"))
     table = plain_table("connection", "found", "as it was?", "mails to the client", "recovered?")

@@ -15,6 +15,7 @@ from rich.rule import Rule
 from monitor.cli.demo.stage import Reader, Stage, free_port, serving
 from monitor.cli.root import out
 from monitor.errors import TokenHealthError
+from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:
     from monitor.settings.parts import Parts
@@ -51,10 +52,10 @@ async def second_act(first: Stage) -> None:
 async def _held(stage: Stage, parts: Parts) -> None:
     """All of them are confirmed broken, and none is mailed; this is what the operator sees."""
     from monitor.cli.show import print_question
-    from monitor.operations import desk
+    from monitor.operations import incidents
 
     async def all_held() -> bool:
-        return any(one.held == STRUCK for one in await desk.questions(parts))
+        return any(one.held == STRUCK for one in await incidents.questions(parts, on_this_host()))
 
     await _until(all_held)
     await asyncio.sleep(3)  # longer than a first mail would wait
@@ -63,14 +64,14 @@ async def _held(stage: Stage, parts: Parts) -> None:
     stage.line(
         "[yellow]held[/]: no mail goes out. This is what the operator sees (token-health notices list):"
     )
-    for one in await desk.questions(parts):
+    for one in await incidents.questions(parts, on_this_host()):
         print_question(one, parts.clock.now())
     out.print()
 
 
 async def _one_first(stage: Stage, parts: Parts) -> str:
     """The operator has one client asked first, whose administrator authorizes again; return which."""
-    from monitor.operations import desk
+    from monitor.operations import desk, incidents
 
     stage.say("Is it each firm's own doing? The operator asks one of them first: … --first 1")
     (client,) = await desk.ask_first(parts, "clio", 1, "demo")
@@ -82,7 +83,7 @@ async def _one_first(stage: Stage, parts: Parts) -> str:
     stage.line(f"  {escape(client)} authorizes again; the page says: [green]{said}[/]")
 
     async def mended() -> bool:
-        return any(one.mended == 1 for one in await desk.questions(parts))
+        return any(one.mended == 1 for one in await incidents.questions(parts, on_this_host()))
 
     await _until(mended)
     return firm
@@ -91,13 +92,13 @@ async def _one_first(stage: Stage, parts: Parts) -> str:
 async def _the_rest(stage: Stage, parts: Parts, struck: list[str], first: str) -> None:
     """It mended it, so the others have to be asked as well: the operator releases them."""
     from monitor.health.breaks import RELEASED
-    from monitor.operations import desk
+    from monitor.operations import desk, incidents
 
     stage.say("That mended it: the others have to act, too. The operator releases them.")
     await desk.decide_guard(parts, "clio", RELEASED, "demo")
     await _until(lambda: _is(len(_asked(stage)) == STRUCK))
     _show_mails(stage)
-    if _asked(stage) != sorted(struck) or await desk.questions(parts):
+    if _asked(stage) != sorted(struck) or await incidents.questions(parts, on_this_host()):
         raise TokenHealthError("The wave was not decided as it should be; this is a defect.")
     others = ", ".join(firm.capitalize() for firm in struck if firm != first)
     out.print(

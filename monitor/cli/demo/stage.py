@@ -201,8 +201,8 @@ async def serving(
     stage: Stage, guard: str, apps: Sequence[tuple[str, str, str, str]]
 ) -> AsyncIterator[Parts]:
     """Configure a service in the stage's folder, import its connections, run it; end it at the end."""
-    from monitor.operations import intake
-    from monitor.operations.desk import take_in
+    from monitor.operations import imports, intake
+    from monitor.operations.actor import on_this_host
     from monitor.settings.file import load
     from monitor.settings.parts import opened
     from monitor.tokens.vault import new_key, write_key_file
@@ -217,7 +217,7 @@ async def serving(
     write_key_file(folder / "token-health.key", [new_key()])
     (folder / "app-secret").write_text("demo-secret")
     async with opened(load(file)) as parts:
-        await take_in(parts, intake.read(folder / "connections.jsonl", parts.apps), "demo")
+        await imports.take_in(parts, on_this_host(), intake.read(folder / "connections.jsonl", parts.apps))
         with (folder / "service.log").open("wb") as log:
             service = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "monitor", "run", "--config", str(file)], stdout=log, stderr=log

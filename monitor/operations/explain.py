@@ -1,0 +1,188 @@
+"""Everything that explains a connection: how it is, why, who was told, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from alerts.mails import book
+from alerts.mails.told import Told
+from alerts.pages import oncall
+from alerts.silences import silences
+from alerts.silences.windows import Scope
+from monitor.errors import Remedy
+from monitor.health.explain import Explanation, Story, explain
+from monitor.health.probed import SPANS, Period, first_of, periods
+from monitor.health.question import held_back, later
+from monitor.operations import documents
+from monitor.operations.actor import Actor, Right
+from monitor.operations.desk import mail_server_trouble
+from monitor.operations.incidents import waves_open
+from monitor.settings.parts import Parts
+from monitor.store import audit, bindings, connections, history, incidents, journal, links
+from monitor.store.audit import Entry
+from monitor.store.connections import Known
+from monitor.store.history import Changed
+from monitor.store.incidents import OpenIncident
+from monitor.text.names import one_line
+from monitor.text.spans import span
+from monitor.watching.probe import next_refresh
+
+
+async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
+    """Gather everything that explains one connection. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_READ)
+    known = await connections.show(parts.database, connection_id)
+    newest = await history.timeline(parts.database, connection_id, 1)
+    open_ones = await incidents.of_connection(parts.database, connection_id)
+    larger = open_ones[1] if len(open_ones) > 1 else None
+    app, change = parts.apps.get(known.place.app), newest[0] if newest else None
+    now = parts.clock.now()
+    told = await book.about_connection(parts.database, connection_id, 8)
+    settings = parts.loaded.settings
+    waits, choices = await _held_back(parts, open_ones, now)
+    grant = await bindings.of_connection(parts.database, connection_id)
+    return Story(
+        id=known.id,
+        client=one_line(known.client_name),
+        provider=app.provider.title if app else known.place.provider,
+        app=known.place.app,
+        health=known.health,
+        reasons=change.reasons if change else (),
+        rule=known.health.rule,
+        evidence=change.evidence if change else (),
+        evidence_at=change.at if change else None,
+        scope=change.scope if change else None,
+        last_probe_at=known.last_probe_at,
+        last_success_at=known.last_success_at,
+        next_probe_at=known.next_probe_at,
+        next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence, now) if app else None,
+        incident_since=open_ones[0].opened_at if open_ones else None,
+        larger=_larger(larger) if larger else None,
+        waits=waits,
+        choices=choices,
+        policy=settings.policy,
+        said=(
+            *await _silenced(parts, known),
+            *await _paged(parts, known),
+            *await _steps(parts, connection_id),
+            *await _mail_server(parts, told),
+            *(one.sentence(now) for one in told),
+        ),
+        rests=known.rests,
+        configured=app is not None,
+        doubt=known.doubt,
+        unanswered=await _unanswered(parts, known),
+        grace=app.provider.oauth.reuse_grace if app else timedelta(0),
+        access_ends=known.sealed.access_expires_at,
+        probed=await _probed(parts, connection_id),
+        held=grant.sentence if grant is not None else "",
+        account=grant.account.id if grant is not None else "",
+        mails=bool(settings.smtp.sender),
+    )
+
+
+async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:
+    now, interval = parts.clock.now(), parts.loaded.settings.history.interval
+    since = first_of(now, max(SPANS), interval)
+    return periods(await history.counts(parts.database, connection_id, since), now, interval)
+
+
+async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:
+    if known.doubt is None:
+        return []
+    return await journal.unanswered(parts.database, known.id, known.doubt.since)
+
+
+async def _held_back(
+    parts: Parts, open_ones: list[OpenIncident], now: datetime
+) -> tuple[str, tuple[Remedy, ...]]:
+    """Say why the first mail about a break is held or late, and what may be said about that."""
+    own, larger = open_ones[0] if open_ones else None, open_ones[1] if len(open_ones) > 1 else None
+    if own is None or own.told_at is not None or own.mails:
+        return "", ()
+    if larger is not None and larger.wave:
+        for one in await waves_open(parts):
+            if one.provider == larger.about.name:
+                return held_back(one), one.choices
+    return later(own.waits, parts.loaded.settings.guard.doubt_delay, own.opened_at, now), ()
+
+
+async def _silenced(parts: Parts, known: Known) -> list[str]:
+    now = parts.clock.now()
+    scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
+    standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
+    return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
+
+
+async def _mail_server(parts: Parts, told: Sequence[Told]) -> list[str]:
+    """Say that the mail server takes nothing, where something is on its way."""
+    if not any(one.state == "sending" for one in told):
+        return []
+    trouble = await mail_server_trouble(parts)
+    return [trouble] if trouble else []
+
+
+async def _paged(parts: Parts, known: Known) -> list[str]:
+    """Say what on-call was told that this connection is part of."""
+    async with parts.database.read() as conn:
+        standing = await oncall.standing_pages(conn)
+    mine = {"connection": known.id, "app": known.place.app, "provider": known.place.provider}
+    return [
+        f"On-call was told over {', '.join(took) or 'no channel yet'}: {matter['summary']}."
+        for _, matter, took in standing
+        if matter["labels"].get("cause", known.health.cause.value) == known.health.cause.value
+        and all(matter["labels"].get(name, value) == value for name, value in mine.items())
+    ]
+
+
+async def _steps(parts: Parts, connection_id: str) -> list[str]:
+    """Say how far the client came with the newest link that was opened."""
+    now = parts.clock.now()
+    for link in await links.of_connection(parts.database, connection_id):
+        for done, verb in (
+            (link.used_at, "approved"),
+            (link.started_at, "started"),
+            (link.opened_at, "opened"),
+        ):
+            if done is not None and (link.opened_at or link.started_at) is not None:
+                return [f"The client {verb} the link {span(now - done)} ago (mail scanners open links, too)."]
+    return []
+
+
+def _larger(found: OpenIncident) -> str:
+    whole = found.wave or found.guard
+    return found.reasons[0] if whole and found.reasons else f"{found.cause.value} of {found.about}."
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A connection explained, and what led there."""
+
+    known: Known
+    story: Story
+    text: Explanation
+    before: Sequence[Changed]  # its changes, newest first; the first one is how it stands
+    audit: Sequence[Entry]  # what people did with it, newest first
+    told: Sequence[Told]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as `explain --json` gives it."""
+        return documents.row(self.known) | documents.explanation(
+            self.story, self.text, [one.document() for one in self.told]
+        )
+
+
+async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained:
+    """Explain one connection: the whole chain, for people and for programs. Raises NotFound."""
+    tale = await story(parts, actor, connection_id)
+    return Explained(
+        known=await connections.show(parts.database, connection_id),
+        story=tale,
+        text=explain(tale, parts.clock.now()),
+        before=await history.timeline(parts.database, connection_id, 6),
+        audit=await audit.of_subject(parts.database, connection_id, 3),
+        told=await book.about_connection(parts.database, connection_id),
+    )

@@ -1,0 +1,89 @@
+"""Connections as files bring them: their tokens sealed, and all of them stored or none."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime, timedelta
+
+from monitor.errors import CannotDecrypt, ImportRefused, KeyMissing
+from monitor.operations.actor import Actor, Right
+from monitor.operations.intake import Record, utc
+from monitor.secret import Secret
+from monitor.settings.builders import binding
+from monitor.settings.parts import Parts
+from monitor.store import connections
+from monitor.store.connections import Imported, NewConnection
+from monitor.tokens.refresh import access_cell, refresh_cell
+from monitor.tokens.vault import fingerprint
+
+
+async def take_in(parts: Parts, actor: Actor, records: list[Record], *, dry_run: bool = False) -> Imported:
+    """Seal the tokens of imported records and store them, all or nothing. Raises ImportRefused."""
+    actor.needs(Right.CONNECTIONS_WRITE)
+    _with_account(parts, records)
+    await _not_the_old_tokens(parts, records)
+    now = parts.clock.now()
+    interval = parts.loaded.settings.schedule.interval.total_seconds()
+    rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
+    new = [
+        _new_connection(parts, record, now + timedelta(seconds=index / rate))
+        for index, record in enumerate(records)
+    ]
+    issuers = binding(parts).issuers
+    return await connections.put(parts.database, new, now, actor.name, dry_run=dry_run, issuers=issuers)
+
+
+def _with_account(parts: Parts, records: list[Record]) -> None:
+    """Refuse records without an account, where the settings want one. Raises ImportRefused."""
+    if parts.loaded.settings.connections.require_account:
+        without = [record.id for record in records if not record.account_id]
+        if without:
+            raise ImportRefused(
+                [f"{name}: account_id is missing, and connections.require_account is set" for name in without]
+            )
+
+
+async def _not_the_old_tokens(parts: Parts, records: list[Record]) -> None:
+    """Refuse the stored tokens of a connection under another app: they would go to its provider.
+
+    Such as an export with secrets whose app was edited. Raises ImportRefused.
+    """
+    given = {record.id: record for record in records if record.tokens is not None}
+    places = {name: parts.apps[record.app].place for name, record in given.items()}
+    refused = []
+    for name, place, sealed in await connections.moving(parts.database, places):
+        tokens = given[name].tokens
+        assert tokens is not None  # noqa: S101 - only those with tokens are asked for
+        news = {one.get_secret_value() for one in (tokens.access_token, tokens.refresh_token) if one}
+        for text, cell in ((sealed.access, access_cell), (sealed.refresh, refresh_cell)):
+            with contextlib.suppress(CannotDecrypt, KeyMissing):
+                if text is not None and parts.vault.open(text, cell(name, place)).reveal() in news:
+                    refused.append(
+                        f"{name}: these tokens are of app {place.app!r}, not of app {given[name].app!r}"
+                    )
+                    break
+    if refused:
+        raise ImportRefused(refused)
+
+
+def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> NewConnection:
+    app, tokens = parts.apps[record.app], record.tokens
+    access = Secret(tokens.access_token.get_secret_value()) if tokens else None
+    given = tokens.refresh_token.get_secret_value() if tokens and tokens.refresh_token else ""
+    refresh = Secret(given) if given else None
+    return NewConnection(
+        id=record.id,
+        place=app.place,
+        client_name=record.client.name,
+        contacts=record.client.contacts,
+        locale=record.client.locale,
+        timezone=record.client.timezone,
+        scopes=record.scopes,
+        account_id=record.account_id,
+        labels=record.labels,
+        access=parts.vault.seal(access, access_cell(record.id, app.place)) if access else None,
+        refresh=parts.vault.seal(refresh, refresh_cell(record.id, app.place)) if refresh else None,
+        access_expires_at=utc(tokens.expires_at) if tokens else None,
+        imported=fingerprint(parts.import_key, access, refresh) if tokens else None,
+        first_probe_at=first_probe_at,
+    )

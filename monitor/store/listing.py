@@ -1,0 +1,185 @@
+"""The fleet as people and programs look through it: filtered, counted, and paged by key.
+
+A page begins after a key and not at a number, so that what stood still is neither skipped nor shown twice
+while the fleet moves. No ciphertext is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, tuple_
+
+from monitor.health.incidents import Place
+from monitor.health.lifecycle import State
+from monitor.health.listing import ALWAYS, MOST, WORST, Counts, Filter, Key, Listed, Page, Sort
+from monitor.store.due import HEALTH, doubt_of, read_health
+from monitor.store.engine import Database, UtcDateTime
+from monitor.store.tables import connection, credential, watch
+
+_RANK = case({state.value: rank for rank, state in enumerate(WORST)}, value=watch.c.state, else_=len(WORST))
+_SINCE = func.coalesce(watch.c.since, literal(ALWAYS, UtcDateTime))
+_NEWCOMER = (watch.c.state == State.PENDING.value) & credential.c.access.is_(None)
+_ROWS = (
+    select(
+        *HEALTH,
+        connection.c.id,
+        watch.c.app,
+        watch.c.provider,
+        watch.c.region,
+        connection.c.client_name,
+        connection.c.scopes,
+        connection.c.labels,
+        watch.c.last_probe_at,
+        watch.c.next_probe_at,
+        credential.c.doubt_since,
+        credential.c.doubt_tried_at,
+        credential.c.lost,
+        _NEWCOMER,
+        _RANK,
+    )
+    .join(watch, watch.c.connection == connection.c.id)
+    .join(credential, credential.c.connection == connection.c.id)
+)
+
+
+async def page(
+    database: Database, which: Filter, sort: Sort = Sort.WORST, after: Key | None = None, limit: int = MOST
+) -> Page:
+    """Return up to `limit` connections that follow a key."""
+    query = _ordered(_ROWS.where(*_conditions(which)), sort, after).limit(limit + 1)
+    async with database.read() as conn:
+        rows = [_listed(row) for row in await conn.execute(query)]
+    more = len(rows) > limit
+    return Page([row for row, _ in rows[:limit]], rows[limit - 1][1] if more else None)
+
+
+async def every(
+    database: Database, which: Filter | None = None, sort: Sort = Sort.WORST
+) -> AsyncIterator[Listed]:
+    """Return all of them, read page by page."""
+    found = await page(database, which or Filter(), sort)
+    while True:
+        for row in found.rows:
+            yield row
+        if found.after is None:
+            return
+        found = await page(database, which or Filter(), sort, found.after)
+
+
+async def counts(database: Database, which: Filter | None = None) -> Counts:
+    """Return how many there are."""
+    broken = watch.c.state == State.BROKEN.value
+    query = (
+        select(
+            watch.c.state,
+            watch.c.provider,
+            watch.c.app,
+            _if(broken, watch.c.owner),
+            _if(broken, watch.c.cause),
+            func.count(),
+        )
+        .select_from(connection)
+        .join(watch, watch.c.connection == connection.c.id)
+        .join(credential, credential.c.connection == connection.c.id)
+        .where(*_conditions(which or Filter()))
+        .group_by(
+            watch.c.state,
+            watch.c.provider,
+            watch.c.app,
+            _if(broken, watch.c.owner),
+            _if(broken, watch.c.cause),
+        )
+    )
+    sums: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {})
+    total = 0
+    async with database.read() as conn:
+        for *values, count in await conn.execute(query):
+            total += int(count)
+            for found, value in zip(sums, values, strict=True):
+                if value:
+                    found[value] = found.get(value, 0) + int(count)
+    states, providers, apps, owners, causes = sums
+    return Counts(total, states, owners, causes, providers, apps)
+
+
+def _if(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((condition, column), else_="")
+
+
+def _conditions(which: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        column.in_(sorted(values))
+        for column, values in (
+            (watch.c.state, which.states),
+            (watch.c.cause, which.causes),
+            (watch.c.owner, which.owners),
+            (watch.c.provider, which.providers),
+            (watch.c.app, which.apps),
+            (connection.c.client_name, which.clients),
+            (connection.c.id, which.ids),
+        )
+        if values
+    ]
+    found += [connection.c.labels[name].as_string() == value for name, value in which.labels.items()]
+    if which.text:
+        named = (connection.c.id, connection.c.client_name, connection.c.account_name)
+        found.append(or_(*(column.icontains(which.text, autoescape=True) for column in named)))
+    if which.since_before is not None:
+        found.append(watch.c.since < which.since_before)
+    if which.in_doubt:
+        found.append(credential.c.doubt_since.is_not(None) & credential.c.lost.is_(False))
+    return found
+
+
+def _ordered(query: Select[Any], sort: Sort, after: Key | None) -> Select[Any]:
+    order: tuple[ColumnElement[Any], ...] = (connection.c.id,)
+    reached: tuple[Any, ...] = (after.id,) if after else ()
+    if sort is not Sort.ID:
+        order, reached = (_SINCE, *order), (after.since, *reached) if after else ()
+    if sort is Sort.WORST:
+        order, reached = (_RANK, *order), (after.rank, *reached) if after else ()
+    newest_first = sort is Sort.SINCE
+    if after:
+        here, there = tuple_(*order), tuple_(*map(_bound, reached))
+        query = query.where(here < there if newest_first else here > there)
+    return query.order_by(*(column.desc() for column in order) if newest_first else order)
+
+
+def _bound(value: Any) -> ColumnElement[Any]:
+    return literal(value, UtcDateTime) if isinstance(value, datetime) else literal(value)
+
+
+def _listed(row: Any) -> tuple[Listed, Key]:
+    (
+        *health,
+        name,
+        app,
+        provider,
+        region,
+        client,
+        scopes,
+        labels,
+        last,
+        next_,
+        since,
+        tried,
+        lost,
+        newcomer,
+        rank,
+    ) = row
+    found = Listed(
+        name,
+        Place(app, provider, region),
+        client,
+        tuple(scopes),
+        labels,
+        read_health(health),
+        last,
+        next_,
+        None if lost else doubt_of(since, tried),
+        bool(newcomer),
+    )
+    return found, Key(int(rank), found.health.since or ALWAYS, name)

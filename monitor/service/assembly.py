@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import structlog
 
 from monitor.metrics.meters import Meters
+from monitor.operations.road import Road
 from monitor.settings.parts import Parts
 from monitor.tokens.grant import Granter
 from monitor.watching.loop import Loop
@@ -26,12 +29,15 @@ def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> R
             # The approval is stored; the loop probes again in a moment, and the page says so.
             log.error("probe.failed", connection=connection, error=type(error).__name__)
 
+    road = Road(parts.database, granter, parts.apps, parts.clock, meters, probe_now)
+    plain = {
+        f"{target.scheme}://{target.netloc}"
+        for app in parts.apps.values()
+        if (target := urlsplit(app.auth_url)).scheme == "http"
+    }
     return Reauthorize(
-        parts.database,
-        granter,
-        parts.apps,
+        road,
         parts.clock,
-        meters,
         Look(
             brand.name,
             brand.colour,
@@ -41,5 +47,5 @@ def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> R
             brand.support,
         ),
         settings.web.public_url,
-        probe_now,
+        plain,
     )

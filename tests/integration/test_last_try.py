@@ -150,13 +150,13 @@ async def test_the_operator_sees_a_doubt_from_its_first_second(rotating, mailbox
     assert "sent once more when the access token ends (in 8 minutes) or is refused" in text.next[-1]
     assert await fleet.in_doubt(rotating.parts.database) == {"plat": 1}
 
+    from monitor.cli.show import doubts
     from monitor.operations import documents
-    from monitor.cli.show import doubts, status_row
 
     known = await rotating.known("acme")
     iso = since.isoformat(timespec="seconds").replace("+00:00", "Z")
-    assert status_row(known)["refresh_in_doubt_since"] == iso
-    assert status_row(known)["cause"] == "ok"
+    assert documents.row(known)["refresh_in_doubt_since"] == iso
+    assert documents.row(known)["cause"] == "ok"
     assert documents.connection(known)["tokens"]["refresh_in_doubt_since"] == iso
     assert doubts([known], rotating.clock.now() + timedelta(minutes=3)).startswith(
         "1 connection (acme for 3m)"

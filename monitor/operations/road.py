@@ -1,0 +1,273 @@
+"""The client's road back, as its pages walk it: a link, a trip to the provider, and how it ended.
+
+Who holds a link's secret, or the browser in which a trip began, may walk it; nobody is asked for a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from hmac import compare_digest
+
+from monitor.clock import Clock
+from monitor.errors import NotFound
+from monitor.health.causes import Cause, consequence
+from monitor.health.lifecycle import State
+from monitor.metrics.meters import Meters
+from monitor.secret import Secret
+from monitor.store import bindings, connections, links
+from monitor.store.connections import Known
+from monitor.store.engine import Database
+from monitor.store.links import Link, Trip, hashed
+from monitor.text.names import one_line
+from monitor.tokens.grant import TRIP_LASTS, Arrival, Arrived, Granter
+from monitor.wire.apps import App
+
+BROWSER_LASTS = TRIP_LASTS  # how long a browser is known as the one in which a trip began
+
+
+class Stop(Enum):
+    """Why a link does not start, or does not yet."""
+
+    PAUSED = auto()
+    WORKS = auto()  # there is nothing to mend
+    USED = auto()
+    EXPIRED = auto()
+    HELD = auto()  # an approval waits for the operator
+
+
+class End(Enum):
+    """How a trip ended."""
+
+    TAMPERED = auto()
+    OTHER_BROWSER = auto()
+    DONE = auto()
+    LACKING = auto()  # stored, and something that is needed cannot be read
+    SAVED = auto()  # stored, and not seen to work yet
+    HELD = auto()
+    WRONG_ACCOUNT = auto()
+    DECLINED = auto()
+    LATE = auto()
+    MIXED_UP = auto()  # the answer came from another provider than the trip went to
+    UNREACHABLE = auto()
+    REUSED = auto()
+    REFUSED = auto()
+
+
+_ENDS = {
+    Arrival.HELD: End.HELD,
+    Arrival.WRONG_ACCOUNT: End.WRONG_ACCOUNT,
+    Arrival.DECLINED: End.DECLINED,
+    Arrival.LATE: End.LATE,
+    Arrival.MIXED_UP: End.MIXED_UP,
+    Arrival.UNREACHABLE: End.UNREACHABLE,
+    Arrival.REUSED: End.REUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traveller:
+    """Whose road it is, in words for a page."""
+
+    client: str
+    provider: str
+    account: str
+    scopes: tuple[str, ...]
+    locale: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a link stands: why it does not start (None where it does), or what it is about."""
+
+    traveller: Traveller
+    stop: Stop | None
+    cause: str
+    account: str = ""  # the one that waits for the operator
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a trip ended; nobody is named where it is not known whose it was."""
+
+    end: End
+    traveller: Traveller | None = None
+    account: str = ""  # which account it was about
+    approved_by: str = ""
+    role: bool = False  # what is lacking is the user's role, not the grant's scope
+    missing: tuple[str, ...] = ()  # the scopes that cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The right to walk a link's road: its secret was shown, or the browser of a trip that began from it."""
+
+    link: Link
+
+    @property
+    def id(self) -> int:
+        """The link's number, which says nothing to strangers."""
+        return self.link.id
+
+
+@dataclass(frozen=True, slots=True)
+class Departing:
+    """Where the browser goes, and what it has to show when it comes back."""
+
+    url: str
+    name: str  # a hash: no secret
+    browser: Secret
+
+
+def name_of(state: str) -> str:
+    """Return the name of the trip that a provider's answer belongs to."""
+    return hashed(Secret(state))
+
+
+class Road:
+    """The client's road. `probe_now` looks at one connection with every scope."""
+
+    def __init__(
+        self,
+        database: Database,
+        granter: Granter,
+        apps: Mapping[str, App],
+        clock: Clock,
+        meters: Meters,
+        probe_now: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._database, self._granter, self._apps = database, granter, apps
+        self._clock, self._meters, self._probe_now = clock, meters, probe_now
+
+    async def by_link(self, secret: str) -> Way | None:
+        """Return the way that a link opens, None where there is no such link."""
+        return _way(await links.find(self._database, Secret(secret)))
+
+    async def by_trip(self, name: str, browser: str) -> Way | None:
+        """Return where a trip began. The browser that made it may begin another, as long as it lasts."""
+        trip = await links.trip_of(self._database, name) if browser else None
+        if trip is None or trip.expires_at <= self._clock.now():
+            return None
+        if not compare_digest(hashed(Secret(browser)), trip.browser_hash):
+            return None
+        return _way(await links.by_id(self._database, trip.link))
+
+    async def open(self, way: Way, *, note: bool) -> Standing:
+        """Return where a link stands. Changes nothing but the statistics, where it is to be noted."""
+        link = way.link
+        if note and await links.note_opened(self._database, link.id, self._clock.now()):
+            self._step("opened", link)
+        standing = await self.stand(way)
+        if standing.stop is Stop.EXPIRED and link.used_at is None:
+            self._step("expired", link)
+        if standing.stop is None:
+            grant = await bindings.of_connection(self._database, link.connection)
+            if grant is not None:
+                account = one_line(grant.account.name or grant.account.id)
+                return Standing(standing.traveller, Stop.HELD, standing.cause, account)
+        return standing
+
+    async def stand(self, way: Way) -> Standing:
+        """Return where a link stands, whoever asks."""
+        link = way.link
+        known = await connections.show(self._database, link.connection)
+        return Standing(self._traveller(known), self._stop(link, known), _cause(link, known))
+
+    async def start(self, way: Way) -> Departing | None:
+        """Begin a trip to the provider, None where it cannot be reached."""
+        link = way.link
+        departure = await self._granter.start(link)
+        if departure is None:
+            return None
+        if link.started_at is None:
+            self._step("started", link)
+        return Departing(departure.url, hashed(departure.state), departure.browser)
+
+    async def finish(self, state: str, browser: str, params: Mapping[str, str], path: str) -> Ended:
+        """Take the provider's answer."""
+        shown = Secret(browser) if browser else None
+        try:
+            arrived = await self._granter.finish(Secret(state), shown, dict(params), path)
+        except NotFound:
+            return Ended(End.TAMPERED)
+        if arrived.trip is None:
+            return Ended(End.TAMPERED)
+        if arrived.arrival is Arrival.OTHER_BROWSER:
+            return Ended(End.OTHER_BROWSER)
+        try:
+            known = await connections.show(self._database, arrived.trip.connection)
+        except NotFound:
+            return Ended(End.TAMPERED)
+        return await self._ended(arrived, arrived.trip, known)
+
+    async def _ended(self, arrived: Arrived, trip: Trip, known: Known) -> Ended:
+        link, arrival = await links.by_id(self._database, trip.link), arrived.arrival
+        if link is not None and arrival in (Arrival.DECLINED, Arrival.WRONG_ACCOUNT):
+            self._step(arrival.value, link)
+        if arrival is Arrival.STORED:
+            if link is not None:
+                self._step("completed", link)
+            await self._probe_now(trip.connection)
+            known = await connections.show(self._database, trip.connection)
+            return self._stored(known, one_line(arrived.user or ""))
+        if arrival is Arrival.REUSED and trip.outcome == Arrival.STORED.value:
+            return self._stored(known)
+        if arrival is Arrival.REUSED and trip.outcome == Arrival.HELD.value:
+            account = one_line(trip.account_name or trip.account_id or "")
+            return Ended(End.HELD, self._traveller(known), account)
+        end = _ENDS.get(arrival, End.REFUSED)
+        return Ended(end, self._traveller(known), one_line(arrived.account or ""))
+
+    def _stored(self, known: Known, approved_by: str = "") -> Ended:
+        traveller, health = self._traveller(known), known.health
+        if health.state is State.HEALTHY:
+            return Ended(End.DONE, traveller, approved_by=approved_by)
+        seen = health.candidate if health.streak else health.cause
+        if not consequence(seen).about_scopes:
+            return Ended(End.SAVED, traveller)
+        app, good = self._apps.get(known.place.app), known.reads.keys()
+        asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
+        missing = tuple(_readable(scope) for scope in asked if scope not in good)
+        return Ended(End.LACKING, traveller, role=seen is Cause.ROLE_RESTRICTED, missing=missing)
+
+    def _stop(self, link: Link, known: Known) -> Stop | None:
+        health, app = known.health, self._apps.get(known.place.app)
+        if health.state is State.PAUSED or app is None or app.place != known.place:
+            return Stop.PAUSED
+        if link.used_at is not None:
+            return Stop.WORKS if health.state is State.HEALTHY else Stop.USED
+        if link.expires_at <= self._clock.now():
+            return Stop.EXPIRED
+        return Stop.WORKS if health.state is State.HEALTHY and not link.always else None
+
+    def _traveller(self, known: Known) -> Traveller:
+        app = self._apps.get(known.place.app)
+        return Traveller(
+            one_line(known.client_name),
+            one_line(app.provider.title if app else known.place.provider),
+            one_line(known.account_name or known.account_id or ""),
+            tuple(_readable(scope) for scope in known.scopes),
+            known.locale,
+            known.timezone,
+        )
+
+    def _step(self, step: str, link: Link) -> None:
+        """Count a step of the funnel, and how long after the mail it came."""
+        seconds = (self._clock.now() - link.made_at).total_seconds()
+        self._meters.funnel(link.provider, step, link.cause, link.locale, seconds)
+
+
+def _way(link: Link | None) -> Way | None:
+    return Way(link) if link is not None else None
+
+
+def _cause(link: Link, known: Known) -> str:
+    if known.newcomer:
+        return "pending"
+    return link.cause if known.health.state is State.HEALTHY else known.health.cause.value
+
+
+def _readable(scope: str) -> str:
+    return one_line(scope.replace("_", " "))

@@ -17,8 +17,8 @@ from pytest_httpserver import HTTPServer
 from starlette.applications import Starlette
 
 from monitor.health.incidents import Place
+from monitor.metrics.catalogue import FLEET, OWN
 from monitor.metrics.exposition import Exposition, negotiated
-from monitor.metrics.meters import FLEET, OWN
 from monitor.operations.desk import export_tokens, stretched_apps
 from monitor.secret import Secret
 from monitor.service import logs

@@ -19,7 +19,7 @@ from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.settings.parts import Parts
 from monitor.store import audit, sealing
 from monitor.store.alone import Still, alone
-from monitor.store.sealing import Place, Sealed
+from monitor.store.sealing import Place, SealedCell
 from monitor.tokens.vault import Cell, Key, Vault, change_key_file, new_key, prefix_of, prefixes_of
 
 # From sealing a pair to its commit it takes seconds, a few minutes where the database is gone just then.
@@ -98,7 +98,7 @@ class _Resealing:
         self.done += taken
         return taken
 
-    def _again(self, vault: Vault, place: Place, old: Sealed) -> str | None:
+    def _again(self, vault: Vault, place: Place, old: SealedCell) -> str | None:
         cell = Cell(place.bound_to, old.row, place.column.name, old.app)
         try:
             return vault.seal(vault.open(old.text, cell), cell)

@@ -18,10 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.lifecycle import Health, State, on_new_grounds
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.due import HEALTH, health_columns, read_health
+from monitor.store.columns import HEALTH, health_columns, read_health
 from monitor.store.tables import credential, watch
 
 _IDS: Columns = {"id": Text}
+# What fencing is: the number is another one, and nobody holds a lease. A verdict carries the number of the
+# row that it rests on, and is written only while the row still has it (`verdicts`).
+FENCED: Mapping[str, Any] = {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
 
 
 class Held(NamedTuple):
@@ -69,8 +72,7 @@ async def fence(conn: AsyncConnection, moved: Mapping[str, Health], **more: Any)
     for name, health in moved.items():
         alike[health].append((name,))
     for health, ids in alike.items():
-        values = health_columns(health) | more
-        values |= {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
+        values = {**health_columns(health), **more, **FENCED}
         change = update(watch).where(watch.c.connection == given.c.id).values(**values)
         await conn.execute(change, packed(_IDS, ids, is_sqlite))
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store import gates
 from monitor.store.engine import Database
+from monitor.store.fence import FENCED
 from monitor.store.retry import retried
 from monitor.store.tables import duty, process, watch
 
@@ -134,7 +135,7 @@ async def _bury(conn: AsyncConnection, which: ColumnElement[bool]) -> int:
         return 0
     theirs = watch.c.lease_by.in_(names)
     await gates.lock_where(conn, theirs)
-    freed = await conn.execute(update(watch).where(theirs).values(lease_by=None, lease_until=None))
+    freed = await conn.execute(update(watch).where(theirs).values(**FENCED))
     await conn.execute(delete(duty).where(duty.c.holder.in_(names)))
     await conn.execute(delete(process).where(process.c.id.in_(names)))
     return freed.rowcount

@@ -37,7 +37,8 @@ from monitor.health.rotation import (
 )
 from monitor.secret import Secret
 from monitor.store import due, journal, processes
-from monitor.store.due import Lease, Sealed
+from monitor.store.columns import Sealed
+from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.journal import Entry, SealedPair
 from monitor.store.sealing import app_of

@@ -44,7 +44,7 @@ from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.journal import Entry, SealedPair
 from monitor.store.links import Trip
-from monitor.store.sealing import Sealed
+from monitor.store.sealing import SealedCell
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
 from monitor.store.tables import journal as journal_table
 from monitor.store.verdicts import Outcome
@@ -214,7 +214,7 @@ async def _import(database: Database, _of: Scene) -> None:
 
 async def _reseal(database: Database, _of: Scene) -> None:
     await sealing.replace(
-        database, sealing.PLACES[0], [(Sealed(n, n, "v1.k.x.y"), "v2.k.x.y") for n in NAMES]
+        database, sealing.PLACES[0], [(SealedCell(n, n, "v1.k.x.y"), "v2.k.x.y") for n in NAMES]
     )
 
 

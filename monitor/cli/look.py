@@ -49,7 +49,7 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
     from monitor.cli.show import fleet_table, status_row, summary, worst_first
     from monitor.errors import TokenHealthError
     from monitor.metrics.meters import Meters
-    from monitor.settings.builders import build_loop, build_pump, build_wire
+    from monitor.settings.builders import build_pump, build_watching, build_wire
     from monitor.store import connections
     from monitor.store.processes import Role, new_name
 
@@ -62,28 +62,28 @@ async def _probe(config: Path | None, ids: list[str], json: bool) -> int:
         wire = build_wire(p)
         name, meters = new_name(), Meters()
         pump = build_pump(p, meters, name)
-        loop, _ = build_loop(p, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
+        watching = build_watching(p, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
         try:
-            await loop.attend()
+            await watching.ticks.attend()
             with err.status(f"Probing {len(chosen)} connection{'s' if len(chosen) != 1 else ''} …"):
                 settled = []
                 for start in range(0, len(chosen), 500):
-                    settled += await loop.run_named(chosen[start : start + 500])
+                    settled += await watching.rounds.named(chosen[start : start + 500])
                 for _ in range(WAITS):
                     # The service may be at some of them just now; it holds them for a moment only.
-                    done = {o.lease.id for o in settled}
+                    done = {one.lease.id for one in settled}
                     busy = [n for n in chosen if n not in done and not _why_not(known[n], p)]
                     if not busy:
                         break
                     await p.clock.sleep(1)
-                    settled += await loop.run_named(busy[:500])
+                    settled += await watching.rounds.named(busy[:500])
         finally:
             try:
-                await loop.stop()
+                await watching.ticks.stop()
             finally:
                 await wire.close()
         after = [k for k in await connections.every(p.database) if k.id in set(chosen)]
-        findings = {o.lease.id: o.finding for o in settled}
+        findings = {one.lease.id: one.ruling.finding for one in settled}
         if json:
             print_json(
                 [

@@ -18,7 +18,7 @@ from monitor.health.rotation import Doubt
 from monitor.store import audit, bindings, fence, gates, incidents
 from monitor.store.columns import Sealed, health_columns, health_of, sealed_of
 from monitor.store.engine import Database
-from monitor.store.fence import Held
+from monitor.store.fence import Gated
 from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
 
@@ -266,7 +266,7 @@ async def _update(
 async def _fence(
     conn: AsyncConnection,
     others: Sequence[tuple[NewConnection, bool]],
-    held: Mapping[str, Held],
+    held: Mapping[str, Gated],
     now: datetime,
 ) -> None:
     """Put connections where the file has them; `others` says of each whether its tokens are new."""

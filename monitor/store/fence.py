@@ -27,7 +27,7 @@ _IDS: Columns = {"id": Text}
 FENCED: Mapping[str, Any] = {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
 
 
-class Held(NamedTuple):
+class Gated(NamedTuple):
     """How a connection stands whose gate is held. `authorized`: it has tokens."""
 
     health: Health
@@ -45,22 +45,22 @@ _STANDING = select(
 ).join(credential, credential.c.connection == watch.c.connection)
 
 
-async def hold(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Held]:
+async def hold(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Gated]:
     """Take the gates of connections; return how those that there are stand, by id."""
     if not ids:
         return {}
     return _held(await conn.execute(*gates.of(_STANDING, ids, is_sqlite=conn.dialect.name == "sqlite")))
 
 
-async def hold_where(conn: AsyncConnection, which: ColumnElement[bool], limit: int) -> dict[str, Held]:
+async def hold_where(conn: AsyncConnection, which: ColumnElement[bool], limit: int) -> dict[str, Gated]:
     """Take the gates of some connections that a condition chooses; return how they stand, by id."""
     return _held(await conn.execute(gates.in_order(_STANDING.where(which)).limit(limit)))
 
 
-def _held(rows: Iterable[Any]) -> dict[str, Held]:
+def _held(rows: Iterable[Any]) -> dict[str, Gated]:
     found = {}
     for name, *health, rests, app, authorized in rows:
-        found[name] = Held(read_health(health), bool(authorized), rests, app)
+        found[name] = Gated(read_health(health), bool(authorized), rests, app)
     return found
 
 
@@ -77,7 +77,7 @@ async def fence(conn: AsyncConnection, moved: Mapping[str, Health], **more: Any)
         await conn.execute(change, packed(_IDS, ids, is_sqlite))
 
 
-async def renew(conn: AsyncConnection, held: Mapping[str, Held], now: datetime, **more: Any) -> None:
+async def renew(conn: AsyncConnection, held: Mapping[str, Gated], now: datetime, **more: Any) -> None:
     """Fence held connections whose tokens are new: nothing from before is believed, a probe comes at once."""
     more |= {"scopes_all": True, "reads": {}, "scope_cursor": 0, "scope_checked_at": None}
     moved = {name: on_new_grounds(was.health, now) for name, was in held.items()}

@@ -42,7 +42,7 @@ def new_name() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Roster:
     """What a beat found: how many service processes live, what was freed, how far our clock is off."""
 
     alive: int
@@ -53,7 +53,7 @@ class Pulse:
 @retried
 async def beat(
     database: Database, name: str, role: str, version: str, now: datetime, gone: timedelta
-) -> Pulse:
+) -> Roster:
     """Say that this process is alive, and bury those silent for `gone`: free what they held.
 
     On PostgreSQL the database's clock is the judge, so that replicas whose clocks differ do not bury
@@ -71,7 +71,7 @@ async def beat(
         alive = await conn.execute(
             select(func.count()).select_from(process).where(process.c.role != Role.COMMAND)
         )
-        return Pulse(int(alive.scalar_one()), freed, abs(theirs - now))
+        return Roster(int(alive.scalar_one()), freed, abs(theirs - now))
 
 
 async def clock(database: Database) -> datetime | None:

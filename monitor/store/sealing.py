@@ -35,7 +35,7 @@ from monitor.store.tables import connection, consent, credential, held, key_chec
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SealedColumn:
     """A column of sealed texts. `row` is the name that a text is bound to its row by (`vault.Cell`).
 
     `apps`: a text is bound to its connection's app besides. `name` is the table that it is bound to, where
@@ -71,14 +71,18 @@ _APP = connection.c.app + "/" + connection.c.provider + "/" + connection.c.regio
 # Every column that the vault seals for, but the key checks, which stay under their own keys. A rotation
 # re-encrypts these, and no key is retired that one of these names; a test finds each that is missing.
 PLACES = (
-    Place(credential, credential.c.connection, credential.c.access, credential.c.connection, apps=True),
-    Place(credential, credential.c.connection, credential.c.refresh, credential.c.connection, apps=True),
-    Place(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
-    Place(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
+    SealedColumn(
+        credential, credential.c.connection, credential.c.access, credential.c.connection, apps=True
+    ),
+    SealedColumn(
+        credential, credential.c.connection, credential.c.refresh, credential.c.connection, apps=True
+    ),
+    SealedColumn(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
+    SealedColumn(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
     # What waits for a person is sealed as the credential that it may become.
-    Place(held, held.c.connection, held.c.access, held.c.connection, apps=True, name="credential"),
-    Place(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),
-    Place(secret, secret.c.name, secret.c.sealed, secret.c.name),
+    SealedColumn(held, held.c.connection, held.c.access, held.c.connection, apps=True, name="credential"),
+    SealedColumn(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),
+    SealedColumn(secret, secret.c.name, secret.c.sealed, secret.c.name),
 )
 
 
@@ -210,7 +214,7 @@ async def _uses(conn: AsyncConnection, prefixes: Sequence[str]) -> bool:
 
 
 async def sealed_otherwise(
-    database: Database, place: Place, prefix: str, after: str | int | None, limit: int
+    database: Database, place: SealedColumn, prefix: str, after: str | int | None, limit: int
 ) -> list[SealedCell]:
     """Return texts of a place that do not begin with this prefix, by key, from one on."""
     wanted = select(place.key, place.row, place.column, _APP if place.apps else literal("")).where(
@@ -226,7 +230,7 @@ async def sealed_otherwise(
 
 
 @retried
-async def replace(database: Database, place: Place, changes: Sequence[tuple[SealedCell, str]]) -> int:
+async def replace(database: Database, place: SealedColumn, changes: Sequence[tuple[SealedCell, str]]) -> int:
     """Put re-encrypted texts in the place of exactly the old ones; return how many rows took it.
 
     A row that was changed meanwhile is left alone: what it has is newer than ours. One that somebody is

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.guard import GuardPolicy
-from monitor.health.judgement import Judgement
+from monitor.health.ruling import Ruling
 from monitor.store import bindings, gates, guarding, incidents
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
@@ -32,7 +33,7 @@ from monitor.store.columns import HEALTH, health_columns
 from monitor.store.due import Lease
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.expected import Ordinary
-from monitor.store.fence import FENCED, Held
+from monitor.store.fence import FENCED, Gated
 from monitor.store.retry import retried
 from monitor.store.tables import connection, history, probe_count, watch
 
@@ -41,19 +42,35 @@ Tell = Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[None]]
 
 
 class Settlement(NamedTuple):
-    """A judgement ready to be written: of which connection, and what its look leaves for the next.
+    """A ruling ready to be written: of which connection, and what its look leaves for the next.
 
-    `lease` is the connection as it was judged, and its number is what fences the judgement. The lease itself
+    `lease` is the connection as it was judged, and its number is what fences the ruling. The lease itself
     may have run out, or have been given back.
     """
 
     lease: Lease
-    judgement: Judgement
+    ruling: Ruling
     seconds: float
     scope_cursor: int = 0
     scope_checked_at: datetime | None = None
     scopes_all: bool = False
     reads: Mapping[str, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What verdicts are settled by, the same for every batch of a process.
+
+    `bucket` is the time that one count of probes covers; `ordinary` is what this process knows of the
+    fleet's past, for the guard; `binding` says how a first account is taken.
+    """
+
+    process: str  # who judged
+    guard: GuardPolicy
+    bucket: timedelta = timedelta(days=1)
+    tell: Tell | None = None
+    ordinary: Ordinary | None = None
+    binding: Binding = AS_USUAL
 
 
 _WRITE = (
@@ -131,43 +148,33 @@ _BULK = {
 
 @retried
 async def settle(
-    database: Database,
-    process: str,
-    settlements: Sequence[Settlement],
-    guard: GuardPolicy,
-    now: datetime,
-    bucket: timedelta,
-    tell: Tell | None = None,
-    ordinary: Ordinary | None = None,
-    binding: Binding = AS_USUAL,
+    database: Database, settlements: Sequence[Settlement], terms: Terms, now: datetime
 ) -> list[Settlement]:
-    """Write a batch; return what was written, fenced by the numbers of its leases and by nothing else.
+    """Write a batch; return what was written: what carries its row's number, which writing uses up.
 
-    `process` is who judged; `bucket` is the time that one count of probes covers; `ordinary` is what this
-    process knows of the fleet's past, for the guard; `binding` says how a first account is taken: the tokens
-    of one that has to wait for a person are held, and their judgement is not written.
+    Where a first account has to wait for a person, its tokens are held, and the ruling is not written.
     """
     first = any(_is_first(s) for s in settlements)
     async with database.write() as conn:
         if first:
             await gates.one_binding(conn)
-        if first or any(s.judgement.verdict.changed for s in settlements):
+        if first or any(s.ruling.verdict.changed for s in settlements):
             await incidents.one_at_a_time(conn)
         written = await _in_time(conn, settlements, database.is_sqlite)
         if first:
-            written = await _bound(conn, written, binding, now)
+            written = await _bound(conn, written, terms.binding, now)
         if not written:
             return []
-        await _write_watch(conn, process, written, database.is_sqlite)
-        await _count(conn, written, bucket, database.is_sqlite)
-        changed = [s for s in written if s.judgement.verdict.changed]
+        await _write_watch(conn, terms.process, written, database.is_sqlite)
+        await _count(conn, written, terms.bucket, database.is_sqlite)
+        changed = [s for s in written if s.ruling.verdict.changed]
         if changed:
             await conn.execute(insert(history), [_history(s) for s in changed])
             await incidents.apply(conn, [_incident_change(s) for s in changed], now)
-            about = [s.lease.id for s in changed if s.judgement.verdict.incident is not None]
-            await guarding.guard(conn, guard, now, ordinary, breaks=bool(about))
-            if tell is not None and about:
-                await tell(conn, about, now)
+            about = [s.lease.id for s in changed if s.ruling.verdict.incident is not None]
+            await guarding.guard(conn, terms.guard, now, terms.ordinary, breaks=bool(about))
+            if terms.tell is not None and about:
+                await terms.tell(conn, about, now)
     return written
 
 
@@ -187,7 +194,7 @@ async def _in_time(
 
 
 def _is_first(settlement: Settlement) -> bool:
-    account = settlement.judgement.account
+    account = settlement.ruling.account
     return account is not None and bool(account.account_id) and settlement.lease.account_id is None
 
 
@@ -197,7 +204,7 @@ async def _bound(
     """Put first accounts on record, one after the other; leave out those that have to wait for a person."""
     kept: list[Settlement] = []
     for settlement in settlements:
-        lease, account = settlement.lease, settlement.judgement.account
+        lease, account = settlement.lease, settlement.ruling.account
         if account is None or account.account_id is None or not _is_first(settlement):
             kept.append(settlement)
             continue
@@ -206,7 +213,7 @@ async def _bound(
             await _record(conn, [settlement])
             kept.append(settlement)
         else:
-            was = Held(lease.health, authorized=True, rests=None, app=lease.place.app)
+            was = Gated(lease.health, authorized=True, rests=None, app=lease.place.app)
             theirs = Account(account.account_id, account.account_name, account.user)
             await bindings.take_out(conn, lease.id, was, why, theirs, now)
     return kept
@@ -218,19 +225,19 @@ async def _write_watch(
     quiet: list[tuple[Any, ...]] = []
     full: list[dict[str, Any]] = []
     for settlement in settlements:
-        lease, judgement = settlement.lease, settlement.judgement
-        success = judgement.at if judgement.finding.ok else lease.last_success_at
+        lease, ruling = settlement.lease, settlement.ruling
+        success = ruling.at if ruling.finding.ok else lease.last_success_at
         if (
-            judgement.verdict.health is lease.health
+            ruling.verdict.health is lease.health
             and settlement.scope_checked_at == lease.scope_checked_at
             and settlement.scopes_all == lease.scopes_all
         ):
-            quiet.append((lease.id, judgement.at, success, settlement.seconds, judgement.next_probe_at))
+            quiet.append((lease.id, ruling.at, success, settlement.seconds, ruling.next_probe_at))
         else:
             full.append(
                 {
-                    "_id": lease.id, "last_probe_at": judgement.at, "last_success_at": success,
-                    "last_seconds": settlement.seconds, "next_probe_at": judgement.next_probe_at,
+                    "_id": lease.id, "last_probe_at": ruling.at, "last_success_at": success,
+                    "last_seconds": settlement.seconds, "next_probe_at": ruling.next_probe_at,
                     "judged_by": process,
                 } | _columns(settlement)
             )  # fmt: skip
@@ -242,7 +249,7 @@ async def _write_watch(
 
 
 def _columns(settlement: Settlement) -> dict[str, Any]:
-    return health_columns(settlement.judgement.verdict.health) | {
+    return health_columns(settlement.ruling.verdict.health) | {
         "scope_cursor": settlement.scope_cursor,
         "scope_checked_at": settlement.scope_checked_at,
         "scopes_all": settlement.scopes_all,
@@ -267,7 +274,7 @@ async def _record(conn: AsyncConnection, settlements: Sequence[Settlement]) -> N
     accounts = [
         {"_id": s.lease.id, "account": who.account_id, "name": who.account_name}
         for s in settlements
-        if (who := s.judgement.account) is not None
+        if (who := s.ruling.account) is not None
     ]
     if accounts:
         # Never another than the one on record: the first authorization says which account is expected.
@@ -289,8 +296,8 @@ async def _count(
     rows = [
         (
             s.lease.id,
-            int(s.judgement.at.timestamp()) // size * size,
-            s.judgement.finding.cause.value,
+            int(s.ruling.at.timestamp()) // size * size,
+            s.ruling.finding.cause.value,
             s.seconds,
         )
         for s in settlements
@@ -299,11 +306,11 @@ async def _count(
 
 
 def _history(settlement: Settlement) -> dict[str, Any]:
-    judgement = settlement.judgement
-    health, finding = judgement.verdict.health, judgement.finding
+    ruling = settlement.ruling
+    health, finding = ruling.verdict.health, ruling.finding
     return {
         "connection": settlement.lease.id,
-        "at": judgement.at,
+        "at": ruling.at,
         "state": health.state.value,
         "cause": health.cause.value,
         "owner": health.owner.value,
@@ -311,18 +318,18 @@ def _history(settlement: Settlement) -> dict[str, Any]:
         "rule": finding.rule,
         "scope": finding.scope,
         "reasons": list(finding.reasons),
-        "evidence": [dict(item) for item in judgement.kept],
+        "evidence": [dict(item) for item in ruling.kept],
     }
 
 
 def _incident_change(settlement: Settlement) -> incidents.Change:
-    judgement = settlement.judgement
+    ruling = settlement.ruling
     return incidents.Change(
         connection=settlement.lease.id,
         place=settlement.lease.place,
-        change=judgement.verdict.incident,
-        cause=judgement.verdict.health.cause,
-        owner=judgement.verdict.health.owner,
-        at=judgement.at,
-        reasons=judgement.finding.reasons,
+        change=ruling.verdict.incident,
+        cause=ruling.verdict.health.cause,
+        owner=ruling.verdict.health.owner,
+        at=ruling.at,
+        reasons=ruling.finding.reasons,
     )

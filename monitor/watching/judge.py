@@ -12,9 +12,9 @@ from monitor.health.classify import EXHAUSTED, Reach, classify
 from monitor.health.evidence import Evidence, Identity
 from monitor.health.explain import document
 from monitor.health.finding import Finding
-from monitor.health.judgement import Judgement
 from monitor.health.lifecycle import Health, Policy, State, Verdict, step
 from monitor.health.rules import Rule
+from monitor.health.ruling import Ruling
 
 
 def judge(
@@ -28,7 +28,7 @@ def judge(
     cadence: Cadence,
     now: datetime,
     refresh_at: datetime | None = None,
-) -> Judgement:
+) -> Ruling:
     """Say what follows for a connection in this health, and when to look at it again.
 
     `rules` are its provider's, `reach` is whom this process heard from lately, and `refresh_at` is when its
@@ -38,7 +38,7 @@ def judge(
     verdict = step(health, finding, policy, now)
     if decides_nothing(health, evidence, finding):
         verdict = Verdict(health, changed=False)
-    return Judgement(
+    return Ruling(
         at=now,
         finding=finding,
         verdict=verdict,

@@ -24,7 +24,7 @@ from monitor.store.engine import Database
 from monitor.store.verdicts import Settlement, Terms
 from monitor.watching import settled
 from monitor.watching.admission import Admission, Pace
-from monitor.watching.hosts import Heard
+from monitor.watching.hosts import Hosts
 from monitor.watching.judge import judge
 from monitor.watching.probe import Prober
 from monitor.watching.tasks import Tasks
@@ -55,7 +55,7 @@ class Loop:
         self._database, self._prober, self._admission = database, prober, admission
         self._apps, self._clock, self._meters, self._tasks = apps, clock, meters, tasks
         self._policy, self._pace, self._terms = policy, pace, terms
-        self._heard = Heard()
+        self._hosts = Hosts()
         self._queue: deque[Lease] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._judged: list[Settlement] = []
@@ -106,8 +106,8 @@ class Loop:
                 continue
             if len(self._judged) >= BATCH:
                 self._tasks.start(self.settle(), "settle")
-            if self._claims and len(self._queue) < self._pace.concurrency and not self._tasks.runs("refill"):
-                self._tasks.start(self.pull(), "refill")  # while the last ones are still being looked at
+            if self._claims and len(self._queue) < self._pace.concurrency and not self._tasks.runs("claim"):
+                self._tasks.start(self.pull(), "claim")  # while the last ones are still being looked at
 
     async def look(self, lease: Lease) -> Settlement:
         """Look at one leased connection and judge it; nothing is written yet."""
@@ -115,12 +115,12 @@ class Loop:
         began = self._clock.now()
         looked = await self._prober.look(lease, app, cadence)
         now = self._clock.now()
-        judgement = judge(
+        ruling = judge(
             lease.id,
             lease.health,
             looked.evidence,
             rules=app.rules,
-            reach=self._heard.reach(looked.evidence, now),
+            reach=self._hosts.reach(looked.evidence, now),
             policy=self._policy,
             cadence=cadence,
             now=now,
@@ -129,7 +129,7 @@ class Loop:
         settled.measure(self._meters, app, looked, lease.id)
         return Settlement(
             lease,
-            judgement,
+            ruling,
             seconds=(now - began).total_seconds(),
             scope_cursor=looked.scope_cursor,
             scope_checked_at=looked.scope_checked_at,

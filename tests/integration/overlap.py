@@ -42,7 +42,7 @@ from monitor.store import (
 from monitor.store.bindings import Account
 from monitor.store.due import Lease
 from monitor.store.engine import Database
-from monitor.store.journal import Entry, SealedPair
+from monitor.store.journal import Line, SealedPair
 from monitor.store.links import Trip
 from monitor.store.sealing import SealedCell
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
@@ -68,7 +68,7 @@ class Scene:
     """Five connections in the middle of everything, and what writers work with."""
 
     leases: list[Lease]
-    entries: dict[str, Entry]
+    entries: dict[str, Line]
     trips: dict[str, Trip]
 
 
@@ -133,7 +133,7 @@ async def set_up(database: Database) -> Scene:
                 connection=name, process="p1", version=0, begun_at=NOW, outcome="open"
             )
             number = (await conn.execute(made.returning(journal_table.c.id))).scalar_one()
-            entries[name] = Entry(number, name, "p1", 0, NOW)
+            entries[name] = Line(number, name, "p1", 0, NOW)
             trips[name] = await _trip(conn, name)
         await conn.execute(text(_KEEP))
     return Scene(leases, entries, trips)

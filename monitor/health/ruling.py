@@ -11,7 +11,7 @@ from monitor.health.finding import Finding
 from monitor.health.lifecycle import Verdict
 
 
-class Judgement(NamedTuple):
+class Ruling(NamedTuple):
     """How a connection is from now on, why, when it is looked at again, and what is kept of it.
 
     `account` is whom its token speaks for, where that has to be put on record; `kept` is the evidence as it

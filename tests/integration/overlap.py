@@ -24,9 +24,11 @@ from alerts.pages.oncall import Duty
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.classify import found
+from monitor.health.evidence import Identity
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, step
 from monitor.health.rotation import Ending, Journal
+from monitor.health.ruling import Ruling
 from monitor.store import (
     connections,
     due,
@@ -47,7 +49,7 @@ from monitor.store.links import Trip
 from monitor.store.sealing import SealedCell
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
 from monitor.store.tables import journal as journal_table
-from monitor.store.verdicts import Outcome
+from monitor.store.verdicts import Settlement, Terms
 from tests.conftest import START
 from tests.integration.test_store import new
 
@@ -183,17 +185,11 @@ async def _trip(conn: Any, name: str) -> Trip:
 Writer = Callable[[Database, Scene], Awaitable[object]]
 
 
-def _outcomes(of: Scene, cause: Cause) -> list[Outcome]:
-    finding = found(cause, 1.0, "test")
+def _settlements(of: Scene, cause: Cause) -> list[Settlement]:
+    finding, firm = found(cause, 1.0, "test"), Identity("1", "Firm")
     return [
-        Outcome(
-            lease,
-            step(lease.health, finding, Policy(), NOW),
-            finding,
-            NOW,
-            0.1,
-            NOW + DAY,
-            account=("1", "Firm"),
+        Settlement(
+            lease, Ruling(NOW, finding, step(lease.health, finding, Policy(), NOW), NOW + DAY, firm), 0.1
         )
         for lease in reversed(of.leases)
     ]
@@ -204,7 +200,7 @@ async def _settle(database: Database, of: Scene, cause: Cause) -> None:
         await ledger.bring_in_line(conn, await ledger.of_connections(conn, about), VOICE, now)
         await oncall.bring_in_line(conn, DUTY, now, tickets=False)
 
-    await verdicts.settle(database, "p1", _outcomes(of, cause), GuardPolicy(), NOW, DAY, tell)
+    await verdicts.settle(database, _settlements(of, cause), Terms("p1", GuardPolicy(), tell=tell), NOW)
 
 
 async def _import(database: Database, _of: Scene) -> None:

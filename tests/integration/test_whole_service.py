@@ -390,7 +390,14 @@ async def test_a_row_that_the_database_refuses_holds_up_no_other(tmp_path, sandb
     async with rigged(tmp_path, sandbox, postgres_url(postgres_server)) as rig:
         await rig.add("acme", "bolt", "coda")
         loop = rig.watching.loop
-        leases = await due.claim(rig.parts.database, "p", ["clio"], 3, rig.clock.now(), timedelta(minutes=1))
+        leases = await due.claim_named(
+            rig.parts.database,
+            "p",
+            ["acme", "bolt", "coda"],
+            rig.clock.now(),
+            timedelta(minutes=1),
+            apps=["clio"],
+        )
         acme, bolt, coda = [await loop.look(one) for one in sorted(leases, key=lambda lease: lease.id)]
         finding = replace(bolt.ruling.finding, rule="nul\x00", reasons=("nul\x00",))
         poisoned = bolt._replace(ruling=bolt.ruling._replace(finding=finding))

@@ -24,7 +24,10 @@ OTHERS_FIRST = timedelta(seconds=15)  # so long another process has to take what
 
 
 class Lease(NamedTuple):
-    """The right to look at one connection, until `until`, and all that looking needs."""
+    """The right to look at one connection, until `until`, and all that looking needs.
+
+    `epoch` is the fencing number: what follows from the look is written while the row has it (`verdicts`).
+    """
 
     id: str
     epoch: int
@@ -162,7 +165,10 @@ async def _take(
 
 @retried
 async def release(database: Database, process: str) -> None:
-    """Give back everything this process still holds: at the end, after the drain."""
+    """Give back everything this process still holds: at the end, after the drain.
+
+    The numbers stay: a verdict that is on its way nevertheless rests on the rows as they are.
+    """
     async with database.write() as conn:
         mine = watch.c.lease_by == process
         await gates.lock_where(conn, mine)

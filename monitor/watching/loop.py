@@ -65,8 +65,6 @@ class Loop:
         self._halted = False
         meters.in_flight.set_function(lambda: len(self._workers))
 
-    # -- claim ------------------------------------------------------------------------------------
-
     async def pull(self) -> int:
         """Claim what is due, up to what fits, and hand it to the workers; return how many."""
         async with self._pulling:
@@ -91,8 +89,6 @@ class Loop:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-
-    # -- work -------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
         """Take leases from the queue until it is empty."""
@@ -137,17 +133,18 @@ class Loop:
             reads=looked.reads,
         )
 
-    # -- settle -----------------------------------------------------------------------------------
-
     async def settle(self) -> None:
-        """Write the verdicts that are ready, in one transaction a batch."""
+        """Write the verdicts that are ready, in one transaction a batch.
+
+        A batch that failed is tried again; what of it was written all the same has used its numbers up.
+        """
         async with self._settling:
             while self._judged:
                 batch, self._judged = self._judged[:BATCH], self._judged[BATCH:]
                 try:
                     await self.write(batch)
                 except SQLAlchemyError:
-                    self._judged = batch + self._judged  # nothing was written; the next tick tries again
+                    self._judged = batch + self._judged  # the next tick tries again
                     raise
 
     async def write(self, batch: Sequence[Settlement]) -> None:
@@ -177,8 +174,6 @@ class Loop:
             yield collected
         finally:
             self._collected.remove(collected)
-
-    # -- the end ----------------------------------------------------------------------------------
 
     async def idle(self) -> None:
         """Wait until nothing runs and everything is written."""

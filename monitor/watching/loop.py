@@ -95,11 +95,12 @@ class Loop:
         while self._queue and not self._halted:
             lease = self._queue.popleft()
             try:
-                self._judged.append(await self.look(lease))
+                judged = await self.look(lease)
             except Exception as error:
                 # Ours, not the provider's: say so, leave the lease to run out, go on with the others.
                 self._tasks.failed("probe", "probe.failed", error, connection=lease.id)
                 continue
+            self._judged.append(judged)  # only now: while it looked, a batch was taken off the list
             if len(self._judged) >= BATCH:
                 self._tasks.start(self.settle(), "settle")
             if self._claims and len(self._queue) < self._pace.concurrency and not self._tasks.runs("claim"):

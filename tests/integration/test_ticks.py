@@ -79,3 +79,17 @@ async def test_the_last_request_that_a_limit_allows_ends_the_probe_without_a_fau
     assert known.health.state.value == "healthy"
     assert set(known.reads) == {"contacts"}, "whoami and one scope; nothing was refused"
     assert rig.sandbox.seen()["requests"]["us resource"] == 1
+
+
+async def test_what_is_judged_while_others_are_written_is_written_with_the_next(rig):
+    await rig.add("acme", "bolt")
+    rig.sandbox.do(rig.grants["acme"], "expire_access")
+    async with rig.sandbox.holding() as waits:
+        watching = rig.watching
+        looking = asyncio.create_task(watching.rounds.named(["acme", "bolt"]))
+        await waits()
+        while await rig.state("bolt") != ("healthy", "ok"):
+            await watching.loop.settle()
+            await asyncio.sleep(0.005)  # noqa: TID251 - bolt's look is under way
+    assert {one.lease.id for one in await looking} == {"acme", "bolt"}
+    assert await rig.state("acme") == ("healthy", "ok")

@@ -7,7 +7,7 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Row
 
 from dashboards import panels as p
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 THIS = 'connection="$connection"'
 STEPS = ("link", "opened", "started", "completed")

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from dashboards import panels as p
 from monitor.health.causes import TABLE
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 OF = 'provider=~"$provider"'
 CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from monitor.health.causes import TABLE
 from monitor.health.lifecycle import State
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 FILE = Path(__file__).parents[1] / "docs" / "metrics.md"
 HEAD = """\
 # Metrics
 
-Generated from `monitor/metrics/meters.py` by `make generate`. Served on `/metrics` as text, and as OpenMetrics with exemplars
+Generated from `monitor/metrics/catalogue.py` by `make generate`. Served on `/metrics` as text, and as OpenMetrics with exemplars
 for who asks for it; `promtool check metrics` finds no fault.
 
 No token, address or secret is ever a label. `metrics.client_names = false` leaves the clients' names out.

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from alerts.rules import recording as r
 from dashboards import panels as p
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 OURS = f"and on (job, instance) {m.BUILD.name}"
 

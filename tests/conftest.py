@@ -37,10 +37,11 @@ from monitor.metrics.meters import Meters
 from monitor.operations import imports, intake
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.builders import (
+    Watching,
     build_granter,
-    build_loop,
     build_pager,
     build_pump,
+    build_watching,
     build_wire,
     tell_both,
 )
@@ -51,9 +52,7 @@ from monitor.store.connections import Known, show
 from monitor.store.engine import Database
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
-from monitor.tokens.refresh import Refresher
 from monitor.tokens.vault import new_key, write_key_file
-from monitor.watching.loop import Loop
 from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -390,8 +389,7 @@ class Rig:
     """A service in this process, on a clock that the test moves, against the real sandbox."""
 
     parts: Parts
-    loop: Loop
-    refresher: Refresher
+    watching: Watching
     clock: SetClock
     sandbox: Sandbox
     pump: Pump | None = None
@@ -464,8 +462,8 @@ class Rig:
 
     async def look(self) -> None:
         """Look at everything that is due now."""
-        await self.loop.prepare()
-        await self.loop.run_due()
+        await self.watching.ticks.prepare()
+        await self.watching.rounds.due()
 
     async def after(self, **span: float) -> None:
         """Let time pass, then look."""
@@ -505,12 +503,12 @@ async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -
         name, meters = new_name(), Meters()
         pump = build_pump(parts, meters, name)
         pager = build_pager(parts, meters, name)
-        loop, refresher = build_loop(parts, wire, meters, name, Role.ALL, tell_both(pump, pager))
+        watching = build_watching(parts, wire, meters, name, Role.ALL, tell_both(pump, pager))
         granter = build_granter(parts, wire)
         try:
-            yield Rig(parts, loop, refresher, clock, sandbox, pump, granter, pager, meters)
+            yield Rig(parts, watching, clock, sandbox, pump, granter, pager, meters)
         finally:
-            await loop.stop()
+            await watching.ticks.stop()
             await wire.close()
 
 
@@ -557,16 +555,16 @@ async def platform(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def another(rig: Rig, role: Role = Role.ALL) -> AsyncIterator[Loop]:
+async def another(rig: Rig, role: Role = Role.ALL) -> AsyncIterator[Watching]:
     """Another process on the same database: its own name, its own wire."""
     wire = build_wire(rig.parts)
     tell = tell_both(rig.pump, rig.pager) if rig.pager is not None else None
-    loop, _ = build_loop(rig.parts, wire, Meters(), new_name(), role, tell)
-    await loop.prepare()
+    watching = build_watching(rig.parts, wire, Meters(), new_name(), role, tell)
+    await watching.ticks.prepare()
     try:
-        yield loop
+        yield watching
     finally:
-        await loop.stop()
+        await watching.ticks.stop()
         await wire.close()
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.recording import CONNECTIONS, INCIDENTS, PROBLEMS, with_team
 from monitor.health.causes import Cause, Owner
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 PROVIDER_OUTAGE = Alert(
     "TokenHealthProviderOutage",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.recording import LAG, PROCESSES, with_team
 from monitor.health.causes import Owner
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 _OPERATOR = Owner.OPERATOR.value
 

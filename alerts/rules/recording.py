@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.rules.alert import Recording
-from monitor.metrics import meters as m
+from monitor.metrics import catalogue as m
 
 # The process that holds the fleet's duty exports the fleet. While the duty moves, two may for one scrape:
 # `max by` takes one of them.

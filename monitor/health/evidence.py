@@ -226,7 +226,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that one probe found out about one connection."""
+    """All that was found out about one connection at one time, by a probe or by who works with it."""
 
     at: datetime
     exchanges: tuple[Exchange, ...] = ()
@@ -237,6 +237,8 @@ class Evidence:
     unanswered: tuple[Mapping[str, Any], ...] = ()
     introspection: Introspection | None = None
     told_before: Cause | None = None  # what introspection said of these tokens when their trouble began
+    complete: bool = True  # False: scopes that had to be checked were not
+    held: bool = False  # a first account that has to wait for a person
 
     @property
     def undecided(self) -> bool:

@@ -14,7 +14,7 @@ from monitor.health.breaks import DAY, IN_DOUBT, IN_TROUBLE, Break
 from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import About
 from monitor.health.surprise import Judgement, Level, Surprise, Usual
-from monitor.health.wave import End, Step, Wave, joined, joining, members, step
+from monitor.health.wave import Course, End, Wave, joined, joining, members, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _run(
         wave, whole = joined(wave, now), (*whole, *joins)
     once_in = policy.surprise.once_in
     if once_in is None:
-        stepped = Step(wave, End.OFF)
+        stepped = Course(wave, End.OFF)
     else:
         stepped = step(
             wave,

@@ -1,8 +1,8 @@
 """The state machine of a connection: what a finding changes, and when it is believed.
 
 Dear reader: a connection moves between few states, and `MOVES` lists every move that may happen, with who
-makes it; a function below that made another would raise. `step` makes the moves of a finding, the five
-after it those of people and of maintenance windows. Nobody is told anything before a break is *confirmed*;
+makes it; a function below that made another would raise. `step` makes the moves of a finding, those
+after it are of people and of maintenance windows. Nobody is told anything before a break is *confirmed*;
 how much has to be seen is the cause's own (`causes.Confirm`). Four rules carry most of the weight:
 
 1. A different cause starts its own count. Two outages and one refusal confirm neither.
@@ -167,6 +167,11 @@ def step(before: Health, finding: Finding, policy: Policy, now: datetime) -> Ver
     if verdict.health.state is not before.state:
         _moved(By.PROBE, before, verdict.health)
     return verdict
+
+
+def added(now: datetime) -> Health:
+    """Return the health of a connection on its first day: nothing is known of it."""
+    return Health(state=State.PENDING, since=now)
 
 
 def paused(before: Health, now: datetime) -> Health:

@@ -174,7 +174,7 @@ def by_person(wave: Wave, asked: int, now: datetime) -> Wave:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Course:
     """What becomes of a wave now: its state, how it ended, and which clients are asked on trial."""
 
     wave: Wave
@@ -184,15 +184,15 @@ class Step:
 
 def step(
     wave: Wave, of: Members, *, up: bool, limit: Callable[[About], int], policy: WavePolicy, now: datetime
-) -> Step:
+) -> Course:
     """Return what becomes of a wave. `up`: the guard is; `limit`: how many in a day would raise it."""
     if not of.untold:
-        return Step(wave, None if up else End.CLOSED)
+        return Course(wave, None if up else End.CLOSED)
     if not up and is_over(of, policy, now) and _ordinary(wave, of, limit):
-        return Step(wave, End.OVER)
+        return Course(wave, End.OVER)
     turn = next_turn(wave, of, policy, now)
     if turn.at is None or turn.at > now:
-        return Step(wave)
+        return Course(wave)
     chosen = densest(of, turn.size)
     mended = bool(_mended(wave, of, now))
     after = replace(
@@ -202,7 +202,7 @@ def step(
         tried=wave.tried + (0 if mended else 1),
         sent_at=now,
     )
-    return Step(after, canaries=chosen)
+    return Course(after, canaries=chosen)
 
 
 def is_over(of: Members, policy: WavePolicy, now: datetime) -> bool:

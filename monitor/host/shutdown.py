@@ -11,6 +11,9 @@ from monitor.errors import EndedUncleanly
 
 log = structlog.get_logger("monitor.service")
 
+# Seconds from the beginning of the end, of which the whole service has ten: for probes that run to finish,
+# for refreshes, and for what has to be written then.
+DRAIN, DRAIN_REFRESHES, LAST_WORDS = 7.0, 8.0, 9.0
 # Seconds that a step gets however late it is: closing what is open takes no more.
 LEAST = 0.5
 

@@ -17,8 +17,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from monitor.clock import Clock
-from monitor.metrics import meters
-from monitor.metrics.meters import Meters, Metric
+from monitor.metrics import catalogue
+from monitor.metrics.catalogue import Metric
+from monitor.metrics.meters import Meters
 from monitor.store import bindings, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
@@ -126,19 +127,19 @@ class Exposition:
         up, expiry, refresh, success, took = (
             [head(m)]
             for m in (
-                meters.CONNECTION_UP,
-                meters.ACCESS_EXPIRY,
-                meters.REFRESH_EXPIRY,
-                meters.LAST_SUCCESS,
-                meters.LAST_PROBE,
+                catalogue.CONNECTION_UP,
+                catalogue.ACCESS_EXPIRY,
+                catalogue.REFRESH_EXPIRY,
+                catalogue.LAST_SUCCESS,
+                catalogue.LAST_PROBE,
             )
         )
         # Only apps whose provider lets refresh tokens run out.
         lifetimes = {app.id: found for app in self._apps.values() if any(found := _lifetimes(app))}
-        name_up, name_took = meters.CONNECTION_UP.name, meters.LAST_PROBE.name
+        name_up, name_took = catalogue.CONNECTION_UP.name, catalogue.LAST_PROBE.name
         client_names = self._extent.client_names
-        name_expiry, name_refresh = meters.ACCESS_EXPIRY.name, meters.REFRESH_EXPIRY.name
-        name_success = meters.LAST_SUCCESS.name
+        name_expiry, name_refresh = catalogue.ACCESS_EXPIRY.name, catalogue.REFRESH_EXPIRY.name
+        name_success = catalogue.LAST_SUCCESS.name
         async for page in fleet.pages(self._database):
             for row in page:
                 connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds = row
@@ -177,15 +178,15 @@ class Exposition:
             if at is not None
         ]
         return (
-            family(meters.PROBLEM, problem)
-            + family(meters.BROKEN_SINCE, since)
-            + family(meters.STEP_AT, steps)
+            family(catalogue.PROBLEM, problem)
+            + family(catalogue.BROKEN_SINCE, since)
+            + family(catalogue.STEP_AT, steps)
         )
 
     async def _incidents(self) -> str:
         shared = await fleet.shared_incidents(self._database, self._apps)
         return family(
-            meters.INCIDENT,
+            catalogue.INCIDENT,
             (
                 ((kind, name, *self._place(kind, name), cause, owner), members)
                 for kind, name, cause, owner, members in shared
@@ -199,15 +200,15 @@ class Exposition:
         waiting = await fleet.waiting(self._database)
         return (
             family(
-                meters.HELD,
+                catalogue.HELD,
                 (
                     ((kind, name, self._place(kind, name)[0], cause, owner), count)
                     for kind, name, cause, owner, count in held
                 ),
             )
-            + family(meters.WAVE_SINCE, {(provider,): since for provider, since, _, _ in waves}.items())
-            + family(meters.WAVE_CLIENTS, (((provider, state), n) for provider, _, state, n in waves))
-            + family(meters.WAITING, (((provider, why), n) for provider, why, n in waiting))
+            + family(catalogue.WAVE_SINCE, {(provider,): since for provider, since, _, _ in waves}.items())
+            + family(catalogue.WAVE_CLIENTS, (((provider, state), n) for provider, _, state, n in waves))
+            + family(catalogue.WAITING, (((provider, why), n) for provider, why, n in waiting))
         )
 
     def _place(self, kind: str, name: str) -> tuple[str, str, str]:
@@ -223,16 +224,18 @@ class Exposition:
             app.id: app.limits.app_wide for app in self._apps.values() if app.limits.app_wide is not None
         }
         return (
-            family(meters.PATIENCE, (((tier,), span.total_seconds()) for tier, span in extent.tiers.items()))
+            family(
+                catalogue.PATIENCE, (((tier,), span.total_seconds()) for tier, span in extent.tiers.items())
+            )
             + family(
-                meters.APP_INFO,
+                catalogue.APP_INFO,
                 (
                     ((app.provider.name, app.id, app.region, extent.teams.get(app.id, extent.team)), 1)
                     for app in self._apps.values()
                 ),
             )
             + family(
-                meters.APP_LIMIT,
+                catalogue.APP_LIMIT,
                 (
                     ((self._apps[app].provider.name, app), round(limit / 60, 4))
                     for app, limit in limits.items()
@@ -248,13 +251,13 @@ class Exposition:
         doubts = await fleet.in_doubt(self._database)
         waiting = await bindings.counted(self._database)
         return (
-            family(meters.CONNECTIONS, (((p, a, s), n) for p, a, s, n in states))
-            + family(meters.UNWATCHED, (((app,), n) for app, n in unwatched.items()))
-            + family(meters.ACCOUNTS_WAITING, (((p, a), n) for p, a, n in waiting))
-            + family(meters.OPEN_INCIDENTS, (((k, c, o), n) for k, c, o, n in open_incidents))
-            + family(meters.GUARD_ACTIVE, ((labels, 1) for labels in guards))
+            family(catalogue.CONNECTIONS, (((p, a, s), n) for p, a, s, n in states))
+            + family(catalogue.UNWATCHED, (((app,), n) for app, n in unwatched.items()))
+            + family(catalogue.ACCOUNTS_WAITING, (((p, a), n) for p, a, n in waiting))
+            + family(catalogue.OPEN_INCIDENTS, (((k, c, o), n) for k, c, o, n in open_incidents))
+            + family(catalogue.GUARD_ACTIVE, ((labels, 1) for labels in guards))
             + family(
-                meters.REFRESH_IN_DOUBT,
+                catalogue.REFRESH_IN_DOUBT,
                 (((app.provider.name, app.id), doubts.get(app.id, 0)) for app in self._apps.values()),
             )
         )
@@ -262,11 +265,11 @@ class Exposition:
     def _schedule(self, lag: float, alive: int, intervals: Mapping[str, timedelta]) -> str:
         named = [((self._apps[app].provider.name, app), span) for app, span in intervals.items()]
         return (
-            family(meters.SCHEDULE_LAG, [((), round(lag, 3))])
-            + family(meters.PROCESSES, [((), alive)])
-            + family(meters.PROBE_INTERVAL, ((labels, span.total_seconds()) for labels, span in named))
+            family(catalogue.SCHEDULE_LAG, [((), round(lag, 3))])
+            + family(catalogue.PROCESSES, [((), alive)])
+            + family(catalogue.PROBE_INTERVAL, ((labels, span.total_seconds()) for labels, span in named))
             + family(
-                meters.INTERVAL_STRETCHED,
+                catalogue.INTERVAL_STRETCHED,
                 ((labels, round(span / self._interval, 3)) for labels, span in named),
             )
         )

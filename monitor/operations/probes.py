@@ -11,11 +11,11 @@ from monitor.health.lifecycle import State
 from monitor.health.listing import Filter, Listed
 from monitor.metrics.meters import Meters
 from monitor.operations.actor import Actor, Right
-from monitor.settings.builders import build_loop, build_pump, build_wire
+from monitor.settings.builders import build_pump, build_watching, build_wire
 from monitor.settings.parts import Parts
 from monitor.store import connections, listing
 from monitor.store.processes import Role, new_name
-from monitor.watching.loop import Loop
+from monitor.watching.rounds import Rounds
 
 WAITS = 5  # seconds for connections that the service is looking at just now
 BATCH = 500
@@ -35,18 +35,18 @@ class Probed:
         return all(finding.ok for finding in self.findings.values())
 
 
-async def probe(parts: Parts, actor: Actor, ids: Sequence[str], *, loop: Loop | None = None) -> Probed:
-    """Probe connections now, all that can be without ids; by the service's own loop where it is given.
+async def probe(parts: Parts, actor: Actor, ids: Sequence[str], *, rounds: Rounds | None = None) -> Probed:
+    """Probe connections now, all that can be without ids; by the service's own rounds where they are given.
 
     Raises NotFound.
     """
     actor.needs(Right.CONNECTIONS_OPERATE)
     known = await _known(parts, ids)
     chosen = list(ids) or [name for name, row in known.items() if not why_not(row, parts)]
-    if loop is not None:
-        findings = await _look(parts, loop, known, chosen)
+    if rounds is not None:
+        findings = await _look(parts, rounds, known, chosen)
     else:
-        async with _own_loop(parts) as own:
+        async with _own_rounds(parts) as own:
             findings = await _look(parts, own, known, chosen)
     which = Filter(ids=frozenset(chosen))
     after = [row async for row in listing.every(parts.database, which)] if chosen else []
@@ -64,15 +64,17 @@ async def _known(parts: Parts, ids: Sequence[str]) -> dict[str, Listed]:
     return found
 
 
-async def _look(parts: Parts, loop: Loop, known: dict[str, Listed], chosen: list[str]) -> dict[str, Finding]:
+async def _look(
+    parts: Parts, rounds: Rounds, known: dict[str, Listed], chosen: list[str]
+) -> dict[str, Finding]:
     findings: dict[str, Finding] = {}
     waiting = chosen
     for turn in range(WAITS + 1):
         if turn:
             await parts.clock.sleep(1)
         for start in range(0, len(waiting), BATCH):
-            outcomes = await loop.run_named(waiting[start : start + BATCH])
-            findings |= {one.lease.id: one.finding for one in outcomes}
+            settled = await rounds.named(waiting[start : start + BATCH])
+            findings |= {one.lease.id: one.ruling.finding for one in settled}
         waiting = [name for name in chosen if name not in findings and not why_not(known[name], parts)]
         if not waiting:
             break
@@ -80,17 +82,17 @@ async def _look(parts: Parts, loop: Loop, known: dict[str, Listed], chosen: list
 
 
 @asynccontextmanager
-async def _own_loop(parts: Parts) -> AsyncIterator[Loop]:
+async def _own_rounds(parts: Parts) -> AsyncIterator[Rounds]:
     """Look from here, as a process on the list for that long; what is to be said is written all the same."""
     wire, name, meters = build_wire(parts), new_name(), Meters()
     pump = build_pump(parts, meters, name)
-    loop, _ = build_loop(parts, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
+    watching = build_watching(parts, wire, meters, name, Role.COMMAND, pump.tell if pump else None)
     try:
-        await loop.attend()
-        yield loop
+        await watching.ticks.attend()
+        yield watching.rounds
     finally:
         try:
-            await loop.stop()
+            await watching.ticks.stop()
         finally:
             await wire.close()
 

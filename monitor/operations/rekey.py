@@ -19,7 +19,7 @@ from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.settings.parts import Parts
 from monitor.store import audit, sealing
 from monitor.store.alone import Still, alone
-from monitor.store.sealing import Place, Sealed
+from monitor.store.sealing import SealedCell, SealedColumn
 from monitor.tokens.vault import Cell, Key, Vault, change_key_file, new_key, prefix_of, prefixes_of
 
 # From sealing a pair to its commit it takes seconds, a few minutes where the database is gone just then.
@@ -78,13 +78,13 @@ class _Resealing:
         self._parts, self._still, self._progress = parts, still, progress
         self.done, self.broken = 0, set[str]()
 
-    async def reseal(self, place: Place) -> None:
+    async def reseal(self, place: SealedColumn) -> None:
         """Seal all texts of a place with the current key."""
         for _ in range(PASSES):
             if not await self._once(place):
                 return
 
-    async def _once(self, place: Place) -> int:
+    async def _once(self, place: SealedColumn) -> int:
         """Go through a place once; return how many rows took a new text."""
         database, vault = self._parts.database, self._parts.vault
         prefix, taken, after = prefix_of(vault.current, place.version), 0, None
@@ -98,7 +98,7 @@ class _Resealing:
         self.done += taken
         return taken
 
-    def _again(self, vault: Vault, place: Place, old: Sealed) -> str | None:
+    def _again(self, vault: Vault, place: SealedColumn, old: SealedCell) -> str | None:
         cell = Cell(place.bound_to, old.row, place.column.name, old.app)
         try:
             return vault.seal(vault.open(old.text, cell), cell)

@@ -10,13 +10,13 @@ from monitor.metrics.meters import Meters
 from monitor.operations.road import Road
 from monitor.settings.parts import Parts
 from monitor.tokens.grant import Granter
-from monitor.watching.loop import Loop
+from monitor.watching.rounds import Rounds
 from monitor.web.clients.reauthorize import Look, Reauthorize
 
 log = structlog.get_logger("monitor.service")
 
 
-def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> Reauthorize:
+def build_pages(parts: Parts, granter: Granter, rounds: Rounds, meters: Meters) -> Reauthorize:
     """Put the client's pages together."""
     settings = parts.loaded.settings
     logo = settings.brand.read_logo(parts.loaded.directory)
@@ -24,7 +24,7 @@ def build_pages(parts: Parts, granter: Granter, loop: Loop, meters: Meters) -> R
 
     async def probe_now(connection: str) -> None:
         try:
-            await loop.look_now(connection)
+            await rounds.one(connection)
         except Exception as error:
             # The approval is stored; the loop probes again in a moment, and the page says so.
             log.error("probe.failed", connection=connection, error=type(error).__name__)

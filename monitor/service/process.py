@@ -20,15 +20,16 @@ from alerts.silences.windows import Over, Silenced
 from monitor import __version__
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.host import descriptors
-from monitor.host.shutdown import Shutdown
+from monitor.host.shutdown import DRAIN_REFRESHES, LAST_WORDS, Shutdown
 from monitor.metrics.exposition import Exposition
 from monitor.metrics.meters import Meters
 from monitor.service.assembly import build_pages
 from monitor.settings.builders import (
+    Watching,
     build_granter,
-    build_loop,
     build_pager,
     build_pump,
+    build_watching,
     build_wire,
     tell_both,
     templates_trouble,
@@ -38,7 +39,8 @@ from monitor.settings.sections import EXPOSED, Listener
 from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
-from monitor.watching.loop import DRAIN_REFRESHES, LAST_WORDS, Loop, Tick
+from monitor.watching.presence import Presence
+from monitor.watching.ticks import Tick, Ticks
 from monitor.web.app import Server, application, server
 from monitor.web.ops import Ops, Pulse
 from monitor.wire.client import Wire
@@ -95,10 +97,10 @@ class Service:
         pump = build_pump(parts, self._meters, self._name)
         pager = build_pager(parts, self._meters, self._name)
         tell = tell_both(pump, pager)
-        loop, _ = build_loop(parts, wire, self._meters, self._name, self._role, tell)
+        watching = build_watching(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
-        pages = build_pages(parts, granter, loop, self._meters)
-        ops = self._ops(loop, pump)
+        pages = build_pages(parts, granter, watching.rounds, self._meters)
+        ops = self._ops(watching, pump)
         for one in listeners:
             served = application(
                 ops if one.operations else None,
@@ -115,9 +117,9 @@ class Service:
                 calm_collector()
                 await self._record("service.start")
                 if self._role is Role.WEB:
-                    await loop.attend()
+                    await watching.ticks.attend()
                 else:
-                    await loop.start(await self._ticks(loop, pump, pager, granter))
+                    await watching.ticks.start(await self._ticks(watching.presence, pump, pager, granter))
                 log.info(
                     "service.started",
                     role=self._role.value,
@@ -128,11 +130,11 @@ class Service:
                 )
                 await self._first(serving, self._stop.wait(), self._watch_keys())
             except BaseException:
-                await self._end(loop, granter, wire, serving)
+                await self._end(watching.ticks, granter, wire, serving)
                 raise
-            (await self._end(loop, granter, wire, serving)).check()
+            (await self._end(watching.ticks, granter, wire, serving)).check()
 
-    async def _end(self, loop: Loop, granter: Granter, wire: Wire, serving: asyncio.Task[None]) -> Shutdown:
+    async def _end(self, ticks: Ticks, granter: Granter, wire: Wire, serving: asyncio.Task[None]) -> Shutdown:
         """End what is under way; what fails or hangs here keeps nothing after it from its turn.
 
         Clients' requests first: what they began at a provider is drained while the wire and the database
@@ -140,69 +142,71 @@ class Service:
         """
         log.info("service.stopping")
         shutdown = Shutdown()
-        loop.halt()
+        ticks.halt()
         for web in self._servers:
             web.should_exit = True
         await shutdown.step("web", serving, WEB_ENDS)
         await shutdown.step("exchanges", granter.drain(), DRAIN_REFRESHES)
-        await loop.stop(shutdown)
+        await ticks.stop(shutdown)
         await shutdown.step("wire", wire.close(), LAST_WORDS)
         await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
         log.info("service.stopped", unfinished=shutdown.failed)
         return shutdown
 
-    async def _ticks(self, loop: Loop, pump: Pump | None, pager: Pager, granter: Granter) -> list[Tick]:
+    async def _ticks(
+        self, presence: Presence, pump: Pump | None, pager: Pager, granter: Granter
+    ) -> list[Tick]:
         """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""
 
         async def plan() -> None:
-            if pump is not None and loop.leads:
+            if pump is not None and presence.leads:
                 await pump.plan()
 
         async def revoke() -> None:
-            if loop.leads:
+            if presence.leads:
                 await granter.revoke_leftovers()
 
         async def forget() -> None:
-            if loop.leads:
+            if presence.leads:
                 before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
                 await outbox.forget(self._parts.database, before)
                 await links.forget(self._parts.database, before)
 
         async def look() -> None:
-            if loop.leads:
+            if presence.leads:
                 await pager.plan()
 
         async def keep_alive() -> None:
-            if loop.leads:
+            if presence.leads:
                 await pager.keep_alive()
 
         async def windows() -> None:
-            await self._keep_windows(leads=loop.leads)
+            await self._keep_windows(leads=presence.leads)
 
         async def mail_server() -> None:
             if pump is not None:
-                await pump.mail_server.watch(leads=loop.leads)
+                await pump.mail_server.watch(leads=presence.leads)
 
         async def begin() -> None:
             self._meters.begin(await fleet.speaking(self._parts.database))
 
         ticks: list[Tick] = [
-            ("meters", begin, METERS_EVERY),
-            ("revoke", revoke, REVOKE_EVERY),
-            ("mails.retention", forget, 3600.0),
-            ("windows", windows, WINDOWS_EVERY),
-            ("oncall.plan", look, ONCALL_EVERY),
-            *((name, work, SEND_EVERY) for name, work in pager.ticks()),
-            ("oncall.alive", keep_alive, ALIVE_EVERY),
+            Tick("meters", begin, METERS_EVERY),
+            Tick("revoke", revoke, REVOKE_EVERY),
+            Tick("mails.retention", forget, 3600.0),
+            Tick("windows", windows, WINDOWS_EVERY),
+            Tick("oncall.plan", look, ONCALL_EVERY),
+            *(Tick(name, work, SEND_EVERY) for name, work in pager.ticks()),
+            Tick("oncall.alive", keep_alive, ALIVE_EVERY),
         ]
         await pager.recover()
         if pump is None:
             log.warning("mail.off", why="smtp.from is not set; no client is mailed")
         else:
             ticks += [
-                ("mails.plan", plan, PLAN_EVERY),
-                ("mails.send", pump.pump, SEND_EVERY),
-                ("mails.server", mail_server, SMTP_EVERY),
+                Tick("mails.plan", plan, PLAN_EVERY),
+                Tick("mails.send", pump.pump, SEND_EVERY),
+                Tick("mails.server", mail_server, SMTP_EVERY),
             ]
         return ticks
 
@@ -278,8 +282,8 @@ class Service:
         for task in done:
             task.result()
 
-    def _ops(self, loop: Loop, pump: Pump | None) -> Ops:
-        settings = self._parts.loaded.settings
+    def _ops(self, watching: Watching, pump: Pump | None) -> Ops:
+        settings, seen = self._parts.loaded.settings, watching.presence
         exposition = Exposition(
             self._parts.database,
             self._meters,
@@ -290,17 +294,17 @@ class Service:
         )
         return Ops(
             exposition,
-            pulse=lambda: Pulse(loop.leads, loop.lag, loop.alive, loop.intervals()),
-            trouble=lambda: self._trouble(loop),
+            pulse=lambda: Pulse(seen.leads, seen.lag, seen.alive, watching.admission.intervals()),
+            trouble=lambda: self._trouble(watching.ticks),
             mail=lambda: pump.mail_server.trouble if pump is not None else "",
         )
 
-    async def _trouble(self, loop: Loop) -> str | None:
+    async def _trouble(self, ticks: Ticks) -> str | None:
         if not await self._parts.database.reachable():
             return "the database is not reachable"
         if await schema.current(self._parts.database) != schema.head():
             return "the database's schema is not the one of this version"
-        return loop.healthy(self._parts.clock.now()) if self._role is not Role.WEB else None
+        return ticks.trouble(self._parts.clock.now()) if self._role is not Role.WEB else None
 
     async def _watch_keys(self) -> None:
         """Take up a changed key file at once, and say so: the next probe may meet a cell of the new key."""

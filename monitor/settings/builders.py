@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,50 +29,70 @@ from monitor.settings.parts import Parts
 from monitor.store import bindings
 from monitor.store.bindings import Binding
 from monitor.store.due import Lease
+from monitor.store.expected import Ordinary
 from monitor.store.processes import Role
-from monitor.store.verdicts import Tell
+from monitor.store.verdicts import Tell, Terms
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
-from monitor.watching.loop import Loop, Pace
+from monitor.watching.admission import Admission, Pace
+from monitor.watching.loop import Loop
 from monitor.watching.pacing import Pacer
+from monitor.watching.presence import Presence
 from monitor.watching.probe import Prober
+from monitor.watching.rounds import Rounds
+from monitor.watching.tasks import Tasks
+from monitor.watching.ticks import Ticks
+from monitor.watching.upkeep import Upkeep
 from monitor.wire.client import Wire
 from monitor.wire.hooks import Hook
 
 
-def build_loop(
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What looks at connections in one process, put together."""
+
+    loop: Loop
+    rounds: Rounds
+    ticks: Ticks
+    presence: Presence
+    admission: Admission
+    upkeep: Upkeep
+    refresher: Refresher
+
+
+def build_watching(
     parts: Parts, wire: Wire, meters: Meters, name: str, role: Role, tell: Tell | None = None
-) -> tuple[Loop, Refresher]:
-    """Put the loop together from opened parts. `tell` writes what is to be said about a verdict."""
-    settings, clock = parts.loaded.settings, parts.clock
-    refresher = Refresher(parts.database, wire, parts.vault, clock, name, settings.schedule.timeout)
-    pacer = Pacer(parts.database, clock)
-    rules = binding(parts)
+) -> Watching:
+    """Put the watch together from opened parts. `tell` writes what is to be said about a verdict."""
+    settings, database, apps, clock = parts.loaded.settings, parts.database, parts.apps, parts.clock
+    schedule, rules = settings.schedule, binding(parts)
 
     async def waits(lease: Lease, account: str) -> bool:
-        return await bindings.would_be_held(parts.database, lease.id, lease.place, account, rules)
+        return await bindings.would_be_held(database, lease.id, lease.place, account, rules)
 
-    prober = Prober(wire, parts.vault, refresher, pacer, clock, settings.schedule.scope_interval, waits)
+    refresher = Refresher(database, wire, parts.vault, clock, name, schedule.timeout)
+    pacer, tasks = Pacer(database, clock), Tasks(meters)
+    prober = Prober(wire, parts.vault, refresher, pacer, clock, schedule.scope_interval, waits)
+    pace = Pace(schedule.concurrency, schedule.pace, settings.lease)
+    terms = Terms(name, settings.guard_policy, settings.history.interval, tell, Ordinary(), rules)
+    admission = Admission(database, apps, pacer, settings.cadence, pace)
     loop = Loop(
-        parts.database,
-        prober,
-        pacer,
-        parts.apps,
-        clock,
-        meters,
-        process=name,
-        role=role.value,
-        cadence=settings.cadence,
-        policy=settings.policy,
-        guard=settings.guard_policy,
-        kept=settings.kept,
-        pace=Pace(
-            settings.schedule.concurrency, settings.schedule.pace, settings.lease, settings.history.interval
+        database, prober, admission, apps, clock, meters, tasks,
+        policy=settings.policy, pace=pace, terms=terms,
+    )  # fmt: skip
+    presence = Presence(database, apps, clock, process=name, role=role)
+    upkeep = Upkeep(database, presence, admission, clock, terms=terms, kept=settings.kept)
+    return Watching(
+        loop=loop,
+        rounds=Rounds(database, loop, admission, apps, clock, process=name, pace=pace),
+        ticks=Ticks(
+            loop, presence, admission, upkeep, tasks, clock, meters, interval=settings.cadence.interval
         ),
-        tell=tell,
-        binding=rules,
+        presence=presence,
+        admission=admission,
+        upkeep=upkeep,
+        refresher=refresher,
     )
-    return loop, refresher
 
 
 def binding(parts: Parts) -> Binding:

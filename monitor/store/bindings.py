@@ -25,7 +25,7 @@ from monitor.health.lifecycle import given_back
 from monitor.health.rotation import Journal
 from monitor.store import audit, fence, incidents
 from monitor.store.engine import Database
-from monitor.store.fence import Held
+from monitor.store.fence import Gated
 from monitor.store.retry import retried
 from monitor.store.tables import connection, consent, credential, held, journal, link
 from monitor.text.names import one_line
@@ -140,7 +140,7 @@ async def hold(
 
 
 async def take_out(
-    conn: AsyncConnection, connection_id: str, was: Held, why: str, account: Account, now: datetime
+    conn: AsyncConnection, connection_id: str, was: Gated, why: str, account: Account, now: datetime
 ) -> None:
     """Hold the imported tokens of a connection whose gate is held: it has none from then on."""
     row = (await conn.execute(select(credential).where(credential.c.connection == connection_id))).one()
@@ -193,7 +193,7 @@ async def leave_app(conn: AsyncConnection, connection_id: str, now: datetime) ->
     await drop(conn, connection_id)
 
 
-async def bind(conn: AsyncConnection, connection_id: str, was: Held, account: str, now: datetime) -> bool:
+async def bind(conn: AsyncConnection, connection_id: str, was: Gated, account: str, now: datetime) -> bool:
     """Put the grant that is held for this account in its place; False where there is none."""
     mine = select(held).where(held.c.connection == connection_id, held.c.account_id == account)
     row = (await conn.execute(mine)).one_or_none()

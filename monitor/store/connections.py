@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, ImportRefused, NotFound, Remedy
 from monitor.health.incidents import Place
-from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
+from monitor.health.lifecycle import Health, State, added, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
 from monitor.store import audit, bindings, fence, gates, incidents
-from monitor.store.due import Sealed, health_of, sealed_of
+from monitor.store.columns import Sealed, health_columns, health_of, sealed_of
 from monitor.store.engine import Database
-from monitor.store.fence import Held
+from monitor.store.fence import Gated
 from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
 
@@ -206,6 +206,7 @@ async def _insert(conn: AsyncConnection, new: Sequence[NewConnection], now: date
         insert(connection),
         [{"id": item.id, "created_at": now, "updated_at": now, **_who(item)} for item in new],
     )
+    as_new = health_columns(added(now))
     await conn.execute(
         insert(watch),
         [
@@ -214,13 +215,12 @@ async def _insert(conn: AsyncConnection, new: Sequence[NewConnection], now: date
                 "app": item.place.app,
                 "provider": item.place.provider,
                 "region": item.place.region,
-                "state": State.PENDING.value,
-                "since": now,
                 # Not from 0: a lease from before a removal must not fit the connection that has its id now.
                 "lease_epoch": secrets.randbelow(2**30),
                 "next_probe_at": item.first_probe_at if item.access else None,
                 "reads": {},
             }
+            | as_new
             for item in new
         ],
     )
@@ -266,7 +266,7 @@ async def _update(
 async def _fence(
     conn: AsyncConnection,
     others: Sequence[tuple[NewConnection, bool]],
-    held: Mapping[str, Held],
+    held: Mapping[str, Gated],
     now: datetime,
 ) -> None:
     """Put connections where the file has them; `others` says of each whether its tokens are new."""

@@ -11,12 +11,11 @@ from sqlalchemy import Text, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.cadence import Cadence
-from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
-from monitor.health.rotation import Doubt
 from monitor.store import gates, processes
 from monitor.store.bulk import Columns, packed, unpacked
+from monitor.store.columns import CREDENTIAL, HEALTH, Sealed, read_health, read_sealed
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
@@ -24,23 +23,11 @@ from monitor.store.tables import connection, credential, watch
 OTHERS_FIRST = timedelta(seconds=15)  # so long another process has to take what it is asked to look at
 
 
-class Sealed(NamedTuple):
-    """A connection's credentials as stored: ciphertexts and times."""
-
-    access: str | None
-    refresh: str | None
-    version: int
-    issued_at: datetime | None
-    access_expires_at: datetime | None
-    authorized_at: datetime | None
-    refresh_used_at: datetime | None
-    granted: frozenset[str] | None
-    lost: bool
-    doubt: Doubt | None = None
-
-
 class Lease(NamedTuple):
-    """The right to look at one connection, until `until`, and all that looking needs."""
+    """The right to look at one connection, until `until`, and all that looking needs.
+
+    `epoch` is the fencing number: what follows from the look is written while the row has it (`verdicts`).
+    """
 
     id: str
     epoch: int
@@ -57,34 +44,6 @@ class Lease(NamedTuple):
     reads: Mapping[str, datetime]
 
 
-HEALTH = (
-    watch.c.state,
-    watch.c.since,
-    watch.c.cause,
-    watch.c.owner,
-    watch.c.confidence,
-    watch.c.rule,
-    watch.c.candidate,
-    watch.c.streak,
-    watch.c.streak_since,
-    watch.c.bad_since,
-    watch.c.good_streak,
-    watch.c.flaps,
-    watch.c.flaps_at,
-)
-_CREDENTIAL = (
-    credential.c.access,
-    credential.c.refresh,
-    credential.c.version,
-    credential.c.issued_at,
-    credential.c.access_expires_at,
-    credential.c.authorized_at,
-    credential.c.refresh_used_at,
-    credential.c.granted,
-    credential.c.lost,
-    credential.c.doubt_since,
-    credential.c.doubt_tried_at,
-)
 _LEASED = (
     select(
         watch.c.connection,
@@ -101,7 +60,7 @@ _LEASED = (
         watch.c.scopes_all,
         watch.c.reads,
         *HEALTH,
-        *_CREDENTIAL,
+        *CREDENTIAL,
     )
     .join(connection, connection.c.id == watch.c.connection)
     .join(credential, credential.c.connection == watch.c.connection)
@@ -206,7 +165,10 @@ async def _take(
 
 @retried
 async def release(database: Database, process: str) -> None:
-    """Give back everything this process still holds: at the end, after the drain."""
+    """Give back everything this process still holds: at the end, after the drain.
+
+    The numbers stay: a verdict that is on its way nevertheless rests on the rows as they are.
+    """
     async with database.write() as conn:
         mine = watch.c.lease_by == process
         await gates.lock_where(conn, mine)
@@ -268,9 +230,9 @@ async def reread(database: Database, connection_id: str) -> Sealed | None:
     """Return a connection's credentials as they are now: someone else may have refreshed them."""
     async with database.read() as conn:
         row = (
-            await conn.execute(select(*_CREDENTIAL).where(credential.c.connection == connection_id))
+            await conn.execute(select(*CREDENTIAL).where(credential.c.connection == connection_id))
         ).one_or_none()
-    return None if row is None else sealed_of(row)
+    return None if row is None else read_sealed(tuple(row))
 
 
 async def lag(database: Database, apps: Collection[str], now: datetime) -> float:
@@ -291,59 +253,7 @@ async def lag(database: Database, apps: Collection[str], now: datetime) -> float
     return max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0
 
 
-# What a text of the table means; a dict's look-up takes a tenth of an enum's call.
-_STATES = {state.value: state for state in State}
-_CAUSES = {cause.value: cause for cause in Cause}
-_OWNERS = {owner.value: owner for owner in Owner}
 _place = lru_cache(maxsize=4096)(Place)
-
-
-def sealed_of(row: Any) -> Sealed:
-    """Read a credential's columns."""
-    return Sealed(
-        row.access, row.refresh, row.version, row.issued_at, row.access_expires_at, row.authorized_at,
-        row.refresh_used_at, frozenset(row.granted) if row.granted is not None else None, row.lost,
-        doubt_of(row.doubt_since, row.doubt_tried_at),
-    )  # fmt: skip
-
-
-def doubt_of(since: datetime | None, tried_at: datetime | None) -> Doubt | None:
-    """Read the doubt about a stored refresh token; hardly ever there is one."""
-    return Doubt(since, tried_at) if since is not None else None
-
-
-def health_of(row: Any) -> Health:
-    """Read the health columns of a watch row."""
-    return read_health(tuple(getattr(row, column.name) for column in HEALTH))
-
-
-def read_health(values: Sequence[Any]) -> Health:
-    """Read the columns of `HEALTH`, in their order."""
-    state, since, cause, owner, confidence, rule, candidate, *rest = values
-    return Health(
-        _STATES[state], since, _CAUSES[cause], _OWNERS[owner], confidence, rule, _CAUSES[candidate], *rest
-    )
-
-
-def health_columns(health: Health) -> dict[str, Any]:
-    """Return a health as the columns of the watch table."""
-    return {
-        "state": health.state.value,
-        "since": health.since,
-        "cause": health.cause.value,
-        "owner": health.owner.value,
-        "confidence": health.confidence,
-        "rule": health.rule,
-        "candidate": health.candidate.value,
-        "streak": health.streak,
-        "streak_since": health.streak_since,
-        "bad_since": health.bad_since,
-        "good_streak": health.good_streak,
-        "flaps": health.flaps,
-        "flaps_at": health.flaps_at,
-    }
-
-
 _FIRST_HEALTH = 13
 _FIRST_CREDENTIAL = _FIRST_HEALTH + len(HEALTH)
 
@@ -353,16 +263,9 @@ def _lease(row: Any) -> Lease:
     (name, epoch, until, app, provider, region, scopes, account, success, cursor, checked, whole, reads) = (
         values[:_FIRST_HEALTH]
     )
-    access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried = values[
-        _FIRST_CREDENTIAL:
-    ]
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
-        read_health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]),
-        Sealed(
-            access, refresh, version, issued, expires, authorized, used,
-            frozenset(granted) if granted is not None else None, lost, doubt_of(since, tried),
-        ),
+        read_health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]), read_sealed(values[_FIRST_CREDENTIAL:]),
         success, cursor, checked, whole,
         {scope: datetime.fromisoformat(at) for scope, at in reads.items()} if reads else {},
     )  # fmt: skip

@@ -38,6 +38,7 @@ from monitor.errors import AlreadyRunning, Conflict
 from monitor.health.rotation import Journal, never_recorded
 from monitor.store import audit, processes, schema
 from monitor.store.engine import Database, UtcDateTime, database_trouble
+from monitor.store.fence import FENCED
 from monitor.store.retry import retried
 from monitor.store.tables import METADATA, credential, journal, process, watch
 
@@ -250,9 +251,7 @@ async def _mark(conn: AsyncConnection, what: Restored) -> int:
     which is ours, and never `revoked`, which would be the client's doing. Apps whose refresh tokens are
     reused have nothing to doubt.
     """
-    await conn.execute(
-        update(watch).values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
-    )
+    await conn.execute(update(watch).values(**FENCED))
     await conn.execute(update(watch).where(watch.c.next_probe_at.is_not(None)).values(next_probe_at=what.now))
     sure = or_(credential.c.refresh.is_(None), credential.c.lost, credential.c.doubt_since.is_not(None))
     at_ease = select(watch.c.connection).where(watch.c.app.in_(what.reused))

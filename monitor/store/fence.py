@@ -18,13 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.lifecycle import Health, State, on_new_grounds
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.due import HEALTH, health_columns, read_health
+from monitor.store.columns import HEALTH, health_columns, read_health
 from monitor.store.tables import credential, watch
 
 _IDS: Columns = {"id": Text}
+# What fencing is: the number is another one, and nobody holds a lease. A verdict carries the number of the
+# row that it rests on, and is written only while the row still has it (`verdicts`).
+FENCED: Mapping[str, Any] = {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
 
 
-class Held(NamedTuple):
+class Gated(NamedTuple):
     """How a connection stands whose gate is held. `authorized`: it has tokens."""
 
     health: Health
@@ -42,22 +45,22 @@ _STANDING = select(
 ).join(credential, credential.c.connection == watch.c.connection)
 
 
-async def hold(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Held]:
+async def hold(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Gated]:
     """Take the gates of connections; return how those that there are stand, by id."""
     if not ids:
         return {}
     return _held(await conn.execute(*gates.of(_STANDING, ids, is_sqlite=conn.dialect.name == "sqlite")))
 
 
-async def hold_where(conn: AsyncConnection, which: ColumnElement[bool], limit: int) -> dict[str, Held]:
+async def hold_where(conn: AsyncConnection, which: ColumnElement[bool], limit: int) -> dict[str, Gated]:
     """Take the gates of some connections that a condition chooses; return how they stand, by id."""
     return _held(await conn.execute(gates.in_order(_STANDING.where(which)).limit(limit)))
 
 
-def _held(rows: Iterable[Any]) -> dict[str, Held]:
+def _held(rows: Iterable[Any]) -> dict[str, Gated]:
     found = {}
     for name, *health, rests, app, authorized in rows:
-        found[name] = Held(read_health(health), bool(authorized), rests, app)
+        found[name] = Gated(read_health(health), bool(authorized), rests, app)
     return found
 
 
@@ -69,13 +72,12 @@ async def fence(conn: AsyncConnection, moved: Mapping[str, Health], **more: Any)
     for name, health in moved.items():
         alike[health].append((name,))
     for health, ids in alike.items():
-        values = health_columns(health) | more
-        values |= {"lease_by": None, "lease_until": None, "lease_epoch": watch.c.lease_epoch + 1}
+        values = {**health_columns(health), **more, **FENCED}
         change = update(watch).where(watch.c.connection == given.c.id).values(**values)
         await conn.execute(change, packed(_IDS, ids, is_sqlite))
 
 
-async def renew(conn: AsyncConnection, held: Mapping[str, Held], now: datetime, **more: Any) -> None:
+async def renew(conn: AsyncConnection, held: Mapping[str, Gated], now: datetime, **more: Any) -> None:
     """Fence held connections whose tokens are new: nothing from before is believed, a probe comes at once."""
     more |= {"scopes_all": True, "reads": {}, "scope_cursor": 0, "scope_checked_at": None}
     moved = {name: on_new_grounds(was.health, now) for name, was in held.items()}

@@ -22,7 +22,7 @@ from monitor.store.tables import credential, journal, watch
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Line:
     """A journaled refresh: who began it, with which version of the pair, and how it stands."""
 
     id: int
@@ -55,7 +55,7 @@ async def begin(
     version: int,
     now: datetime,
     doubt: Doubt | None = None,
-) -> Entry | None:
+) -> Line | None:
     """Write the intent to refresh; return its line, or None when it may not be begun.
 
     It may not when another refresh is open, when the lease is no longer ours, or when the stored pair, or
@@ -91,12 +91,12 @@ async def begin(
                 )
                 .returning(journal.c.id)
             )
-            return Entry(int(made.scalar_one()), connection, process, version, now)
+            return Line(int(made.scalar_one()), connection, process, version, now)
     except IntegrityError:
         return None
 
 
-def _this(entry: Entry) -> ColumnElement[bool]:
+def _this(entry: Line) -> ColumnElement[bool]:
     # The number alone does not tell: with its connection a line may be removed, and SQLite gives the
     # number out again.
     return and_(
@@ -109,7 +109,7 @@ def _this(entry: Entry) -> ColumnElement[bool]:
 
 @retried
 async def store_pair(
-    database: Database, entry: Entry, pair: SealedPair, now: datetime, *, over: int | None = None
+    database: Database, entry: Line, pair: SealedPair, now: datetime, *, over: int | None = None
 ) -> bool:
     """Make a new pair durable and close its line, in one transaction, also where somebody judged it before.
 
@@ -154,7 +154,7 @@ async def store_pair(
         return False
 
 
-async def _write_line(conn: AsyncConnection, entry: Entry, outcome: Journal, now: datetime) -> bool:
+async def _write_line(conn: AsyncConnection, entry: Line, outcome: Journal, now: datetime) -> bool:
     done = await conn.execute(update(journal).where(_this(entry)).values(outcome=outcome.value, ended_at=now))
     return done.rowcount == 1
 
@@ -162,7 +162,7 @@ async def _write_line(conn: AsyncConnection, entry: Entry, outcome: Journal, now
 @retried
 async def close(
     database: Database,
-    entry: Entry,
+    entry: Line,
     end: Ending,
     now: datetime,
     *,
@@ -199,7 +199,7 @@ async def close(
         return True
 
 
-async def unfinished(database: Database, connection: str) -> Entry | None:
+async def unfinished(database: Database, connection: str) -> Line | None:
     """Return the open line of a connection: a refresh that is running, or whose process died."""
     async with database.read() as conn:
         row = (
@@ -228,7 +228,7 @@ async def unanswered(database: Database, connection: str, since: datetime) -> li
         return [found for found in rows.scalars() if found is not None]
 
 
-async def last(database: Database, connection: str, limit: int = 5) -> list[Entry]:
+async def last(database: Database, connection: str, limit: int = 5) -> list[Line]:
     """Return the newest lines of a connection, newest first."""
     async with database.read() as conn:
         rows = await conn.execute(
@@ -240,8 +240,8 @@ async def last(database: Database, connection: str, limit: int = 5) -> list[Entr
         return [_entry(row) for row in rows]
 
 
-def _entry(row: Row[Any]) -> Entry:
-    return Entry(
+def _entry(row: Row[Any]) -> Line:
+    return Line(
         id=row.id,
         connection=row.connection,
         process=row.process,

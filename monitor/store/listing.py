@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, 
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
 from monitor.health.listing import ALWAYS, MOST, WORST, Counts, Filter, Key, Listed, Page, Sort
-from monitor.store.due import HEALTH, doubt_of, read_health
+from monitor.health.rotation import Doubt
+from monitor.store.columns import HEALTH, read_health
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, credential, watch
 
@@ -179,7 +180,7 @@ def _listed(row: Any) -> tuple[Listed, Key]:
         read_health(health),
         last,
         next_,
-        None if lost else doubt_of(since, tried),
+        Doubt(since, tried) if since is not None and not lost else None,
         bool(newcomer),
     )
     return found, Key(int(rank), found.health.since or ALWAYS, name)

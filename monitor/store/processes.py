@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.store import gates
 from monitor.store.engine import Database
+from monitor.store.fence import FENCED
 from monitor.store.retry import retried
 from monitor.store.tables import duty, process, watch
 
@@ -41,7 +42,7 @@ def new_name() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Roster:
     """What a beat found: how many service processes live, what was freed, how far our clock is off."""
 
     alive: int
@@ -52,7 +53,7 @@ class Pulse:
 @retried
 async def beat(
     database: Database, name: str, role: str, version: str, now: datetime, gone: timedelta
-) -> Pulse:
+) -> Roster:
     """Say that this process is alive, and bury those silent for `gone`: free what they held.
 
     On PostgreSQL the database's clock is the judge, so that replicas whose clocks differ do not bury
@@ -70,7 +71,7 @@ async def beat(
         alive = await conn.execute(
             select(func.count()).select_from(process).where(process.c.role != Role.COMMAND)
         )
-        return Pulse(int(alive.scalar_one()), freed, abs(theirs - now))
+        return Roster(int(alive.scalar_one()), freed, abs(theirs - now))
 
 
 async def clock(database: Database) -> datetime | None:
@@ -134,7 +135,7 @@ async def _bury(conn: AsyncConnection, which: ColumnElement[bool]) -> int:
         return 0
     theirs = watch.c.lease_by.in_(names)
     await gates.lock_where(conn, theirs)
-    freed = await conn.execute(update(watch).where(theirs).values(lease_by=None, lease_until=None))
+    freed = await conn.execute(update(watch).where(theirs).values(**FENCED))
     await conn.execute(delete(duty).where(duty.c.holder.in_(names)))
     await conn.execute(delete(process).where(process.c.id.in_(names)))
     return freed.rowcount

@@ -29,12 +29,13 @@ from monitor.health import incidents
 from monitor.store import audit, gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.engine import Database
+from monitor.store.fence import FENCED
 from monitor.store.retry import retried
 from monitor.store.tables import connection, consent, credential, held, key_check, secret, watch
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SealedColumn:
     """A column of sealed texts. `row` is the name that a text is bound to its row by (`vault.Cell`).
 
     `apps`: a text is bound to its connection's app besides. `name` is the table that it is bound to, where
@@ -70,19 +71,23 @@ _APP = connection.c.app + "/" + connection.c.provider + "/" + connection.c.regio
 # Every column that the vault seals for, but the key checks, which stay under their own keys. A rotation
 # re-encrypts these, and no key is retired that one of these names; a test finds each that is missing.
 PLACES = (
-    Place(credential, credential.c.connection, credential.c.access, credential.c.connection, apps=True),
-    Place(credential, credential.c.connection, credential.c.refresh, credential.c.connection, apps=True),
-    Place(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
-    Place(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
+    SealedColumn(
+        credential, credential.c.connection, credential.c.access, credential.c.connection, apps=True
+    ),
+    SealedColumn(
+        credential, credential.c.connection, credential.c.refresh, credential.c.connection, apps=True
+    ),
+    SealedColumn(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
+    SealedColumn(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
     # What waits for a person is sealed as the credential that it may become.
-    Place(held, held.c.connection, held.c.access, held.c.connection, apps=True, name="credential"),
-    Place(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),
-    Place(secret, secret.c.name, secret.c.sealed, secret.c.name),
+    SealedColumn(held, held.c.connection, held.c.access, held.c.connection, apps=True, name="credential"),
+    SealedColumn(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),
+    SealedColumn(secret, secret.c.name, secret.c.sealed, secret.c.name),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedCell:
     """A sealed text: the primary key of its row, what it is bound to, and the text."""
 
     key: str | int
@@ -175,11 +180,7 @@ async def forget_key(
         theirs = select(credential.c.connection).where(_sealed_with(prefixes))
         ids = await gates.lock_where(conn, watch.c.connection.in_(theirs))
         own = watch.c.connection.in_(theirs)
-        await conn.execute(
-            update(watch)
-            .where(own)
-            .values(lease_by=None, lease_until=None, lease_epoch=watch.c.lease_epoch + 1)
-        )
+        await conn.execute(update(watch).where(own).values(**FENCED))
         await conn.execute(
             update(watch).where(own, watch.c.next_probe_at.is_not(None)).values(next_probe_at=now)
         )
@@ -213,8 +214,8 @@ async def _uses(conn: AsyncConnection, prefixes: Sequence[str]) -> bool:
 
 
 async def sealed_otherwise(
-    database: Database, place: Place, prefix: str, after: str | int | None, limit: int
-) -> list[Sealed]:
+    database: Database, place: SealedColumn, prefix: str, after: str | int | None, limit: int
+) -> list[SealedCell]:
     """Return texts of a place that do not begin with this prefix, by key, from one on."""
     wanted = select(place.key, place.row, place.column, _APP if place.apps else literal("")).where(
         place.column.is_not(None), ~place.column.startswith(prefix, autoescape=True)
@@ -225,11 +226,11 @@ async def sealed_otherwise(
         wanted = wanted.where(place.key > after)
     async with database.read() as conn:
         rows = await conn.execute(wanted.order_by(place.key).limit(limit))
-        return [Sealed(*row) for row in rows]
+        return [SealedCell(*row) for row in rows]
 
 
 @retried
-async def replace(database: Database, place: Place, changes: Sequence[tuple[Sealed, str]]) -> int:
+async def replace(database: Database, place: SealedColumn, changes: Sequence[tuple[SealedCell, str]]) -> int:
     """Put re-encrypted texts in the place of exactly the old ones; return how many rows took it.
 
     A row that was changed meanwhile is left alone: what it has is newer than ours. One that somebody is

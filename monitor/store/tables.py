@@ -66,8 +66,8 @@ class Connection(SQLModel, table=True):
 class Watch(SQLModel, table=True):
     """How a connection is, when it is looked at next, and who is looking at it now.
 
-    `lease_epoch` is the fencing number: whoever changes what a probe rests on raises it, and a
-    verdict that carries an older one is thrown away.
+    `lease_epoch` is the fencing number: whoever changes what a probe rests on raises it, and so does each
+    verdict that is written; one that carries an older number is thrown away.
     """
 
     connection: str = _owner_row()

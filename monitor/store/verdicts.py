@@ -1,8 +1,11 @@
 """Settles a batch of verdicts: states, history, counts and incidents in one transaction.
 
-1. Take the gates, and keep what is still ours: the lease's fencing number has to be the row's. A verdict that
-   lost its lease (a pause, an import, another process) is thrown away here, before anything is written.
-2. Write how each connection is, and when it is looked at next; give the lease back.
+1. Take the gates, and keep what may still be written: the fencing number that a verdict carries has to be the
+   row's. Each number is good for one verdict, as writing raises it. So nothing else is asked: whoever changes
+   what a verdict rests on (another claim, a pause, an import, a verdict before it) has raised the number, and
+   whoever still has the row's number has seen the row as it is, with a lease, with one that was given back,
+   or without any. What comes too late is thrown away here, before anything is written.
+2. Write how each connection is, and when it is looked at next; free it of whoever had a lease.
 3. Count the probes.
 4. For what changed: the history with its evidence, and the incident opened, updated or closed.
 5. If a break began, changed or ended: let the fleet guard judge, before anybody is told.
@@ -12,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -20,16 +24,16 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.health.classify import Finding
 from monitor.health.guard import GuardPolicy
-from monitor.health.lifecycle import Verdict
+from monitor.health.ruling import Ruling
 from monitor.store import bindings, gates, guarding, incidents
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.due import Lease, health_columns
+from monitor.store.columns import HEALTH, health_columns
+from monitor.store.due import Lease
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.expected import Ordinary
-from monitor.store.fence import Held
+from monitor.store.fence import FENCED, Gated
 from monitor.store.retry import retried
 from monitor.store.tables import connection, history, probe_count, watch
 
@@ -37,54 +41,52 @@ from monitor.store.tables import connection, history, probe_count, watch
 Tell = Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[None]]
 
 
-class Outcome(NamedTuple):
-    """What one probe comes to, ready to be written. `evidence` is given where the verdict changed."""
+class Settlement(NamedTuple):
+    """A ruling ready to be written: of which connection, and what its look leaves for the next.
+
+    `lease` is the connection as it was judged, and its number is what fences the ruling. The lease itself
+    may have run out, or have been given back.
+    """
 
     lease: Lease
-    verdict: Verdict
-    finding: Finding
-    probed_at: datetime
+    ruling: Ruling
     seconds: float
-    next_probe_at: datetime | None
     scope_cursor: int = 0
     scope_checked_at: datetime | None = None
     scopes_all: bool = False
     reads: Mapping[str, datetime] | None = None
-    account: tuple[str, str | None, str | None] | None = None  # the first seen, its name, and the user's
-    evidence: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What verdicts are settled by, the same for every batch of a process.
+
+    `bucket` is the time that one count of probes covers; `ordinary` is what this process knows of the
+    fleet's past, for the guard; `binding` says how a first account is taken.
+    """
+
+    process: str  # who judged
+    guard: GuardPolicy
+    bucket: timedelta = timedelta(days=1)
+    tell: Tell | None = None
+    ordinary: Ordinary | None = None
+    binding: Binding = AS_USUAL
 
 
 _WRITE = (
     update(watch)
     .where(watch.c.connection == bindparam("_id"))
     .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "state",
-                "since",
-                "cause",
-                "owner",
-                "confidence",
-                "rule",
-                "candidate",
-                "streak",
-                "streak_since",
-                "bad_since",
-                "good_streak",
-                "flaps",
-                "flaps_at",
-                "last_probe_at",
-                "last_success_at",
-                "last_seconds",
-                "next_probe_at",
-                "scope_cursor",
-                "scope_checked_at",
-                "scopes_all",
-                "judged_by",
-            )
-        }
-        | {"lease_by": None, "lease_until": None}
+        **{column.name: bindparam(column.name) for column in HEALTH},
+        last_probe_at=bindparam("last_probe_at"),
+        last_success_at=bindparam("last_success_at"),
+        last_seconds=bindparam("last_seconds"),
+        next_probe_at=bindparam("next_probe_at"),
+        scope_cursor=bindparam("scope_cursor"),
+        scope_checked_at=bindparam("scope_checked_at"),
+        scopes_all=bindparam("scopes_all"),
+        judged_by=bindparam("judged_by"),
+        **FENCED,
     )
 )
 # A healthy probe of a healthy connection changes few columns; most writes are this one.
@@ -101,8 +103,7 @@ def _write_quiet(is_sqlite: bool) -> Any:
         .where(watch.c.connection == given.c.id)
         .values(
             last_probe_at=given.c.last_probe_at, last_success_at=given.c.last_success_at,
-            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at, lease_by=None,
-            lease_until=None,
+            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at, **FENCED,
         )
     )  # fmt: skip
 
@@ -129,145 +130,151 @@ def _add_counts(is_sqlite: bool) -> Any:
 _IDS: Columns = {"id": Text}
 
 
-def _still_ours(is_sqlite: bool) -> Any:
+def _numbers(is_sqlite: bool) -> Any:
     given = unpacked(_IDS, is_sqlite)
     return (
         select(watch.c.connection, watch.c.lease_epoch)
         .join(given, given.c.id == watch.c.connection)
-        .where(watch.c.lease_by == bindparam("process"))
         .order_by(watch.c.connection)
         .with_for_update(of=watch)
     )
 
 
 _BULK = {
-    is_sqlite: (_write_quiet(is_sqlite), _add_counts(is_sqlite), _still_ours(is_sqlite))
+    is_sqlite: (_write_quiet(is_sqlite), _add_counts(is_sqlite), _numbers(is_sqlite))
     for is_sqlite in (True, False)
 }
 
 
 @retried
 async def settle(
-    database: Database,
-    process: str,
-    outcomes: Sequence[Outcome],
-    guard: GuardPolicy,
-    now: datetime,
-    bucket: timedelta,
-    tell: Tell | None = None,
-    ordinary: Ordinary | None = None,
-    binding: Binding = AS_USUAL,
-) -> list[Outcome]:
-    """Write a batch; return the outcomes that were still ours to write.
+    database: Database, settlements: Sequence[Settlement], terms: Terms, now: datetime
+) -> list[Settlement]:
+    """Write a batch; return what was written: what carries its row's number, which writing uses up.
 
-    `ordinary` is what this process knows of the fleet's past, for the guard; `binding` how a first account
-    is taken: the tokens of one that has to wait for a person are held, and their outcome is not written.
+    Where a first account has to wait for a person, its tokens are held, and the ruling is not written.
     """
-    first = any(_is_first(o) for o in outcomes)
+    first = any(_is_first(s) for s in settlements)
     async with database.write() as conn:
         if first:
             await gates.one_binding(conn)
-        if first or any(o.verdict.changed for o in outcomes):
+        if first or any(s.ruling.verdict.changed for s in settlements):
             await incidents.one_at_a_time(conn)
-        ids = packed(_IDS, [(o.lease.id,) for o in outcomes], database.is_sqlite)
-        rows = await conn.execute(_BULK[database.is_sqlite][2], ids | {"process": process})
-        epochs: dict[str, int] = {row[0]: row[1] for row in rows}
-        ours = [o for o in outcomes if epochs.get(o.lease.id) == o.lease.epoch]
+        written = await _in_time(conn, settlements, database.is_sqlite)
         if first:
-            ours = await _bound(conn, ours, binding, now)
-        if not ours:
+            written = await _bound(conn, written, terms.binding, now)
+        if not written:
             return []
-        await _write_watch(conn, process, ours, database.is_sqlite)
-        await _count(conn, ours, bucket, database.is_sqlite)
-        changed = [o for o in ours if o.verdict.changed]
+        await _write_watch(conn, terms.process, written, database.is_sqlite)
+        await _count(conn, written, terms.bucket, database.is_sqlite)
+        changed = [s for s in written if s.ruling.verdict.changed]
         if changed:
-            await conn.execute(insert(history), [_history(o) for o in changed])
-            await incidents.apply(conn, [_incident_change(o) for o in changed], now)
-            about = [o.lease.id for o in changed if o.verdict.incident is not None]
-            await guarding.guard(conn, guard, now, ordinary, breaks=bool(about))
-            if tell is not None and about:
-                await tell(conn, about, now)
-    return ours
+            await conn.execute(insert(history), [_history(s) for s in changed])
+            await incidents.apply(conn, [_incident_change(s) for s in changed], now)
+            about = [s.lease.id for s in changed if s.ruling.verdict.incident is not None]
+            await guarding.guard(conn, terms.guard, now, terms.ordinary, breaks=bool(about))
+            if terms.tell is not None and about:
+                await terms.tell(conn, about, now)
+    return written
 
 
-def _is_first(outcome: Outcome) -> bool:
-    return outcome.account is not None and bool(outcome.account[0]) and outcome.lease.account_id is None
+async def _in_time(
+    conn: AsyncConnection, settlements: Sequence[Settlement], is_sqlite: bool
+) -> list[Settlement]:
+    """Take the gates, and keep what carries its row's number; of two with the same number the first."""
+    ids = packed(_IDS, [(s.lease.id,) for s in settlements], is_sqlite)
+    numbers: dict[str, int] = {row[0]: row[1] for row in await conn.execute(_BULK[is_sqlite][2], ids)}
+    kept = []
+    for settlement in settlements:
+        lease = settlement.lease
+        if numbers.get(lease.id) == lease.epoch:
+            del numbers[lease.id]
+            kept.append(settlement)
+    return kept
+
+
+def _is_first(settlement: Settlement) -> bool:
+    account = settlement.ruling.account
+    return account is not None and bool(account.account_id) and settlement.lease.account_id is None
 
 
 async def _bound(
-    conn: AsyncConnection, outcomes: Sequence[Outcome], rules: Binding, now: datetime
-) -> list[Outcome]:
+    conn: AsyncConnection, settlements: Sequence[Settlement], rules: Binding, now: datetime
+) -> list[Settlement]:
     """Put first accounts on record, one after the other; leave out those that have to wait for a person."""
-    kept: list[Outcome] = []
-    for outcome in outcomes:
-        lease, account = outcome.lease, outcome.account
-        if account is None or not _is_first(outcome):
-            kept.append(outcome)
+    kept: list[Settlement] = []
+    for settlement in settlements:
+        lease, account = settlement.lease, settlement.ruling.account
+        if account is None or account.account_id is None or not _is_first(settlement):
+            kept.append(settlement)
             continue
-        why = await bindings.why_held(conn, lease.id, lease.place, account[0], rules)
+        why = await bindings.why_held(conn, lease.id, lease.place, account.account_id, rules)
         if why is None:
-            await _record(conn, [outcome])
-            kept.append(outcome)
+            await _record(conn, [settlement])
+            kept.append(settlement)
         else:
-            was = Held(lease.health, authorized=True, rests=None, app=lease.place.app)
-            await bindings.take_out(conn, lease.id, was, why, Account(*account), now)
+            was = Gated(lease.health, authorized=True, rests=None, app=lease.place.app)
+            theirs = Account(account.account_id, account.account_name, account.user)
+            await bindings.take_out(conn, lease.id, was, why, theirs, now)
     return kept
 
 
 async def _write_watch(
-    conn: AsyncConnection, process: str, outcomes: Sequence[Outcome], is_sqlite: bool
+    conn: AsyncConnection, process: str, settlements: Sequence[Settlement], is_sqlite: bool
 ) -> None:
     quiet: list[tuple[Any, ...]] = []
     full: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        lease = outcome.lease
-        success = outcome.probed_at if outcome.finding.ok else lease.last_success_at
+    for settlement in settlements:
+        lease, ruling = settlement.lease, settlement.ruling
+        success = ruling.at if ruling.finding.ok else lease.last_success_at
         if (
-            outcome.verdict.health is lease.health
-            and outcome.scope_checked_at == lease.scope_checked_at
-            and outcome.scopes_all == lease.scopes_all
+            ruling.verdict.health is lease.health
+            and settlement.scope_checked_at == lease.scope_checked_at
+            and settlement.scopes_all == lease.scopes_all
         ):
-            quiet.append((lease.id, outcome.probed_at, success, outcome.seconds, outcome.next_probe_at))
+            quiet.append((lease.id, ruling.at, success, settlement.seconds, ruling.next_probe_at))
         else:
             full.append(
                 {
-                    "_id": lease.id, "last_probe_at": outcome.probed_at, "last_success_at": success,
-                    "last_seconds": outcome.seconds, "next_probe_at": outcome.next_probe_at,
+                    "_id": lease.id, "last_probe_at": ruling.at, "last_success_at": success,
+                    "last_seconds": settlement.seconds, "next_probe_at": ruling.next_probe_at,
                     "judged_by": process,
-                } | _columns(outcome)
+                } | _columns(settlement)
             )  # fmt: skip
     if quiet:
         await conn.execute(_BULK[is_sqlite][0], packed(_QUIET, quiet, is_sqlite))
     if full:
         await conn.execute(_WRITE, full)
-    await _write_reads_and_accounts(conn, outcomes)
+    await _write_reads_and_accounts(conn, settlements)
 
 
-def _columns(outcome: Outcome) -> dict[str, Any]:
-    return health_columns(outcome.verdict.health) | {
-        "scope_cursor": outcome.scope_cursor,
-        "scope_checked_at": outcome.scope_checked_at,
-        "scopes_all": outcome.scopes_all,
+def _columns(settlement: Settlement) -> dict[str, Any]:
+    return health_columns(settlement.ruling.verdict.health) | {
+        "scope_cursor": settlement.scope_cursor,
+        "scope_checked_at": settlement.scope_checked_at,
+        "scopes_all": settlement.scopes_all,
     }
 
 
-async def _write_reads_and_accounts(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+async def _write_reads_and_accounts(conn: AsyncConnection, settlements: Sequence[Settlement]) -> None:
     reads = [
-        {"_id": o.lease.id, "reads": {scope: at.isoformat() for scope, at in o.reads.items()}}
-        for o in outcomes
-        if o.reads is not None
+        {"_id": s.lease.id, "reads": {scope: at.isoformat() for scope, at in s.reads.items()}}
+        for s in settlements
+        if s.reads is not None
     ]
     if reads:
         await conn.execute(
             update(watch).where(watch.c.connection == bindparam("_id")).values(reads=bindparam("reads")),
             reads,
         )
-    await _record(conn, [o for o in outcomes if not _is_first(o)])
+    await _record(conn, [s for s in settlements if not _is_first(s)])
 
 
-async def _record(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
+async def _record(conn: AsyncConnection, settlements: Sequence[Settlement]) -> None:
     accounts = [
-        {"_id": o.lease.id, "account": o.account[0], "name": o.account[1]} for o in outcomes if o.account
+        {"_id": s.lease.id, "account": who.account_id, "name": who.account_name}
+        for s in settlements
+        if (who := s.ruling.account) is not None
     ]
     if accounts:
         # Never another than the one on record: the first authorization says which account is expected.
@@ -283,21 +290,27 @@ async def _record(conn: AsyncConnection, outcomes: Sequence[Outcome]) -> None:
 
 
 async def _count(
-    conn: AsyncConnection, outcomes: Sequence[Outcome], bucket: timedelta, is_sqlite: bool
+    conn: AsyncConnection, settlements: Sequence[Settlement], bucket: timedelta, is_sqlite: bool
 ) -> None:
     size = int(bucket.total_seconds())
     rows = [
-        (o.lease.id, int(o.probed_at.timestamp()) // size * size, o.finding.cause.value, o.seconds)
-        for o in outcomes
+        (
+            s.lease.id,
+            int(s.ruling.at.timestamp()) // size * size,
+            s.ruling.finding.cause.value,
+            s.seconds,
+        )
+        for s in settlements
     ]
     await conn.execute(_BULK[is_sqlite][1], packed(_COUNTS, rows, is_sqlite))
 
 
-def _history(outcome: Outcome) -> dict[str, Any]:
-    health, finding = outcome.verdict.health, outcome.finding
+def _history(settlement: Settlement) -> dict[str, Any]:
+    ruling = settlement.ruling
+    health, finding = ruling.verdict.health, ruling.finding
     return {
-        "connection": outcome.lease.id,
-        "at": outcome.probed_at,
+        "connection": settlement.lease.id,
+        "at": ruling.at,
         "state": health.state.value,
         "cause": health.cause.value,
         "owner": health.owner.value,
@@ -305,18 +318,18 @@ def _history(outcome: Outcome) -> dict[str, Any]:
         "rule": finding.rule,
         "scope": finding.scope,
         "reasons": list(finding.reasons),
-        "evidence": [dict(item) for item in outcome.evidence],
+        "evidence": [dict(item) for item in ruling.kept],
     }
 
 
-def _incident_change(outcome: Outcome) -> incidents.Change:
-    health = outcome.verdict.health
+def _incident_change(settlement: Settlement) -> incidents.Change:
+    ruling = settlement.ruling
     return incidents.Change(
-        connection=outcome.lease.id,
-        place=outcome.lease.place,
-        change=outcome.verdict.incident,
-        cause=health.cause,
-        owner=health.owner,
-        at=outcome.probed_at,
-        reasons=outcome.finding.reasons,
+        connection=settlement.lease.id,
+        place=settlement.lease.place,
+        change=ruling.verdict.incident,
+        cause=ruling.verdict.health.cause,
+        owner=ruling.verdict.health.owner,
+        at=ruling.at,
+        reasons=ruling.finding.reasons,
     )

@@ -37,9 +37,10 @@ from monitor.health.rotation import (
 )
 from monitor.secret import Secret
 from monitor.store import due, journal, processes
-from monitor.store.due import Lease, Sealed
+from monitor.store.columns import Sealed
+from monitor.store.due import Lease
 from monitor.store.engine import Database
-from monitor.store.journal import Entry, SealedPair
+from monitor.store.journal import Line, SealedPair
 from monitor.store.sealing import app_of
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
@@ -178,7 +179,7 @@ class Refresher:
             return await self._as_stored(lease, sealed)
         return await self._lost(lease, stored, "lost") if stored.lost else stored
 
-    async def _is_running(self, entry: Entry) -> bool:
+    async def _is_running(self, entry: Line) -> bool:
         """Whether somebody is at an open line, so that its answer may still come."""
         if entry.process == self._process:
             return entry.connection in self._running
@@ -261,7 +262,7 @@ class Refresher:
         self,
         lease: Lease,
         app: App,
-        entry: Entry,
+        entry: Line,
         pair: TokenAnswer,
         exchange: Exchange,
         sealed: Sealed,
@@ -290,7 +291,7 @@ class Refresher:
         result = "recovered" if sealed.doubt is not None else "ok"
         return Refreshed(RefreshNote.DONE, (result,), reread or sealed, (exchange,))
 
-    async def _resting_on(self, entry: Entry, app: App, token: Secret) -> int | None:
+    async def _resting_on(self, entry: Line, app: App, token: Secret) -> int | None:
         """Return the stored version, if it is a newer one with the very refresh token that we sent.
 
         An import or an authorization that brought no new one leaves that: what became of it counts there.
@@ -305,7 +306,7 @@ class Refresher:
         return stored.version if same else None
 
     async def _without_pair(
-        self, lease: Lease, app: App, sealed: Sealed, entry: Entry, exchange: Exchange, token: Secret
+        self, lease: Lease, app: App, sealed: Sealed, entry: Line, exchange: Exchange, token: Secret
     ) -> Refreshed:
         now, what = self._clock.now(), heard(exchange.outcome, app.rules)
         end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.rotation)

@@ -12,12 +12,18 @@ MEMORY = timedelta(minutes=2)
 _OWN = (FaultKind.OURS, FaultKind.EXHAUSTED)
 
 
-class Heard:
+class Hosts:
     """Remembers, for each host, the last answer and the last silence."""
 
     def __init__(self) -> None:
         self._answered: dict[str, datetime] = {}
         self._silent: dict[str, datetime] = {}
+
+    def reach(self, evidence: Evidence, now: datetime) -> Reach:
+        """Take in what one probe met; return whom it can be compared with, nobody where all was well."""
+        self.note(evidence)
+        quiet = all(exchange.outcome.ok for exchange in evidence.exchanges)
+        return Reach() if quiet else self.view(now)
 
     def note(self, evidence: Evidence) -> None:
         """Take in what one probe met. Any HTTP answer counts: it proves that the network works."""

@@ -24,6 +24,11 @@ class Pacer:
         self._database, self._clock = database, clock
         self._reserved: dict[str, deque[datetime]] = defaultdict(deque)
 
+    async def prepare(self, app: App) -> None:
+        """Make the row that the processes share, where the app's limit is one of the whole app."""
+        if app.limits.app_wide is not None:
+            await budgets.ensure(self._database, app.id, self._clock.now())
+
     async def reserve(self, app: App, wanted: int) -> int:
         """Reserve turns for up to `wanted` probes that start now; return how many there are."""
         rate = app.limits.app_wide

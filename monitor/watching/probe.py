@@ -31,7 +31,8 @@ from monitor.health.evidence import (
 from monitor.health.lifecycle import State
 from monitor.health.rotation import AfterLost, next_send
 from monitor.secret import Secret
-from monitor.store.due import Lease, Sealed
+from monitor.store.columns import Sealed
+from monitor.store.due import Lease
 from monitor.text.echoes import without_token
 from monitor.text.names import one_line
 from monitor.tokens.introspect import Introspector
@@ -53,8 +54,6 @@ class Looked(NamedTuple):
     scopes_all: bool
     reads: Mapping[str, datetime] | None  # None: nothing new
     refresh_results: tuple[str, ...] = ()
-    complete: bool = True  # False: scopes that had to be checked were not
-    held: bool = False  # a first account that has to wait for a person
 
 
 @dataclass(slots=True)
@@ -343,6 +342,8 @@ class Prober:
             look.unanswered,
             look.introspection,
             told_before(health.rule, health.cause, health.since, look.sealed.issued_at),
+            look.complete,
+            look.held,
         )
 
     def _finish(self, look: _Look) -> Looked:
@@ -354,8 +355,6 @@ class Prober:
             look.scopes_all,
             look.reads,
             look.refresh_results,
-            look.complete,
-            look.held,
         )
 
 

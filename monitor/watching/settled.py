@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.health.causes import Cause
 from monitor.health.classify import EXHAUSTED
 from monitor.health.evidence import Fault, FaultKind
 from monitor.health.lifecycle import State
+from monitor.health.ruling import Ruling
 from monitor.metrics.meters import Meters
-from monitor.store.verdicts import Outcome
+from monitor.store.due import Lease
+from monitor.store.verdicts import Settlement
 from monitor.watching.probe import Looked
 from monitor.wire.apps import App
 
@@ -38,39 +39,35 @@ def measure(meters: Meters, app: App, looked: Looked, connection: str) -> None:
         meters.refreshes.labels(name, app.id, result).inc()
 
 
-def note(meters: Meters, settled: Iterable[Outcome]) -> None:
+def note(meters: Meters, settled: Iterable[Settlement]) -> None:
     """Count verdicts that were written, and log those that changed something."""
-    for outcome in settled:
-        place, health = outcome.lease.place, outcome.verdict.health
-        if outcome.finding.rule != EXHAUSTED:
-            meters.count_probe(place.provider, place.app, outcome.finding.cause.value, outcome.lease.id)
-        if outcome.verdict.detected_after is not None:
-            meters.detection.labels(place.provider, health.cause.value).observe(
-                outcome.verdict.detected_after.total_seconds()
+    for settlement in settled:
+        lease, ruling = settlement.lease, settlement.ruling
+        place, verdict = lease.place, ruling.verdict
+        if ruling.finding.rule != EXHAUSTED:
+            meters.count_probe(place.provider, place.app, ruling.finding.cause.value, lease.id)
+        if verdict.detected_after is not None:
+            meters.detection.labels(place.provider, verdict.health.cause.value).observe(
+                verdict.detected_after.total_seconds()
             )
-        if outcome.verdict.recovered_after is not None:
-            meters.recovery.labels(place.provider, outcome.lease.health.cause.value).observe(
-                outcome.verdict.recovered_after.total_seconds()
+        if verdict.recovered_after is not None:
+            meters.recovery.labels(place.provider, lease.health.cause.value).observe(
+                verdict.recovered_after.total_seconds()
             )
-        if outcome.verdict.changed:
-            _log_change(outcome)
+        if verdict.changed:
+            _log_change(lease, ruling)
 
 
-def _log_change(outcome: Outcome) -> None:
-    before, after, finding = outcome.lease.health, outcome.verdict.health, outcome.finding
+def _log_change(lease: Lease, ruling: Ruling) -> None:
+    before, after, finding = lease.health, ruling.verdict.health, ruling.finding
     say = log.warning if after.state is State.BROKEN else log.info
     say(
         f"connection.{after.state.value}",
-        connection=outcome.lease.id,
-        app=outcome.lease.place.app,
+        connection=lease.id,
+        app=lease.place.app,
         was=before.state.value,
         cause=after.cause.value if after.cause is not Cause.OK else None,
         owner=after.owner.value if after.cause is not Cause.OK else None,
         confidence=finding.confidence,
         rule=finding.rule,
     )
-
-
-def brief(error: BaseException) -> str:
-    """Say an error of ours in one line; a database's would show the row, so only its class."""
-    return "" if isinstance(error, SQLAlchemyError) else str(error).split("\n")[0][:200]

@@ -16,7 +16,7 @@ from alerts.mails import pump
 from alerts.outbox import outbox
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
-from monitor.settings.builders import build_granter, build_loop, build_pump, build_wire
+from monitor.settings.builders import build_granter, build_pump, build_watching, build_wire
 from monitor.settings.file import load
 from monitor.settings.parts import opened
 from monitor.store import journal, links
@@ -75,12 +75,12 @@ async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
             print(arrived.arrival.value)
         else:
             await mails.recover()
-            loop, _ = build_loop(parts, wire, meters, "crash", Role.ALL, mails.tell)
-            await loop.prepare()
-            await loop.run_due()
+            watching = build_watching(parts, wire, meters, "crash", Role.ALL, mails.tell)
+            await watching.ticks.prepare()
+            await watching.rounds.due()
             await mails.plan()
             await mails.pump()
-            await loop.stop()
+            await watching.ticks.stop()
         await wire.close()
 
 

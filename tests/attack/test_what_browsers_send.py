@@ -71,7 +71,7 @@ async def served(rig):
         extent=configured.extent,
     )
     ops = Ops(exposition, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
-    pages = build_pages(rig.parts, rig.granter, rig.loop, rig.meters)
+    pages = build_pages(rig.parts, rig.granter, rig.watching.rounds, rig.meters)
     web = server(application(ops, pages), "127.0.0.1", 0)
     serving = asyncio.create_task(web.serve())
     while not web.started:

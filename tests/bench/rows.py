@@ -23,7 +23,7 @@ from monitor.metrics.exposition import Exposition, Extent
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.service.process import calm_collector
-from monitor.settings.builders import build_loop
+from monitor.settings.builders import build_watching
 from monitor.settings.file import load
 from monitor.settings.parts import opened
 from monitor.store import connections
@@ -102,19 +102,21 @@ async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
     async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
         await _fill(parts, size)
         found, meters = wire(folder), Meters()
-        loop, _ = build_loop(parts, found, meters, "bench", Role.ALL)
-        await loop.prepare()
+        watching = build_watching(parts, found, meters, "bench", Role.ALL)
+        await watching.ticks.prepare()
         await _all_due(parts)
-        await _round(loop)  # the first round makes every connection healthy, with its history
+        await _round(
+            watching.loop, meters
+        )  # the first round makes every connection healthy, with its history
         await _all_due(parts)
         calm_collector()
         before, began = cpu(), time.perf_counter()
-        done = await _round(loop)
+        done = await _round(watching.loop, meters)
         used, wall = cpu() - before, time.perf_counter() - began
         assert done == size, (done, size)
         figures = {"cpu": used / size * 1000, "rate": size / wall, "rss": _rss()}
-        figures |= await _metrics(parts, meters, loop)
-        await loop.stop()
+        figures |= await _metrics(parts, meters, watching.admission.intervals())
+        await watching.ticks.stop()
         await found.close()
     return figures
 
@@ -144,12 +146,17 @@ async def _all_due(parts: Any) -> None:
         await conn.execute(update(watch).values(next_probe_at=datetime.now(UTC)))  # noqa: TID251
 
 
-async def _round(loop: Any) -> int:
-    before = loop._meters.probes.labels("clio", "clio", "ok")._value.get()
+async def _round(loop: Any, meters: Meters) -> int:
+    before = _fine(meters)
     while await loop.pull():
-        await loop._idle()
-    await loop._idle()
-    return int(loop._meters.probes.labels("clio", "clio", "ok")._value.get() - before)
+        await loop.idle()
+    await loop.idle()
+    return int(_fine(meters) - before)
+
+
+def _fine(meters: Meters) -> float:
+    labels = {"provider": "clio", "app": "clio", "cause": "ok"}
+    return meters.registry.get_sample_value("token_health_probes_total", labels) or 0.0
 
 
 def _rss() -> float:
@@ -159,7 +166,7 @@ def _rss() -> float:
     return 0.0
 
 
-async def _metrics(parts: Any, meters: Meters, loop: Any) -> dict[str, float]:
+async def _metrics(parts: Any, meters: Meters, intervals: Any) -> dict[str, float]:
     exposition = Exposition(
         parts.database, meters, parts.apps, parts.clock, interval=timedelta(minutes=5), extent=Extent()
     )
@@ -176,7 +183,7 @@ async def _metrics(parts: Any, meters: Meters, loop: Any) -> dict[str, float]:
     await asyncio.sleep(0.05)  # noqa: TID251
     began, size = time.perf_counter(), 0
     async for piece in exposition.write(
-        leads=True, lag=0, alive=1, intervals=loop.intervals(), encoder=generate_latest
+        leads=True, lag=0, alive=1, intervals=intervals, encoder=generate_latest
     ):
         size += len(piece)
     took = time.perf_counter() - began

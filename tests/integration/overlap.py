@@ -24,9 +24,11 @@ from alerts.pages.oncall import Duty
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.classify import found
+from monitor.health.evidence import Identity
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, step
 from monitor.health.rotation import Ending, Journal
+from monitor.health.ruling import Ruling
 from monitor.store import (
     connections,
     due,
@@ -42,12 +44,12 @@ from monitor.store import (
 from monitor.store.bindings import Account
 from monitor.store.due import Lease
 from monitor.store.engine import Database
-from monitor.store.journal import Entry, SealedPair
+from monitor.store.journal import Line, SealedPair
 from monitor.store.links import Trip
-from monitor.store.sealing import Sealed
+from monitor.store.sealing import SealedCell
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
 from monitor.store.tables import journal as journal_table
-from monitor.store.verdicts import Outcome
+from monitor.store.verdicts import Settlement, Terms
 from tests.conftest import START
 from tests.integration.test_store import new
 
@@ -68,7 +70,7 @@ class Scene:
     """Five connections in the middle of everything, and what writers work with."""
 
     leases: list[Lease]
-    entries: dict[str, Entry]
+    entries: dict[str, Line]
     trips: dict[str, Trip]
 
 
@@ -133,7 +135,7 @@ async def set_up(database: Database) -> Scene:
                 connection=name, process="p1", version=0, begun_at=NOW, outcome="open"
             )
             number = (await conn.execute(made.returning(journal_table.c.id))).scalar_one()
-            entries[name] = Entry(number, name, "p1", 0, NOW)
+            entries[name] = Line(number, name, "p1", 0, NOW)
             trips[name] = await _trip(conn, name)
         await conn.execute(text(_KEEP))
     return Scene(leases, entries, trips)
@@ -183,17 +185,11 @@ async def _trip(conn: Any, name: str) -> Trip:
 Writer = Callable[[Database, Scene], Awaitable[object]]
 
 
-def _outcomes(of: Scene, cause: Cause) -> list[Outcome]:
-    finding = found(cause, 1.0, "test")
+def _settlements(of: Scene, cause: Cause) -> list[Settlement]:
+    finding, firm = found(cause, 1.0, "test"), Identity("1", "Firm")
     return [
-        Outcome(
-            lease,
-            step(lease.health, finding, Policy(), NOW),
-            finding,
-            NOW,
-            0.1,
-            NOW + DAY,
-            account=("1", "Firm"),
+        Settlement(
+            lease, Ruling(NOW, finding, step(lease.health, finding, Policy(), NOW), NOW + DAY, firm), 0.1
         )
         for lease in reversed(of.leases)
     ]
@@ -204,7 +200,7 @@ async def _settle(database: Database, of: Scene, cause: Cause) -> None:
         await ledger.bring_in_line(conn, await ledger.of_connections(conn, about), VOICE, now)
         await oncall.bring_in_line(conn, DUTY, now, tickets=False)
 
-    await verdicts.settle(database, "p1", _outcomes(of, cause), GuardPolicy(), NOW, DAY, tell)
+    await verdicts.settle(database, _settlements(of, cause), Terms("p1", GuardPolicy(), tell=tell), NOW)
 
 
 async def _import(database: Database, _of: Scene) -> None:
@@ -214,7 +210,7 @@ async def _import(database: Database, _of: Scene) -> None:
 
 async def _reseal(database: Database, _of: Scene) -> None:
     await sealing.replace(
-        database, sealing.PLACES[0], [(Sealed(n, n, "v1.k.x.y"), "v2.k.x.y") for n in NAMES]
+        database, sealing.PLACES[0], [(SealedCell(n, n, "v1.k.x.y"), "v2.k.x.y") for n in NAMES]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -14,7 +15,7 @@ from monitor.operations import links as asking
 from monitor.operations.checkup import _accounts
 from monitor.operations.rekey import rotate_keys
 from monitor.secret import Secret
-from monitor.store import journal, links, sealing
+from monitor.store import due, journal, links, sealing
 from monitor.store.tables import credential
 from monitor.tokens.refresh import access_cell
 from monitor.tokens.vault import Cell
@@ -78,9 +79,21 @@ async def test_the_tokens_of_the_old_app_are_no_tokens_of_the_new_one(two, tmp_p
 async def test_with_tokens_of_its_own_it_leaves_the_old_app_with_all_that_was_under_way(two, tmp_path):
     known = await two.known("acme")
     link = await asking.new(two.parts, ME, "acme")
-    (lease, *_) = await two.loop._claim_named(["acme"])
+    (lease, *_) = await due.claim_named(
+        two.parts.database,
+        two.watching.presence.process,
+        ["acme"],
+        two.clock.now(),
+        timedelta(minutes=1),
+        apps=two.parts.apps,
+    )
     entry = await journal.begin(
-        two.parts.database, "acme", two.loop._process, lease.epoch, known.sealed.version, two.clock.now()
+        two.parts.database,
+        "acme",
+        two.watching.presence.process,
+        lease.epoch,
+        known.sealed.version,
+        two.clock.now(),
     )
     assert entry is not None
     async with browser_on(two) as browser:
@@ -101,7 +114,7 @@ async def test_with_tokens_of_its_own_it_leaves_the_old_app_with_all_that_was_un
 async def test_a_provider_that_changed_under_an_apps_name_gets_no_token_of_before(two):
     app = two.parts.apps["clio"]
     moved = replace(app, provider=app.provider.model_copy(update={"name": "other"}))
-    two.parts.apps["clio"] = two.loop._apps["clio"] = two.granter._apps["clio"] = moved
+    two.parts.apps["clio"] = two.granter._apps["clio"] = moved
     before = two.sandbox.seen()
     await two.after(minutes=6)
     assert await two.settle("acme") == ("broken", "app_misconfigured")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from monitor.metrics.meters import Meters
-from monitor.settings.builders import build_loop, build_wire, tell_both
+from monitor.settings.builders import build_watching, build_wire, tell_both
 from monitor.store import connections, processes
 from monitor.store.due import OTHERS_FIRST
 from monitor.store.processes import Role
@@ -23,13 +23,13 @@ async def _beat(rig, *names, role=Role.ALL):
 
 @asynccontextmanager
 async def _another(rig, name="other"):
-    """A second process's loop on the same database."""
+    """A second process on the same database."""
     wire = build_wire(rig.parts)
-    loop, _ = build_loop(rig.parts, wire, Meters(), name, Role.ALL, tell_both(rig.pump, rig.pager))
+    watching = build_watching(rig.parts, wire, Meters(), name, Role.ALL, tell_both(rig.pump, rig.pager))
     try:
-        yield loop
+        yield watching
     finally:
-        await loop.stop()
+        await watching.ticks.stop()
         await wire.close()
 
 
@@ -61,7 +61,7 @@ async def test_the_probe_before_a_mail_comes_from_another_process_than_the_one_t
     assert mailbox.taken == [], "the one that saw it break looks no more by itself"
     before = await connections.show(mailrig.parts.database, "acme")
     async with _another(mailrig) as other:
-        await other.run_due()
+        await other.rounds.due()
     after = await connections.show(mailrig.parts.database, "acme")
     assert after.last_probe_at > before.last_probe_at, "the other one took it at once"
     await mailrig.mails()
@@ -74,7 +74,7 @@ async def test_what_only_one_process_could_not_reach_is_seen_to_work_and_nobody_
     mailrig.sandbox.do(mailrig.grants["acme"], "restore")
     async with _another(mailrig) as other:
         for _ in range(4):
-            await other.run_due()
+            await other.rounds.due()
             mailrig.clock.tick(seconds=31)
     await mailrig.mails(minutes=30)
     assert mailbox.taken == [] and (await mailrig.state("acme"))[0] == "healthy"

@@ -25,7 +25,7 @@ from tests.conftest import MAIL, ME, PUBLIC_URL, rigged
 async def browser_on(rig, **headers):
     """A browser without JavaScript on our pages; the sandbox is a server elsewhere."""
     ops = Ops(None, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
-    pages = build_pages(rig.parts, rig.granter, rig.loop, rig.meters)
+    pages = build_pages(rig.parts, rig.granter, rig.watching.rounds, rig.meters)
     transport = httpx.ASGITransport(application(ops, pages))
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers) as client:
         yield client

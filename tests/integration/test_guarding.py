@@ -24,7 +24,7 @@ from monitor.store.engine import Database
 from monitor.store.expected import NEEDED, Ordinary
 from monitor.store.tables import connection, credential, incident, watch
 from tests.conftest import START
-from tests.integration.test_store import LEASE, _break, _healthy, new, outcome, settle
+from tests.integration.test_store import LEASE, _break, _healthy, new, settle, settlement
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 POLICY = GuardPolicy()
@@ -37,7 +37,7 @@ async def _heal(database, names, now, guard=POLICY):
     async with database.write() as conn:
         await conn.execute(update(watch).where(watch.c.connection.in_(names)).values(next_probe_at=now))
     leases = await due.claim(database, "p1", ["app", "other"], 500, now, LEASE)
-    well = [outcome(lease, found(Cause.OK, 1, "ok"), now) for lease in leases if lease.id in names]
+    well = [settlement(lease, found(Cause.OK, 1, "ok"), now) for lease in leases if lease.id in names]
     await settle(database, well, now, guard=guard)
     await due.release(database, "p1")
 
@@ -290,7 +290,9 @@ async def test_two_processes_that_see_the_same_wave_begin_one(database):
     halves = [await due.claim(database, p, ["app"], 15, now, LEASE) for p in ("p1", "p2")]
     await asyncio.gather(
         *(
-            settle(database, [outcome(one, bad, now) for one in half if one.id in NAMES[:20]], now, process)
+            settle(
+                database, [settlement(one, bad, now) for one in half if one.id in NAMES[:20]], now, process
+            )
             for half, process in zip(halves, ("p1", "p2"), strict=True)
         )
     )
@@ -317,7 +319,7 @@ def template(tmp_path_factory):
         ]
         await connections.put(database, fleet, START, "test")
         leases = await due.claim(database, "p1", ["app", "other"], 500, START, LEASE)
-        await settle(database, [outcome(one, found(Cause.OK, 1, "ok"), START) for one in leases], START)
+        await settle(database, [settlement(one, found(Cause.OK, 1, "ok"), START) for one in leases], START)
         await database.close()
 
     asyncio.run(make())

@@ -247,7 +247,7 @@ async def test_an_access_token_that_had_ended_already_waits_a_moment_for_its_las
     await plain.after(minutes=8)
     assert await plain.state("acme") == ("suspect", "provider_outage")
     before = await plain.known("acme")
-    await plain.loop.look_now("acme")
+    await plain.watching.rounds.one("acme")
     assert (await plain.known("acme")).health == before.health, "nothing follows from waiting"
     assert plain.sandbox.seen()["requests"]["platform-us token"] == 1
     await nobody_was_told(plain, mailbox)

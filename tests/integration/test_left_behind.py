@@ -86,7 +86,7 @@ async def test_whatever_frees_a_lease_in_the_middle_of_a_refresh_makes_nobody_ju
             refreshing = asyncio.create_task(rotating.look())
             await waits()
             await act(rotating)
-            await other.run_due()
+            await other.rounds.due()
             await _nothing_was_judged(rotating)
         await refreshing
         await _it_was_stored(rotating)
@@ -97,7 +97,7 @@ async def test_nor_does_the_process_itself_judge_what_it_runs(rotating):
         refreshing = asyncio.create_task(rotating.look())
         await waits()
         await label(rotating)
-        await rotating.loop.look_now("acme")
+        await rotating.watching.rounds.one("acme")
         await _nothing_was_judged(rotating)
     await refreshing
     await _it_was_stored(rotating)
@@ -107,19 +107,19 @@ async def test_a_process_that_stops_drains_its_refreshes_before_it_gives_anythin
     async with another(rotating) as other:
         async with rotating.sandbox.holding() as waits:
             # As a page does after an authorization: no worker of the loop's waits for this one.
-            refreshing = asyncio.create_task(rotating.loop.look_now("acme"))
+            refreshing = asyncio.create_task(rotating.watching.rounds.one("acme"))
             await waits()
-            stopping = asyncio.create_task(rotating.loop.stop())
+            stopping = asyncio.create_task(rotating.watching.ticks.stop())
             for _ in range(3):
-                await other.run_due()
+                await other.rounds.due()
             await _nothing_was_judged(rotating)
         await stopping
         await refreshing
         assert (await rotating.known("acme")).sealed.version == 1
-        await other.run_due()
+        await other.rounds.due()
     rotating.clock.tick(minutes=8)
     async with another(rotating) as third:
-        await third.run_due()
+        await third.rounds.due()
     assert await rotating.state("acme") == ("healthy", "ok")
     assert rotating.sandbox.seen()["replays"] == 0
 
@@ -127,24 +127,24 @@ async def test_a_process_that_stops_drains_its_refreshes_before_it_gives_anythin
 async def test_a_commands_refresh_is_no_dead_processs(rotating):
     """`token-health probe` beside the service: it is on the list while it works, and no replica."""
     async with another(rotating, Role.COMMAND) as command:
-        await command.attend()
+        await command.ticks.attend()
         async with rotating.sandbox.holding() as waits:
-            refreshing = asyncio.create_task(command.run_named(["acme"]))
+            refreshing = asyncio.create_task(command.rounds.named(["acme"]))
             await waits()
             await label(rotating)
             await rotating.look()
             await _nothing_was_judged(rotating)
         await refreshing
         await _it_was_stored(rotating)
-        assert rotating.loop.alive == 1
+        assert rotating.watching.presence.alive == 1
 
 
 async def test_a_command_at_work_is_not_buried_by_a_service_that_starts(rotating):
     async with another(rotating, Role.COMMAND) as command:
         await processes.bury_all(rotating.parts.database)
-        assert await processes.lives(rotating.parts.database, command._process, rotating.clock.now())
+        assert await processes.lives(rotating.parts.database, command.presence.process, rotating.clock.now())
         assert not await processes.lives(
-            rotating.parts.database, rotating.loop._process, rotating.clock.now()
+            rotating.parts.database, rotating.watching.presence.process, rotating.clock.now()
         )
 
 
@@ -161,10 +161,10 @@ async def test_the_late_answer_of_a_process_that_was_only_asleep_is_kept(rotatin
         async with rotating.sandbox.holding() as waits:
             refreshing = asyncio.create_task(rotating.look())
             await waits()
-            await _buried(rotating, rotating.loop._process)
+            await _buried(rotating, rotating.watching.presence.process)
             rotating.clock.tick(seconds=6)
-            await other.beat()
-            await other.run_due()
+            await other.ticks.beat()
+            await other.rounds.due()
             known = await rotating.known("acme")
             assert known.doubt is not None and not known.sealed.lost
             assert await rotating.state("acme") == ("healthy", "ok"), "nobody is told"
@@ -261,7 +261,7 @@ async def test_what_a_refresh_under_way_brings_never_replaces_a_new_authorizatio
         assert (await _authorize(rotating)).arrival.value == "stored"
         authorized = (await rotating.known("acme")).sealed
         async with another(rotating) as other:
-            await other.run_due()
+            await other.rounds.due()
     await refreshing
     assert (await rotating.known("acme")).sealed == authorized
     await rotating.after(hours=23, minutes=52)
@@ -279,7 +279,7 @@ async def test_an_answer_for_a_removed_connection_never_reaches_the_one_that_has
             await connections.remove(rotating.parts.database, ["acme"], rotating.clock.now(), "test")
             await rotating.add("acme", app="plat", account_id=907, account_name="Another Firm")
             rotating.sandbox.do(rotating.grants["acme"], "expire_access")
-            new = asyncio.create_task(other.run_due())
+            new = asyncio.create_task(other.rounds.due())
             while rotating.sandbox.seen()["waiting"] < 2:
                 await asyncio.sleep(0.005)  # noqa: TID251 - for the second request
             rotating.sandbox.limits(let_go=1)

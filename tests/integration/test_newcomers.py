@@ -141,7 +141,7 @@ async def test_a_person_cannot_have_a_resumed_client_asked_to_connect_for_the_fi
 
 async def test_what_was_never_authorized_is_not_probed_and_not_found_broken(mailrig, mailbox):
     await invited(mailrig, mailbox)
-    assert await mailrig.loop.run_named(["acme"]) == []
+    assert await mailrig.watching.rounds.named(["acme"]) == []
     await mailrig.mails(hours=1)
     assert await mailrig.state("acme") == ("pending", "ok")
     assert mailbox.subjects() == [INVITED]

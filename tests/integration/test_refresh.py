@@ -12,7 +12,7 @@ from monitor.store.connections import show
 async def _leased(rig, name):
     leases = await due.claim_named(
         rig.parts.database,
-        rig.refresher._process,
+        rig.watching.presence.process,
         [name],
         rig.clock.now(),
         timedelta(minutes=2),
@@ -26,7 +26,7 @@ async def _no_turn():
 
 
 async def _refresh(rig, lease, app):
-    return await rig.refresher.refresh(lease, rig.parts.apps[app], lease.sealed, _no_turn)
+    return await rig.watching.refresher.refresh(lease, rig.parts.apps[app], lease.sealed, _no_turn)
 
 
 async def test_it_refreshes_ahead_of_expiry_and_only_then(rig):
@@ -96,7 +96,7 @@ async def test_two_processes_never_refresh_one_connection_at_once(rig):
     await rig.add("acme")
     await rig.look()
     lease = await _leased(rig, "acme")
-    begin = (rig.parts.database, "acme", rig.refresher._process, lease.epoch, 0, rig.clock.now())
+    begin = (rig.parts.database, "acme", rig.watching.presence.process, lease.epoch, 0, rig.clock.now())
     assert await journal.begin(*begin) is not None
     assert await journal.begin(*begin) is None, "one open line a connection"
 
@@ -107,8 +107,10 @@ async def test_a_refresh_is_not_begun_with_a_lost_lease_or_another_pair(rig):
     lease = await _leased(rig, "acme")
     database, now = rig.parts.database, rig.clock.now()
     assert await journal.begin(database, "acme", "somebody-else", lease.epoch, 0, now) is None
-    assert await journal.begin(database, "acme", rig.refresher._process, lease.epoch - 1, 0, now) is None
-    assert await journal.begin(database, "acme", rig.refresher._process, lease.epoch, 7, now) is None
+    assert (
+        await journal.begin(database, "acme", rig.watching.presence.process, lease.epoch - 1, 0, now) is None
+    )
+    assert await journal.begin(database, "acme", rig.watching.presence.process, lease.epoch, 7, now) is None
 
 
 async def test_an_invalid_grant_after_a_lost_race_is_no_failure(rig):
@@ -120,7 +122,7 @@ async def test_an_invalid_grant_after_a_lost_race_is_no_failure(rig):
     lease = await _leased(rig, "acme")
     done = await _refresh(rig, lease, "clio")
     assert done.results == ("ok",)
-    lost_race = await rig.refresher.refresh(
+    lost_race = await rig.watching.refresher.refresh(
         lease._replace(sealed=stale), rig.parts.apps["clio"], stale, _no_turn
     )
     assert lost_race.results == ("elsewhere",) and lost_race.sealed.version == 1

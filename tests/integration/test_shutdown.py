@@ -177,10 +177,10 @@ async def test_a_pair_outlives_a_database_that_is_away_at_that_very_moment(on_po
     rig, _, url = on_postgres
     rig.sandbox.do(rig.grants["acme"], "expire_access")
     async with rig.sandbox.holding() as waits:
-        looking = asyncio.create_task(rig.loop.look_now("acme"))
+        looking = asyncio.create_task(rig.watching.rounds.one("acme"))
         await waits()
         _gone(url)
-    failing = asyncio.create_task(rig.refresher.drain())
+    failing = asyncio.create_task(rig.watching.refresher.drain())
     await asyncio.wait([failing], timeout=0.5)
     assert not failing.done(), "it holds the pair, and goes on trying"
     _back(url)
@@ -194,11 +194,11 @@ async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sandbox, monk
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as rig:
         await rig.add("acme")
         await rig.look()
-        monkeypatch.setattr("monitor.watching.loop.LAST_WORDS", 0.1)
+        monkeypatch.setattr("monitor.watching.ticks.LAST_WORDS", 0.1)
         with contextlib.closing(sqlite3.connect(tmp_path / "th.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(EndedUncleanly, match="leases, process"):
-                await asyncio.wait_for(rig.loop.stop(), 5)
+                await asyncio.wait_for(rig.watching.ticks.stop(), 5)
             other.execute("ROLLBACK")
 
 

@@ -19,9 +19,11 @@ from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, Policy, State, step
 from monitor.health.rotation import Doubt, Ending, Journal
+from monitor.health.ruling import Ruling
 from monitor.store import (
     audit,
     budgets,
+    columns,
     connections,
     due,
     fleet,
@@ -40,7 +42,7 @@ from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
 from monitor.store.tables import METADATA, probe_count, watch
 from monitor.store.tables import audit as audit_table
-from monitor.store.verdicts import Outcome
+from monitor.store.verdicts import Settlement, Terms
 from tests.conftest import START
 
 LEASE = timedelta(seconds=60)
@@ -65,13 +67,13 @@ def new(name: str, **more) -> NewConnection:
     return NewConnection(id=name, **(values | more))
 
 
-def outcome(lease, finding, now, policy=None) -> Outcome:
+def settlement(lease, finding, now, policy=None) -> Settlement:
     verdict = step(lease.health, finding, policy or Policy(), now)
-    return Outcome(lease, verdict, finding, now, 0.1, now + timedelta(minutes=5))
+    return Settlement(lease, Ruling(now, finding, verdict, now + timedelta(minutes=5)), 0.1)
 
 
-async def settle(database, outcomes, now, process="p1", guard=None):
-    return await verdicts.settle(database, process, outcomes, guard or GuardPolicy(), now, DAY)
+async def settle(database, settlements, now, process="p1", guard=None):
+    return await verdicts.settle(database, settlements, Terms(process, guard or GuardPolicy()), now)
 
 
 async def test_the_schema_is_what_the_models_say(database):
@@ -143,9 +145,9 @@ async def test_the_lease_of_a_dead_process_runs_out_and_its_late_verdict_is_thro
     later = START + timedelta(seconds=61)
     (living,) = await due.claim(database, "p2", ["app"], 1, later, LEASE)
     bad = found(Cause.REVOKED, 1.0, "test")
-    assert await settle(database, [outcome(dead, bad, later)], later, "p1") == []
+    assert await settle(database, [settlement(dead, bad, later)], later, "p1") == []
     assert (await connections.show(database, "a")).health.state is State.PENDING
-    assert len(await settle(database, [outcome(living, bad, later)], later, "p2")) == 1
+    assert len(await settle(database, [settlement(living, bad, later)], later, "p2")) == 1
     assert (await connections.show(database, "a")).health.state is State.SUSPECT
 
 
@@ -153,7 +155,7 @@ async def test_a_verdict_never_overwrites_a_pause_that_came_meanwhile(database):
     await connections.put(database, [new("a")], START, "test")
     (lease,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
     await connections.pause(database, ["a"], START, "test")
-    assert await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), START)], START) == []
+    assert await settle(database, [settlement(lease, found(Cause.OK, 1, "ok"), START)], START) == []
     assert (await connections.show(database, "a")).health.state is State.PAUSED
     assert await connections.resume(database, ["a"], START, "test", apps=["app"]) == ["a"]
     assert (await connections.show(database, "a")).next_probe_at == START
@@ -168,7 +170,7 @@ async def _break(database, names, cause, now, times=2, guard=None):
         leases = await due.claim(database, "p1", ["app", "other"], 500, at, LEASE)
         ill = [lease for lease in leases if lease.id in names]
         await settle(
-            database, [outcome(lease, found(cause, 1, "test"), at) for lease in ill], at, guard=guard
+            database, [settlement(lease, found(cause, 1, "test"), at) for lease in ill], at, guard=guard
         )
         await due.release(database, "p1")
 
@@ -176,7 +178,7 @@ async def _break(database, names, cause, now, times=2, guard=None):
 async def _healthy(database, names, now, app="app"):
     await connections.put(database, [new(n, place=Place(app, "clio", "us")) for n in names], now, "test")
     leases = await due.claim(database, "p1", [app], 500, now, LEASE)
-    await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now) for lease in leases], now)
+    await settle(database, [settlement(lease, found(Cause.OK, 1, "ok"), now) for lease in leases], now)
 
 
 async def test_a_break_opens_one_incident_and_recovery_closes_it(database):
@@ -188,7 +190,7 @@ async def test_a_break_opens_one_incident_and_recovery_closes_it(database):
     async with database.write() as conn:
         await conn.execute(update(watch).values(next_probe_at=now))
     (lease,) = await due.claim(database, "p1", ["app"], 1, now, LEASE)
-    await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now)], now)
+    await settle(database, [settlement(lease, found(Cause.OK, 1, "ok"), now)], now)
     assert await incidents.open_now(database) == []
 
 
@@ -236,7 +238,7 @@ async def test_two_processes_that_see_the_same_outage_open_one_incident(database
     halves = [await due.claim(database, p, ["app"], 4, now, LEASE) for p in ("p1", "p2")]
     await asyncio.gather(
         *(
-            settle(database, [outcome(lease, bad, now) for lease in half], now, process)
+            settle(database, [settlement(lease, bad, now) for lease in half], now, process)
             for half, process in zip(halves, ("p1", "p2"), strict=True)
         )
     )
@@ -260,7 +262,7 @@ async def test_quiet_probes_are_counted_and_changes_are_kept_with_their_evidence
     for minutes in range(5, 30, 5):
         now = START + timedelta(minutes=minutes)
         (lease,) = await due.claim(database, "p1", ["app"], 1, now, LEASE)
-        await settle(database, [outcome(lease, found(Cause.OK, 1, "ok"), now)], now)
+        await settle(database, [settlement(lease, found(Cause.OK, 1, "ok"), now)], now)
     (counted,) = await history.counts(database, "a", START - DAY)
     assert (counted.cause, counted.probes, counted.begun_at) == (Cause.OK, 6, START.replace(hour=0))
     assert len(await history.timeline(database, "a")) == 1
@@ -347,8 +349,8 @@ async def test_a_whole_fleet_rests_and_wakes_a_part_at_a_time(database, monkeypa
 
 
 def test_health_round_trips_through_its_columns():
-    columns = verdicts.health_columns(Health(state=State.BROKEN, cause=Cause.REVOKED, streak=3))
-    assert due.health_of(type("Row", (), columns)()) == Health(
+    row = columns.health_columns(Health(state=State.BROKEN, cause=Cause.REVOKED, streak=3))
+    assert columns.health_of(type("Row", (), row)()) == Health(
         state=State.BROKEN, cause=Cause.REVOKED, streak=3
     )
 
@@ -370,7 +372,7 @@ async def test_a_lease_from_before_a_removal_does_not_fit_the_connection_that_ha
     await connections.remove(database, ["a"], START, "test")
     await connections.put(database, [new("a", client_name="Another")], START, "test")
     await due.claim(database, "p1", ["app"], 1, START, LEASE)
-    bad = outcome(old, found(Cause.REVOKED, 1.0, "test"), START)
+    bad = settlement(old, found(Cause.REVOKED, 1.0, "test"), START)
     assert await settle(database, [bad], START) == []
     assert await journal.begin(database, "a", "p1", old.epoch, 0, START) is None
 

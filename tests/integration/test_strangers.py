@@ -24,7 +24,7 @@ LONG = "x" * 9000
 @contextlib.asynccontextmanager
 async def pages_of(rig, *, public_url=None, peer="192.0.2.7"):
     ops = Ops(None, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
-    pages = build_pages(rig.parts, rig.granter, rig.loop, rig.meters)
+    pages = build_pages(rig.parts, rig.granter, rig.watching.rounds, rig.meters)
     pages.public_url = public_url or pages.public_url
     transport = httpx.ASGITransport(application(ops, pages), client=(peer, 1))
     async with httpx.AsyncClient(transport=transport, base_url=pages.public_url) as client:

@@ -64,14 +64,17 @@ async def test_whatever_would_need_the_app_is_refused_in_words(removed):
 async def test_a_service_is_ready_however_long_nobody_looks_at_what_it_does_not_know(removed):
     removed.clock.tick(days=30)
     await removed.look()
-    await removed.loop.beat()
-    removed.loop.ticked_at, removed.loop.skew = removed.clock.now(), timedelta(0)  # the test's own clock
-    assert (removed.loop.lag, removed.loop.healthy(removed.clock.now())) == (0.0, None)
+    await removed.watching.ticks.beat()
+    removed.watching.ticks.ticked_at, removed.watching.presence.skew = (
+        removed.clock.now(),
+        timedelta(0),
+    )  # the test's own clock
+    assert (removed.watching.presence.lag, removed.watching.ticks.trouble(removed.clock.now())) == (0.0, None)
     assert (await removed.known("lost")).next_probe_at < removed.clock.now() - timedelta(days=29)
 
 
 async def test_naming_it_to_probe_takes_nothing(removed):
-    assert await removed.loop.run_named(["lost"]) == []
+    assert await removed.watching.rounds.named(["lost"]) == []
     failed = removed.meters.registry.get_sample_value("token_health_tick_errors_total", {"tick": "probe"})
     assert failed is None, "and nothing fails because of it"
 

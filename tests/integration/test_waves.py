@@ -18,10 +18,10 @@ async def _restore(rig, *names):
 
 async def _live(rig, hours: float, step: float = 1.0):
     """Let hours pass as the service does: probes, the guard's round, plans and mails."""
-    rig.loop.leads = True
+    rig.watching.presence.leads = True
     for _ in range(round(hours / step)):
         await rig.after(hours=step)
-        await rig.loop.keep_house()
+        await rig.watching.upkeep.guard()
         await rig.mails()
 
 

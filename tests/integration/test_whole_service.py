@@ -16,17 +16,20 @@ import structlog
 from pytest_httpserver import HTTPServer
 from starlette.applications import Starlette
 
+from monitor.health.cadence import Cadence
 from monitor.health.incidents import Place
+from monitor.metrics.catalogue import FLEET, OWN
 from monitor.metrics.exposition import Exposition, negotiated
-from monitor.metrics.meters import FLEET, OWN
 from monitor.operations.apps import stretched
 from monitor.operations.exports import tokens_of
 from monitor.secret import Secret
 from monitor.service import logs
-from monitor.store import connections
+from monitor.store import connections, due
 from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
 from monitor.tokens.refresh import access_cell
+from monitor.watching.admission import Admission, Pace
+from monitor.watching.pacing import Pacer
 from monitor.web.ops import Ops, Pulse
 from tests.conftest import ME, START, missing, postgres_url, rigged
 
@@ -60,19 +63,20 @@ async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, s
     """Three a second for the whole app, of which probing takes half: 90 a minute, whoever asks."""
     async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
         await _big_fleet(rig, 10_000)
-        await rig.loop.prepare()
-        assert rig.loop.intervals()["plat"] == timedelta(minutes=10_000 * 1.2 / 90)
+        await rig.watching.ticks.prepare()
+        assert rig.watching.admission.intervals()["plat"] == timedelta(minutes=10_000 * 1.2 / 90)
         assert [(app, wanted) for app, _, wanted in await stretched(rig.parts, ME)] == [
             ("plat", timedelta(minutes=5))
         ]
-        begun = []
-        rig.loop._begin = begun.extend
-        for _ in range(60):
-            await rig.loop.pull()
-            # As many turns are spent as were claimed.
-            rig.loop._pacer._reserved["plat"].clear()
-            rig.clock.tick(seconds=1)
-        assert 80 <= len(begun) <= 90 + 5, "the limit's share in a minute, and what was reserved ahead"
+        pacer, begun = Pacer(rig.parts.database, rig.clock), 0
+        admission = Admission(rig.parts.database, rig.parts.apps, pacer, Cadence(), Pace())
+        while rig.clock.now() < START + timedelta(minutes=1):
+            for (app,), count in await admission.admit(500, rig.clock.now()):
+                for _ in range(count):
+                    await pacer.turn(rig.parts.apps[app])  # which waits for it
+                begun += count
+            rig.clock.tick(seconds=0.1)
+        assert 80 <= begun <= 90 + 5, "the limit's share in a minute, and what was reserved ahead"
 
 
 async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sandbox):
@@ -83,7 +87,8 @@ async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sandbox)
         before = rig.clock.now()
         await rig.after(minutes=8)
         assert "rate_limited" in {(await rig.state(n))[1] for n in ("acme", "bolt")}
-        assert await rig.loop._pacer.reserve(rig.parts.apps["plat"], 5) == 0, "nothing starts now"
+        pacer = Pacer(rig.parts.database, rig.clock)
+        assert await pacer.reserve(rig.parts.apps["plat"], 5) == 0, "nothing starts now"
         assert rig.clock.now() > before
 
 
@@ -124,14 +129,14 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
         )
         from monitor.metrics.meters import Meters
         from monitor.operations import imports, intake
-        from monitor.settings.builders import build_loop, build_wire
+        from monitor.settings.builders import build_watching, build_wire
         from monitor.settings.file import load
         from monitor.settings.parts import opened
         from monitor.store.processes import Role
 
         async with opened(load(path / "token-health.toml", {"S": "x"}), rig.clock) as parts:
             wire = build_wire(parts)
-            loop, _ = build_loop(parts, wire, Meters(), "p", Role.ALL)
+            watching = build_watching(parts, wire, Meters(), "p", Role.ALL)
             records = [
                 intake.Record.model_validate(
                     {
@@ -144,14 +149,14 @@ async def test_a_standards_following_server_is_watched_by_its_metadata(
                 for n, t in (("good", "good"), ("bad", "bad"))
             ]
             await imports.take_in(parts, ME, records)
-            await loop.prepare()
+            await watching.ticks.prepare()
             for _ in range(3):
-                await loop.run_due()
+                await watching.rounds.due()
                 rig.clock.tick(minutes=1)
             good, bad = [await connections.show(parts.database, n) for n in ("good", "bad")]
             assert (good.health.state.value, good.account_id) == ("healthy", "user-7")
             assert (bad.health.state.value, bad.health.cause.value) == ("broken", cause)
-            await loop.stop()
+            await watching.ticks.stop()
             await wire.close()
     assert apps
 
@@ -161,14 +166,14 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 async def _metrics(rig, accept="", **more):
     exposition = Exposition(
-        more.get("database", rig.parts.database), rig.loop._meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
+        more.get("database", rig.parts.database), rig.meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
         extent=replace(rig.parts.loaded.settings.extent, **more.get("extent", {})),
     )  # fmt: skip
     pieces = exposition.write(
         leads=more.get("leads", True),
         lag=1.5,
         alive=1,
-        intervals=rig.loop.intervals(),
+        intervals=rig.watching.admission.intervals(),
         encoder=negotiated(accept)[0],
     )
     return b"".join([piece async for piece in pieces]).decode()
@@ -240,7 +245,7 @@ async def test_a_scraper_gets_the_format_that_it_asked_for(rig, accept, content_
     await rig.add("acme")
     await rig.look()
     exposition = Exposition(
-        rig.parts.database, rig.loop._meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
+        rig.parts.database, rig.meters, rig.parts.apps, rig.clock, interval=timedelta(minutes=5),
         extent=rig.parts.loaded.settings.extent,
     )  # fmt: skip
     ops = Ops(exposition, lambda: Pulse(True, 0.0, 1, {}), lambda: None)
@@ -343,28 +348,29 @@ async def test_a_moved_ciphertext_is_found_out_and_costs_no_request(rig):
 
 async def test_a_large_backlog_is_worked_off_without_a_thundering_herd(tmp_path, sandbox):
     async with rigged(tmp_path, sandbox, _sqlite(tmp_path), schedule="concurrency = 10") as rig:
-        await rig.loop.prepare()
-        assert rig.loop._allow(rig.clock.now()) == 10, "concurrency a second"
-        rig.loop._fleet_size = 30_000
+        await rig.watching.ticks.prepare()
+        admission = rig.watching.admission
+        assert admission.allowance(rig.clock.now()) == 10, "concurrency a second"
+        admission.fit({"clio": 30_000})
         rig.clock.tick(seconds=1)
-        assert rig.loop._allow(rig.clock.now()) == 310, "three times the steady hundred a second"
+        assert admission.allowance(rig.clock.now()) == 310, "three times the steady hundred a second"
 
 
 @pytest.mark.parametrize("trouble", ["stopped", "late", "skew"])
 async def test_readiness_says_what_is_wrong(rig, trouble):
-    loop, now = rig.loop, rig.clock.now()
-    assert loop.healthy(now) == "the loop has not started"
-    loop.ticked_at = now
-    assert loop.healthy(now) is None
+    ticks, presence, now = rig.watching.ticks, rig.watching.presence, rig.clock.now()
+    assert ticks.trouble(now) == "the loop has not started"
+    ticks.ticked_at = now
+    assert ticks.trouble(now) is None
     match trouble:
         case "stopped":
-            assert "stopped ticking" in loop.healthy(now + timedelta(seconds=31))
+            assert "stopped ticking" in ticks.trouble(now + timedelta(seconds=31))
         case "late":
-            loop.lag = 700
-            assert "12 minutes late" in loop.healthy(now)
+            presence.lag = 700
+            assert "12 minutes late" in ticks.trouble(now)
         case "skew":
-            loop.skew = timedelta(seconds=9)
-            assert "9 seconds off the database's" in loop.healthy(now)
+            presence.skew = timedelta(seconds=9)
+            assert "9 seconds off the database's" in ticks.trouble(now)
 
 
 async def test_a_doubt_that_could_not_be_looked_at_is_no_recovery(rig):
@@ -384,17 +390,19 @@ async def test_a_doubt_that_could_not_be_looked_at_is_no_recovery(rig):
 async def test_a_row_that_the_database_refuses_holds_up_no_other(tmp_path, sandbox, postgres_server):
     async with rigged(tmp_path, sandbox, postgres_url(postgres_server)) as rig:
         await rig.add("acme", "bolt", "coda")
-        write = rig.loop._judge
-
-        def poisoned(lease, *rest):
-            outcome = write(lease, *rest)
-            bad = outcome.finding.__class__(
-                outcome.finding.cause, outcome.finding.owner, 1.0, "nul\x00", ("nul\x00",)
-            )
-            return outcome._replace(finding=bad) if lease.id == "bolt" else outcome
-
-        rig.loop._judge = poisoned
-        await rig.after(seconds=1)
+        loop = rig.watching.loop
+        leases = await due.claim_named(
+            rig.parts.database,
+            "p",
+            ["acme", "bolt", "coda"],
+            rig.clock.now(),
+            timedelta(minutes=1),
+            apps=["clio"],
+        )
+        acme, bolt, coda = [await loop.look(one) for one in sorted(leases, key=lambda lease: lease.id)]
+        finding = replace(bolt.ruling.finding, rule="nul\x00", reasons=("nul\x00",))
+        poisoned = bolt._replace(ruling=bolt.ruling._replace(finding=finding))
+        await loop.write([acme, poisoned, coda])
         assert await rig.state("acme") == await rig.state("coda") == ("healthy", "ok")
         assert await rig.state("bolt") == ("pending", "ok")
 

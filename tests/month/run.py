@@ -18,7 +18,14 @@ from monitor.clock import Clock
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.service.assembly import build_pages
-from monitor.settings.builders import build_duty, build_granter, build_loop, build_post, build_pump, tell_both
+from monitor.settings.builders import (
+    build_duty,
+    build_granter,
+    build_post,
+    build_pump,
+    build_watching,
+    tell_both,
+)
 from monitor.settings.file import load
 from monitor.settings.parts import Parts, opened
 from monitor.store import connections, incidents
@@ -119,22 +126,22 @@ class Process:
         self.pager = Pager(
             parts.database, duty, {route.name: phone for route in duty.routes}, parts.clock, meters, name
         )
-        self.loop, _ = build_loop(parts, world, meters, name, Role.ALL, tell_both(pump, self.pager))
-        self.loop.leads = True
-        pages = build_pages(parts, build_granter(parts, world), self.loop, meters)
+        self.watching = build_watching(parts, world, meters, name, Role.ALL, tell_both(pump, self.pager))
+        self.watching.presence.leads = True
+        pages = build_pages(parts, build_granter(parts, world), self.watching.rounds, meters)
         self.pages = Starlette(routes=pages.routes())
 
     async def begin(self) -> None:
-        await self.loop.prepare()
+        await self.watching.ticks.prepare()
         await self.pump.recover()
         await self.pager.recover()
 
     async def minute(self, peek: Peek, now: datetime, *, timers: bool) -> bool:
         """Do what is due now, as the service's ticks would; True where it looked at anybody."""
         if looked := peek.probes_due(now):
-            await self.loop.run_due()
+            await self.watching.rounds.due()
         if timers:
-            await self.loop.keep_house()
+            await self.watching.upkeep.guard()
             await self.pump.plan()
         if timers and now.minute % 30 < 10:  # pages are written with the verdicts, too
             await self.pager.plan()

@@ -18,6 +18,7 @@ from monitor.providers.schema import (
     ScopeCheck,
     Whoami,
 )
+from monitor.store.columns import HEALTH
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,3 +120,48 @@ def test_whoever_writes_is_one_transaction_that_can_be_run_again():
             )
             assert "retried" in map(ast.unparse, function.decorator_list), f"{where} is not @retried"
     assert found > 30
+
+
+# Who may write how a connection is: `fence` for whoever moves it, `verdicts` for what was found.
+MOVERS = {"monitor/store/fence.py", "monitor/store/verdicts.py"}
+
+
+def _written(tree: ast.AST):
+    """Yield the names of the columns that a module's updates of `watch` write; None for what nobody can read."""
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith(".values"):
+            continue
+        if "update(watch)" in ast.unparse(call.func):
+            for keyword in call.keywords:
+                if keyword.arg is not None or ast.unparse(keyword.value) != "FENCED":
+                    yield keyword.arg
+            for given in call.args:
+                yield from (
+                    [getattr(key, "value", None) for key in given.keys]
+                    if isinstance(given, ast.Dict)
+                    else [None]
+                )
+
+
+def test_every_move_of_a_connection_is_written_by_the_fence_or_as_a_verdict():
+    health, found = {column.name for column in HEALTH}, 0
+    for path in [*(ROOT / "monitor").rglob("*.py"), *(ROOT / "alerts").rglob("*.py")]:
+        name = str(path.relative_to(ROOT))
+        if name in MOVERS or "migrations" in path.parts:
+            continue
+        text = path.read_text()
+        assert not re.search(r"UPDATE watch|watch\.update\(|Watch\.__table__", text), name
+        for column in _written(ast.parse(text)):
+            found += 1
+            assert column is not None and column not in health, f"{name}: {column}"
+    assert found > 5
+
+
+def test_how_a_connection_is_is_made_by_the_lifecycle_alone():
+    """`columns` reads it back; nobody else makes a health out of nothing."""
+    for path in [*(ROOT / "monitor").rglob("*.py"), *(ROOT / "alerts").rglob("*.py")]:
+        if path.name in ("lifecycle.py", "columns.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            made = isinstance(node, ast.Call) and ast.unparse(node.func) in ("Health", "lifecycle.Health")
+            assert not made, f"{path.relative_to(ROOT)}:{node.lineno}"

@@ -15,7 +15,7 @@ from alerts.rules import build, catalogue, fleet, recording
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.catalogue import BY_NAME
 from monitor.health.causes import TABLE, Cause, Owner
-from monitor.metrics import meters
+from monitor.metrics.catalogue import FLEET, OWN
 from tests.conftest import missing
 
 RULES = Path(build.FOLDER) / "token-health.rules.yml"
@@ -288,7 +288,7 @@ def test_rules_and_configuration_load():
 
 
 def test_expressions_name_only_metrics_that_there_are():
-    known = {m.name for m in (*meters.FLEET, *meters.OWN)}
+    known = {m.name for m in (*FLEET, *OWN)}
     for expr in [a.expr for a in catalogue.ALL] + [r.expr for r in recording.ALL]:
         for name in re.findall(r"\btoken_health_[a-z_0-9]+", expr):
             assert re.sub(r"_(total|bucket|sum|count)$", "", name) in known or name in known, name

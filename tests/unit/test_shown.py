@@ -13,7 +13,7 @@ from alerts.rules import recording
 from alerts.rules.alert import RUNBOOKS
 from alerts.rules.catalogue import BY_NAME
 from dashboards import build
-from monitor.metrics import meters
+from monitor.metrics import catalogue
 from tests.acceptance.oncall_stage import filled, queries
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_a_dashboard_is_complete(document):
 
 @pytest.mark.parametrize("document", DASHBOARDS, ids=lambda document: document["title"])
 def test_it_asks_only_for_what_there_is(document):
-    names = {m.name for m in (*meters.FLEET, *meters.OWN)}
+    names = {m.name for m in (*catalogue.FLEET, *catalogue.OWN)}
     recorded = {rule.name for rule in recording.ALL}
     for where, expr in queries(document):
         for name in re.findall(r"\btoken_health[a-z_0-9:]+", filled(expr)):
@@ -129,5 +129,5 @@ def test_links_lead_somewhere():
 
 
 def test_each_series_of_a_connection_is_counted_in_the_reference():
-    each = {*meters.EACH, *meters.EACH_BROKEN, *meters.EACH_MAILED, meters.SILENCE}
-    assert each == {m for m in (*meters.FLEET, *meters.OWN) if "connection" in m.labels}
+    each = {*catalogue.EACH, *catalogue.EACH_BROKEN, *catalogue.EACH_MAILED, catalogue.SILENCE}
+    assert each == {m for m in (*catalogue.FLEET, *catalogue.OWN) if "connection" in m.labels}

@@ -22,7 +22,7 @@ from alerts.mails import book
 from monitor.errors import SchemaNotCurrent
 from monitor.store import connections, incidents, schema
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA
+from monitor.store.metadata import METADATA
 from tests import conftest
 from tests.migration.rows import ROWS
 

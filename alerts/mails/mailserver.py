@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from alerts.channels.smtp import Server, Session, Unreachable
 from alerts.mails.message import Sender
-from alerts.outbox.tables import mail_server
+from alerts.mails.tables import mail_server
 from monitor.clock import Clock
 from monitor.metrics.meters import Meters
 from monitor.store.engine import Database

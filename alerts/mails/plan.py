@@ -15,108 +15,18 @@ Four rules carry promise 1, 'no wrong e-mail':
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
-from enum import StrEnum
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
-from monitor.health.causes import Cause, Owner, consequence
+from alerts.mails.quiet import Quiet
+from alerts.mails.standing import Case, Client, Kind, Said, Slot
+from alerts.outbox.envelope import Item
+from monitor.health.causes import mailed_as, our_own_books
 from monitor.health.lifecycle import State
 
 NOBODY = "no address of the client takes mail"
-
-
-class Slot(StrEnum):
-    """What a notice is for. Of each, one at most waits for a client."""
-
-    ASK = "ask"
-    REMINDER = "reminder"
-    EXPIRING = "expiring"
-    RESOLVED = "resolved"
-    HANDOVER = "handover"  # to the operator: mails brought nothing
-    FUSE = "fuse"  # to the operator: too many mails at once
-    PAGE = "page"  # to on-call (`alerts.oncall`): what has to be looked at
-    CLEAR = "clear"  # to on-call: what is over
-
-
-class Kind(StrEnum):
-    """Which template a notice is written with: one folder each below `alerts/mails/kinds`."""
-
-    REVOKED = "revoked"
-    REFRESH_EXPIRED = "refresh_expired"
-    INSUFFICIENT_SCOPE = "insufficient_scope"
-    ROLE_RESTRICTED = "role_restricted"
-    WRONG_ACCOUNT = "wrong_account"
-    REFRESH_LOST = "refresh_lost"
-    FIRST_AUTHORIZATION = "first_authorization"
-    EXPIRING_SOON = "expiring_soon"
-    REMINDER = "reminder"
-    DIGEST = "digest"
-    RESOLVED = "resolved"
-    HANDOVER = "handover"
-    FUSE = "fuse"
-
-
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_QUIET = re.compile(r"^(?:(\d\d):(\d\d)-(\d\d):(\d\d))?\s*,?\s*(weekends)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """When no mail goes out, in the client's own time. `start` and `end` are None for no hours."""
-
-    start: time | None = None
-    end: time | None = None
-    weekends: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Quiet:
-        """Read `20:00-07:00`, `20:00-07:00, weekends`, `weekends` or nothing. Raises ValueError."""
-        match = _QUIET.match(text.strip())
-        if match is None:
-            raise ValueError(f'{text!r} are no quiet hours; write "20:00-07:00" or "20:00-07:00, weekends"')
-        hours = [int(part) for part in match.groups()[:4] if part is not None]
-        if not hours:
-            return cls(weekends=match.group(5) is not None)
-        try:
-            start, end = time(hours[0], hours[1]), time(hours[2], hours[3])
-        except ValueError:
-            raise ValueError(f"{text!r} has an hour that no day has") from None
-        if start == end:
-            raise ValueError(f"{text!r} leaves no time for mails")
-        return cls(start, end, match.group(5) is not None)
-
-    def allowed(self, moment: datetime, zone: str) -> datetime:
-        """Return the first moment from this one on at which mail may go out."""
-        local = moment.astimezone(ZoneInfo(zone))
-        for _ in range(10):
-            later = self._leave_night(self._leave_weekend(local))
-            if later == local:
-                break
-            local = later
-        return local.astimezone(UTC)
-
-    def _leave_weekend(self, local: datetime) -> datetime:
-        if not self.weekends or local.weekday() < 5:
-            return local
-        monday = local.date() + timedelta(days=7 - local.weekday())
-        return datetime.combine(monday, time(0), local.tzinfo)
-
-    def _leave_night(self, local: datetime) -> datetime:
-        if self.start is None or self.end is None:
-            return local
-        clock = local.time()
-        if self.start < self.end:
-            return _at(local, self.end) if self.start <= clock < self.end else local
-        if clock >= self.start:
-            return _at(local + timedelta(days=1), self.end)
-        return _at(local, self.end) if clock < self.end else local
-
-
-def _at(day: datetime, clock: time) -> datetime:
-    return datetime.combine(day.date(), clock, day.tzinfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,104 +49,16 @@ class MailPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One connection of a client as it stands.
-
-    `incident` is its open incident, `healed` those that closed lately. `certain`: the last probe found
-    the cause that the state rests on. `held`, `doubted` and `dropped` come from the fleet guard and the
-    operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
-    any more. `waits`: the client has approved, and a person decides whether with the right account.
-    `authorized`: it has tokens, so that its client is no newcomer.
-    """
-
-    connection: str
-    state: State
-    cause: Cause
-    owner: Owner
-    incident: int | None = None
-    opened_at: datetime | None = None
-    changed_at: datetime | None = None
-    certain: bool = True
-    authorized: bool = False
-    probed_at: datetime | None = None
-    seen_by_one: bool = False  # another process could look, and has not since it broke
-    held: bool = False
-    doubted: bool = False
-    dropped: bool = False
-    silenced: str = ""
-    waits: bool = False
-    healed: tuple[tuple[int, datetime], ...] = ()
-    authorized_at: datetime | None = None
-    expires_at: datetime | None = None
-    lives_for: timedelta | None = None
-
-    @property
-    def asks(self) -> bool:
-        """Whether the client is the one who must act on this, now."""
-        return (
-            self.incident is not None
-            and self.state is State.BROKEN
-            and self.owner is Owner.CLIENT
-            and consequence(self.cause).client_mail
-            and self.certain
-            and not (self.held or self.dropped or self.silenced or self.waits)
-        )
-
-    @property
-    def invited(self) -> bool:
-        """Whether the client, if it was asked to connect for the first time, still has to."""
-        newcomer = self.state is State.PENDING and not self.authorized
-        return newcomer and self.incident is None and not (self.silenced or self.waits)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A notice that was sent, or could not be. `about` maps connections to incidents (None: no incident).
-
-    `arrived` is None where it is not known, because the answer to it was lost; `why` says why it did not.
-    """
-
-    slot: Slot
-    at: datetime
-    about: dict[str, int | None]
-    number: int = 0
-    arrived: bool | None = True
-    why: str = ""
-    addresses: tuple[str, ...] = ()
-    expiries: dict[str, datetime] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One connection in a notice. `since` is when it broke, or when it will expire."""
-
-    connection: str
-    incident: int | None
-    cause: Cause
-    since: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Wish:
     """A notice that should be waiting. `to` is empty for the client's contacts."""
 
     slot: Slot
-    kind: Kind
+    kind: str
     items: tuple[Item, ...]
     due_at: datetime
     reason: str
     number: int = 0
     to: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who is told: connections with the same client, contacts, language and zone are told together."""
-
-    name: str
-    contacts: tuple[str, ...]
-    locale: str
-    timezone: str
 
 
 def plan(
@@ -262,7 +84,7 @@ def stale(wish_items: Iterable[Item], cases: Iterable[Case], policy: MailPolicy,
         for item in wish_items
         if item.incident is not None
         and (case := known.get(item.connection)) is not None
-        and case.cause is not Cause.REFRESH_LOST  # our own books say so; no probe could add to it
+        and not our_own_books(case.cause)  # no probe could add to what they say
         and (
             case.probed_at is None
             or case.probed_at < now - policy.fresh
@@ -300,7 +122,7 @@ def _ask(
     first = policy.quiet.allowed(min(due.values()), client.timezone)
     chosen = [c for c in cases if due.get(c.connection, _NEVER) <= max(first + policy.delay, now)]
     last_due = max(due[case.connection] for case in chosen)
-    kind = Kind(chosen[0].cause.value) if len(chosen) == 1 else Kind.DIGEST
+    kind = mailed_as(chosen[0].cause) if len(chosen) == 1 else Kind.DIGEST.value
     return Wish(
         Slot.ASK,
         kind,
@@ -336,7 +158,7 @@ def _remind(
     chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= near]
     return Wish(
         Slot.REMINDER,
-        Kind.REMINDER,
+        Kind.REMINDER.value,
         tuple(_item(case) for case in chosen),
         policy.quiet.allowed(first, client.timezone),
         "asked before, and still broken",
@@ -369,8 +191,8 @@ def _expiring(
         return None
     return Wish(
         Slot.EXPIRING,
-        Kind.EXPIRING_SOON,
-        tuple(Item(c.connection, c.incident, c.cause, c.expires_at) for _, _, c in chosen),
+        Kind.EXPIRING_SOON.value,
+        tuple(Item(c.connection, c.incident, c.cause.value, c.expires_at) for _, _, c in chosen),
         policy.quiet.allowed(max(now, min(at for at, _, _ in chosen)), client.timezone),
         "the authorization runs out on a known day",
         number=max(number for _, number, _ in chosen),
@@ -402,7 +224,7 @@ def _thank(
             )
             if not asked or thanked or now - healed_at > policy.thanks:
                 continue
-            items.append(Item(case.connection, incident, case.cause, healed_at))
+            items.append(Item(case.connection, incident, case.cause.value, healed_at))
             to.update(*(s.addresses for s in asked))
             times.append(healed_at)
             authorized = case.authorized_at
@@ -413,7 +235,7 @@ def _thank(
     at = min(times)
     return Wish(
         Slot.RESOLVED,
-        Kind.RESOLVED,
+        Kind.RESOLVED.value,
         tuple({item.connection: item for item in items}.values()),
         at if by_link else policy.quiet.allowed(at, client.timezone),
         "mended, and the client had been asked",
@@ -454,9 +276,9 @@ def _hand_over(
     first = min(at for at, _ in due.values())
     chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= first + policy.together]
     return Wish(
-        Slot.HANDOVER, Kind.HANDOVER, tuple(_item(c) for c in chosen), first, due[chosen[0].connection][1]
+        Slot.HANDOVER, Kind.HANDOVER.value, tuple(_item(c) for c in chosen), first, due[chosen[0].connection][1]
     )
 
 
 def _item(case: Case) -> Item:
-    return Item(case.connection, case.incident, case.cause, case.opened_at)
+    return Item(case.connection, case.incident, case.cause.value, case.opened_at)

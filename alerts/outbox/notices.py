@@ -5,12 +5,12 @@ Whoever plans notices holds lock 2 (`incidents.one_at_a_time`); a delivery is lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox.envelope import Item
@@ -143,6 +143,38 @@ async def withdraw(
         update(notice)
         .where(notice.c.id == number)
         .values(state="withdrawn", outcome=why, settled_at=now, look_at=None)
+    )
+
+
+async def stop_trying(conn: AsyncConnection, number: int, why: str, now: datetime) -> set[str]:
+    """Take back what of a notice did not get out; return the channels that have it, or may have it.
+
+    Where that is none, it was never told: all of it is taken back.
+    """
+    mine = delivery.c.notice == number
+    await conn.execute(
+        update(delivery)
+        .where(mine, delivery.c.state == "waiting")
+        .values(state="withdrawn", settled_at=now)
+    )
+    took = select(delivery.c.channel).where(
+        mine, delivery.c.state.in_(["sent", "sending", "handed", "unconfirmed"])
+    )
+    names = set((await conn.execute(took)).scalars())
+    if not names:
+        await withdraw(conn, number, why, now, whatever_became=True)
+        return names
+    still = exists().where(mine, delivery.c.state.in_(["waiting", "sending", "handed"]))
+    await conn.execute(
+        update(notice).where(notice.c.id == number, notice.c.state == "sending", ~still).values(state="sent")
+    )
+    return names
+
+
+async def keep_only(conn: AsyncConnection, number: int, channels: Collection[str]) -> None:
+    """Drop the envelopes of a notice that waits, but those over these channels."""
+    await conn.execute(
+        delete(delivery).where(delivery.c.notice == number, delivery.c.channel.not_in(channels))
     )
 
 

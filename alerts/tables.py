@@ -1,4 +1,4 @@
-"""All tables of alerts, for whoever needs the whole schema: a backup has them, and the migrations make them."""
+"""All tables of alerts, for whoever needs the whole schema: a backup has them, migrations make them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ from pydantic import AfterValidator, Field
 
 from alerts.channels.channel import Read
 from alerts.outbox.envelope import Outcome
-from monitor.errors import ConfigurationError
 from monitor.secret import Secret
 from monitor.text import addresses
 from monitor.text.echoes import without
@@ -147,20 +146,17 @@ class Server:
 
 
 def given(settings: Settings, read: Read, directory: Path) -> Server:
-    """Return the mail server of the settings. Raises ConfigurationError."""
+    """Return the mail server of the settings. Raises ValueError for an address that is none."""
     url = read("smtp.url", settings.url, settings.url_env, settings.url_file)
     password = read("smtp.password", "", settings.password_env, settings.password_file)
-    try:
-        return Server.parse(
-            url.reveal() if url else "",
-            starttls=settings.starttls,
-            username=settings.username,
-            password=password,
-            ca_file=directory / settings.ca_file if settings.ca_file else None,
-            timeout=settings.timeout.total_seconds(),
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"smtp.url: {error}.") from None
+    return Server.parse(
+        url.reveal() if url else "",
+        starttls=settings.starttls,
+        username=settings.username,
+        password=password,
+        ca_file=directory / settings.ca_file if settings.ca_file else None,
+        timeout=settings.timeout.total_seconds(),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,7 @@ def counts() -> ColumnElement[bool]:
     return and_(
         notice.c.slot.in_(FUSED),
         notice.c.requested_by.is_(None),
-        ~exists().where(
-            notice_item.c.notice == notice.c.id, published.was_released(notice_item.c.incident)
-        ),
+        ~exists().where(notice_item.c.notice == notice.c.id, published.was_released(notice_item.c.incident)),
     )
 
 

@@ -19,8 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from alerts.channels.smtp import Server, Session, Unreachable
-from alerts.mails.message import Sender
+from alerts.channels.smtp import Sender, Server, Session, Unreachable
 from alerts.mails.tables import mail_server
 from monitor.clock import Clock
 from monitor.metrics.meters import Meters

@@ -276,7 +276,11 @@ def _hand_over(
     first = min(at for at, _ in due.values())
     chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= first + policy.together]
     return Wish(
-        Slot.HANDOVER, Kind.HANDOVER.value, tuple(_item(c) for c in chosen), first, due[chosen[0].connection][1]
+        Slot.HANDOVER,
+        Kind.HANDOVER.value,
+        tuple(_item(c) for c in chosen),
+        first,
+        due[chosen[0].connection][1],
     )
 
 

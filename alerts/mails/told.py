@@ -108,9 +108,7 @@ def _what(told: Told) -> str:
 
 
 def _failures(told: Told) -> str:
-    said = {
-        f"{s.address}: {s.answer}" if s.state == "refused" else s.answer: None for s in told.envelopes
-    }
+    said = {f"{s.address}: {s.answer}" if s.state == "refused" else s.answer: None for s in told.envelopes}
     return "; ".join(answer for answer in said if answer) or told.outcome
 
 

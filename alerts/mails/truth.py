@@ -1,4 +1,4 @@
-"""What is true of clients and what was told to them, read: from the store's published facts and the outbox."""
+"""What is true of clients, from the store's published facts, and what they were told, from the outbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps messages from going out: how long the oldest have been on their way, and a fuse that is blown."""
+"""What keeps messages in: for how long the oldest have been on their way, and a fuse that is blown."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from monitor.store.retry import retried
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A notice that is to wait until it is due. `content` is stored as it is and handed to whoever sends it."""
+    """A notice that is to wait until it is due. `content` is stored, and handed to whoever sends it."""
 
     slot: str
     kind: str
@@ -80,11 +80,11 @@ async def address(conn: AsyncConnection, number: int, to: Sequence[To], due_at: 
         )  # fmt: skip
 
 
-async def rewrite(conn: AsyncConnection, number: int, items: Sequence[Item], **values: Any) -> None:
+async def rewrite(conn: AsyncConnection, notice_id: int, items: Sequence[Item], **values: Any) -> None:
     """Change a notice that waits, and what it is about."""
-    await conn.execute(update(notice).where(notice.c.id == number).values(**values))
-    await conn.execute(delete(notice_item).where(notice_item.c.notice == number))
-    await _put_items(conn, number, items)
+    await conn.execute(update(notice).where(notice.c.id == notice_id).values(**values))
+    await conn.execute(delete(notice_item).where(notice_item.c.notice == notice_id))
+    await _put_items(conn, notice_id, items)
 
 
 async def _put_items(conn: AsyncConnection, number: int, items: Sequence[Item]) -> None:
@@ -112,7 +112,7 @@ async def items_of(conn: AsyncConnection, numbers: Sequence[int]) -> dict[int, t
     return {number: tuple(items) for number, items in found.items()}
 
 
-def about_no_incident() -> Select[tuple[str]]:
+def about_no_incident() -> Select[Any]:
     """Return the query for the connections that something was said about without an incident."""
     return select(notice_item.c.connection).where(notice_item.c.incident.is_(None))
 
@@ -153,9 +153,7 @@ async def stop_trying(conn: AsyncConnection, number: int, why: str, now: datetim
     """
     mine = delivery.c.notice == number
     await conn.execute(
-        update(delivery)
-        .where(mine, delivery.c.state == "waiting")
-        .values(state="withdrawn", settled_at=now)
+        update(delivery).where(mine, delivery.c.state == "waiting").values(state="withdrawn", settled_at=now)
     )
     took = select(delivery.c.channel).where(
         mine, delivery.c.state.in_(["sent", "sending", "handed", "unconfirmed"])

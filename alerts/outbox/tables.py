@@ -110,7 +110,7 @@ class Delivery(SQLModel, table=True):
 
 
 class Fuse(SQLModel, table=True):
-    """What holds messages back while more of them want out than a cap allows: a row each, by what it holds."""
+    """What holds messages back while more of them want out than a cap allows: a row each, by name."""
 
     name: str = Field(primary_key=True, sa_type=Text)
     blown_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -70,7 +70,7 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
     return Seen(told, quiet)
 
 
-async def _incidents(conn: AsyncConnection, oncall: Oncall, now: datetime, tickets: bool) -> list[Trouble]:
+async def _troubles(conn: AsyncConnection, oncall: Oncall, now: datetime, tickets: bool) -> list[Trouble]:
     held = await published.held_by_waves(conn)
     looked_at = await published.shared_by(conn, oncall.apps)
     found = []

@@ -211,7 +211,8 @@ def explain(
 
 
 async def _explain(config: Path | None, connection: str, json: bool) -> None:
-    from alerts.mails.book import about_connection
+    from alerts.mails.told import document
+    from alerts.outbox.listing import about_connection
     from monitor.cli.show import iso, status_row
     from monitor.health import explain as explaining
     from monitor.operations.desk import story
@@ -244,7 +245,7 @@ async def _explain(config: Path | None, connection: str, json: bool) -> None:
                         for period in tale.probed
                     ],
                     "notifications": [
-                        told.document() for told in await about_connection(p.database, connection)
+                        document(told) for told in await about_connection(p.database, connection)
                     ],
                 }
             )

@@ -104,7 +104,9 @@ TABLE: dict[Cause, Consequence] = {
         Subject.CONNECTION,
         _AGAIN,
         "semi-dark-orange",
-        asks=Asks("revoked", "access was withdrawn", "Access was withdrawn, so we can no longer reach your data."),
+        asks=Asks(
+            "revoked", "access was withdrawn", "Access was withdrawn, so we can no longer reach your data."
+        ),
         ends_grant=True,
     ),
     Cause.REFRESH_EXPIRED: Consequence(
@@ -124,7 +126,11 @@ TABLE: dict[Cause, Consequence] = {
         Subject.CONNECTION,
         "The client authorizes again and grants the missing access.",
         "super-light-orange",
-        asks=Asks("insufficient_scope", "a permission is missing", "Something we need is not part of what is approved."),
+        asks=Asks(
+            "insufficient_scope",
+            "a permission is missing",
+            "Something we need is not part of what is approved.",
+        ),
         about_scopes=True,
     ),
     Cause.ROLE_RESTRICTED: Consequence(

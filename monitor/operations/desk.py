@@ -11,16 +11,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.channels import Outcome
-from alerts.channels.smtp import Interrupted, Letter, Session, Unreachable
-from alerts.mails import addresses, again, book, fuse
+from alerts.channels.smtp import Interrupted, Letter, Sender, Session, Unreachable
+from alerts.mails import again, asking, fuse, reconcile
 from alerts.mails.mailserver import on_record
-from alerts.mails.message import Sender, build
-from alerts.mails.notices import Kind
+from alerts.mails.message import build
 from alerts.mails.samples import sample
-from alerts.mails.told import Told
-from alerts.outbox import outbox
-from alerts.pages import oncall
+from alerts.mails.standing import KINDS
+from alerts.mails.told import sentence
+from alerts.outbox import listing
+from alerts.outbox.envelope import Outcome
+from alerts.outbox.listing import Told
+from alerts.pages import told as pages_told
+from alerts.pages import wording
 from alerts.silences import silences
 from alerts.silences.windows import Scope
 from monitor.clock import SystemClock
@@ -39,6 +41,7 @@ from monitor.store import audit, bindings, connections, history, incidents, jour
 from monitor.store.bindings import HeldGrant
 from monitor.store.connections import Imported, Known, NewConnection
 from monitor.store.incidents import OpenIncident
+from monitor.text import addresses
 from monitor.text.names import one_line
 from monitor.text.spans import span
 from monitor.tokens.grant import leftover_cell
@@ -142,7 +145,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
     larger = open_ones[1] if len(open_ones) > 1 else None
     app, change = parts.apps.get(known.place.app), newest[0] if newest else None
     now = parts.clock.now()
-    told = await book.about_connection(parts.database, connection_id, 8)
+    told = await listing.about_connection(parts.database, connection_id, 8)
     settings = parts.loaded.settings
     waits, choices = await _held_back(parts, open_ones, now)
     grant = await bindings.of_connection(parts.database, connection_id)
@@ -171,7 +174,7 @@ async def story(parts: Parts, connection_id: str) -> Story:
             *await _paged(parts, known),
             *await _steps(parts, connection_id),
             *await _mail_server(parts, told),
-            *(one.sentence(now) for one in told),
+            *(sentence(one, now) for one in told),
         ),
         rests=known.rests,
         configured=app is not None,
@@ -238,7 +241,7 @@ async def mail_server_trouble(parts: Parts) -> str:
 async def _paged(parts: Parts, known: Known) -> list[str]:
     """Say what on-call was told that this connection is part of."""
     async with parts.database.read() as conn:
-        standing = await oncall.standing_pages(conn)
+        standing = await pages_told.standing_pages(conn)
     mine = {"connection": known.id, "app": known.place.app, "provider": known.place.provider}
     return [
         f"On-call was told over {', '.join(took) or 'no channel yet'}: {matter['summary']}."
@@ -291,7 +294,7 @@ async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
         )
     known = await connections.show(parts.database, connection_id)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
-    return await book.request(parts.database, post.voice, known, parts.clock.now(), actor)
+    return await asking.request(parts.database, post.voice, known, parts.clock.now(), actor)
 
 
 async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
@@ -311,7 +314,7 @@ async def ask_first(parts: Parts, name: str, count: int, actor: str) -> tuple[st
 async def _plan_now(parts: Parts) -> None:
     """Bring the waiting mails in line with what a person has just said; the service sends them."""
     if (post := build_post(parts)) is not None:
-        await outbox.plan_all(parts.database, post.voice, parts.clock.now())
+        await reconcile.plan_all(parts.database, post.voice, parts.clock.now())
 
 
 async def questions(parts: Parts) -> list[Question]:
@@ -346,7 +349,7 @@ async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
     composer, logo = build_composer(loaded)
     sender = Sender.parse(smtp.sender, loaded.settings.brand.reply_to)
     message = build(
-        sample(composer, Kind.REVOKED, "en", now),
+        sample(composer, KINDS[0], "en", now),
         sender,
         to,
         f"<th.test.{secrets.token_hex(8)}@{sender.domain}>",
@@ -435,19 +438,7 @@ async def try_channels(loaded: Loaded) -> AsyncIterator[tuple[str, Outcome, str]
             f"{loaded.path}: on-call has no channel; set oncall.alertmanager_url, oncall.urls or "
             "[[oncall.routes]]."
         )
-    settings = loaded.settings.oncall
-    matter = {
-        "labels": {
-            "alertname": "TokenHealthTest",
-            "severity": "ticket",
-            "owner": "operator",
-            "team": settings.team,
-        },
-        "summary": "A test of Token Health's on-call channel",
-        "description": "Nobody has to do anything.",
-        "runbook": f"{settings.runbooks}/README.md",
-        "since": now.isoformat(),
-    }
+    matter = wording.trial(loaded.settings.oncall.team, loaded.settings.oncall.runbooks, now)
     for route in routes:
         channel = build_channel(loaded, route)
         outcome, answer = await channel.send("test", matter, over=False, now=now)

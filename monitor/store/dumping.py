@@ -38,8 +38,8 @@ from monitor.errors import AlreadyRunning, Conflict
 from monitor.health.rotation import Journal, never_recorded
 from monitor.store import audit, processes, schema
 from monitor.store.engine import Database, UtcDateTime, database_trouble
-from monitor.store.retry import retried
 from monitor.store.metadata import METADATA
+from monitor.store.retry import retried
 from monitor.store.tables import credential, journal, process, watch
 
 # What is of running processes: it means nothing on another day.

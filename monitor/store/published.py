@@ -57,21 +57,19 @@ async def clients_broken(conn: AsyncConnection, since: datetime) -> set[str]:
     )
 
 
-async def clients_invited(conn: AsyncConnection, among: Select[tuple[str]], since: datetime) -> set[str]:
+async def clients_invited(conn: AsyncConnection, among: Select[Any], since: datetime) -> set[str]:
     """Return the clients of those connections that have no tokens yet, or were authorized after `since`."""
     newcomer = (watch.c.state == State.PENDING.value) & credential.c.access.is_(None)
     return await _clients(
         conn,
-        _watched().where(
-            connection.c.id.in_(among), or_(newcomer, credential.c.authorized_at > since)
-        ),
+        _watched().where(connection.c.id.in_(among), or_(newcomer, credential.c.authorized_at > since)),
     )
 
 
 async def clients_running_out(
     conn: AsyncConnection, until: datetime, lifetimes: Mapping[str, timedelta]
 ) -> set[str]:
-    """Return the clients whose authorization ends by `until`: without a refresh token, or by an app's rule."""
+    """Return the clients whose authorization ends by `until`: it cannot be renewed, or an app has a rule."""
     found = await _clients(
         conn, _watched().where(credential.c.refresh.is_(None), credential.c.access_expires_at <= until)
     )
@@ -81,12 +79,12 @@ async def clients_running_out(
     return found
 
 
-def _watched() -> Select[tuple[str]]:
-    found = select(connection.c.client_name).join(watch, watch.c.connection == connection.c.id)
+def _watched() -> Select[Any]:
+    found: Select[Any] = select(connection.c.client_name).join(watch, watch.c.connection == connection.c.id)
     return found.join(credential, credential.c.connection == connection.c.id)
 
 
-async def _clients(conn: AsyncConnection, query: Select[tuple[str]]) -> set[str]:
+async def _clients(conn: AsyncConnection, query: Select[Any]) -> set[str]:
     return set((await conn.execute(query.distinct())).scalars())
 
 
@@ -219,9 +217,7 @@ async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Desc
 
 async def providers_of(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, str]:
     """Return the providers of connections, those that still exist."""
-    rows = await conn.execute(
-        select(connection.c.id, connection.c.provider).where(connection.c.id.in_(ids))
-    )
+    rows = await conn.execute(select(connection.c.id, connection.c.provider).where(connection.c.id.in_(ids)))
     return {row.id: row.provider for row in rows}
 
 
@@ -255,7 +251,7 @@ def was_released(number: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 async def held_by_waves(conn: AsyncConnection) -> dict[str, int]:
-    """Return of how many connections the clients are not told because a wave holds them, by the wave's name."""
+    """Return of how many connections the clients are not told because a wave holds them, by its name."""
     return {row[1]: int(row[4]) for row in await conn.execute(incidents.held())}
 
 

@@ -15,8 +15,8 @@ from sqlalchemy.util import await_only
 
 from alerts.mails import ledger
 from alerts.mails.fuse import Cap
-from alerts.mails.ledger import Voice
-from alerts.mails.notices import MailPolicy
+from alerts.mails.voice import Voice
+from alerts.mails.plan import MailPolicy
 from alerts.outbox import outbox
 from alerts.outbox.tables import delivery, notice, notice_item
 from alerts.pages import oncall
@@ -144,7 +144,7 @@ async def _a_mail_on_its_way(conn: Any, number: int) -> None:
         insert(notice)
         .values(
             slot="ask", kind="refresh_lost", client="Firm b", locale="en", timezone="UTC", number=0, reason="",
-            audience=ledger.audience("Firm b", ["it@firm.example"], "en", "UTC"), state="sending",
+            audience=truth.audience("Firm b", ["it@firm.example"], "en", "UTC"), state="sending",
             recipients=["it@firm.example"], outcome="", planned_at=NOW - DAY, due_at=NOW - DAY, settled_at=NOW - DAY,
         )
         .returning(notice.c.id)
@@ -201,7 +201,7 @@ def _outcomes(of: Scene, cause: Cause) -> list[Outcome]:
 
 async def _settle(database: Database, of: Scene, cause: Cause) -> None:
     async def tell(conn: Any, about: Any, now: Any) -> None:
-        await ledger.bring_in_line(conn, await ledger.of_connections(conn, about), VOICE, now)
+        await reconcile.bring_in_line(conn, await ledger.of_connections(conn, about), VOICE, now)
         await oncall.bring_in_line(conn, DUTY, now, tickets=False)
 
     await verdicts.settle(database, "p1", _outcomes(of, cause), GuardPolicy(), NOW, DAY, tell)
@@ -227,7 +227,7 @@ async def _forget(database: Database, _of: Scene) -> None:
     later = NOW + DAY * 2000
     await history.forget(database, history.Kept(), later)
     await links.forget(database, later)
-    await outbox.forget(database, later)
+    await notices.forget(database, later)
 
 
 async def _recover(database: Database, of: Scene) -> None:

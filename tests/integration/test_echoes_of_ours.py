@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from alerts.channels import Outcome
+from alerts.outbox.envelope import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.smtp import Letter, Server, Session, Unreachable
 from monitor.secret import Secret

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.channels import Outcome
+from alerts.outbox.envelope import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.inert import JOINER, inert
 from alerts.channels.notify import Notify

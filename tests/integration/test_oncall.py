@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from werkzeug import Request, Response
 
-from alerts.channels import Outcome
+from alerts.outbox.envelope import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.notify import Notify, _service
 from alerts.silences import silences
@@ -316,14 +316,14 @@ async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, 
 async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
     from alerts.outbox import outbox
     from alerts.pages import oncall
-    from monitor.settings.builders import build_duty
+    from monitor.settings.builders import build_oncall
 
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()
     hook.sandbox.weather("down")
     for _ in range(15):
         await hook.after(minutes=1)
-    await oncall.open_due(hook.parts.database, build_duty(hook.parts), hook.clock.now())
+    await oncall.open_due(hook.parts.database, build_oncall(hook.parts), hook.clock.now())
     claimed = await outbox.claim_signals(hook.parts.database, "another", hook.clock.now())
     assert len(claimed) == 1, "the page was written with the verdict"
     await hook.pages(seconds=30)

@@ -14,7 +14,7 @@ from monitor.health.explain import explain
 from monitor.metrics.exposition import Exposition, Extent
 from monitor.operations import desk
 from monitor.operations.checkup import _connections as doctors_word
-from monitor.settings.builders import build_duty
+from monitor.settings.builders import build_oncall
 from monitor.store import connections, incidents
 from tests.conftest import MAIL, rigged
 
@@ -96,7 +96,7 @@ async def test_on_call_is_not_kept_awake_by_what_nobody_can_see_the_end_of(remov
     database, now = removed.parts.database, removed.clock.now()
     async with database.write() as conn:
         await conn.execute(text("UPDATE incident SET cause = 'refresh_lost' WHERE name = 'bolt'"))
-        assert not (await oncall.look(conn, build_duty(removed.parts), now + timedelta(days=9))).told
+        assert not (await oncall.look(conn, build_oncall(removed.parts), now + timedelta(days=9))).told
     assert [i.about.name for i in await incidents.open_now(database)] == ["bolt"], "it is still open"
 
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from alerts.mails import book
-from alerts.mails.notices import Slot
+from alerts.outbox import listing
+from alerts.mails.standing import Slot
 from alerts.outbox.tables import delivery, notice
 from alerts.pages import oncall
 from monitor.cli import mail
@@ -63,12 +63,12 @@ async def _break(rig, *names):
 
 async def _asks(rig):
     return {
-        t.client: t for t in await book.listing(rig.parts.database, 50, everything=True) if t.slot is Slot.ASK
+        t.client: t for t in await listing.listing(rig.parts.database, 50, everything=True) if t.slot == Slot.ASK
     }
 
 
 async def _listed(rig, capsys) -> str:
-    told = await book.listing(rig.parts.database, 50)
+    told = await listing.listing(rig.parts.database, 50)
     mail._print_notices(told, [], [], rig.clock.now(), False)
     return " ".join(capsys.readouterr().out.split())
 

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.channels.smtp import Letter
-from alerts.mails import addresses, ledger
-from alerts.mails.addresses import mailbox, needs_utf8, once, read, wire
+from alerts.mails import truth
+from monitor.text import addresses
+from monitor.text.addresses import mailbox, needs_utf8, once, read, wire
 from alerts.mails.compose import Written
-from alerts.mails.message import Sender, build
-from alerts.settings import EmailSettings, SmtpSettings
+from alerts.channels.smtp import Sender
+from alerts.mails.message import build
+from alerts.channels import smtp
+from alerts.mails.settings import EmailSettings
 from monitor.operations.intake import Client
 from tests.conftest import START
 
@@ -50,7 +53,7 @@ def test_the_same_address_in_several_spellings_is_one():
     assert len({mailbox(one) for one in SPELLINGS}) == 1
     assert once([*SPELLINGS, "boss@müller.example"]) == (SPELLINGS[0], "boss@müller.example")
     assert Client(name="Müller", contacts=SPELLINGS).contacts == ("it@müller.example",)
-    assert ledger.audience("M", SPELLINGS[:1], "de", "UTC") == ledger.audience(
+    assert truth.audience("M", SPELLINGS[:1], "de", "UTC") == truth.audience(
         "M", SPELLINGS[2:3], "de", "UTC"
     )
 

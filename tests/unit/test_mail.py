@@ -13,8 +13,9 @@ from jinja2.ext import babel_extract
 import alerts
 from alerts.mails.compose import _SHORT, PARTS, Brand, Composer
 from alerts.mails.language import FOLDER, accepted, languages, tongue
-from alerts.mails.message import Sender, build
-from alerts.mails.notices import Kind
+from alerts.channels.smtp import Sender
+from alerts.mails.message import build
+from alerts.mails.standing import KINDS
 from alerts.mails.samples import sample
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.mails.notices import Case, Client, Kind, MailPolicy, Quiet, Said, Slot, plan
+from alerts.mails.plan import MailPolicy, plan
+from alerts.mails.quiet import Quiet
+from alerts.mails.standing import Case, Client, Kind, Said, Slot
 from monitor.health.causes import TABLE, Cause
 from monitor.health.lifecycle import State
 from tests.conftest import START

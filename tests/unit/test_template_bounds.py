@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from alerts.mails.compose import Brand, Composer
-from alerts.mails.notices import Kind
+from alerts.mails.standing import KINDS
 from alerts.mails.samples import sample
 from monitor.errors import ConfigurationError
 from tests.conftest import START

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.mails.notices import Slot
-from alerts.mails.told import Sent, Told
+from alerts.mails.standing import Slot
+from alerts.mails.told import sentence
+from alerts.outbox.listing import Sent, Told
 from tests.conftest import START
 
 IT, BOSS = "it@maple.example", "boss@maple.example"

@@ -132,7 +132,7 @@ class Composer:
         }
 
 
-_SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
+SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
     "pending": "it was never connected",
     "expiring": "the permission ends on %(day)s",
 }
@@ -144,7 +144,7 @@ def _told(topic: Topic, speak: Tongue) -> dict[str, Any]:
     provider = one_line(topic.provider)
     account = one_line(topic.account)
     day = speak.day(topic.expires_at) if topic.expires_at else ""
-    short = _(_SHORT.get(topic.cause, topic.cause)) % {"day": day}
+    short = _(SHORT.get(topic.cause, topic.cause)) % {"day": day}
     action = _("Reconnect %(provider)s")
     if topic.cause == "pending":
         action = _("Connect %(provider)s")

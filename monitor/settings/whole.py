@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import model_validator
 
-from alerts.channels import smtp
+from alerts.channels.smtp import Settings as SmtpSettings
 from alerts.mails.plan import MailPolicy
 from alerts.mails.settings import BrandSettings, EmailSettings
 from alerts.pages.settings import OncallSettings
@@ -49,7 +49,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
-    smtp: smtp.Settings = smtp.Settings()
+    smtp: SmtpSettings = SmtpSettings()
     email: EmailSettings = EmailSettings()
     brand: BrandSettings = BrandSettings()
     oncall: OncallSettings = OncallSettings()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from alerts.outbox import listing
-from alerts.pages import oncall
+from alerts.pages import truth
 from alerts.rules import own
 from monitor.errors import ConfigurationError, ImportRefused, NotFound
 from monitor.health.explain import explain
@@ -175,7 +175,7 @@ async def test_on_call_has_a_ticket_while_something_waits(tmp_path, sandbox):
         link = await two_clients(rig)
         await approved_by(rig, link, "harbor")
         async with rig.parts.database.read() as conn:
-            seen = await oncall.look(conn, build_oncall(rig.parts), rig.clock.now())
+            seen = await truth.look(conn, build_oncall(rig.parts), rig.clock.now())
         (matter,) = seen.told.values()
         assert matter.alert is own.ACCOUNT_WAITS and "Firm harbor (harbor)" in matter.description
 

@@ -70,9 +70,9 @@ async def nobody_was_told(rig, mailbox):
     assert mailbox.taken == []
     assert await listing.about_connection(rig.parts.database, "acme") == []
     async with rig.parts.database.read() as conn:
-        from alerts.pages import oncall
+        from alerts.pages import told
 
-        assert await oncall.standing_pages(conn) == []
+        assert await told.standing_pages(conn) == []
 
 
 def refreshes(rig):

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from starlette.applications import Starlette
 
 from alerts.mails import refusals
-from alerts.outbox import listing
 from alerts.mails.mailserver import BACK_OFF, JITTER, on_record
 from alerts.mails.standing import Slot
-from alerts.outbox import outbox
+from alerts.mails.story import GIVE_UP
+from alerts.outbox import listing
 from alerts.outbox.tables import delivery, notice
 from monitor.metrics.meters import Meters
 from monitor.operations import checkup, desk
@@ -309,8 +309,10 @@ async def test_a_mail_that_is_put_off_forty_times_is_given_up_and_says_so(small,
     await _break(small, "acme")
     for _ in range(45):
         await small.mails(hours=2)
-    (ask,) = [t for t in await listing.listing(small.parts.database, 50, everything=True) if t.slot == Slot.ASK]
-    assert ask.state == "failed" and ask.envelopes[0].attempts == outbox.GIVE_UP
+    (ask,) = [
+        t for t in await listing.listing(small.parts.database, 50, everything=True) if t.slot == Slot.ASK
+    ]
+    assert ask.state == "failed" and ask.envelopes[0].attempts == GIVE_UP
     assert ask.outcome == "given up after 40 attempts: 451 not now"
     assert (small.clock.now() - ask.planned_at) > timedelta(days=3)
 

@@ -183,7 +183,7 @@ async def test_a_mail_server_that_is_busy_is_asked_again_later(mailrig, mailbox)
 
 
 async def test_old_notices_and_links_are_forgotten(mailrig, mailbox):
-    from alerts.outbox import outbox
+    from alerts.outbox import notices
     from monitor.store import links
 
     await mailrig.add("acme")
@@ -229,11 +229,10 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
 
     from aiosmtpd.smtp import SMTP, AuthResult
 
-    from alerts.outbox.envelope import Outcome
-    from alerts.channels.smtp import Letter, Server, Session, Unreachable
+    from alerts.channels.smtp import Letter, Sender, Server, Session, Unreachable
     from alerts.mails.compose import Written
-    from alerts.channels.smtp import Sender
-from alerts.mails.message import build
+    from alerts.mails.message import build
+    from alerts.outbox.envelope import Outcome
     from monitor.secret import Secret
     from tests.conftest import START
 

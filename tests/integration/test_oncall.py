@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from werkzeug import Request, Response
 
-from alerts.outbox.envelope import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.notify import Notify, _service
+from alerts.outbox.envelope import Outcome
 from alerts.silences import silences
 from alerts.silences.windows import Over
 from monitor.errors import ConfigurationError
@@ -314,8 +314,9 @@ async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, 
 
 
 async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
-    from alerts.outbox import outbox
-    from alerts.pages import oncall
+    from alerts.outbox import claims
+    from alerts.pages import opening
+    from alerts.pages.story import PAGE
     from monitor.settings.builders import build_oncall
 
     await hook.add(*(f"firm{n}" for n in range(6)))
@@ -323,8 +324,8 @@ async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
     hook.sandbox.weather("down")
     for _ in range(15):
         await hook.after(minutes=1)
-    await oncall.open_due(hook.parts.database, build_oncall(hook.parts), hook.clock.now())
-    claimed = await outbox.claim_signals(hook.parts.database, "another", hook.clock.now())
+    await opening.open_due(hook.parts.database, build_oncall(hook.parts), hook.clock.now())
+    claimed = await claims.claim(hook.parts.database, PAGE, "another", hook.clock.now())
     assert len(claimed) == 1, "the page was written with the verdict"
     await hook.pages(seconds=30)
     assert receiver.messages == []

@@ -39,8 +39,8 @@ from monitor.store.bindings import Account
 from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
-from monitor.store.tables import probe_count, watch
 from monitor.store.tables import audit as audit_table
+from monitor.store.tables import probe_count, watch
 from monitor.store.verdicts import Outcome
 from tests.conftest import START
 

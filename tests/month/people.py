@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from starlette.applications import Starlette
 
+from alerts.mails import truth
 from alerts.outbox.envelope import Outcome
-from alerts.mails import ledger
 from alerts.rules.fleet import GUARD_HOLDING
 from monitor.operations import desk
 from monitor.secret import Secret

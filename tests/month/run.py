@@ -12,13 +12,20 @@ from pathlib import Path
 from aiosmtpd.smtp import SMTP
 from starlette.applications import Starlette
 
-from alerts.mails import ledger
+from alerts.mails import truth
 from alerts.pages.send import Pager
 from monitor.clock import Clock
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.service.assembly import build_pages
-from monitor.settings.builders import build_oncall, build_granter, build_loop, build_post, build_pump, tell_both
+from monitor.settings.builders import (
+    build_granter,
+    build_loop,
+    build_oncall,
+    build_post,
+    build_pump,
+    tell_both,
+)
 from monitor.settings.file import load
 from monitor.settings.parts import Parts, opened
 from monitor.store import connections, incidents

@@ -99,7 +99,7 @@ def test_an_expiry_is_announced_once_at_each_step():
     for day in range(41):
         now = START + timedelta(days=day, hours=1)
         for wish in plan(CLIENT, [known], said, POLICY, now):
-            assert wish.kind is Kind.EXPIRING_SOON
+            assert wish.kind == Kind.EXPIRING_SOON
             said.append(Said(wish.slot, now, {"a": None}, wish.number, expiries={"a": known.expires_at}))
     assert [(s.at - START).days for s in said] == [10, 33, 39]
 

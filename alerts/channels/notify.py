@@ -87,7 +87,7 @@ class Notify:
 
     def __init__(self, name: str, url: Secret) -> None:
         self._name, self._url = name, url
-        _service(name, url, "test")
+        service(name, url, "test")
 
     async def send(
         self, key: str, matter: dict[str, Any], *, over: bool, now: datetime
@@ -113,13 +113,14 @@ class Notify:
         said, about = inert(matter["description"]), inert(about)
         body = f"{said}\n\nRunbook: {matter['runbook']}\nSince {matter['since']} ({about})"
         try:
-            done = _service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind)
+            done = service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind)
         except Exception as error:  # whatever a plugin raises; its text may hold the address, its class not
             return f"{type(error).__name__} in apprise"
         return "" if done else "not reached, or it did not take the message"
 
 
-def _service(name: str, url: Secret, key: str) -> Any:
+def service(name: str, url: Secret, key: str) -> Any:
+    """Return apprise's plugin for an address, told what one matter is known by. Raises ConfigurationError."""
     try:
         import apprise
     except ImportError:

@@ -10,7 +10,7 @@ import pytest
 from werkzeug import Request, Response
 
 from alerts.channels.alertmanager import Alertmanager
-from alerts.channels.notify import Notify, _service
+from alerts.channels.notify import Notify, service
 from alerts.outbox.envelope import Outcome
 from alerts.silences import silences
 from alerts.silences.windows import Over
@@ -476,8 +476,8 @@ async def test_pagerduty_gets_one_incident_and_its_end(httpserver, monkeypatch):
 
 @pytest.mark.parametrize("scheme", ["opsgenie", "jira"])
 async def test_where_apprise_would_swallow_the_end_it_is_said_as_a_message(scheme):
-    service = _service("x", Secret(f"{scheme}://00000000-0000-0000-0000-000000000000"), "some/key")
-    assert (service.alias, service.action) == ("some/key", "new")
+    plugin = service("x", Secret(f"{scheme}://00000000-0000-0000-0000-000000000000"), "some/key")
+    assert (plugin.alias, plugin.action) == ("some/key", "new")
 
 
 @pytest.mark.parametrize(

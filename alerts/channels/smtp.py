@@ -1,7 +1,7 @@
 """SMTP: STARTTLS, implicit TLS, authentication; one envelope a recipient, one connection a batch.
 
 The message is sent up to its final dot, then `hand_over` is awaited, then the dot: whoever finds an
-envelope in between after a crash knows that it was most likely taken (`alerts.outbox`).
+envelope in between after a crash knows that it was most likely taken (`outbox.claims`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.text.spans import span
 
-log = structlog.get_logger("alerts.mailserver")
+log = structlog.get_logger("alerts.mails")
 
 # So long until a server that took nothing is asked again, give or take a quarter; the last is repeated.
 BACK_OFF = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 120, 300))

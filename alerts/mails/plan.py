@@ -135,21 +135,11 @@ def _ask(
 def _remind(
     client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
 ) -> Wish | None:
-    due: dict[str, tuple[datetime, int]] = {}
-    for case in cases:
-        asked = _asked(case, told)
-        if not asked or not client.contacts or not (case.asks or case.invited):
-            continue
-        number = sum(1 for s in asked if s.slot is Slot.REMINDER)
-        if number < len(policy.reminders):
-            at = asked[0].at + policy.reminders[number]
-            if asked[-1].arrived is None:
-                at = min(at, asked[-1].at + policy.unconfirmed)
-            # Never two within a day of each other, however long something was held.
-            due[case.connection] = (
-                max(at, asked[-1].at + min(policy.unconfirmed, policy.reminders[0])),
-                number,
-            )
+    if not client.contacts:
+        return None
+    due = {
+        case.connection: step for case in cases if (step := _next_reminder(case, told, policy)) is not None
+    }
     if not due:
         return None
     first = min(at for at, _ in due.values())
@@ -166,81 +156,99 @@ def _remind(
     )
 
 
+def _next_reminder(case: Case, told: Sequence[Said], policy: MailPolicy) -> tuple[datetime, int] | None:
+    """Return when the next reminder is due, and how many went before it."""
+    asked = _asked(case, told)
+    number = sum(1 for s in asked if s.slot is Slot.REMINDER)
+    if not asked or not (case.asks or case.invited) or number >= len(policy.reminders):
+        return None
+    at, last = asked[0].at + policy.reminders[number], asked[-1]
+    if last.arrived is None:
+        at = min(at, last.at + policy.unconfirmed)
+    # Never two within a day of each other, however long something was held.
+    return max(at, last.at + min(policy.unconfirmed, policy.reminders[0])), number
+
+
 def _expiring(
     client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
 ) -> Wish | None:
-    chosen: list[tuple[datetime, int, Case]] = []
-    for case in cases:
-        if case.expires_at is None or case.state is not State.HEALTHY or case.silenced:
-            continue
-        before = [
-            s.number
-            for s in told
-            if s.slot is Slot.EXPIRING and s.expiries.get(case.connection) == case.expires_at
-        ]
-        steps = [
-            (number, span)
-            for number, span in enumerate(policy.expiry, 1)
-            if case.lives_for is None or span * 2 <= case.lives_for
-        ]
-        passed = [number for number, span in steps if case.expires_at - span <= now]
-        if passed and case.expires_at > now and max(passed) > max(before, default=0):
-            span = dict(steps)[max(passed)]
-            chosen.append((case.expires_at - span, max(passed), case))
-    if not chosen or not client.contacts:
+    if not client.contacts:
+        return None
+    steps = {case: step for case in cases if (step := _expiry_step(case, told, policy, now)) is not None}
+    if not steps:
         return None
     return Wish(
         Slot.EXPIRING,
         Kind.EXPIRING_SOON.value,
-        tuple(Item(c.connection, c.incident, c.cause.value, c.expires_at) for _, _, c in chosen),
-        policy.quiet.allowed(max(now, min(at for at, _, _ in chosen)), client.timezone),
+        tuple(Item(c.connection, c.incident, c.cause.value, c.expires_at) for c in steps),
+        policy.quiet.allowed(max(now, min(at for at, _ in steps.values())), client.timezone),
         "the authorization runs out on a known day",
-        number=max(number for _, number, _ in chosen),
+        number=max(number for _, number in steps.values()),
     )
+
+
+def _expiry_step(
+    case: Case, told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> tuple[datetime, int] | None:
+    """Return since when it is time for a warning that was not given, and which of them."""
+    end = case.expires_at
+    if end is None or end <= now or case.state is not State.HEALTHY or case.silenced:
+        return None
+    before = [s.number for s in told if s.slot is Slot.EXPIRING and s.expiries.get(case.connection) == end]
+    passed = {
+        number: end - span
+        for number, span in enumerate(policy.expiry, 1)
+        if end - span <= now and (case.lives_for is None or span * 2 <= case.lives_for)
+    }
+    newest = max(passed, default=0)
+    return (passed[newest], newest) if newest > max(before, default=0) else None
 
 
 def _thank(
     client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
 ) -> Wish | None:
-    items: list[Item] = []
-    to: set[str] = set()
-    times: list[datetime] = []
-    by_link = False
-    for case in cases:
-        if case.state is not State.HEALTHY or case.silenced:
-            continue
-        for incident, healed_at in _recoveries(case, told):
-            asked = [
-                s
-                for s in told
-                if s.slot in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING)
-                and s.arrived is not False
-                and case.connection in s.about
-                and s.about[case.connection] == incident
-                and s.at <= healed_at
-            ]
-            thanked = any(
-                s.slot is Slot.RESOLVED and case.connection in s.about and s.at >= healed_at for s in told
-            )
-            if not asked or thanked or now - healed_at > policy.thanks:
-                continue
-            items.append(Item(case.connection, incident, case.cause.value, healed_at))
-            to.update(*(s.addresses for s in asked))
-            times.append(healed_at)
-            authorized = case.authorized_at
-            by_link = by_link or (authorized is not None and authorized >= asked[0].at)
-    if not items:
+    owed = [
+        (case, incident, healed_at, asked)
+        for case in cases
+        if case.state is State.HEALTHY and not case.silenced
+        for incident, healed_at in _recoveries(case, told)
+        if (asked := _asked_until(case, told, incident, healed_at))
+        and not _thanked(case, told, healed_at)
+        and now - healed_at <= policy.thanks
+    ]
+    if not owed:
         return None
+    items = [Item(case.connection, incident, case.cause.value, at) for case, incident, at, _ in owed]
+    by_link = any(
+        case.authorized_at is not None and case.authorized_at >= asked[0].at for case, _, _, asked in owed
+    )
     # Whoever has just clicked is awake and waits for this; a recovery by itself can wait for the morning.
-    at = min(times)
+    at = min(healed_at for _, _, healed_at, _ in owed)
     return Wish(
         Slot.RESOLVED,
         Kind.RESOLVED.value,
         tuple({item.connection: item for item in items}.values()),
         at if by_link else policy.quiet.allowed(at, client.timezone),
         "mended, and the client had been asked",
-        to=tuple(sorted(to)),
+        to=tuple(sorted({to for _, _, _, asked in owed for s in asked for to in s.addresses})),
     )
+
+
+def _asked_until(case: Case, told: Sequence[Said], incident: int | None, healed_at: datetime) -> list[Said]:
+    """What was said about a trouble before it healed, and has arrived as far as one knows."""
+    return [
+        s
+        for s in told
+        if s.slot in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING)
+        and s.arrived is not False
+        and case.connection in s.about
+        and s.about[case.connection] == incident
+        and s.at <= healed_at
+    ]
+
+
+def _thanked(case: Case, told: Sequence[Said], healed_at: datetime) -> bool:
+    return any(s.slot is Slot.RESOLVED and case.connection in s.about and s.at >= healed_at for s in told)
 
 
 def _recoveries(case: Case, told: Sequence[Said]) -> list[tuple[int | None, datetime]]:

@@ -24,7 +24,7 @@ from monitor.store import published
 from monitor.store.engine import Database
 from monitor.text import addresses
 
-log = structlog.get_logger("alerts.pump")
+log = structlog.get_logger("alerts.mails")
 
 
 class Pump:

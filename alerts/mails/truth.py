@@ -26,7 +26,7 @@ from monitor.store import processes, published
 from monitor.store.published import Published
 from monitor.text import addresses
 
-log = structlog.get_logger("alerts.ledger")
+log = structlog.get_logger("alerts.mails")
 
 
 async def clients_to_look_at(conn: AsyncConnection, voice: Voice, now: datetime) -> set[str]:
@@ -157,43 +157,42 @@ async def _told(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> dic
     What a person asked for counts as said already while it waits: no rule says it again beside it.
     """
     mine = select(notice_item.c.notice).where(notice_item.c.connection.in_(ids))
-    rows = (
-        await conn.execute(
-            select(notice, notice_item)
-            .join(notice_item, notice_item.c.notice == notice.c.id)
-            .where(
-                notice.c.id.in_(mine),
-                or_(
-                    notice.c.state.in_(_SAID),
-                    (notice.c.state == "waiting") & notice.c.requested_by.is_not(None),
-                ),
-            )
-            .order_by(notice.c.id)
-        )
-    ).all()
-    addresses: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    if rows:
-        sent = await conn.execute(
-            select(delivery.c.notice, delivery.c.address, delivery.c.state).where(
-                delivery.c.notice.in_({row.id for row in rows})
-            )
-        )
-        for number, to, state in sent:
-            addresses[number].append((to, state))
+    asked_for = (notice.c.state == "waiting") & notice.c.requested_by.is_not(None)
+    rows = await conn.execute(
+        select(notice, notice_item)
+        .join(notice_item, notice_item.c.notice == notice.c.id)
+        .where(notice.c.id.in_(mine), or_(notice.c.state.in_(_SAID), asked_for))
+        .order_by(notice.c.id)
+    )
     by_notice: dict[int, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         by_notice[row.id].append(row)
+    sent = await _sent(conn, by_notice)
     found: dict[str, dict[int, Said]] = defaultdict(dict)
     for number, items in by_notice.items():
-        said = _said(items, addresses[number], now)
+        said = _said(items, sent.get(number, ()), now)
         for item in items:
             found[item.connection][number] = said
     return found
 
 
-def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]], now: datetime) -> Said:
+async def _sent(conn: AsyncConnection, numbers: Collection[int]) -> dict[int, list[tuple[str, str]]]:
+    """Return the envelopes of notices: address and state."""
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    if numbers:
+        rows = await conn.execute(
+            select(delivery.c.notice, delivery.c.address, delivery.c.state).where(
+                delivery.c.notice.in_(list(numbers))
+            )
+        )
+        for number, to, state in rows:
+            found[number].append((to, state))
+    return found
+
+
+def _said(rows: Sequence[Row[Any]], sent: Sequence[tuple[str, str]], now: datetime) -> Said:
     first = rows[0]
-    states = [state for _, state in addresses]
+    states = [state for _, state in sent]
     arrived: bool | None = True
     if first.state == "failed":
         arrived = False
@@ -206,6 +205,6 @@ def _said(rows: Sequence[Row[Any]], addresses: Sequence[tuple[str, str]], now: d
         number=first.number,
         arrived=arrived,
         why=first.outcome if arrived is False else "",
-        addresses=tuple(to for to, state in addresses if state in ("sent", "unconfirmed")),
+        addresses=tuple(to for to, state in sent if state in ("sent", "unconfirmed")),
         expiries={row.connection: row.since for row in rows if first.slot == Slot.EXPIRING and row.since},
     )

@@ -21,7 +21,7 @@ from alerts.outbox.tables import delivery, notice
 from alerts.pages import told, truth, wording
 from alerts.pages.matters import Matter
 from alerts.pages.story import Slot
-from alerts.pages.truth import Oncall
+from alerts.pages.truth import Oncall, Seen
 from alerts.rules import catalogue
 from alerts.rules.alert import Severity
 from monitor.store import incidents
@@ -29,7 +29,7 @@ from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.text.tomlfile import parse_duration
 
-log = structlog.get_logger("alerts.oncall")
+log = structlog.get_logger("alerts.pages")
 
 _PAGES = tuple(alert.name for alert in catalogue.ALL if alert.severity is Severity.PAGE)
 
@@ -63,17 +63,22 @@ async def bring_in_line(
         elif page is not None:
             await notices.withdraw(conn, page, "told already", now)
     for key in paged.keys() - seen.told.keys():
-        clear = waiting.pop((Slot.CLEAR, key), None)
-        if key in seen.quiet:
-            # Silent now, or part of something larger, and so not over; what did not get out stays in.
-            await notices.stop_trying(conn, paged[key], seen.quiet[key], now)
-            if clear is not None:
-                await notices.withdraw(conn, clear, seen.quiet[key], now)
-        elif clear is None:
-            await _clear(conn, paged[key], key, now + oncall.calm, now)
+        await _end(conn, oncall, seen, key, paged[key], waiting.pop((Slot.CLEAR, key), None), now)
     for (slot, key), number in waiting.items():
         if slot is Slot.PAGE:
             await notices.withdraw(conn, number, seen.quiet.get(key, "over before it was told"), now)
+
+
+async def _end(
+    conn: AsyncConnection, oncall: Oncall, seen: Seen, key: str, page: int, clear: int | None, now: datetime
+) -> None:
+    """Tell that a page is over; one that is silent now, or part of something larger, is not."""
+    if key in seen.quiet:
+        await notices.stop_trying(conn, page, seen.quiet[key], now)  # what did not get out stays in
+        if clear is not None:
+            await notices.withdraw(conn, clear, seen.quiet[key], now)
+    elif clear is None:
+        await _clear(conn, page, key, now + oncall.calm, now)
 
 
 def _alert(key: str) -> str:

@@ -30,7 +30,7 @@ from monitor.clock import Clock
 from monitor.metrics.meters import Meters
 from monitor.store.engine import Database
 
-log = structlog.get_logger("alerts.pager")
+log = structlog.get_logger("alerts.pages")
 
 
 class Pager:

@@ -47,6 +47,8 @@ class RouteSettings(Section):
         return self
 
 
+# What to set for a channel, in the order in which people are told: its first key.
+WAYS = tuple(f"oncall.{next(iter(channel.Settings.model_fields))}" for channel in PAGING.values())
 _Channels: Any = create_model("_Channels", __base__=tuple(channel.Settings for channel in PAGING.values()))
 
 

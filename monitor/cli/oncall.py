@@ -206,6 +206,7 @@ def _document(seen: Any, told: dict[str, list[str]], mine: Any) -> dict[str, Any
 
 
 def _print_matters(seen: Any, told: dict[str, list[str]], mine: Any, now: datetime) -> None:
+    from alerts.pages.settings import WAYS
     from monitor.cli.show import ago, plain_table
 
     if seen.told:
@@ -230,8 +231,7 @@ def _print_matters(seen: Any, told: dict[str, list[str]], mine: Any, now: dateti
             out.print(f"[dim]Over, told so in a moment: {escape(key)}.[/]")
     if not mine.routes:
         out.print(
-            "No channel: set oncall.alertmanager_url or oncall.urls, or let Prometheus page "
-            "('token-health export rules DIR')."
+            f"No channel: set {' or '.join(WAYS)}, or let Prometheus page ('token-health export rules DIR')."
         )
 
 

@@ -23,6 +23,7 @@ from alerts.outbox.envelope import Outcome
 from alerts.outbox.listing import Told
 from alerts.pages import told as pages_told
 from alerts.pages import wording
+from alerts.pages.settings import WAYS
 from alerts.silences import silences
 from alerts.silences.windows import Scope
 from monitor.clock import SystemClock
@@ -435,8 +436,7 @@ async def try_channels(loaded: Loaded) -> AsyncIterator[tuple[str, Outcome, str]
     routes = loaded.routes()
     if not routes:
         raise ConfigurationError(
-            f"{loaded.path}: on-call has no channel; set oncall.alertmanager_url, oncall.urls or "
-            "[[oncall.routes]]."
+            f"{loaded.path}: on-call has no channel; set {', '.join(WAYS)} or [[oncall.routes]]."
         )
     matter = wording.trial(loaded.settings.oncall.team, loaded.settings.oncall.runbooks, now)
     for route in routes:

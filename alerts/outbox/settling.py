@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, case, exists, update
+from sqlalchemy import case, exists, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox.envelope import Envelope, Outcome, Story
@@ -40,26 +41,28 @@ async def settle(
     True when that makes the notice one that was told.
     """
     async with database.write() as conn:
-        mine = and_(delivery.c.id == envelope.id, delivery.c.lease_by == process)
-        free = {"lease_by": None, "lease_until": None}
         if outcome is Outcome.LATER:
             if not story.gives_up(envelope, now):
-                next_at = now + story.wait(envelope.attempts)
-                again = {"state": "waiting", "next_at": next_at, "answer": answer[:500]}
-                await conn.execute(update(delivery).where(mine).values(**again, **free))
+                wait = story.wait(envelope.attempts)
+                await _free(conn, process, envelope, answer, state="waiting", next_at=now + wait)
                 return False
             outcome, answer = Outcome.FAILED, f"given up after {envelope.attempts} attempts: {answer}"
-        done = await conn.execute(
-            update(delivery)
-            .where(mine)
-            .values(state=outcome.value, settled_at=now, answer=answer[:500], **free)
-        )
-        if done.rowcount == 0:
+        if not await _free(conn, process, envelope, answer, state=outcome.value, settled_at=now):
             return False
         if story.heard is not None:
             await story.heard(conn, envelope, outcome, answer, now)
         why = answer if outcome is Outcome.FAILED else story.nobody
         return await conclude(conn, envelope.notice, now, why)
+
+
+async def _free(conn: AsyncConnection, process: str, envelope: Envelope, answer: str, **values: Any) -> bool:
+    """Give up the lease of an envelope; False where it went to somebody else meanwhile."""
+    done = await conn.execute(
+        update(delivery)
+        .where(delivery.c.id == envelope.id, delivery.c.lease_by == process)
+        .values(lease_by=None, lease_until=None, answer=answer[:500], **values)
+    )
+    return done.rowcount == 1
 
 
 async def conclude(conn: AsyncConnection, number: int, now: datetime, why: str = "") -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+from alerts.channels import registry
 from monitor.health.causes import TABLE, Cause
 from monitor.providers import catalogue
 from monitor.providers.schema import (
@@ -114,6 +115,20 @@ def test_whoever_may_name_a_cause_still_does():
     for place in NAMES_A_CAUSE:
         texts = [path.read_text() for path, name in _sources() if name.startswith(place)]
         assert any(_causes_in(ast.parse(text), values) for text in texts), place
+
+
+def test_a_channel_is_found_by_its_name_and_nobody_names_it():
+    """A new channel is one file: none of our others imports it."""
+    modules = {channel.__name__ for channel in registry.PAGING.values()}
+    for path, name in _sources():
+        tree = ast.parse(path.read_text())
+        imported = {
+            found
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for found in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        }
+        assert not modules & imported, name
 
 
 def test_every_cause_is_in_the_readme():

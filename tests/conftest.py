@@ -31,8 +31,8 @@ import monitor.cli.main
 # the real datetime.
 import monitor.operations.checkup
 import monitor.operations.desk
-from alerts.mails.pump import Pump
-from alerts.pages.pager import Pager
+from alerts.mails.send import Pump
+from alerts.pages.send import Pager
 from monitor.metrics.meters import Meters
 from monitor.operations import imports, intake
 from monitor.operations.actor import Actor, Door, Right

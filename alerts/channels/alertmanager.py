@@ -10,16 +10,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from alerts.channels import Outcome
+from pydantic import AfterValidator
+
+from alerts.channels.channel import Around, Given, Read, http_address
 from alerts.channels.inert import inert
-from alerts.rules import own
-from alerts.silences.windows import Over, Silenced
+from alerts.outbox.envelope import Outcome
+from monitor.secret import Secret
+from monitor.text.tomlfile import Section
 from monitor.wire.hooks import Hook
 
+NAME = "alertmanager"
+SECTION = "oncall"
+TAKES_ANY = False
 PATH = "/api/v2/alerts"
 ALIVE = timedelta(minutes=10)  # how long an alert stands without another word from us
+
+
+class Settings(Section):
+    """What of [oncall] is an Alertmanager's."""
+
+    alertmanager_url: Annotated[str, AfterValidator(http_address)] = ""
+    alertmanager_url_env: str | None = None
+    alertmanager_url_file: Path | None = None
+    ca_file: Path | None = None
+
+
+def given(settings: Settings, read: Read) -> list[Given]:
+    """Return the one address of the settings: all pages go there, since it has routes of its own."""
+    url = read(
+        "oncall.alertmanager_url",
+        settings.alertmanager_url,
+        settings.alertmanager_url_env,
+        settings.alertmanager_url_file,
+    )
+    return [Given(NAME, url)] if url else []
+
+
+def claims(url: str) -> bool:
+    """No address is known to be an Alertmanager's by its looks: it is told by its setting alone."""
+    return False
+
+
+def opened(name: str, url: Secret, around: Around) -> Alertmanager:
+    """Open it. Raises ConfigurationError where its certificates cannot be read."""
+    ca_file = around.settings.ca_file
+    hook = Hook(url, ca_file=around.directory / ca_file if ca_file else None)
+    return Alertmanager(hook, around.public_url)
 
 
 class Alertmanager:
@@ -34,10 +73,8 @@ class Alertmanager:
         """Post the alert, standing or ended."""
         return await self._post([self._alert(matter, now if over else now + ALIVE)])
 
-    async def keep_alive(
-        self, matters: Iterable[dict[str, Any]], silences: Iterable[Silenced], now: datetime
-    ) -> tuple[Outcome, str]:
-        """Post what stands once more, and the silences: Alertmanager's inhibition honours them.
+    async def keep_alive(self, matters: Iterable[dict[str, Any]], now: datetime) -> tuple[Outcome, str]:
+        """Post what stands once more, silences among it: Alertmanager's inhibition honours them.
 
         What cannot be written keeps nothing else from being kept alive.
         """
@@ -48,19 +85,21 @@ class Alertmanager:
                 alerts.append(self._alert(matter, now + ALIVE))
             except (KeyError, ValueError, TypeError) as error:
                 unwritten.append(f"{type(error).__name__} in a stored page")
-        alerts += [_silence(silence, now) for silence in silences]
         outcome, answer = await self._post(alerts) if alerts else (Outcome.SENT, "")
         return (Outcome.FAILED, unwritten[0]) if unwritten and outcome is Outcome.SENT else (outcome, answer)
 
     def _alert(self, matter: dict[str, Any], ends_at: datetime) -> dict[str, Any]:
         since = datetime.fromisoformat(matter["since"])
+        if "until" in matter:
+            ends_at = min(ends_at, datetime.fromisoformat(matter["until"]))
+        annotations = {"summary": inert(matter["summary"])}
+        if "description" in matter:
+            annotations["description"] = inert(matter["description"])
+        if "runbook" in matter:
+            annotations["runbook_url"] = matter["runbook"]
         return {
             "labels": matter["labels"],
-            "annotations": {
-                "summary": inert(matter["summary"]),
-                "description": inert(matter["description"]),
-                "runbook_url": matter["runbook"],
-            },
+            "annotations": annotations,
             "startsAt": since.isoformat(),
             # An end that is not after the beginning is refused (400).
             "endsAt": max(ends_at, since + timedelta(seconds=1)).isoformat(),
@@ -76,20 +115,3 @@ class Alertmanager:
         # What it does not understand it will not understand later; a refused login can be put right.
         passes = status not in (400, 413, 422)
         return (Outcome.LATER if passes else Outcome.FAILED), f"{self._hook.host}: {status} {text}"[:300]
-
-
-def _silence(silence: Silenced, now: datetime) -> dict[str, Any]:
-    labels = {
-        "alertname": own.SILENCED.name,
-        "severity": own.SILENCED.severity.value,
-        "over": silence.over.value,
-    }
-    if silence.over is not Over.ALL:
-        labels[silence.over.value] = silence.name
-    end = min(silence.until, now + ALIVE) if silence.until else now + ALIVE
-    return {
-        "labels": labels,
-        "annotations": {"summary": inert(silence.sentence)},
-        "startsAt": min(silence.begun_at, now).isoformat(),
-        "endsAt": max(end, now + timedelta(seconds=1)).isoformat(),
-    }

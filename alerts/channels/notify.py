@@ -8,16 +8,25 @@ get the matter's.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from alerts.channels import Outcome
+from alerts.channels.channel import Around, Given, Read
 from alerts.channels.inert import inert
+from alerts.outbox.envelope import Outcome
+from alerts.rules.alert import Severity
 from monitor.errors import ConfigurationError
 from monitor.secret import Secret
 from monitor.text.spans import span
+from monitor.text.tomlfile import Section
+
+NAME = "notify"
+SECTION = "oncall"
+TAKES_ANY = True  # apprise knows more services than anybody can list; it says when it is opened
 
 # Services that tell repetitions by a key, where with "map" a success ends what a failure began.
 RESOLVING = frozenset(
@@ -40,12 +49,45 @@ TIMEOUT = 10  # seconds to connect, and to read
 DEADLINE = 45.0  # for all of it, the thread's start included
 
 
+class Settings(Section):
+    """What of [oncall] is for services that apprise knows."""
+
+    urls: tuple[str, ...] = ()
+    urls_env: str | None = None
+    urls_file: Path | None = None
+
+
+def given(settings: Settings, read: Read) -> list[Given]:
+    """Return the addresses that nothing more is said about: what wakes somebody goes there."""
+    urls = list(settings.urls)
+    listed = read("oncall.urls", "", settings.urls_env, settings.urls_file)
+    if listed:
+        urls += [line.strip() for line in listed.reveal().splitlines() if line.strip()]
+    return [Given(name_of(url), Secret(url), frozenset([Severity.PAGE.value])) for url in urls]
+
+
+def claims(url: str) -> bool:
+    """Any address may be one that apprise knows."""
+    return True
+
+
+def opened(name: str, url: Secret, around: Around) -> Notify:
+    """Open it. Raises ConfigurationError for an address that apprise does not know."""
+    return Notify(name, url)
+
+
+def name_of(url: str) -> str:
+    """Name a channel without telling its address: `slack-3f9a1c`."""
+    scheme = urlsplit(url).scheme or "channel"
+    return f"{scheme}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
+
+
 class Notify:
     """One address of apprise's. Raises ConfigurationError for one that apprise does not know."""
 
     def __init__(self, name: str, url: Secret) -> None:
         self._name, self._url = name, url
-        _service(name, url, "test")
+        service(name, url, "test")
 
     async def send(
         self, key: str, matter: dict[str, Any], *, over: bool, now: datetime
@@ -71,13 +113,14 @@ class Notify:
         said, about = inert(matter["description"]), inert(about)
         body = f"{said}\n\nRunbook: {matter['runbook']}\nSince {matter['since']} ({about})"
         try:
-            done = _service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind)
+            done = service(self._name, self._url, key).notify(body=body, title=title, notify_type=kind)
         except Exception as error:  # whatever a plugin raises; its text may hold the address, its class not
             return f"{type(error).__name__} in apprise"
         return "" if done else "not reached, or it did not take the message"
 
 
-def _service(name: str, url: Secret, key: str) -> Any:
+def service(name: str, url: Secret, key: str) -> Any:
+    """Return apprise's plugin for an address, told what one matter is known by. Raises ConfigurationError."""
     try:
         import apprise
     except ImportError:

@@ -1,7 +1,7 @@
 """SMTP: STARTTLS, implicit TLS, authentication; one envelope a recipient, one connection a batch.
 
 The message is sent up to its final dot, then `hand_over` is awaited, then the dot: whoever finds an
-envelope in between after a crash knows that it was most likely taken (`alerts.outbox`).
+envelope in between after a crash knows that it was most likely taken (`outbox.claims`).
 """
 
 from __future__ import annotations
@@ -10,21 +10,87 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from email.message import EmailMessage
+from email.utils import parseaddr
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+from pydantic import AfterValidator, Field
 
-from alerts.channels import Outcome
+from alerts.channels.channel import Read
+from alerts.outbox.envelope import Outcome
 from monitor.secret import Secret
+from monitor.text import addresses
 from monitor.text.echoes import without
+from monitor.text.tomlfile import Positive, Section
 
+NAME = "email"  # as deliveries and metrics have it
+SECTION = "smtp"
+SCHEMES = ("smtp", "smtps")
 LOCAL = ("127.0.0.1", "::1", "localhost")
 NO_UTF8 = "the mail server takes no address with letters beyond ASCII before the @ (it offers no SMTPUTF8)"
 _LINK = re.compile(r"/r/([\w-]{16,})")
 _DOT = re.compile(rb"^\.", re.MULTILINE)
+
+
+def _sender(text: str) -> str:
+    if text:
+        addresses.read(Sender.parse(text).address)
+    return text
+
+
+class Settings(Section):
+    """[smtp]: where mails go out. Without `from` none does."""
+
+    url: str = "smtp://127.0.0.1:1025"
+    url_file: Path | None = None
+    url_env: str | None = None
+    sender: Annotated[str, AfterValidator(_sender)] = Field(default="", alias="from")
+    starttls: Literal["auto", "always", "never"] = "auto"
+    username: str = ""
+    password_file: Path | None = None
+    password_env: str | None = None
+    ca_file: Path | None = None
+    timeout: Positive = timedelta(seconds=30)
+
+
+def claims(url: str) -> bool:
+    """Whether an address is a mail server's."""
+    return urlsplit(url).scheme in SCHEMES
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a mail is from: `Integrations <integrations@example.com>`, and where answers go.
+
+    Addresses are as they go over the wire.
+    """
+
+    name: str
+    address: str
+    reply_to: str = ""
+
+    @classmethod
+    def parse(cls, text: str, reply_to: str = "") -> Sender:
+        """Read a From. Raises ValueError."""
+        name, address = parseaddr(text)
+        if "@" not in address or any(c in text for c in "\r\n"):
+            raise ValueError(f'{text!r} is no sender; write "Integrations <integrations@example.com>"')
+        return cls(name, addresses.wire(address), addresses.wire(reply_to) if reply_to else "")
+
+    @property
+    def domain(self) -> str:
+        """The domain that Message-IDs are made under."""
+        return self.address.rpartition("@")[2]
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether only a mail server that offers SMTPUTF8 takes mail from us, whoever it is for."""
+        return not (self.address + self.reply_to).isascii()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +124,7 @@ class Server:
             port = parts.port
         except ValueError:
             raise ValueError("has a port that is no number") from None
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        if parts.scheme not in SCHEMES or not parts.hostname:
             raise ValueError("is smtp://HOST:PORT or smtps://HOST:PORT")
         implicit = parts.scheme == "smtps"
         encrypt = {"auto": parts.hostname not in LOCAL, "always": True, "never": False}[starttls]
@@ -77,6 +143,20 @@ class Server:
     def name(self) -> str:
         """Say it without its password."""
         return f"{self.host}:{self.port}"
+
+
+def given(settings: Settings, read: Read, directory: Path) -> Server:
+    """Return the mail server of the settings. Raises ValueError for an address that is none."""
+    url = read("smtp.url", settings.url, settings.url_env, settings.url_file)
+    password = read("smtp.password", "", settings.password_env, settings.password_file)
+    return Server.parse(
+        url.reveal() if url else "",
+        starttls=settings.starttls,
+        username=settings.username,
+        password=password,
+        ca_file=directory / settings.ca_file if settings.ca_file else None,
+        timeout=settings.timeout.total_seconds(),
+    )
 
 
 @dataclass(frozen=True, slots=True)

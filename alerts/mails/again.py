@@ -1,6 +1,6 @@
 """Mails that get a second look: those that waited on their way, and failed ones that are to be sent again.
 
-A notice is looked at once more just before it turns from waiting to sending (`outbox.open_due`). One that
+A notice is looked at once more just before it turns from waiting to sending (`opening.open_due`). One that
 could not be handed over for a while after that, since the mail server was away or put it off, is looked at
 again before its next attempt, as if it had not been said: what is no longer true is taken back.
 """
@@ -15,12 +15,15 @@ from typing import Any
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.mails import ledger
-from alerts.mails.ledger import Standing, Voice
-from alerts.mails.notices import Case, Item, Kind, Slot, plan, stale
-from alerts.outbox import envelopes, outbox
+from alerts.mails import reconcile, truth
+from alerts.mails.opening import LOOK_AGAIN
+from alerts.mails.plan import plan, stale
+from alerts.mails.standing import Case, Kind, Slot, Standing
+from alerts.mails.story import MAIL
+from alerts.mails.voice import Voice
+from alerts.outbox import notices
+from alerts.outbox.envelope import Item
 from alerts.outbox.tables import delivery, notice
-from alerts.pages.oncall import SLOTS as ONCALL
 from monitor.errors import ConfigurationError
 from monitor.health.causes import Owner, consequence
 from monitor.health.lifecycle import State
@@ -54,11 +57,11 @@ async def _look_again(database: Database, voice: Voice, now: datetime) -> list[s
         await incidents.one_at_a_time(conn)
         rows = await _ours(conn, await _untold(conn, await _waited(conn, now)))
         names = {row.client for row in rows}
-        standing = await ledger.stand(conn, sorted(names), voice, now, without=[row.id for row in rows])
-        items = await envelopes.items_of(conn, [row.id for row in rows])
+        standing = await truth.stand(conn, sorted(names), voice, now, without=[row.id for row in rows])
+        items = await notices.items_of(conn, [row.id for row in rows])
         for row in rows:
             old += await _judge(conn, row, items.get(row.id, ()), standing.get(row.audience), voice, now)
-        await ledger.bring_in_line(conn, names, voice, now)
+        await reconcile.bring_in_line(conn, names, voice, now)
     return old
 
 
@@ -105,17 +108,17 @@ async def _judge(
     now: datetime,
 ) -> list[str]:
     if known is not None and known.fault:
-        await _wait(conn, row.id, now + outbox.LOOK_AGAIN)
+        await _wait(conn, row.id, now + LOOK_AGAIN)
         return []
     if known is None or not _still_true(row, items, known, voice, now):
-        await _take_back(conn, row.id, now)
+        await notices.withdraw(conn, row.id, "no longer true, or held, when it could be sent", now)
         return []
     awake = voice.policy.quiet.allowed(now, row.timezone)
     if row.slot in TO_CLIENTS and awake > now and row.requested_by is None:
         await _wait(conn, row.id, awake)
         return []
     if row.slot in (Slot.ASK, Slot.REMINDER) and (old := stale(items, known.cases, voice.policy, now)):
-        await _wait(conn, row.id, now + outbox.LOOK_AGAIN)
+        await _wait(conn, row.id, now + LOOK_AGAIN)
         return old
     await conn.execute(update(notice).where(notice.c.id == row.id).values(look_at=None))
     return []
@@ -125,7 +128,7 @@ def _still_true(row: Any, items: tuple[Item, ...], known: Standing, voice: Voice
     """Whether it would be said now, had it not been; of what a person asked for, whether it would help."""
     if row.requested_by is not None:
         cases = {case.connection: case for case in known.cases}
-        return any(_helps(cases.get(item.connection), Kind(row.kind)) for item in items)
+        return any(_helps(cases.get(item.connection), row.kind) for item in items)
     wishes = plan(known.client, known.cases, known.said, voice.policy, now)
     return any(
         wish.due_at <= now
@@ -135,26 +138,12 @@ def _still_true(row: Any, items: tuple[Item, ...], known: Standing, voice: Voice
     )
 
 
-def _helps(case: Case | None, kind: Kind) -> bool:
+def _helps(case: Case | None, kind: str) -> bool:
     if case is None:
         return False
-    if kind is Kind.FIRST_AUTHORIZATION:
+    if kind == Kind.FIRST_AUTHORIZATION:
         return case.state is State.PENDING and not case.waits
     return case.state is State.BROKEN and case.owner is Owner.CLIENT and consequence(case.cause).client_mail
-
-
-async def _take_back(conn: AsyncConnection, number: int, now: datetime) -> None:
-    why = "no longer true, or held, when it could be sent"
-    await conn.execute(
-        update(delivery)
-        .where(delivery.c.notice == number, delivery.c.state == "waiting")
-        .values(state="withdrawn", settled_at=now)
-    )
-    await conn.execute(
-        update(notice)
-        .where(notice.c.id == number)
-        .values(state="withdrawn", outcome=why, settled_at=now, look_at=None)
-    )
 
 
 async def _wait(conn: AsyncConnection, number: int, until: datetime) -> None:
@@ -179,7 +168,7 @@ async def retry(database: Database, numbers: Iterable[int], now: datetime, by: s
             select(notice.c.id)
             .where(
                 notice.c.state == "failed",
-                notice.c.slot.not_in(ONCALL),
+                notice.c.slot.in_(sorted(MAIL.slots)),
                 notice.c.id.in_(asked) if asked else notice.c.id > 0,
                 exists().where(delivery.c.notice == notice.c.id, delivery.c.state.in_(["failed", "refused"])),
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.mails.language import Tongue, tongue
-from alerts.mails.notices import Kind
+from alerts.mails.standing import KINDS
 from alerts.mails.templates import Templates
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
@@ -33,7 +33,7 @@ class Brand:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Topic:
     """One connection as a mail tells it. `scopes` are what is missing, or what is asked for."""
 
     connection: str
@@ -66,27 +66,27 @@ class Composer:
 
     def check(self) -> None:
         """Compile every template. Raises ConfigurationError that names the one that does not."""
-        for kind in Kind:
-            self._templates.check(f"kinds/{kind.value}/body.mjml")
+        for kind in KINDS:
+            self._templates.check(f"kinds/{kind}/body.mjml")
 
     def write(
         self,
-        kind: Kind,
+        kind: str,
         client: str,
-        subjects: Sequence[Subject],
+        topics: Sequence[Topic],
         locale: str,
         timezone: str,
         **more: object,
     ) -> Written:
         """Write a mail. Raises ConfigurationError where a template (an override) cannot be used."""
         speak = tongue(locale, timezone)
-        context = self._context(client, subjects, speak) | more
+        context = self._context(client, topics, speak) | more
         try:
-            return self._filled(f"kinds/{kind.value}", context, speak)
+            return self._filled(f"kinds/{kind}", context, speak)
         except ConfigurationError as error:
             # What a template stumbled over may be the link, which is a secret until it was followed.
             said = str(error)
-            for link in {subject.link for subject in subjects} - {""}:
+            for link in {topic.link for topic in topics} - {""}:
                 said = said.replace(link, "…")
             raise ConfigurationError(said) from None
 
@@ -98,12 +98,12 @@ class Composer:
         html = templates.html(f"{folder}/body.mjml", context, speak)
         return Written(context["subject"], text.strip() + "\n", html)
 
-    def _context(self, client: str, subjects: Sequence[Subject], speak: Tongue) -> dict[str, Any]:
+    def _context(self, client: str, topics: Sequence[Topic], speak: Tongue) -> dict[str, Any]:
         _ = speak.gettext
         name = one_line(client)
-        items = [_told(subject, speak) for subject in subjects]
-        first = subjects[0] if subjects else None
-        account = one_line(first.account) if first is not None and len(subjects) == 1 else ""
+        items = [_told(topic, speak) for topic in topics]
+        first = topics[0] if topics else None
+        account = one_line(first.account) if first is not None and len(topics) == 1 else ""
         if account:
             check = _("Please make sure that you are signed in to the right account: %(account)s.")
         else:
@@ -132,37 +132,37 @@ class Composer:
         }
 
 
-_SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
+SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
     "pending": "it was never connected",
     "expiring": "the permission ends on %(day)s",
 }
 
 
-def _told(subject: Subject, speak: Tongue) -> dict[str, Any]:
+def _told(topic: Topic, speak: Tongue) -> dict[str, Any]:
     """Return one connection as templates use it, every text cleaned."""
     _ = speak.gettext
-    provider = one_line(subject.provider)
-    account = one_line(subject.account)
-    day = speak.day(subject.expires_at) if subject.expires_at else ""
-    short = _(_SHORT.get(subject.cause, subject.cause)) % {"day": day}
+    provider = one_line(topic.provider)
+    account = one_line(topic.account)
+    day = speak.day(topic.expires_at) if topic.expires_at else ""
+    short = _(SHORT.get(topic.cause, topic.cause)) % {"day": day}
     action = _("Reconnect %(provider)s")
-    if subject.cause == "pending":
+    if topic.cause == "pending":
         action = _("Connect %(provider)s")
-    elif subject.cause == "expiring":
+    elif topic.cause == "expiring":
         action = _("Renew %(provider)s")
     return {
-        "connection": subject.connection,
+        "connection": topic.connection,
         "provider": provider,
-        "cause": subject.cause,
+        "cause": topic.cause,
         "title": f"{provider} – {account}" if account else provider,
         "account": account,
         "short": short,
-        "since": speak.moment(subject.since) if subject.since else "",
+        "since": speak.moment(topic.since) if topic.since else "",
         "day": day,
-        "scopes": speak.join([one_line(scope.replace("_", " ")) for scope in subject.scopes]),
-        "link": subject.link,
+        "scopes": speak.join([one_line(scope.replace("_", " ")) for scope in topic.scopes]),
+        "link": topic.link,
         "action": action % {"provider": provider},
-        "contacts": one_line(subject.contacts, 500),
+        "contacts": one_line(topic.contacts, 500),
     }
 
 

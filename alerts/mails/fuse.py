@@ -12,18 +12,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.mails import ledger
-from alerts.mails.ledger import Voice
-from alerts.mails.notices import Client, Kind, Slot, Wish
+from alerts.mails import reconcile
+from alerts.mails.plan import Wish
+from alerts.mails.standing import Client, Kind, Slot
+from alerts.mails.voice import Voice
 from alerts.outbox.tables import fuse, notice, notice_item
-from monitor.health.breaks import RELEASED
 from monitor.health.incidents import About
 from monitor.health.surprise import Usual, expected_mails
-from monitor.store import audit, incidents
+from monitor.store import audit, incidents, published
 from monitor.store.engine import Database
 from monitor.store.expected import Ordinary
 from monitor.store.retry import retried
-from monitor.store.tables import incident
 
 NAME = "first mails"
 FUSED = (Slot.ASK.value, Slot.EXPIRING.value)
@@ -36,7 +35,7 @@ SPANS = (
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class FuseState:
     """How the fuse is; `released_until` is a person's word that the mails may go."""
 
     blown_at: datetime | None = None
@@ -77,21 +76,17 @@ def counts() -> ColumnElement[bool]:
     return and_(
         notice.c.slot.in_(FUSED),
         notice.c.requested_by.is_(None),
-        ~exists().where(
-            notice_item.c.notice == notice.c.id,
-            incident.c.id == notice_item.c.incident,
-            incident.c.mails == RELEASED,
-        ),
+        ~exists().where(notice_item.c.notice == notice.c.id, published.was_released(notice_item.c.incident)),
     )
 
 
-async def read(conn: AsyncConnection) -> State:
+async def read(conn: AsyncConnection) -> FuseState:
     """Return how the fuse is."""
     row = (await conn.execute(select(fuse).where(fuse.c.name == NAME))).one_or_none()
-    return State() if row is None else State(row.blown_at, row.wanted, row.released_until)
+    return FuseState() if row is None else FuseState(row.blown_at, row.wanted, row.released_until)
 
 
-async def judge(conn: AsyncConnection, voice: Voice, cap: Cap, now: datetime) -> State:
+async def judge(conn: AsyncConnection, voice: Voice, cap: Cap, now: datetime) -> FuseState:
     """Count the first mails of the last hour and those that want out now; more than the cap blow it.
 
     It counts what *wants* out, so that it holds all of a wave and not only its end.
@@ -101,7 +96,7 @@ async def judge(conn: AsyncConnection, voice: Voice, cap: Cap, now: datetime) ->
     released = before.released_until is not None and before.released_until > now
     limit = 0 if released else await cap.exceeded(conn, since, now)
     blown_at = (before.blown_at or now) if limit else None
-    after = State(blown_at, len(since), before.released_until if released else None)
+    after = FuseState(blown_at, len(since), before.released_until if released else None)
     if after != before:
         await _keep(conn, after)
     if blown_at is not None and before.blown_at is None:
@@ -129,11 +124,11 @@ async def _tell_operator(conn: AsyncConnection, why: str, voice: Voice, now: dat
         select(notice.c.id).where(notice.c.slot == Slot.FUSE.value, notice.c.state == "waiting")
     )
     if waits.first() is None:
-        operator, wish = Client("", (), "en", "UTC"), Wish(Slot.FUSE, Kind.FUSE, (), now, why)
-        await ledger.write_new(conn, operator, "operator", wish, voice, now)
+        operator, wish = Client("", (), "en", "UTC"), Wish(Slot.FUSE, Kind.FUSE.value, (), now, why)
+        await reconcile.write_new(conn, operator, "operator", wish, voice, now)
 
 
-async def _keep(conn: AsyncConnection, state: State) -> None:
+async def _keep(conn: AsyncConnection, state: FuseState) -> None:
     values = {"blown_at": state.blown_at, "wanted": state.wanted, "released_until": state.released_until}
     done = await conn.execute(update(fuse).where(fuse.c.name == NAME).values(**values))
     if done.rowcount == 0:
@@ -145,5 +140,5 @@ async def release(database: Database, now: datetime, span: timedelta, actor: str
     """Let first mails out for a while, however many: a person looked at them."""
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        await _keep(conn, State(None, (await read(conn)).wanted, now + span))
+        await _keep(conn, FuseState(None, (await read(conn)).wanted, now + span))
         await audit.record(conn, now, actor, "mails.release", "fuse")

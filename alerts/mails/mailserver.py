@@ -19,16 +19,15 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from alerts.channels.smtp import Server, Session, Unreachable
-from alerts.mails.message import Sender
-from alerts.outbox.tables import mail_server
+from alerts.channels.smtp import Sender, Server, Session, Unreachable
+from alerts.mails.tables import mail_server
 from monitor.clock import Clock
 from monitor.metrics.meters import Meters
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.text.spans import span
 
-log = structlog.get_logger("alerts.mailserver")
+log = structlog.get_logger("alerts.mails")
 
 # So long until a server that took nothing is asked again, give or take a quarter; the last is repeated.
 BACK_OFF = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 120, 300))

@@ -7,45 +7,16 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
-from alerts.mails import addresses
+from alerts.channels.smtp import Sender
 from alerts.mails.compose import Written
+from monitor.text import addresses
 from monitor.text.names import one_line
 
 # The default folds at 78 and would turn long values into encoded words.
 POLICY, POLICY_UTF8 = SMTP.clone(max_line_length=998), SMTPUTF8.clone(max_line_length=998)
 LOGO = "logo"
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who a mail is from: `Integrations <integrations@example.com>`, and where answers go.
-
-    Addresses are as they go over the wire.
-    """
-
-    name: str
-    address: str
-    reply_to: str = ""
-
-    @classmethod
-    def parse(cls, text: str, reply_to: str = "") -> Sender:
-        """Read a From. Raises ValueError."""
-        name, address = parseaddr(text)
-        if "@" not in address or any(c in text for c in "\r\n"):
-            raise ValueError(f'{text!r} is no sender; write "Integrations <integrations@example.com>"')
-        return cls(name, addresses.wire(address), addresses.wire(reply_to) if reply_to else "")
-
-    @property
-    def domain(self) -> str:
-        """The domain that Message-IDs are made under."""
-        return self.address.rpartition("@")[2]
-
-    @property
-    def needs_utf8(self) -> bool:
-        """Whether only a mail server that offers SMTPUTF8 takes mail from us, whoever it is for."""
-        return not (self.address + self.reply_to).isascii()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,31 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.mails.compose import Composer, Subject, Written
-from alerts.mails.notices import Kind
+from alerts.mails.compose import Composer, Topic, Written
+from alerts.mails.standing import Kind
+from monitor.health.causes import TABLE
 
 CLIENT = "Whitfield & Moreau LLP"
 TIMEZONES = {"en": "America/New_York", "de": "Europe/Berlin", "fr": "Europe/Paris", "es": "Europe/Madrid"}
+# What a client may be asked to mend: cause and mail; one of them, and another that is about permissions.
+_ASKED = {cause.value: row.asks.mail for cause, row in TABLE.items() if row.asks is not None}
+_SOME = next(iter(_ASKED))
+_OTHER = next(cause.value for cause, row in TABLE.items() if row.asks is not None and row.about_scopes)
 
 
-def sample(composer: Composer, kind: Kind, locale: str, now: datetime, client: str = CLIENT) -> Written:
+def sample(composer: Composer, kind: str, locale: str, now: datetime, client: str = CLIENT) -> Written:
     """Write a kind as a client of this locale would get it."""
-    subjects, more = _content(kind, now)
+    topics, more = _content(kind, now)
     return composer.write(
-        kind, client, subjects, locale, TIMEZONES.get(locale.split("_", maxsplit=1)[0], "UTC"), **more
+        kind, client, topics, locale, TIMEZONES.get(locale.split("_", maxsplit=1)[0], "UTC"), **more
     )
 
 
-def _content(kind: Kind, now: datetime) -> tuple[list[Subject], Mapping[str, Any]]:
-    first = Subject(
+def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
+    first = Topic(
         connection="whitfield-clio",
         provider="Clio Manage",
-        cause=kind.value,
+        cause=next((cause for cause, mail in _ASKED.items() if mail == kind), kind),
         account="Whitfield & Moreau",
         since=now - timedelta(hours=3),
         scopes=("matters", "calendar_entries"),
@@ -36,9 +41,9 @@ def _content(kind: Kind, now: datetime) -> tuple[list[Subject], Mapping[str, Any
     second = replace(first, connection="whitfield-clio-eu", account="Whitfield & Moreau Europe")
     match kind:
         case Kind.DIGEST:
-            return [replace(first, cause="revoked"), replace(second, cause="insufficient_scope")], {}
+            return [replace(first, cause=_SOME), replace(second, cause=_OTHER)], {}
         case Kind.REMINDER:
-            return [replace(first, cause="revoked", since=now - timedelta(days=2))], {}
+            return [replace(first, cause=_SOME, since=now - timedelta(days=2))], {}
         case Kind.EXPIRING_SOON:
             return [replace(first, cause="expiring", since=None, expires_at=now + timedelta(days=7))], {}
         case Kind.FIRST_AUTHORIZATION:
@@ -47,7 +52,7 @@ def _content(kind: Kind, now: datetime) -> tuple[list[Subject], Mapping[str, Any
             return [replace(first, cause="ok", since=now)], {}
         case Kind.HANDOVER:
             contacts = "it@whitfield.example"
-            return [replace(first, cause="revoked", contacts=contacts)], {
+            return [replace(first, cause=_SOME, contacts=contacts)], {
                 "reason": "the last reminder had no effect"
             }
         case Kind.FUSE:

@@ -1,19 +1,19 @@
-"""The tables of the outbox: notices, what they are about, their deliveries, and who is not told now."""
+"""The tables of the outbox: notices, what they are about, their deliveries, and what holds them back."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Text, false, text
+from sqlalchemy import JSON, Column, ForeignKey, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from monitor.store.engine import UtcDateTime
-from monitor.store.tables import table
+from monitor.store.metadata import table
 
 
 class Notice(SQLModel, table=True):
-    """Something to be said to a client or the operator, once. Written with what it is about.
+    """Something to be said to somebody, once. Written with what it is about.
 
     States: waiting, sending, sent, failed (nobody takes it), withdrawn (no longer true).
     """
@@ -37,7 +37,7 @@ class Notice(SQLModel, table=True):
     due_at: datetime = Field(sa_type=UtcDateTime)
     look_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # not before: a probe is on its way
     settled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    matter: dict[str, Any] | None = Field(default=None, sa_type=JSON)  # what on-call is told, as it was
+    matter: dict[str, Any] | None = Field(default=None, sa_type=JSON)  # what its story says, as it was
 
     __table_args__ = (
         Index(
@@ -77,7 +77,7 @@ class NoticeItem(SQLModel, table=True):
 class Delivery(SQLModel, table=True):
     """One envelope: a notice to one address. The Message-ID is the same for every attempt.
 
-    `channel` is "email" for clients and the operator; on-call's have the name of their route.
+    `channel` is the name of what it goes over: "email", or a route of on-call's.
 
     States: waiting, sending, handed (all but the final dot was sent), sent, unconfirmed (handed, and the
     answer was lost), refused (the address), failed, withdrawn.
@@ -109,44 +109,8 @@ class Delivery(SQLModel, table=True):
     )
 
 
-class Address(SQLModel, table=True):
-    """An address that refused mail; tried again with the next notice, and cleared when it takes one."""
-
-    address: str = Field(primary_key=True, sa_type=Text)
-    refused_at: datetime = Field(sa_type=UtcDateTime)
-    answer: str = Field(sa_type=Text)
-
-
-class MailServer(SQLModel, table=True):
-    """The mail server as it was last found, for people: since when it takes nothing, and why."""
-
-    __tablename__ = "mail_server"
-    name: str = Field(primary_key=True, sa_type=Text)
-    down_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    answer: str = Field(default="", sa_type=Text)
-    utf8: bool | None = None  # whether it offers SMTPUTF8; None while nobody could ask
-
-
-class Silence(SQLModel, table=True):
-    """What nobody is told about: everything, or one provider, app, client or connection.
-
-    It begins at `begun_at`, also when that is yet to come. One that pauses is a maintenance window: its
-    connections are not looked at while it holds.
-    """
-
-    id: int | None = Field(default=None, primary_key=True)
-    kind: str = Field(sa_type=Text)  # all, provider, app, client, connection
-    name: str = Field(default="", sa_type=Text)
-    reason: str = Field(default="", sa_type=Text)
-    by: str = Field(sa_type=Text)
-    begun_at: datetime = Field(sa_type=UtcDateTime)
-    until: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    pauses: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-
-
 class Fuse(SQLModel, table=True):
-    """The last fuse before clients: one row. Blown while more first mails want out than the cap allows."""
+    """What holds messages back while more of them want out than a cap allows: a row each, by name."""
 
     name: str = Field(primary_key=True, sa_type=Text)
     blown_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -157,7 +121,4 @@ class Fuse(SQLModel, table=True):
 notice = table(Notice)
 notice_item = table(NoticeItem)
 delivery = table(Delivery)
-address = table(Address)
-mail_server = table(MailServer)
-silence = table(Silence)
 fuse = table(Fuse)

@@ -148,19 +148,9 @@ class Matter:
         }
         return found | {name: known for name in _BY.get(self.alert.name, ()) if (known := self._one(name))}
 
-    def document(self, runbooks: str) -> dict[str, Any]:
-        """Return it as it is stored with its notice, and handed to channels."""
-        return {
-            "labels": self.labels(),
-            "summary": self.summary,
-            "description": self.description,
-            "runbook": self.alert.runbook(runbooks),
-            "since": self.since.isoformat(),
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class Trouble:
     """An open incident, as far as on-call is concerned."""
 
     kind: Subject
@@ -197,35 +187,35 @@ class Patience:
         return min(self.tiers.values())
 
 
-def facts_of(incident: Incident, teams: Mapping[str, str], patience: Patience, now: datetime) -> list[Fact]:
+def facts_of(trouble: Trouble, teams: Mapping[str, str], patience: Patience, now: datetime) -> list[Fact]:
     """Return what an open incident means for on-call; nothing where the client alone has to act, yet."""
     common: dict[str, Any] = {
-        "since": incident.opened_at,
-        "provider": incident.provider,
-        "app": incident.app,
-        "team": teams.get(incident.app, ""),
-        "cause": incident.cause.value,
-        "reasons": incident.reasons,
-        "marks": incident.marks,
+        "since": trouble.opened_at,
+        "provider": trouble.provider,
+        "app": trouble.app,
+        "team": teams.get(trouble.app, ""),
+        "cause": trouble.cause.value,
+        "reasons": trouble.reasons,
+        "marks": trouble.marks,
     }
-    if incident.wave:
-        common |= {"value": incident.held, "answered_at": incident.answered_at}
-        return [Fact(fleet.GUARD_HOLDING, **common)] if incident.held else []
-    found, row = [], consequence(incident.cause)
-    if incident.kind is not Subject.CONNECTION:
-        if row.page and incident.members:
-            found.append(Fact(fleet.OF_CAUSE[incident.cause], value=incident.members, **common))
+    if trouble.wave:
+        common |= {"value": trouble.held, "answered_at": trouble.answered_at}
+        return [Fact(fleet.GUARD_HOLDING, **common)] if trouble.held else []
+    found, row = [], consequence(trouble.cause)
+    if trouble.kind is not Subject.CONNECTION:
+        if row.page and trouble.members:
+            found.append(Fact(fleet.OF_CAUSE[trouble.cause], value=trouble.members, **common))
         return found
-    common |= {"connection": incident.name, "client": incident.client}
+    common |= {"connection": trouble.name, "client": trouble.client}
     # What is shared is told once, for the provider or the app that it is an incident of.
     if row.page and row.subject is Subject.CONNECTION:
-        found.append(Fact(fleet.OF_CAUSE[incident.cause], **common))
-    elif operator_first(incident.cause, incident.owner):
+        found.append(Fact(fleet.OF_CAUSE[trouble.cause], **common))
+    elif operator_first(trouble.cause, trouble.owner):
         found.append(Fact(fleet.APP_MISCONFIGURED, **common))
-    if incident.owner is Owner.CLIENT and not incident.held:
-        tier = patience.tier(incident.marks)
-        if now - incident.opened_at > patience.tiers[tier]:
-            waited = (now - incident.opened_at).total_seconds()
+    if trouble.owner is Owner.CLIENT and not trouble.held:
+        tier = patience.tier(trouble.marks)
+        if now - trouble.opened_at > patience.tiers[tier]:
+            waited = (now - trouble.opened_at).total_seconds()
             found.append(Fact(fleet.CLIENT_BROKEN, value=waited, tier=tier, **common))
     return found
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from urllib.parse import urlsplit
 
+from alerts.channels import registry
+from alerts.channels.channel import Around, Channel, Read
 from alerts.pages.matters import Matter
+from alerts.pages.settings import OncallSettings, RouteSettings
 from monitor.secret import Secret
-
-
-class Kind(StrEnum):
-    """How a channel is spoken to."""
-
-    ALERTMANAGER = "alertmanager"
-    NOTIFY = "notify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +21,7 @@ class Route:
     """
 
     name: str
-    kind: Kind
+    channel: str  # its name in the registry
     url: Secret
     severities: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
@@ -51,7 +44,35 @@ class Route:
         )
 
 
-def name_of(url: str) -> str:
-    """Name a channel without telling its address: `slack-3f9a1c`."""
-    scheme = urlsplit(url).scheme or "channel"
-    return f"{scheme}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
+def routes_of(settings: OncallSettings, read: Read) -> tuple[Route, ...]:
+    """Return on-call's routes: what channels are given by themselves, and what is said of single addresses.
+
+    Raises ConfigurationError for an address that is not there.
+    """
+    by_themselves = [
+        Route(given.name, name, given.url, given.severities)
+        for name, channel in sorted(registry.PAGING.items())
+        for given in channel.given(settings, read)
+    ]
+    return (*by_themselves, *(_route(entry, read) for entry in settings.routes))
+
+
+def _route(entry: RouteSettings, read: Read) -> Route:
+    what = f"route {entry.name!r}"
+    url = read(f"oncall {what}: url", entry.url, entry.url_env, entry.url_file) or Secret("")
+    return Route(
+        entry.name,
+        registry.claiming(what, url.reveal()),
+        url,
+        frozenset(one.value for one in entry.severity),
+        frozenset(one.value for one in entry.owner),
+        frozenset(entry.provider),
+        frozenset(entry.app),
+        frozenset(entry.team),
+        entry.labels,
+    )
+
+
+def opened(route: Route, around: Around) -> Channel:
+    """Open the channel of a route. Raises ConfigurationError for an address that it cannot use."""
+    return registry.PAGING[route.channel].opened(route.name, route.url, around)

@@ -8,20 +8,12 @@ from datetime import datetime
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.outbox.tables import silence
+from alerts.silences.tables import silence
 from alerts.silences.windows import Over, Silenced, Window
 from monitor.errors import Conflict, NotFound
-from monitor.store import audit
+from monitor.store import audit, published
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import connection
-
-_COLUMNS = {
-    Over.PROVIDER: connection.c.provider,
-    Over.APP: connection.c.app,
-    Over.CLIENT: connection.c.client_name,
-    Over.CONNECTION: connection.c.id,
-}
 
 
 @retried
@@ -42,12 +34,8 @@ async def begin(
     Raises NotFound for what there is not.
     """
     async with database.write() as conn:
-        if over is not Over.ALL:
-            wanted = select(connection.c.id).where(_COLUMNS[over] == name).limit(1)
-            if (await conn.execute(wanted)).first() is None:
-                raise NotFound(
-                    f"There is no {over.value} {name!r}; 'token-health connections list' shows them."
-                )
+        if over is not Over.ALL and not await published.knows(conn, over.value, name):
+            raise NotFound(f"There is no {over.value} {name!r}; 'token-health connections list' shows them.")
         made = await conn.execute(
             insert(silence)
             .values(

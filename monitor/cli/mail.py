@@ -57,23 +57,22 @@ def preview(
     from datetime import UTC
 
     from alerts.mails.language import languages
-    from alerts.mails.notices import Kind
     from alerts.mails.samples import sample
+    from alerts.mails.standing import KINDS
     from monitor.cli.preview import gallery, page
     from monitor.host.files import make_folder
     from monitor.settings.builders import build_composer
 
-    kinds = [kind.value for kind in Kind]
-    if template and template not in kinds:
-        raise ConfigurationError(f"{template}: there is no such mail; there are {', '.join(kinds)}.")
+    if template and template not in KINDS:
+        raise ConfigurationError(f"{template}: there is no such mail; there are {', '.join(KINDS)}.")
     composer, logo = build_composer(loaded(config))
     # Any day will do, and always the same one makes previews comparable.
     now = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
     make_folder(folder)
     written = []
-    for name in [template] if template else kinds:
+    for name in [template] if template else KINDS:
         for language in [locale] if locale else languages():
-            mail = sample(composer, Kind(name), language, now)
+            mail = sample(composer, name, language, now)
             stem = f"{name}.{language}"
             html = page(mail.html, logo)
             (folder / f"{stem}.html").write_text(html, encoding="utf-8")
@@ -90,7 +89,7 @@ def test(address: Annotated[str, typer.Argument(help="Who gets it.")], config: C
     """Send a sample mail, and say what the server answered at each step."""
 
     async def work() -> None:
-        from alerts.channels import Outcome
+        from alerts.outbox.envelope import Outcome
         from monitor.operations.desk import send_sample
 
         with err.status(f"Sending to {address} …"):
@@ -134,7 +133,9 @@ def list_(
     """List what waits, what could not be sent, and what is held."""
 
     async def work() -> None:
-        from alerts.mails import book
+        from alerts.mails.refusals import undeliverable
+        from alerts.mails.told import document
+        from alerts.outbox import listing
         from alerts.silences import silences
         from monitor.cli.show import print_question
         from monitor.operations import incidents
@@ -143,14 +144,14 @@ def list_(
         async with parts(config) as p:
             now = p.clock.now()
             trouble = await mail_server_trouble(p)
-            told = await book.listing(p.database, limit, everything=everything)
+            told = await listing.listing(p.database, limit, everything=everything)
             holds = await silences.standing(p.database, p.loaded.settings.windows, now)
-            refused = await book.undeliverable(p.database)
+            refused = await undeliverable(p.database)
             waves = await incidents.questions(p, on_this_host())
         if json:
             print_json(
                 {
-                    "notices": [item.document() for item in told],
+                    "notices": [document(item) for item in told],
                     "holds": [hold.document() for hold in holds],
                     "guards": [_document(one) for one in waves],
                     "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
@@ -187,7 +188,7 @@ def _document(one: Question) -> dict[str, Any]:
 def _print_notices(
     told: list[Any], holds: list[Any], refused: list[Any], now: datetime, everything: bool
 ) -> None:
-    from alerts.mails.notices import Slot
+    from alerts.pages.story import SLOTS, Slot
     from monitor.cli.show import ago, plain_table
 
     if told:
@@ -199,10 +200,10 @@ def _print_notices(
             table.add_row(
                 str(item.id),
                 f"[{style.get(item.state, 'dim')}]{item.state}[/]",
-                ("over: " if item.slot is Slot.CLEAR else "")
+                ("over: " if item.slot == Slot.CLEAR else "")
                 + item.kind
                 + (f" {item.number}" if item.number else ""),
-                escape(item.client or ("on-call" if item.slot in (Slot.PAGE, Slot.CLEAR) else "operator")),
+                escape(item.client or ("on-call" if item.slot in SLOTS else "operator")),
                 ago(when, now),
                 escape(to),
             )
@@ -218,11 +219,11 @@ def _print_notices(
 
 def _print_failures(told: list[Any]) -> None:
     """Say why mails failed, the same reason once, and how to send them again."""
-    from alerts.mails.notices import Slot
+    from alerts.pages.story import SLOTS
 
     why: dict[str, list[str]] = {}
     for item in told:
-        if item.state == "failed" and item.envelopes and item.slot not in (Slot.PAGE, Slot.CLEAR):
+        if item.state == "failed" and item.envelopes and item.slot not in SLOTS:
             why.setdefault(item.outcome, []).append(str(item.id))
     for outcome, numbers in why.items():
         out.print(

@@ -174,14 +174,15 @@ def list_matters(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List what stands, what was told over which channel, and what is not told and why."""
 
     async def work() -> None:
-        from alerts.pages import oncall as duty
-        from monitor.settings.builders import build_duty
+        from alerts.pages import told as pages
+        from alerts.pages import truth
+        from monitor.settings.builders import build_oncall
 
         async with parts(config) as p:
-            mine, now = build_duty(p), p.clock.now()
+            mine, now = build_oncall(p), p.clock.now()
             async with p.database.read() as conn:
-                seen = await duty.look(conn, mine, now)
-                told = {key: took for key, _, took in await duty.standing_pages(conn)}
+                seen = await truth.look(conn, mine, now)
+                told = {key: took for key, _, took in await pages.standing_pages(conn)}
         if json:
             print_json(_document(seen, told, mine))
             return
@@ -191,9 +192,12 @@ def list_matters(json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def _document(seen: Any, told: dict[str, list[str]], mine: Any) -> dict[str, Any]:
+    from alerts.pages import wording
+
     return {
         "matters": [
-            matter.document(mine.runbooks) | {"told": told.get(key, [])} for key, matter in seen.told.items()
+            wording.page(matter, mine.runbooks) | {"told": told.get(key, [])}
+            for key, matter in seen.told.items()
         ],
         "not_told": seen.quiet,
         "over_soon": [key for key in told if key not in seen.told and key not in seen.quiet],
@@ -202,6 +206,7 @@ def _document(seen: Any, told: dict[str, list[str]], mine: Any) -> dict[str, Any
 
 
 def _print_matters(seen: Any, told: dict[str, list[str]], mine: Any, now: datetime) -> None:
+    from alerts.pages.settings import WAYS
     from monitor.cli.show import ago, plain_table
 
     if seen.told:
@@ -226,8 +231,7 @@ def _print_matters(seen: Any, told: dict[str, list[str]], mine: Any, now: dateti
             out.print(f"[dim]Over, told so in a moment: {escape(key)}.[/]")
     if not mine.routes:
         out.print(
-            "No channel: set oncall.alertmanager_url or oncall.urls, or let Prometheus page "
-            "('token-health export rules DIR')."
+            f"No channel: set {' or '.join(WAYS)}, or let Prometheus page ('token-health export rules DIR')."
         )
 
 
@@ -236,7 +240,7 @@ def test_channels(config: ConfigOption = None) -> None:
     """Send a test message over each channel, say that it is over, and show the answers."""
 
     async def work() -> None:
-        from alerts.channels import Outcome
+        from alerts.outbox.envelope import Outcome
         from monitor.operations.desk import try_channels
 
         failed = 0

@@ -53,8 +53,9 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a client reads who is asked to authorize again; both are sentences of `alerts/mails/locales`."""
+    """What a client reads who is asked to authorize again; the sentences are of `alerts/mails/locales`."""
 
+    mail: str  # the folder below `alerts/mails/kinds`
     short: str  # in a line of a digest
     why: str  # on the link's page
 
@@ -103,7 +104,9 @@ TABLE: dict[Cause, Consequence] = {
         Subject.CONNECTION,
         _AGAIN,
         "semi-dark-orange",
-        asks=Asks("access was withdrawn", "Access was withdrawn, so we can no longer reach your data."),
+        asks=Asks(
+            "revoked", "access was withdrawn", "Access was withdrawn, so we can no longer reach your data."
+        ),
         ends_grant=True,
     ),
     Cause.REFRESH_EXPIRED: Consequence(
@@ -113,7 +116,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.CONNECTION,
         _AGAIN,
         "light-orange",
-        asks=Asks("the permission ran out", "The permission you gave has run out."),
+        asks=Asks("refresh_expired", "the permission ran out", "The permission you gave has run out."),
         ends_grant=True,
     ),
     Cause.INSUFFICIENT_SCOPE: Consequence(
@@ -123,7 +126,11 @@ TABLE: dict[Cause, Consequence] = {
         Subject.CONNECTION,
         "The client authorizes again and grants the missing access.",
         "super-light-orange",
-        asks=Asks("a permission is missing", "Something we need is not part of what is approved."),
+        asks=Asks(
+            "insufficient_scope",
+            "a permission is missing",
+            "Something we need is not part of what is approved.",
+        ),
         about_scopes=True,
     ),
     Cause.ROLE_RESTRICTED: Consequence(
@@ -134,6 +141,7 @@ TABLE: dict[Cause, Consequence] = {
         "The client's administrator widens that user's role, or authorizes with an account that has it.",
         "light-yellow",
         asks=Asks(
+            "role_restricted",
             "a user role is too narrow",
             "The user who connected may not see all that we need. An administrator can.",
         ),
@@ -147,6 +155,7 @@ TABLE: dict[Cause, Consequence] = {
         "The client authorizes again, signed in to the account on record.",
         "semi-dark-yellow",
         asks=Asks(
+            "wrong_account",
             "it answers as another account",
             "The connection answers as another account than the one it was set up for.",
         ),
@@ -159,6 +168,7 @@ TABLE: dict[Cause, Consequence] = {
         "The client authorizes again; the operator looks at why the answer was lost.",
         "dark-red",
         asks=Asks(
+            "refresh_lost",
             "the permission was lost on the way",
             "A technical fault cost the permission; only a new approval can restore it.",
         ),
@@ -221,6 +231,19 @@ def consequence(cause: Cause) -> Consequence:
 def is_definite(cause: Cause) -> bool:
     """Whether this cause is a statement about the connection itself, not about the weather."""
     return TABLE[cause].confirm in (Confirm.DEFINITE, Confirm.AT_ONCE)
+
+
+def our_own_books(cause: Cause) -> bool:
+    """Whether our own books say so, and nothing that we could ask would add to it."""
+    return TABLE[cause].confirm is Confirm.AT_ONCE and TABLE[cause].owner is not Owner.NOBODY
+
+
+def mailed_as(cause: Cause) -> str:
+    """Return the mail that a client is asked with. Raises ValueError where asking does not help."""
+    asks = TABLE[cause].asks
+    if asks is None:
+        raise ValueError(f"{cause.value}: no client is asked to mend it")
+    return asks.mail
 
 
 def operator_first(cause: Cause, owner: Owner) -> bool:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import alerts.outbox.tables  # noqa: F401 - theirs are backed up, too
+import alerts.tables  # noqa: F401 - theirs are backed up, too
 from monitor import __version__
 from monitor.clock import Clock
 from monitor.errors import Conflict, KeyMissing, NotFound, SchemaNotCurrent, TokenHealthError

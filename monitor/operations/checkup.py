@@ -11,13 +11,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.channels.smtp import NO_UTF8, Session, Unreachable
-from alerts.mails import book
-from alerts.mails.addresses import needs_utf8
+from alerts.channels.smtp import NO_UTF8, Sender, Session, Unreachable
 from alerts.mails.language import languages
 from alerts.mails.mailserver import on_record
-from alerts.mails.message import Sender
-from alerts.mails.notices import Kind
+from alerts.mails.standing import KINDS
 from monitor.clock import SystemClock
 from monitor.errors import TokenHealthError
 from monitor.health.evidence import Fault
@@ -30,8 +27,9 @@ from monitor.settings.file import load
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED
-from monitor.store import bindings, connections, processes, sealing
+from monitor.store import bindings, connections, processes, published, sealing
 from monitor.store.engine import files_of
+from monitor.text.addresses import needs_utf8
 from monitor.text.spans import span
 from monitor.tokens.vault import prefixes_of
 from monitor.wire.apps import App
@@ -209,7 +207,7 @@ async def _with_its_past(parts: Parts, smtp: Check) -> Check:
 
 async def _addresses(parts: Parts, utf8: bool | None) -> list[Check]:
     """Say which addresses need more of the mail server than others."""
-    found = [f"{to} ({name})" for name, to in await book.needing_utf8(parts.database)]
+    found = [f"{to} ({name})" for name, to in await published.contacts(parts.database) if needs_utf8(to)]
     if needs_utf8(operator := parts.loaded.settings.email.operator):
         found.append(f"{operator} (email.operator)")
     if not found:
@@ -258,7 +256,7 @@ def _mails(loaded: Loaded) -> Check:
     return Check(
         "mails",
         True,
-        f"{len(Kind)} kinds in {len(languages())} languages can be written"
+        f"{len(KINDS)} kinds in {len(languages())} languages can be written"
         + (f", with the templates of {own} first." if own else "."),
     )
 

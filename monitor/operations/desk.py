@@ -9,20 +9,22 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
-from alerts.channels import Outcome
-from alerts.channels.smtp import Interrupted, Letter, Session, Unreachable
-from alerts.mails import addresses, again, fuse
+from alerts.channels.smtp import Interrupted, Letter, Sender, Session, Unreachable
+from alerts.mails import again, fuse, reconcile
 from alerts.mails.mailserver import on_record
-from alerts.mails.message import Sender, build
-from alerts.mails.notices import Kind
+from alerts.mails.message import build
 from alerts.mails.samples import sample
-from alerts.outbox import outbox
+from alerts.mails.standing import KINDS
+from alerts.outbox.envelope import Outcome
+from alerts.pages import wording
+from alerts.pages.settings import WAYS
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
 from monitor.settings.builders import build_channel, build_composer, build_post
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts
 from monitor.store import waves
+from monitor.text import addresses
 
 
 async def mail_server_trouble(parts: Parts) -> str:
@@ -50,7 +52,7 @@ async def ask_first(parts: Parts, name: str, count: int, actor: str) -> tuple[st
 async def _plan_now(parts: Parts) -> None:
     """Bring the waiting mails in line with what a person has just said; the service sends them."""
     if (post := build_post(parts)) is not None:
-        await outbox.plan_all(parts.database, post.voice, parts.clock.now())
+        await reconcile.plan_all(parts.database, post.voice, parts.clock.now())
 
 
 async def retry_mails(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
@@ -76,7 +78,7 @@ async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
     composer, logo = build_composer(loaded)
     sender = Sender.parse(smtp.sender, loaded.settings.brand.reply_to)
     message = build(
-        sample(composer, Kind.REVOKED, "en", now),
+        sample(composer, KINDS[0], "en", now),
         sender,
         to,
         f"<th.test.{secrets.token_hex(8)}@{sender.domain}>",
@@ -102,22 +104,9 @@ async def try_channels(loaded: Loaded) -> AsyncIterator[tuple[str, Outcome, str]
     routes = loaded.routes()
     if not routes:
         raise ConfigurationError(
-            f"{loaded.path}: on-call has no channel; set oncall.alertmanager_url, oncall.urls or "
-            "[[oncall.routes]]."
+            f"{loaded.path}: on-call has no channel; set {', '.join(WAYS)} or [[oncall.routes]]."
         )
-    settings = loaded.settings.oncall
-    matter = {
-        "labels": {
-            "alertname": "TokenHealthTest",
-            "severity": "ticket",
-            "owner": "operator",
-            "team": settings.team,
-        },
-        "summary": "A test of Token Health's on-call channel",
-        "description": "Nobody has to do anything.",
-        "runbook": f"{settings.runbooks}/README.md",
-        "since": now.isoformat(),
-    }
+    matter = wording.trial(loaded.settings.oncall.team, loaded.settings.oncall.runbooks, now)
     for route in routes:
         channel = build_channel(loaded, route)
         outcome, answer = await channel.send("test", matter, over=False, now=now)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.mails import book
-from alerts.mails.told import Told
-from alerts.pages import oncall
+from alerts.mails.told import document, sentence
+from alerts.outbox import listing
+from alerts.outbox.listing import Told
+from alerts.pages import told as pages_told
 from alerts.silences import silences
 from alerts.silences.windows import Scope
 from monitor.errors import Remedy
@@ -40,7 +41,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     larger = open_ones[1] if len(open_ones) > 1 else None
     app, change = parts.apps.get(known.place.app), newest[0] if newest else None
     now = parts.clock.now()
-    told = await book.about_connection(parts.database, connection_id, 8)
+    told = await listing.about_connection(parts.database, connection_id, 8)
     settings = parts.loaded.settings
     waits, choices = await _held_back(parts, open_ones, now)
     grant = await bindings.of_connection(parts.database, connection_id)
@@ -69,7 +70,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
             *await _paged(parts, known),
             *await _steps(parts, connection_id),
             *await _mail_server(parts, told),
-            *(one.sentence(now) for one in told),
+            *(sentence(one, now) for one in told),
         ),
         rests=known.rests,
         configured=app is not None,
@@ -128,7 +129,7 @@ async def _mail_server(parts: Parts, told: Sequence[Told]) -> list[str]:
 async def _paged(parts: Parts, known: Known) -> list[str]:
     """Say what on-call was told that this connection is part of."""
     async with parts.database.read() as conn:
-        standing = await oncall.standing_pages(conn)
+        standing = await pages_told.standing_pages(conn)
     mine = {"connection": known.id, "app": known.place.app, "provider": known.place.provider}
     return [
         f"On-call was told over {', '.join(took) or 'no channel yet'}: {matter['summary']}."
@@ -171,7 +172,7 @@ class Explained:
     def document(self) -> dict[str, Any]:
         """Return it as `explain --json` gives it."""
         return documents.row(self.known) | documents.explanation(
-            self.story, self.text, [one.document() for one in self.told]
+            self.story, self.text, [document(one) for one in self.told]
         )
 
 
@@ -184,5 +185,5 @@ async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained
         text=explain(tale, parts.clock.now()),
         before=await history.timeline(parts.database, connection_id, 6),
         audit=await audit.of_subject(parts.database, connection_id, 3),
-        told=await book.about_connection(parts.database, connection_id),
+        told=await listing.about_connection(parts.database, connection_id),
     )

@@ -20,9 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from alerts.mails import addresses
 from monitor.errors import ConfigurationError, ImportRefused
 from monitor.health.evidence import LONGEST_ACCOUNT
+from monitor.text import addresses
 from monitor.text.jsontext import read_json
 from monitor.text.names import unprintable
 from monitor.text.tomlfile import Section, problems

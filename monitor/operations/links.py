@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.mails import book
+from alerts.mails import asking
 from monitor.errors import ConfigurationError
 from monitor.operations.actor import Actor, Right
 from monitor.settings.builders import build_post
@@ -41,4 +41,4 @@ async def mail(parts: Parts, actor: Actor, connection_id: str) -> int:
         )
     known = await connections.show(parts.database, connection_id)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
-    return await book.request(parts.database, post.voice, known, parts.clock.now(), actor.name)
+    return await asking.request(parts.database, post.voice, known, parts.clock.now(), actor.name)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.mails.pump import Pump
-from alerts.outbox import outbox
-from alerts.pages.pager import Pager
+from alerts.mails.send import Pump
+from alerts.outbox import notices
+from alerts.pages.send import Pager
 from alerts.silences import silences
 from alerts.silences.windows import Over, Silenced
 from monitor import __version__
@@ -169,7 +169,7 @@ class Service:
         async def forget() -> None:
             if presence.leads:
                 before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
-                await outbox.forget(self._parts.database, before)
+                await notices.forget(self._parts.database, before)
                 await links.forget(self._parts.database, before)
 
         async def look() -> None:

@@ -8,19 +8,19 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.channels import Channel
-from alerts.channels.alertmanager import Alertmanager
-from alerts.channels.notify import Notify
+from alerts.channels.channel import Around, Channel
+from alerts.channels.smtp import Sender
 from alerts.mails.compose import Composer
 from alerts.mails.language import languages
-from alerts.mails.ledger import Voice
-from alerts.mails.message import Logo, Sender
-from alerts.mails.notices import Kind as MailKind
-from alerts.mails.pump import Post, Pump
+from alerts.mails.message import Logo
 from alerts.mails.samples import sample
-from alerts.pages.oncall import Duty
-from alerts.pages.pager import Pager
-from alerts.pages.routes import Kind, Route
+from alerts.mails.send import Pump
+from alerts.mails.standing import KINDS
+from alerts.mails.voice import Post, Voice
+from alerts.pages import routes
+from alerts.pages.routes import Route
+from alerts.pages.send import Pager
+from alerts.pages.truth import Oncall
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
 from monitor.metrics.meters import Meters
@@ -44,7 +44,6 @@ from monitor.watching.tasks import Tasks
 from monitor.watching.ticks import Ticks
 from monitor.watching.upkeep import Upkeep
 from monitor.wire.client import Wire
-from monitor.wire.hooks import Hook
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def templates_trouble(loaded: Loaded) -> str | None:
     try:
         composer, _ = build_composer(loaded)
         composer.check()
-        for kind in MailKind:
+        for kind in KINDS:
             for language in languages():
                 sample(composer, kind, language, SystemClock().now())
     except ConfigurationError as error:
@@ -173,10 +172,10 @@ def build_wire(parts: Parts) -> Wire:
     return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
 
 
-def build_duty(parts: Parts) -> Duty:
+def build_oncall(parts: Parts) -> Oncall:
     """Gather how on-call is told, from the settings."""
     settings, oncall = parts.loaded.settings, parts.loaded.settings.oncall
-    return Duty(
+    return Oncall(
         routes=parts.loaded.routes(),
         apps={app.id: app.provider.name for app in parts.apps.values()},
         teams=settings.teams,
@@ -190,18 +189,15 @@ def build_duty(parts: Parts) -> Duty:
 
 def build_channel(loaded: Loaded, route: Route) -> Channel:
     """Open one of on-call's channels. Raises ConfigurationError for an address that nobody knows."""
-    if route.kind is Kind.ALERTMANAGER:
-        ca_file = loaded.settings.oncall.ca_file
-        hook = Hook(route.url, ca_file=loaded.directory / ca_file if ca_file else None)
-        return Alertmanager(hook, loaded.settings.web.public_url)
-    return Notify(route.name, route.url)
+    around = Around(loaded.settings.oncall, loaded.directory, loaded.settings.web.public_url)
+    return routes.opened(route, around)
 
 
 def build_pager(parts: Parts, meters: Meters, name: str) -> Pager:
     """Put the pager together; without channels it tells nobody, and still knows what is silent."""
-    duty = build_duty(parts)
-    channels = {route.name: build_channel(parts.loaded, route) for route in duty.routes}
-    return Pager(parts.database, duty, channels, parts.clock, meters, name)
+    oncall = build_oncall(parts)
+    channels = {route.name: build_channel(parts.loaded, route) for route in oncall.routes}
+    return Pager(parts.database, oncall, channels, parts.clock, meters, name)
 
 
 def tell_both(pump: Pump | None, pager: Pager) -> Tell:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from alerts.channels.smtp import Server
-from alerts.pages.routes import Kind, Route, name_of
-from alerts.rules.alert import Severity
+from alerts.channels import smtp
+from alerts.pages.routes import Route, routes_of
 from monitor.errors import ConfigurationError, KeyMissing
 from monitor.providers import catalogue
 from monitor.providers.schema import Provider
@@ -41,62 +40,16 @@ class Loaded:
         match = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
         return f"sqlite:///{self.directory / match.group(1)}" if match else url
 
-    def mail_server(self) -> Server:
+    def mail_server(self) -> smtp.Server:
         """Return the mail server. Raises ConfigurationError."""
-        smtp, url, password = self.settings.smtp, self.settings.smtp.url, None
-        if smtp.url_env:
-            url = self._from_environment(smtp.url_env, "smtp.url_env").reveal()
-        elif smtp.url_file:
-            url = self._from_file(smtp.url_file, "smtp.url_file").reveal()
-        if smtp.password_env:
-            password = self._from_environment(smtp.password_env, "smtp.password_env")
-        elif smtp.password_file:
-            password = self._from_file(smtp.password_file, "smtp.password_file")
         try:
-            return Server.parse(
-                url,
-                starttls=smtp.starttls,
-                username=smtp.username,
-                password=password,
-                ca_file=self.directory / smtp.ca_file if smtp.ca_file else None,
-                timeout=smtp.timeout.total_seconds(),
-            )
+            return smtp.given(self.settings.smtp, self._one_of, self.directory)
         except ValueError as error:
             raise ConfigurationError(f"{self.path}: smtp.url: {error}.") from None
 
     def routes(self) -> tuple[Route, ...]:
         """Return on-call's channels. Raises ConfigurationError for an address that is not there."""
-        oncall, routes = self.settings.oncall, []
-        manager = self._one_of(
-            "oncall.alertmanager_url",
-            oncall.alertmanager_url,
-            oncall.alertmanager_url_env,
-            oncall.alertmanager_url_file,
-        )
-        if manager:
-            routes.append(Route("alertmanager", Kind.ALERTMANAGER, manager))
-        given = list(oncall.urls)
-        listed = self._one_of("oncall.urls", "", oncall.urls_env, oncall.urls_file)
-        if listed:
-            given += [line.strip() for line in listed.reveal().splitlines() if line.strip()]
-        pages = frozenset([Severity.PAGE.value])
-        routes += [Route(name_of(one), Kind.NOTIFY, Secret(one), severities=pages) for one in given]
-        for entry in oncall.routes:
-            url = self._one_of(f"oncall route {entry.name!r}: url", entry.url, entry.url_env, entry.url_file)
-            routes.append(
-                Route(
-                    entry.name,
-                    Kind.NOTIFY,
-                    url or Secret(""),
-                    frozenset(one.value for one in entry.severity),
-                    frozenset(one.value for one in entry.owner),
-                    frozenset(entry.provider),
-                    frozenset(entry.app),
-                    frozenset(entry.team),
-                    entry.labels,
-                )
-            )
-        return tuple(routes)
+        return routes_of(self.settings.oncall, self._one_of)
 
     def _one_of(self, what: str, value: str, variable: str | None, file: Path | None) -> Secret | None:
         """Return a setting that may stand in the environment or a file, None where it is not set."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
-from alerts.settings import TeamName
+from alerts.pages.settings import TeamName
 from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy

@@ -6,8 +6,11 @@ from datetime import timedelta
 
 from pydantic import model_validator
 
-from alerts.mails.notices import MailPolicy
-from alerts.settings import BrandSettings, EmailSettings, OncallSettings, SilenceSettings, SmtpSettings
+from alerts.channels.smtp import Settings as SmtpSettings
+from alerts.mails.plan import MailPolicy
+from alerts.mails.settings import BrandSettings, EmailSettings
+from alerts.pages.settings import OncallSettings
+from alerts.silences.settings import SilenceSettings
 from alerts.silences.windows import Window
 from monitor.health.cadence import Cadence
 from monitor.health.guard import GuardPolicy

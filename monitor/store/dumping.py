@@ -39,8 +39,9 @@ from monitor.health.rotation import Journal, never_recorded
 from monitor.store import audit, processes, schema
 from monitor.store.engine import Database, UtcDateTime, database_trouble
 from monitor.store.fence import FENCED
+from monitor.store.metadata import METADATA
 from monitor.store.retry import retried
-from monitor.store.tables import METADATA, credential, journal, process, watch
+from monitor.store.tables import credential, journal, process, watch
 
 # What is of running processes: it means nothing on another day.
 LEFT_OUT = frozenset({"process", "duty", "budget"})

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, false, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from monitor.health.lifecycle import State
 from monitor.store.engine import UtcDateTime
+from monitor.store.metadata import table
 
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
@@ -366,13 +367,6 @@ class OwnSecret(SQLModel, table=True):
     sealed: str = Field(sa_type=Text)
 
 
-def table(model: type[SQLModel]) -> Table:
-    """Return a model's Core table, for statements in bulk."""
-    found = model.__table__  # type: ignore[attr-defined]
-    assert isinstance(found, Table)  # noqa: S101 - for the type checker
-    return found
-
-
 connection = table(Connection)
 watch = table(Watch)
 credential = table(Credential)
@@ -389,4 +383,3 @@ budget = table(Budget)
 key_check = table(KeyCheck)
 held = table(HeldGrant)
 secret = table(OwnSecret)
-METADATA = SQLModel.metadata

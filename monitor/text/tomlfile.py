@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import durationpy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from monitor.errors import ConfigurationError
 from monitor.text.spans import EXACT, span
@@ -53,6 +53,9 @@ def positive(span: timedelta) -> timedelta:
     if span <= timedelta(0):
         raise ValueError("has to be longer than 0")
     return span
+
+
+Positive = Annotated[Duration, AfterValidator(positive)]
 
 
 def read_toml(path: Path, what: str) -> tuple[dict[str, Any], str]:

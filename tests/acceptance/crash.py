@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from alerts.channels import smtp
-from alerts.mails import pump
-from alerts.outbox import outbox
+from alerts.mails import opening, send
+from alerts.outbox import claims, settling
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.settings.builders import build_granter, build_pump, build_watching, build_wire
@@ -27,14 +27,14 @@ from tests.conftest import SetClock, environ
 
 # step -> what dies, and whether before or after it has done its work
 STEPS = {
-    "telling": (pump.Pump, "tell", "after"),
-    "opened": (outbox, "open_due", "after"),
-    "claimed": (outbox, "claim", "after"),
+    "telling": (send.Pump, "tell", "after"),
+    "opened": (opening, "open_due", "after"),
+    "claimed": (claims, "claim", "after"),
     "connected": (smtp.Session, "send", "before"),
-    "before the dot": (outbox, "hand_over", "before"),
-    "at the dot": (outbox, "hand_over", "after"),
+    "before the dot": (settling, "hand_over", "before"),
+    "at the dot": (settling, "hand_over", "after"),
     "acknowledged": (smtp.Session, "send", "after"),
-    "settled": (outbox, "settle", "after"),
+    "settled": (settling, "settle", "after"),
     "spent": (links, "spend", "after"),
     "exchanged": (Wire, "post_form", "after"),
     "compared": (Granter, "_whoami", "after"),

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from alerts.mails import book
+from alerts.outbox import listing
 from monitor.operations import links as asking
 from monitor.secret import Secret
 from monitor.store import links
@@ -44,7 +44,7 @@ async def scene(tmp_path, sandbox, mailbox):
 
 
 def ask_of(told):
-    return next(t for t in told if t.slot.value == "ask")
+    return next(t for t in told if t.slot == "ask")
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ async def test_a_kill_at_any_step_of_the_outbox_leaves_exactly_one_mail(step, sc
     await run(tmp_path, at, step)
     if step == "telling":
         assert await scene.state("acme") == ("suspect", "revoked"), "the verdict died with what it says"
-        assert await book.about_connection(scene.parts.database, "acme") == []
+        assert await listing.about_connection(scene.parts.database, "acme") == []
     for minutes in (1, 2, 10, 60):
         await run(tmp_path, at + timedelta(minutes=minutes))
     assert mailbox.subjects() == ["Action needed: reconnect Clio Manage for Firm acme"]
-    told = ask_of(await book.about_connection(scene.parts.database, "acme"))
+    told = ask_of(await listing.about_connection(scene.parts.database, "acme"))
     assert told.state == "sent"
     expected = "unconfirmed" if step == "acknowledged" else "sent"
     assert [sent.state for sent in told.envelopes] == [expected]
@@ -71,7 +71,7 @@ async def test_a_kill_at_the_very_dot_is_said_honestly_and_followed_after_a_day(
     await run(tmp_path, at, "at the dot")
     await run(tmp_path, at + timedelta(hours=1))
     assert mailbox.taken == []
-    told = ask_of(await book.about_connection(scene.parts.database, "acme"))
+    told = ask_of(await listing.about_connection(scene.parts.database, "acme"))
     assert [sent.state for sent in told.envelopes] == ["unconfirmed"]
     scene.clock.time = at + timedelta(days=1, hours=1)
     await run(tmp_path, scene.clock.now())

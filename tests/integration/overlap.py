@@ -13,14 +13,15 @@ from sqlalchemy import event, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
-from alerts.mails import ledger
+from alerts.mails import opening, reconcile, truth
 from alerts.mails.fuse import Cap
-from alerts.mails.ledger import Voice
-from alerts.mails.notices import MailPolicy
-from alerts.outbox import outbox
+from alerts.mails.plan import MailPolicy
+from alerts.mails.story import MAIL
+from alerts.mails.voice import Voice
+from alerts.outbox import claims, notices
 from alerts.outbox.tables import delivery, notice, notice_item
-from alerts.pages import oncall
-from alerts.pages.oncall import Duty
+from alerts.pages import reconcile as pages
+from alerts.pages.truth import Oncall
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.classify import found
@@ -38,6 +39,7 @@ from monitor.store import (
     links,
     maintenance,
     processes,
+    published,
     sealing,
     verdicts,
 )
@@ -60,7 +62,7 @@ LEASE = timedelta(minutes=2)
 NAMES = ("e", "c", "a", "d", "b")
 AT_WORK = ("a", "b", "c")  # leased by p1; b is broken, d paused, and e rests
 VOICE = Voice(MailPolicy(delay=timedelta(0)), operator="ops@agency.example", apps=frozenset({"app"}))
-DUTY = Duty(routes=(), apps={"app": "clio"})
+ONCALL = Oncall(routes=(), apps={"app": "clio"})
 PAIR = SealedPair("v1.k.new.a", "v1.k.new.r", NOW, NOW + DAY)
 _LOCKS = re.compile(r"^\s*(UPDATE|DELETE)|FOR (NO KEY )?UPDATE|advisory_xact_lock", re.IGNORECASE)
 
@@ -146,7 +148,7 @@ async def _a_mail_on_its_way(conn: Any, number: int) -> None:
         insert(notice)
         .values(
             slot="ask", kind="refresh_lost", client="Firm b", locale="en", timezone="UTC", number=0, reason="",
-            audience=ledger.audience("Firm b", ["it@firm.example"], "en", "UTC"), state="sending",
+            audience=truth.audience("Firm b", ["it@firm.example"], "en", "UTC"), state="sending",
             recipients=["it@firm.example"], outcome="", planned_at=NOW - DAY, due_at=NOW - DAY, settled_at=NOW - DAY,
         )
         .returning(notice.c.id)
@@ -197,8 +199,8 @@ def _settlements(of: Scene, cause: Cause) -> list[Settlement]:
 
 async def _settle(database: Database, of: Scene, cause: Cause) -> None:
     async def tell(conn: Any, about: Any, now: Any) -> None:
-        await ledger.bring_in_line(conn, await ledger.of_connections(conn, about), VOICE, now)
-        await oncall.bring_in_line(conn, DUTY, now, tickets=False)
+        await reconcile.bring_in_line(conn, await published.clients_of(conn, about), VOICE, now)
+        await pages.bring_in_line(conn, ONCALL, now, tickets=False)
 
     await verdicts.settle(database, _settlements(of, cause), Terms("p1", GuardPolicy(), tell=tell), NOW)
 
@@ -215,19 +217,19 @@ async def _reseal(database: Database, _of: Scene) -> None:
 
 
 async def _mails_out(database: Database, _of: Scene) -> None:
-    await outbox.plan_all(database, VOICE, NOW)
-    await outbox.open_due(database, VOICE, Cap(30), NOW + timedelta(minutes=1))
+    await reconcile.plan_all(database, VOICE, NOW)
+    await opening.open_due(database, VOICE, Cap(30), NOW + timedelta(minutes=1))
 
 
 async def _forget(database: Database, _of: Scene) -> None:
     later = NOW + DAY * 2000
     await history.forget(database, history.Kept(), later)
     await links.forget(database, later)
-    await outbox.forget(database, later)
+    await notices.forget(database, later)
 
 
 async def _recover(database: Database, of: Scene) -> None:
-    await outbox.claim(database, "p2", NOW)
+    await claims.claim(database, MAIL, "p2", NOW)
 
 
 WRITERS: dict[str, Writer] = {

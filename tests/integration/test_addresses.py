@@ -9,7 +9,8 @@ import sys
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from alerts.mails import book
+from alerts.mails import refusals
+from alerts.outbox import listing
 from monitor.cli import main
 from monitor.operations import checkup
 from tests.conftest import MAIL, NO_GUARD, rigged
@@ -54,7 +55,7 @@ async def test_a_domain_beyond_ascii_is_mailed_over_any_server(tmp_path, sandbox
         assert mail["X-Envelope-To"] == mail["To"] == "it@xn--mller-kva.example"
         assert mail["From"].addresses[0].addr_spec == "post@xn--gre-6ka8l.example"
         assert mail["Message-ID"].endswith("@xn--gre-6ka8l.example>")
-        told = await book.about_connection(rig.parts.database, "acme")
+        told = await listing.about_connection(rig.parts.database, "acme")
         assert told[-1].envelopes[0].address == "it@müller.example", "people see it as they wrote it"
 
 
@@ -65,7 +66,7 @@ async def test_letters_before_the_at_are_mailed_where_the_server_offers_smtputf8
         assert set(by_name) == {"müller@xn--mller-kva.example", "it@birch.example"}
         mail = by_name["müller@xn--mller-kva.example"]
         assert mail["To"].encode("utf-8", "surrogateescape").decode() == "müller@xn--mller-kva.example"
-        assert await book.undeliverable(rig.parts.database) == []
+        assert await refusals.undeliverable(rig.parts.database) == []
 
 
 async def test_where_it_does_not_the_address_is_undeliverable_and_the_operator_is_told(
@@ -74,7 +75,7 @@ async def test_where_it_does_not_the_address_is_undeliverable_and_the_operator_i
     async with _rig(tmp_path, sandbox, plain) as rig:
         await _ask(rig, acme="müller@acme.example", birch="it@birch.example")
         assert [m["X-Envelope-To"] for m in mailbox.taken] == ["it@birch.example"], "the others go out"
-        ((address, _, why),) = await book.undeliverable(rig.parts.database)
+        ((address, _, why),) = await refusals.undeliverable(rig.parts.database)
         assert address == "müller@acme.example" and "offers no SMTPUTF8" in why
         await rig.mails(minutes=1)
         assert mailbox.subjects()[1:] == ["Over to you: Firm acme does not answer (1 broken)"]
@@ -85,7 +86,7 @@ async def test_a_sender_of_ours_that_the_server_cannot_take_fails_no_clients_mai
 ):
     async with _rig(tmp_path, sandbox, plain, "grüße@agency.example") as rig:
         await _ask(rig, acme="it@acme.example")
-        assert mailbox.taken == [] and await book.undeliverable(rig.parts.database) == []
+        assert mailbox.taken == [] and await refusals.undeliverable(rig.parts.database) == []
         assert "offers no SMTPUTF8), and our own has such letters" in rig.pump.mail_server.trouble
 
 

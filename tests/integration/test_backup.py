@@ -16,7 +16,8 @@ from monitor.operations import backup as backups
 from monitor.operations.backup import backup, check, restore
 from monitor.store import dumping, history, processes, schema, sealing
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA, journal
+from monitor.store.metadata import METADATA
+from monitor.store.tables import journal
 from monitor.tokens.vault import Vault, new_key
 from tests.conftest import START, SetClock, postgres_url, rigged
 from tests.migration.rows import ROWS

@@ -9,9 +9,9 @@ from email.message import EmailMessage
 
 import pytest
 
-from alerts.channels import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.smtp import Letter, Server, Session, Unreachable
+from alerts.outbox.envelope import Outcome
 from monitor.secret import Secret
 from monitor.wire.hooks import Hook
 from tests.integration.test_echoes import shows

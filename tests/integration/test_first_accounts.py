@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from alerts.mails import book
-from alerts.pages import oncall
+from alerts.outbox import listing
+from alerts.pages import truth
 from alerts.rules import own
 from monitor.cli.remedies import sentence
 from monitor.errors import ConfigurationError, ImportRefused, NotFound
@@ -16,7 +16,7 @@ from monitor.operations import accounts, imports, intake
 from monitor.operations import links as asking
 from monitor.operations.checkup import _accounts
 from monitor.operations.explain import story
-from monitor.settings.builders import build_duty
+from monitor.settings.builders import build_oncall
 from monitor.store import audit, bindings, connections
 from tests.conftest import MAIL, ME, by, rigged
 from tests.integration.test_consent import approve, browser_on, start, title, user_of
@@ -80,7 +80,7 @@ async def test_a_client_whose_approval_waits_is_not_asked_again(mailrig, mailbox
     assert mailbox.subjects() == ["Please connect Clio Manage for Firm newcomer"], "no reminder"
     with pytest.raises(ConfigurationError, match="its approval waits for you"):
         await asking.mail(mailrig.parts, ME, "newcomer")
-    assert await book.listing(mailrig.parts.database, 5) is not None
+    assert await listing.listing(mailrig.parts.database, 5) is not None
 
 
 async def test_accepted_it_is_probed_at_once_and_the_mail_names_the_account(mailrig, mailbox):
@@ -180,7 +180,7 @@ async def test_on_call_has_a_ticket_while_something_waits(tmp_path, sandbox):
         link = await two_clients(rig)
         await approved_by(rig, link, "harbor")
         async with rig.parts.database.read() as conn:
-            seen = await oncall.look(conn, build_duty(rig.parts), rig.clock.now())
+            seen = await truth.look(conn, build_oncall(rig.parts), rig.clock.now())
         (matter,) = seen.told.values()
         assert matter.alert is own.ACCOUNT_WAITS and "Firm harbor (harbor)" in matter.description
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client import generate_latest
 
-from alerts.mails import book
+from alerts.outbox import listing
 from monitor.health.explain import explain
 from monitor.health.rotation import Journal
 from monitor.operations.explain import story
@@ -68,11 +68,11 @@ async def at_its_end(rig):
 async def nobody_was_told(rig, mailbox):
     await rig.mails(seconds=1)
     assert mailbox.taken == []
-    assert await book.about_connection(rig.parts.database, "acme") == []
+    assert await listing.about_connection(rig.parts.database, "acme") == []
     async with rig.parts.database.read() as conn:
-        from alerts.pages import oncall
+        from alerts.pages import told
 
-        assert await oncall.standing_pages(conn) == []
+        assert await told.standing_pages(conn) == []
 
 
 def refreshes(rig):

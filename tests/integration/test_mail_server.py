@@ -13,10 +13,11 @@ from aiosmtpd.smtp import SMTP
 from sqlalchemy import select
 from starlette.applications import Starlette
 
-from alerts.mails import book
+from alerts.mails import refusals
 from alerts.mails.mailserver import BACK_OFF, JITTER, on_record
-from alerts.mails.notices import Slot
-from alerts.outbox import outbox
+from alerts.mails.standing import Slot
+from alerts.mails.story import GIVE_UP
+from alerts.outbox import listing
 from alerts.outbox.tables import delivery, notice
 from monitor.metrics.meters import Meters
 from monitor.operations import checkup, desk
@@ -169,7 +170,7 @@ async def test_what_is_the_servers_or_ours_fails_no_mail(small, mailbox, step):
     for _ in range(12):
         await small.mails(minutes=10)
     assert {(state, attempts) for state, attempts, *_ in await _envelopes(small)} == {("waiting", 0)}
-    assert await book.undeliverable(small.parts.database) == []
+    assert await refusals.undeliverable(small.parts.database) == []
     assert shown in small.pump.mail_server.trouble
     mailbox.__dict__.pop("handle_MAIL", None)
     mailbox.__dict__.pop("handle_RCPT", None)
@@ -288,7 +289,7 @@ async def test_an_outage_of_four_days_fails_no_mail_and_sends_only_what_is_still
         await post.mails(minutes=5)
     # No reminder beside the first mail, no thanks for what nobody had been asked, nothing to whoever healed.
     assert mailbox.subjects() == ["Action needed: reconnect Clio Manage for Firm acme"]
-    told = await book.listing(post.parts.database, 50, everything=True)
+    told = await listing.listing(post.parts.database, 50, everything=True)
     assert {t.state for t in told if t.client == "Firm birch"} == {"withdrawn"}
     assert [t.slot for t in told if t.state == "failed"] == []
 
@@ -309,8 +310,10 @@ async def test_a_mail_that_is_put_off_forty_times_is_given_up_and_says_so(small,
     await _break(small, "acme")
     for _ in range(45):
         await small.mails(hours=2)
-    (ask,) = [t for t in await book.listing(small.parts.database, 50, everything=True) if t.slot is Slot.ASK]
-    assert ask.state == "failed" and ask.envelopes[0].attempts == outbox.GIVE_UP
+    (ask,) = [
+        t for t in await listing.listing(small.parts.database, 50, everything=True) if t.slot == Slot.ASK
+    ]
+    assert ask.state == "failed" and ask.envelopes[0].attempts == GIVE_UP
     assert ask.outcome == "given up after 40 attempts: 451 not now"
     assert (small.clock.now() - ask.planned_at) > timedelta(days=3)
 

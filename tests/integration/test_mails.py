@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.mails import book
+from alerts.mails import refusals
+from alerts.outbox import listing
 from alerts.silences import silences
 from alerts.silences.windows import Over
 from monitor.operations import desk
@@ -159,13 +160,13 @@ async def test_a_refused_address_is_marked_shown_and_tried_again(mailrig, mailbo
     await mailrig.add("acme")
     await _break(mailrig, "acme")
     await mailrig.mails(minutes=11)
-    refused = await book.undeliverable(mailrig.parts.database)
+    refused = await refusals.undeliverable(mailrig.parts.database)
     assert [(address, answer) for address, _, answer in refused] == [("it@acme.example", "550 no such user")]
     await mailrig.mails(minutes=1)
     assert mailbox.subjects() == ["Over to you: Firm acme does not answer (1 broken)"], "at once"
     del mailbox.recipients["it@acme.example"]
     await mailrig.mails(days=2)
-    assert len(mailbox.taken) == 2 and await book.undeliverable(mailrig.parts.database) == []
+    assert len(mailbox.taken) == 2 and await refusals.undeliverable(mailrig.parts.database) == []
 
 
 async def test_a_mail_server_that_is_busy_is_asked_again_later(mailrig, mailbox):
@@ -177,12 +178,12 @@ async def test_a_mail_server_that_is_busy_is_asked_again_later(mailrig, mailbox)
     mailbox.data_answer = "250 taken"
     await mailrig.mails(minutes=2)
     assert len(mailbox.taken) == 1
-    told = await book.about_connection(mailrig.parts.database, "acme")
-    assert [(t.state, t.envelopes[0].attempts) for t in told if t.slot.value == "ask"] == [("sent", 2)]
+    told = await listing.about_connection(mailrig.parts.database, "acme")
+    assert [(t.state, t.envelopes[0].attempts) for t in told if t.slot == "ask"] == [("sent", 2)]
 
 
 async def test_old_notices_and_links_are_forgotten(mailrig, mailbox):
-    from alerts.outbox import outbox
+    from alerts.outbox import notices
     from monitor.store import links
 
     await mailrig.add("acme")
@@ -190,13 +191,13 @@ async def test_old_notices_and_links_are_forgotten(mailrig, mailbox):
     await mailrig.mails(minutes=11)
     await mailrig.pump.plan()
     database, now = mailrig.parts.database, mailrig.clock.now()
-    assert (await outbox.forget(database, now - timedelta(days=1)), await links.forget(database, now)) == (
+    assert (await notices.forget(database, now - timedelta(days=1)), await links.forget(database, now)) == (
         0,
         0,
     )
     later = now + timedelta(days=400)
-    assert (await outbox.forget(database, later), await links.forget(database, later)) == (1, 1)
-    waiting = await book.about_connection(database, "acme")
+    assert (await notices.forget(database, later), await links.forget(database, later)) == (1, 1)
+    waiting = await listing.about_connection(database, "acme")
     assert [told.state for told in waiting] == ["waiting"], "what still waits is kept"
 
 
@@ -228,10 +229,10 @@ async def test_tls_and_a_password_go_before_the_mail(tmp_path, mailbox):
 
     from aiosmtpd.smtp import SMTP, AuthResult
 
-    from alerts.channels import Outcome
-    from alerts.channels.smtp import Letter, Server, Session, Unreachable
+    from alerts.channels.smtp import Letter, Sender, Server, Session, Unreachable
     from alerts.mails.compose import Written
-    from alerts.mails.message import Sender, build
+    from alerts.mails.message import build
+    from alerts.outbox.envelope import Outcome
     from monitor.secret import Secret
     from tests.conftest import START
 

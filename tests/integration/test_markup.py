@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.channels import Outcome
 from alerts.channels.alertmanager import Alertmanager
 from alerts.channels.inert import JOINER, inert
 from alerts.channels.notify import Notify
+from alerts.outbox.envelope import Outcome
 from monitor.secret import Secret
 from monitor.wire.hooks import Hook
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from werkzeug import Request, Response
 
-from alerts.channels import Outcome
 from alerts.channels.alertmanager import Alertmanager
-from alerts.channels.notify import Notify, _service
+from alerts.channels.notify import Notify, service
+from alerts.outbox.envelope import Outcome
 from alerts.silences import silences
 from alerts.silences.windows import Over
 from monitor.errors import ConfigurationError
@@ -314,17 +314,18 @@ async def test_what_is_over_before_any_channel_took_it_is_not_told_at_all(hook, 
 
 
 async def test_a_page_whose_sender_died_goes_out_again(hook, receiver):
-    from alerts.outbox import outbox
-    from alerts.pages import oncall
-    from monitor.settings.builders import build_duty
+    from alerts.outbox import claims
+    from alerts.pages import opening
+    from alerts.pages.story import PAGE
+    from monitor.settings.builders import build_oncall
 
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()
     hook.sandbox.weather("down")
     for _ in range(15):
         await hook.after(minutes=1)
-    await oncall.open_due(hook.parts.database, build_duty(hook.parts), hook.clock.now())
-    claimed = await outbox.claim_signals(hook.parts.database, "another", hook.clock.now())
+    await opening.open_due(hook.parts.database, build_oncall(hook.parts), hook.clock.now())
+    claimed = await claims.claim(hook.parts.database, PAGE, "another", hook.clock.now())
     assert len(claimed) == 1, "the page was written with the verdict"
     await hook.pages(seconds=30)
     assert receiver.messages == []
@@ -475,8 +476,8 @@ async def test_pagerduty_gets_one_incident_and_its_end(httpserver, monkeypatch):
 
 @pytest.mark.parametrize("scheme", ["opsgenie", "jira"])
 async def test_where_apprise_would_swallow_the_end_it_is_said_as_a_message(scheme):
-    service = _service("x", Secret(f"{scheme}://00000000-0000-0000-0000-000000000000"), "some/key")
-    assert (service.alias, service.action) == ("some/key", "new")
+    plugin = service("x", Secret(f"{scheme}://00000000-0000-0000-0000-000000000000"), "some/key")
+    assert (plugin.alias, plugin.action) == ("some/key", "new")
 
 
 @pytest.mark.parametrize(

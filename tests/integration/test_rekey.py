@@ -28,7 +28,8 @@ from monitor.settings.file import load
 from monitor.settings.parts import Parts
 from monitor.store import schema, sealing
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA, connection, consent, credential, held, key_check, link, secret
+from monitor.store.metadata import METADATA
+from monitor.store.tables import connection, consent, credential, held, key_check, link, secret
 from monitor.tokens.vault import Cell, Key, Vault, new_key, prefix_of, read_key_file, write_key_file
 from tests.conftest import START, SetClock, environ, postgres_url, write_config
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from alerts.outbox.tables import silence
 from alerts.silences import silences
+from alerts.silences.tables import silence
 from alerts.silences.windows import Over, Scope, Silenced, first_over, longest
 from monitor.errors import Conflict, NotFound
 from monitor.store import schema

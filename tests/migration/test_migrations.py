@@ -18,11 +18,11 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, Text, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from alerts.mails import book
+from alerts.outbox import listing
 from monitor.errors import SchemaNotCurrent
 from monitor.store import connections, incidents, schema
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA
+from monitor.store.metadata import METADATA
 from tests import conftest
 from tests.migration.rows import ROWS
 
@@ -117,7 +117,7 @@ async def test_what_was_taken_up_is_what_the_models_say_and_works(old):
     # From 0004 on nobody judges it anew, and the row stays what it is.
     open_ones = [item for item in await incidents.open_now(old) if not (item.wave or item.guard)]
     assert [item.about.name for item in open_ones] == ["bolt"]
-    assert await book.listing(old, 10) is not None
+    assert await listing.listing(old, 10) is not None
     with pytest.raises(DBAPIError, match="append-only"):
         async with old.write() as conn:
             await conn.execute(text("DELETE FROM audit"))

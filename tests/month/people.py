@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from starlette.applications import Starlette
 
-from alerts.channels import Outcome
-from alerts.mails import ledger
+from alerts.mails import truth
+from alerts.outbox.envelope import Outcome
 from alerts.rules.fleet import GUARD_HOLDING
 from monitor.operations import desk
 from monitor.secret import Secret
@@ -143,6 +143,6 @@ async def held_back(parts: Parts, now: datetime) -> set[int]:
     post = build_post(parts)
     assert post is not None
     async with parts.database.read() as conn:
-        clients = await ledger.with_open_matters(conn, post.voice, now)
-        found = await ledger.stand(conn, sorted(clients), post.voice, now)
+        clients = await truth.clients_to_look_at(conn, post.voice, now)
+        found = await truth.stand(conn, sorted(clients), post.voice, now)
     return {firm_of(case.connection) for known in found.values() for case in known.cases if case.held}

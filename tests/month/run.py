@@ -12,15 +12,15 @@ from pathlib import Path
 from aiosmtpd.smtp import SMTP
 from starlette.applications import Starlette
 
-from alerts.mails import ledger
-from alerts.pages.pager import Pager
+from alerts.mails import truth
+from alerts.pages.send import Pager
 from monitor.clock import Clock
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.service.assembly import build_pages
 from monitor.settings.builders import (
-    build_duty,
     build_granter,
+    build_oncall,
     build_post,
     build_pump,
     build_watching,
@@ -122,7 +122,7 @@ class Process:
         self.until = until
         pump = build_pump(parts, meters, name)
         assert pump is not None
-        self.pump, duty = pump, build_duty(parts)
+        self.pump, duty = pump, build_oncall(parts)
         self.pager = Pager(
             parts.database, duty, {route.name: phone for route in duty.routes}, parts.clock, meters, name
         )
@@ -232,7 +232,7 @@ class Life:
         assert post is not None
         held, dropped = set(), set()
         async with self.parts.database.read() as conn:
-            standing = await ledger.stand(conn, [f"Firm {firm}" for firm in owed], post.voice, end)
+            standing = await truth.stand(conn, [f"Firm {firm}" for firm in owed], post.voice, end)
         for known in standing.values():
             for case in known.cases:
                 held.update([firm_of(case.connection)] if case.held else [])

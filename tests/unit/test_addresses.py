@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.channels.smtp import Letter
-from alerts.mails import addresses, ledger
-from alerts.mails.addresses import mailbox, needs_utf8, once, read, wire
+from alerts.channels import smtp
+from alerts.channels.smtp import Letter, Sender
+from alerts.mails import truth
 from alerts.mails.compose import Written
-from alerts.mails.message import Sender, build
-from alerts.settings import EmailSettings, SmtpSettings
+from alerts.mails.message import build
+from alerts.mails.settings import EmailSettings
 from monitor.operations.intake import Client
+from monitor.text import addresses
+from monitor.text.addresses import mailbox, needs_utf8, once, read, wire
 from tests.conftest import START
 
 LETTER = Written("Grüße", "Text\n", "<p>Text</p>")
@@ -50,9 +52,7 @@ def test_the_same_address_in_several_spellings_is_one():
     assert len({mailbox(one) for one in SPELLINGS}) == 1
     assert once([*SPELLINGS, "boss@müller.example"]) == (SPELLINGS[0], "boss@müller.example")
     assert Client(name="Müller", contacts=SPELLINGS).contacts == ("it@müller.example",)
-    assert ledger.audience("M", SPELLINGS[:1], "de", "UTC") == ledger.audience(
-        "M", SPELLINGS[2:3], "de", "UTC"
-    )
+    assert truth.audience("M", SPELLINGS[:1], "de", "UTC") == truth.audience("M", SPELLINGS[2:3], "de", "UTC")
 
 
 @given(
@@ -96,7 +96,7 @@ def test_every_header_says_the_address_that_goes_over_the_wire(sender, to):
 
 def test_our_own_addresses_are_read_as_people_write_them_and_name_our_messages_in_ascii():
     assert EmailSettings(operator="Ops@MÜLLER.example").operator == "Ops@müller.example"
-    sender = Sender.parse(SmtpSettings.model_validate({"from": "Post <post@grüße.example>"}).sender)
+    sender = Sender.parse(smtp.Settings.model_validate({"from": "Post <post@grüße.example>"}).sender)
     assert (sender.domain, sender.needs_utf8) == ("xn--gre-6ka8l.example", False)
     assert Sender.parse("p@x.example", reply_to="grüße@x.example").needs_utf8
     assert addresses.mailbox("not an address") == "not an address"

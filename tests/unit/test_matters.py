@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.pages.matters import Fact, Incident, Patience, facts_of, standing, worth_telling
-from alerts.pages.routes import Kind, Route, name_of
+from alerts.channels.notify import name_of
+from alerts.pages.matters import Fact, Patience, Trouble, facts_of, standing, worth_telling
+from alerts.pages.routes import Route
 from alerts.rules import fleet, own
 from alerts.silences.windows import Over, Silenced
 from monitor.health.causes import Cause, Owner, Subject
@@ -22,12 +23,12 @@ PATIENCE = Patience("tier", {"default": timedelta(days=3), "gold": timedelta(hou
 
 def incident(
     cause=Cause.PROVIDER_OUTAGE, kind=Subject.PROVIDER, name="clio", owner=Owner.PROVIDER, **more
-) -> Incident:
+) -> Trouble:
     given = {"opened_at": NOW - timedelta(minutes=5), "members": 3, "provider": "clio"} | more
-    return Incident(kind, name, cause, owner, **given)
+    return Trouble(kind, name, cause, owner, **given)
 
 
-def told(*incidents: Incident, now: datetime = NOW) -> dict[str, str]:
+def told(*incidents: Trouble, now: datetime = NOW) -> dict[str, str]:
     facts = [fact for one in incidents for fact in facts_of(one, {"us": "legal"}, PATIENCE, now)]
     return {key: matter.summary for key, matter in standing(facts, "integrations").items()}
 
@@ -205,14 +206,14 @@ def test_every_fact_is_in_one_matter_and_every_matter_is_told_or_says_why_not(fo
 
 def test_a_route_without_conditions_takes_all_and_each_condition_narrows():
     (matter,) = _matters(FACTS["TokenHealthClientBroken"]).values()
-    route = Route("all", Kind.NOTIFY, Secret("json://x"))
+    route = Route("all", "notify", Secret("json://x"))
     assert route.takes(matter)
     for name, fits, not_ in (
         ("severities", "ticket", "page"), ("owners", "client", "operator"), ("providers", "clio", "other"),
         ("apps", "us", "eu"), ("teams", "legal", "integrations"),
     ):  # fmt: skip
-        assert Route("r", Kind.NOTIFY, Secret("x"), **{name: frozenset([fits, not_])}).takes(matter)
-        assert not Route("r", Kind.NOTIFY, Secret("x"), **{name: frozenset([not_])}).takes(matter)
+        assert Route("r", "notify", Secret("x"), **{name: frozenset([fits, not_])}).takes(matter)
+        assert not Route("r", "notify", Secret("x"), **{name: frozenset([not_])}).takes(matter)
 
 
 def test_a_channels_name_tells_nothing_of_its_address():

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.mails.notices import Case, Client, Kind, MailPolicy, Quiet, Said, Slot, plan
+from alerts.mails.plan import MailPolicy, plan
+from alerts.mails.quiet import Quiet
+from alerts.mails.standing import Case, Client, Kind, Said, Slot
 from monitor.health.causes import TABLE, Cause
 from monitor.health.lifecycle import State
 from tests.conftest import START
@@ -97,7 +99,7 @@ def test_an_expiry_is_announced_once_at_each_step():
     for day in range(41):
         now = START + timedelta(days=day, hours=1)
         for wish in plan(CLIENT, [known], said, POLICY, now):
-            assert wish.kind is Kind.EXPIRING_SOON
+            assert wish.kind == Kind.EXPIRING_SOON
             said.append(Said(wish.slot, now, {"a": None}, wish.number, expiries={"a": known.expires_at}))
     assert [(s.at - START).days for s in said] == [10, 33, 39]
 

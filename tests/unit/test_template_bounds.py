@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from alerts.mails.compose import Brand, Composer
-from alerts.mails.notices import Kind
 from alerts.mails.samples import sample
+from alerts.mails.standing import KINDS
 from monitor.errors import ConfigurationError
 from tests.conftest import START
 
@@ -59,12 +59,12 @@ def test_a_bad_template_is_its_own_mails_fault_in_one_sentence_with_bounded_memo
     tracemalloc.start()
     try:
         with pytest.raises(ConfigurationError, match="this mail template cannot be used") as caught:
-            sample(mails, Kind.REVOKED, "en", START)
+            sample(mails, "revoked", "en", START)
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
-    assert sample(mails, Kind.REFRESH_EXPIRED, "en", START).subject, "the other mails are written"
+    assert sample(mails, "refresh_expired", "en", START).subject, "the other mails are written"
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_a_bad_template_is_its_own_mails_fault_in_one_sentence_with_bounded_memo
 def test_what_joins_mjml_is_sandboxed_and_bounded_too(tmp_path, text):
     mails = composer(tmp_path, "body.mjml", text)
     with pytest.raises(ConfigurationError, match="this mail template cannot be used"):
-        sample(mails, Kind.REVOKED, "en", START)
+        sample(mails, "revoked", "en", START)
 
 
 def test_every_mail_of_ours_is_far_within_the_bounds(monkeypatch):
     monkeypatch.setattr("alerts.mails.bounds.STEPS", 5_000)
     monkeypatch.setattr("alerts.mails.bounds.LONGEST", 200_000)
-    for kind in Kind:
+    for kind in KINDS:
         assert sample(Composer(Brand("Agency")), kind, "de", START).html

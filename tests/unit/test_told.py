@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.mails.notices import Slot
-from alerts.mails.told import Sent, Told
+from alerts.mails.standing import Slot
+from alerts.mails.told import sentence
+from alerts.outbox.listing import Sent, Told
 from tests.conftest import START
 
 IT, BOSS = "it@maple.example", "boss@maple.example"
@@ -75,6 +76,6 @@ SENTENCES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("notice", "sentence"), SENTENCES, ids=[s[:50] for _, s in SENTENCES])
-def test_what_became_of_a_notice_is_a_sentence(notice, sentence):
-    assert notice.sentence(START) == sentence
+@pytest.mark.parametrize(("notice", "says"), SENTENCES, ids=[s[:50] for _, s in SENTENCES])
+def test_what_became_of_a_notice_is_a_sentence(notice, says):
+    assert sentence(notice, START) == says

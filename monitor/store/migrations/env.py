@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from monitor.store.tables import METADATA
+from monitor.store.metadata import METADATA
 
 connection = context.config.attributes["connection"]
 

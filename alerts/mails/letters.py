@@ -1,0 +1,119 @@
+"""Writes a claimed mail as it goes over the wire, each with a link of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+
+from alerts.channels.smtp import Letter
+from alerts.mails.compose import Topic
+from alerts.mails.message import build
+from alerts.mails.standing import Kind, Slot
+from alerts.mails.threads import thread_of
+from alerts.mails.voice import Post
+from alerts.outbox.envelope import Envelope, Item
+from monitor.clock import Clock
+from monitor.errors import TokenHealthError
+from monitor.health.causes import Cause, consequence
+from monitor.health.explain import refused_scopes
+from monitor.store import links, published
+from monitor.store.engine import Database
+from monitor.store.published import Described
+
+
+class Unwritable(TokenHealthError):
+    """This mail cannot be written; the text says why, with the template and the line where it is one's."""
+
+
+class Writer:
+    """Writes letters. Links are made at each attempt: nothing that could open one is kept between two."""
+
+    def __init__(self, database: Database, post: Post, clock: Clock) -> None:
+        self._database, self._post, self._clock = database, post, clock
+
+    async def letter(self, envelope: Envelope) -> Letter:
+        """Write a mail. Raises Unwritable, whatever went wrong: one mail's fault is its own."""
+        try:
+            return await self._write(envelope)
+        except (OperationalError, InterfaceError, OSError):
+            raise  # the database's, and so every mail's
+        except TokenHealthError as error:
+            raise Unwritable(str(error)) from None
+        except Exception as error:
+            said = "" if isinstance(error, SQLAlchemyError) else f": {' '.join(str(error).split())[:200]}"
+            raise Unwritable(f"{type(error).__name__}{said}") from None
+
+    async def _write(self, envelope: Envelope) -> Letter:
+        post = self._post
+        async with self._database.read() as conn:
+            thread = await thread_of(conn, envelope)
+            known = await published.described(conn, [item.connection for item in envelope.items])
+        # One that was removed meanwhile is told nothing about.
+        topics = [
+            await self._topic(envelope, item, known[item.connection])
+            for item in envelope.items
+            if item.connection in known
+        ]
+        if envelope.items and not topics:
+            raise Unwritable("its connections were removed")
+        written = post.composer.write(
+            envelope.kind, envelope.client, topics, envelope.locale, envelope.timezone, reason=envelope.reason
+        )
+        return Letter.of(
+            build(
+                written,
+                post.sender,
+                envelope.address,
+                envelope.message_id,
+                self._clock.now(),
+                language=envelope.locale,
+                thread=thread,
+                logo=post.logo,
+            )
+        )
+
+    async def _topic(self, envelope: Envelope, item: Item, known: Described) -> Topic:
+        cause = told_cause(envelope, item)
+        # What the provider refused, not what we have no good read of: that may never have been asked for.
+        lacking = consequence(Cause(item.cause)).about_scopes
+        missing = (refused_scopes(known.evidence) if lacking else None) or known.scopes
+        link, until = await self._link(envelope, item, cause)
+        return Topic(
+            connection=item.connection,
+            provider=self._post.titles.get(known.app, known.provider),
+            cause=cause,
+            account=known.account,
+            since=item.since if envelope.slot != Slot.EXPIRING else None,
+            expires_at=item.since if envelope.slot == Slot.EXPIRING else None,
+            scopes=tuple(missing),
+            link=link,
+            link_until=until,
+            contacts=", ".join(known.contacts) if envelope.slot == Slot.HANDOVER else "",
+        )
+
+    async def _link(self, envelope: Envelope, item: Item, cause: str) -> tuple[str, datetime | None]:
+        if envelope.slot not in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING):
+            return "", None
+        now = self._clock.now()
+        until = now + self._post.link_lifetime
+        secret = await links.issue(
+            self._database,
+            item.connection,
+            locale=envelope.locale,
+            now=now,
+            expires_at=until,
+            incident=item.incident,
+            cause=cause,
+            always=envelope.slot == Slot.EXPIRING,
+        )
+        return f"{self._post.public_url}/r/{secret.reveal()}", until
+
+
+def told_cause(envelope: Envelope, item: Item) -> str:
+    """Return why a client is told about a connection: its cause, or that it is new or runs out."""
+    if envelope.slot == Slot.EXPIRING:
+        return "expiring"
+    if envelope.kind == Kind.FIRST_AUTHORIZATION or (item.incident is None and item.cause == Cause.OK):
+        return "pending"
+    return item.cause

@@ -1,0 +1,87 @@
+"""What became of an attempt is written down: of the envelope, and of its notice with the last of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, exists, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.outbox.envelope import Envelope, Outcome, Story
+from alerts.outbox.tables import delivery, notice
+from monitor.store.engine import Database
+from monitor.store.retry import retried
+
+
+@retried
+async def hand_over(database: Database, process: str, envelope: int) -> bool:
+    """Note durably that the next thing is the final dot. False when the lease is no longer ours."""
+    async with database.write() as conn:
+        done = await conn.execute(
+            update(delivery)
+            .where(delivery.c.id == envelope, delivery.c.lease_by == process, delivery.c.state == "sending")
+            .values(state="handed")
+        )
+        return done.rowcount == 1
+
+
+@retried
+async def settle(
+    database: Database,
+    story: Story,
+    process: str,
+    envelope: Envelope,
+    outcome: Outcome,
+    answer: str,
+    now: datetime,
+) -> bool:
+    """Write what became of an attempt, and of the notice where it was the last of its envelopes.
+
+    True when that makes the notice one that was told.
+    """
+    async with database.write() as conn:
+        if outcome is Outcome.LATER:
+            if not story.gives_up(envelope, now):
+                wait = story.wait(envelope.attempts)
+                await _free(conn, process, envelope, answer, state="waiting", next_at=now + wait)
+                return False
+            outcome, answer = Outcome.FAILED, f"given up after {envelope.attempts} attempts: {answer}"
+        if not await _free(conn, process, envelope, answer, state=outcome.value, settled_at=now):
+            return False
+        if story.heard is not None:
+            await story.heard(conn, envelope, outcome, answer, now)
+        why = answer if outcome is Outcome.FAILED else story.nobody
+        return await conclude(conn, envelope.notice, now, why)
+
+
+async def _free(conn: AsyncConnection, process: str, envelope: Envelope, answer: str, **values: Any) -> bool:
+    """Give up the lease of an envelope; False where it went to somebody else meanwhile."""
+    done = await conn.execute(
+        update(delivery)
+        .where(delivery.c.id == envelope.id, delivery.c.lease_by == process)
+        .values(lease_by=None, lease_until=None, answer=answer[:500], **values)
+    )
+    return done.rowcount == 1
+
+
+async def conclude(conn: AsyncConnection, number: int, now: datetime, why: str = "") -> bool:
+    """Close a notice when none of its envelopes is open any more; True where somebody has it now.
+
+    `why` is noted where nobody has.
+    """
+    still = exists().where(
+        delivery.c.notice == number, delivery.c.state.in_(["waiting", "sending", "handed"])
+    )
+    taken = exists().where(delivery.c.notice == number, delivery.c.state.in_(["sent", "unconfirmed"]))
+    done = await conn.execute(
+        update(notice)
+        .where(notice.c.id == number, notice.c.state == "sending", ~still)
+        .values(
+            state=case((taken, "sent"), else_="failed"),
+            outcome=case((taken, ""), else_=why[:500]),
+            settled_at=now,
+        )
+        .returning(notice.c.state)
+    )
+    return bool(done.scalar() == "sent")

@@ -38,7 +38,7 @@ from monitor.web.rates import Rates
 from monitor.wire.apps import App
 
 LONGEST = 4096  # characters of a parameter of a callback
-_CSS = (Path(__file__).parent / "static" / "pages.css").read_text(encoding="utf-8")
+_CSS = (Path(__file__).parents[1] / "static" / "pages.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

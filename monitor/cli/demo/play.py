@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # The story ends when everybody's fate is known, half a minute on most machines, or at the latest after so
 # many seconds.
 LONGEST = 240.0
+# Who breaks in the midst of a provider's trouble is not written to before that has settled for hours: the
+# provider's troubles begin when all of these were found out.
+BEFORE_TROUBLES = ("wrong_account", "insufficient_scope", "revoked", "refresh_expired", "role_restricted")
 
 
 def register(app: typer.Typer) -> None:
@@ -99,6 +102,7 @@ async def _story(stage: Stage, parts: Parts) -> int:
     acts = [
         Act(0.5, _imported, _at_once),
         Act(6.0, _troubles, _as_imported),
+        Act(6.0, _firewall, _found(*BEFORE_TROUBLES)),
         Act(13.0, _outage, _at_once),
         Act(20.0, _mend, _found("role_restricted")),
         Act(20.0, _client_reads, _asked_of_maple),
@@ -134,11 +138,11 @@ async def _as_imported(_stage: Stage, parts: Parts) -> bool:
     return True
 
 
-def _found(fate: str) -> Callable[[Stage, Parts], Awaitable[bool]]:
-    """Return whether all of one fate were found out, as something to wait for."""
+def _found(*fates: str) -> Callable[[Stage, Parts], Awaitable[bool]]:
+    """Return whether all firms of these fates were found out, as something to wait for."""
 
     async def found(stage: Stage, _parts: Parts) -> bool:
-        return all(fate in stage.seen.get(firm.id, []) for firm in FIRMS if firm.fate == fate)
+        return all(firm.fate in stage.seen.get(firm.id, []) for firm in FIRMS if firm.fate in fates)
 
     return found
 
@@ -171,13 +175,17 @@ async def _troubles(stage: Stage, _parts: Parts) -> None:
     stage.to("maple", "revoke")
     stage.to("northgate", "expire_refresh")
     stage.to("oakwood", "restrict_role", resources=["matters"])
-    stage.say("Somebody changes the Canadian app's secret at the provider; a firewall covers Australia.")
+    stage.say("Somebody changes the Canadian app's secret at the provider.")
     stage.call("/admin/apps", {"client_id": "clio-ca", "secret": "changed"})
     stage.to("pinecrest", "expire_access")
-    stage.call("/admin/weather", {"region": "au", "mode": "waf"})
     stage.say("The network drops one answer, just as Sterling's refresh token was replaced.")
     stage.say("Nobody is told of that while Sterling's access token works, and there is something to try.")
     stage.call("/admin/limits", {"lose_answers": 1})
+
+
+async def _firewall(stage: Stage, _parts: Parts) -> None:
+    stage.say("A firewall covers Australia.")
+    stage.call("/admin/weather", {"region": "au", "mode": "waf"})
 
 
 async def _outage(stage: Stage, _parts: Parts) -> None:

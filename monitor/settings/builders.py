@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,8 +36,10 @@ from monitor.tokens.refresh import Refresher
 from monitor.watching.loop import Loop, Pace
 from monitor.watching.pacing import Pacer
 from monitor.watching.probe import Prober
-from monitor.wire.client import Wire
 from monitor.wire.hooks import Hook
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Wire
 
 
 def build_loop(
@@ -148,6 +151,8 @@ def build_granter(parts: Parts, wire: Wire) -> Granter:
 
 def build_wire(parts: Parts) -> Wire:
     """Open the wire as the settings say."""
+    from monitor.wire.client import Wire
+
     schedule = parts.loaded.settings.schedule
     return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
 

@@ -63,8 +63,8 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are processors: half of what the acceptance tests do is to wait."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers a processor: half of what the acceptance tests do is to wait."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def missing(what: str) -> None:

@@ -15,8 +15,10 @@ unexport VIRTUAL_ENV
 demo: $(VENV)/.installed
 	@$(RUN)/token-health demo
 
+# One after the other as they are collected, each to the worker that is free: acceptance tests, which are long and
+# mostly wait, begin, and the many short ones fill the end. In chunks, one worker would keep the long ones for the end.
 test: $(VENV)/.installed-dev
-	$(RUN)/pytest -n auto --dist worksteal
+	$(RUN)/pytest -n auto --dist load --maxschedchunk 1
 
 check: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

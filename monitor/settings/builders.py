@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,7 +44,9 @@ from monitor.watching.rounds import Rounds
 from monitor.watching.tasks import Tasks
 from monitor.watching.ticks import Ticks
 from monitor.watching.upkeep import Upkeep
-from monitor.wire.client import Wire
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ def build_granter(parts: Parts, wire: Wire) -> Granter:
 
 def build_wire(parts: Parts) -> Wire:
     """Open the wire as the settings say."""
+    from monitor.wire.client import Wire
+
     schedule = parts.loaded.settings.schedule
     return Wire(parts.loaded.settings.http, timeout=schedule.timeout, concurrency=schedule.concurrency)
 

@@ -30,7 +30,7 @@ from monitor.settings.sections import (
 )
 from monitor.store.history import Kept
 from monitor.text.tomlfile import Section
-from monitor.wire.client import HttpSettings
+from monitor.wire.settings import HttpSettings
 
 # A lease has to outlive the longest probe: each of its requests may take the whole time-out.
 LEASE_TIMEOUTS = 12

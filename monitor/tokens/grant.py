@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -43,7 +44,9 @@ from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import Cell, Vault
 from monitor.wire.answers import pick_all, read
 from monitor.wire.apps import App, discover
-from monitor.wire.client import Wire
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Wire
 
 log = structlog.get_logger("monitor.grant")
 

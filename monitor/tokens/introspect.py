@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from monitor.clock import Clock
@@ -17,7 +18,9 @@ from monitor.secret import Secret
 from monitor.tokens.messages import introspection_form, read_introspection
 from monitor.wire.answers import read
 from monitor.wire.apps import App
-from monitor.wire.client import Wire
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Wire
 
 LEFT_ALONE = timedelta(minutes=5)
 

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from monitor.clock import Clock
@@ -47,7 +47,9 @@ from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
 from monitor.tokens.vault import Cell, Vault
 from monitor.wire.answers import read
 from monitor.wire.apps import App
-from monitor.wire.client import Wire
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Wire
 
 # A gateway may hold a request for longer than we wait for its answer, commonly for 30 to 60 seconds: so
 # many of our own time-outs after a refresh was begun, none is believed to arrive any more.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.clock import Clock
@@ -41,7 +41,9 @@ from monitor.tokens.vault import Vault
 from monitor.watching.pacing import Pacer
 from monitor.wire.answers import pick_all, read
 from monitor.wire.apps import App, discover
-from monitor.wire.client import Wire
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Wire
 
 
 class Looked(NamedTuple):

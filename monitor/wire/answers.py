@@ -13,7 +13,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import jmespath
@@ -21,7 +21,9 @@ import jmespath
 from monitor.health.evidence import Answer, Content, redact
 from monitor.providers.schema import Errors
 from monitor.secret import Secret
-from monitor.wire.client import Reply
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Reply
 
 # No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
 LONGEST_WAIT = timedelta(hours=24)

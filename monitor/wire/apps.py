@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from monitor.health.evidence import Fault, FaultKind
@@ -12,8 +13,10 @@ from monitor.providers.schema import Limits, Provider
 from monitor.secret import Secret
 from monitor.text.jsontext import read_json
 from monitor.text.names import one_line
-from monitor.wire.client import Reply, Wire
 from monitor.wire.targets import refused, resolved
+
+if TYPE_CHECKING:  # commands that ask no provider need not load the clients
+    from monitor.wire.client import Reply, Wire
 
 
 @dataclass(frozen=True, slots=True)

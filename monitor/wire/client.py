@@ -18,25 +18,21 @@ import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
-from pydantic import AfterValidator
 
-from monitor import __version__
 from monitor.errors import ConfigurationError
 from monitor.health.evidence import Fault, FaultKind
 from monitor.secret import Secret
 from monitor.text.spans import span
-from monitor.text.tomlfile import Section
 from monitor.wire.departure import Departure, aiohttp_trace
 from monitor.wire.faults import fault_of, timed_out
 from monitor.wire.sent import sent
+from monitor.wire.settings import USER_AGENT, HttpSettings
 
-USER_AGENT = f"token-health/{__version__}"
 LARGEST_BODY = 64 * 1024
 
 
@@ -61,25 +57,6 @@ class Reply(NamedTuple):
     def headers(self, name: bytes) -> list[str]:
         """Return every header of a lower-case name: some may stand there more than once."""
         return [value.decode("latin-1") for key, value in self.raw_headers if key.lower() == name]
-
-
-def _proxy(url: str) -> str:
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise ValueError("is a URL such as http://proxy.example:3128")
-    return url
-
-
-class HttpSettings(Section):
-    """[http]: how providers are reached.
-
-    Proxy variables of the environment are not read: bearer tokens go through a proxy only where this
-    file says so.
-    """
-
-    proxy: Annotated[str, AfterValidator(_proxy)] = ""
-    ca_file: Path | None = None
-    # Whether a server's metadata may name endpoints in private networks (`wire.targets`).
-    private_endpoints: bool = False
 
 
 class Wire:

@@ -13,7 +13,7 @@ import httpx
 from monitor.errors import ConfigurationError
 from monitor.secret import Secret
 from monitor.text.echoes import without
-from monitor.wire.client import USER_AGENT
+from monitor.wire.settings import USER_AGENT
 
 LARGEST_ANSWER = 2000  # characters of an error that are worth keeping
 

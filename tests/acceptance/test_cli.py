@@ -13,10 +13,10 @@ from tests.acceptance.test_processes import cli, import_fleet
 from tests.conftest import environ, write_config
 
 
-def run(*words, cwd=None, env=None, stdin=""):
+def run(*words, cwd=None, env=None, stdin="", timeout=90):
     return subprocess.run(
         [sys.executable, "-m", "monitor", *words],
-        capture_output=True, text=True, cwd=cwd, input=stdin, env=os.environ | (env or {}), timeout=90, check=False,
+        capture_output=True, text=True, cwd=cwd, input=stdin, env=os.environ | (env or {}), timeout=timeout, check=False,
     )  # fmt: skip
 
 
@@ -175,9 +175,9 @@ def test_a_usage_error_is_short_and_exits_2(words, said):
     assert said in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(420)
 def test_the_demo_finds_out_every_fate():
-    done = run("demo", env={"NO_COLOR": "1", "COLUMNS": "100"})
+    done = run("demo", env={"NO_COLOR": "1", "COLUMNS": "100"}, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "13 of 13 fates found out" in done.stdout
     assert done.stdout.count("recovered; its incident is closed") >= 5

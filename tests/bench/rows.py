@@ -32,7 +32,8 @@ from monitor.store.processes import Role
 from monitor.store.tables import watch
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
-from monitor.wire.client import HttpSettings, Wire
+from monitor.wire.client import Wire
+from monitor.wire.settings import HttpSettings
 
 CONFIG = """
 [database]

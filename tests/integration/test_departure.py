@@ -19,7 +19,8 @@ from monitor.health.rotation import Journal
 from monitor.secret import Secret
 from monitor.store import journal
 from monitor.tokens.insist import insist
-from monitor.wire.client import HttpSettings, Wire
+from monitor.wire.client import Wire
+from monitor.wire.settings import HttpSettings
 from tests.conftest import SetClock
 from tests.descriptors import none_left
 from tests.integration.test_wire import never_answers, read_request, serving

@@ -20,7 +20,8 @@ from monitor.secret import Secret
 from monitor.text.echoes import without
 from monitor.tokens.messages import exchange_form, introspection_form, refresh_form, revoke_form
 from monitor.wire.answers import read
-from monitor.wire.client import HttpSettings, Wire
+from monitor.wire.client import Wire
+from monitor.wire.settings import HttpSettings
 from tests.conftest import ME
 from tests.integration.test_wire import read_request, serving
 

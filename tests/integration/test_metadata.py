@@ -16,7 +16,8 @@ from monitor.tokens.vault import Vault, new_key
 from monitor.wire import targets
 from monitor.wire.answers import pick
 from monitor.wire.apps import App, discover
-from monitor.wire.client import HttpSettings, Wire
+from monitor.wire.client import Wire
+from monitor.wire.settings import HttpSettings
 
 REMOTE = "https://login.example.com"
 OIDC = """

@@ -12,7 +12,8 @@ import pytest
 from monitor.errors import ConfigurationError
 from monitor.health.evidence import Fault, FaultKind
 from monitor.secret import Secret
-from monitor.wire.client import HttpSettings, Reply, Wire
+from monitor.wire.client import Reply, Wire
+from monitor.wire.settings import HttpSettings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 

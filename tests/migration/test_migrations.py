@@ -15,6 +15,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Text, inspect, text
 from sqlalchemy.exc import DBAPIError
 
@@ -133,7 +134,7 @@ def test_every_table_of_the_models_is_filled_in_the_newest_dump():
 ANEW = """
 from alembic import op
 import sqlalchemy as sa
-revision, down_revision = "next", "{before}"
+revision, down_revision = "9999", "{before}"
 branch_labels = depends_on = None
 def upgrade():
     with op.batch_alter_table("connection") as batch:
@@ -158,10 +159,16 @@ def next_release(tmp_path, monkeypatch):
     return write
 
 
+def test_the_names_of_the_steps_say_what_alembic_reads_in_them():
+    steps = ScriptDirectory(str(schema.MIGRATIONS))
+    assert schema.head() == steps.get_current_head()
+    assert all(schema.knows(step.revision) for step in steps.walk_revisions())
+
+
 async def test_a_migration_that_makes_a_table_anew_empties_no_other(old, next_release):
     next_release()
     columns, before = await everything(old)
-    assert (await schema.upgrade(old))[1] == "next"
+    assert (await schema.upgrade(old))[1] == "9999"
     _, after = await everything(old, columns)
     assert _but_guards(after, columns) == _but_guards(before, columns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ BRAND = Brand("Northwind Integrations", support="help@northwind.example", footer
 EVIL = 'A "B" <b>&amp;</b>\r\nBcc: x@evil.example \u202egnp.exe \u2066🐙 ' + "z" * 300
 
 
+@cache
 def sentences() -> set[str]:
     """Every sentence that templates and pages say."""
     found = set(SHORT.values()) | {row.asks.why for row in TABLE.values() if row.asks}

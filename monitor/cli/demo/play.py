@@ -8,6 +8,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,8 +26,12 @@ from monitor.operations.actor import on_this_host
 if TYPE_CHECKING:
     from monitor.settings.parts import Parts
 
-# The story ends when everybody's fate is known, or at the latest after so many seconds.
-LONGEST = 75.0
+# The story ends when everybody's fate is known, half a minute on most machines, or at the latest after so
+# many seconds.
+LONGEST = 240.0
+# Who breaks in the midst of a provider's trouble is not written to before that has settled for hours: the
+# provider's troubles begin when all of these were found out.
+BEFORE_TROUBLES = ("wrong_account", "insufficient_scope", "revoked", "refresh_expired", "role_restricted")
 
 
 def register(app: typer.Typer) -> None:
@@ -84,34 +90,74 @@ async def _your_turn(stage: Stage, parts: Parts, told: int) -> None:
         await asyncio.sleep(0.25)
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What happens next in the story: not before so many seconds, nor before what it rests on was seen."""
+
+    earliest: float
+    play: Callable[[Stage, Parts], Awaitable[None]]
+    ready: Callable[[Stage, Parts], Awaitable[bool]]
+
+
 async def _story(stage: Stage, parts: Parts) -> int:
     """Play the acts, report each verdict as the service reaches it; return the newest one's number."""
     acts = [
-        (0.5, lambda: stage.say(f"{len(FIRMS)} connections are imported; the service probes them all.")),
-        (6.0, lambda: _troubles(stage)),
-        (13.0, lambda: _outage(stage)),
-        (20.0, lambda: _mend(stage)),
+        Act(0.5, _imported, _at_once),
+        Act(6.0, _troubles, _as_imported),
+        Act(6.0, _firewall, _found(*BEFORE_TROUBLES)),
+        Act(13.0, _outage, _at_once),
+        Act(20.0, _mend, _found("role_restricted")),
+        Act(20.0, _client_reads, _asked_of_maple),
+        Act(25.0, _outage_ends, _found("provider_outage")),
     ]
-    told, reading = 0, False
+    told = 0
     while (elapsed := time.monotonic() - stage.began) < LONGEST:
-        while acts and elapsed >= acts[0][0]:
-            acts.pop(0)[1]()
+        while acts and elapsed >= acts[0].earliest and await acts[0].ready(stage, parts):
+            await acts.pop(0).play(stage, parts)
         told = await _report(stage, parts, told)
-        link = stage.newest_link("maple") if not acts and not reading else None
-        if link is not None:
-            reading = True
-            await _client_reads(stage, parts, link)
-        if not acts and reading and _complete(stage):
+        if not acts and _complete(stage):
             return await _report(stage, parts, told)
         await asyncio.sleep(0.25)
     return told
 
 
-async def _client_reads(stage: Stage, parts: Parts, link: str) -> None:
+async def _at_once(_stage: Stage, _parts: Parts) -> bool:
+    return True
+
+
+async def _as_imported(_stage: Stage, parts: Parts) -> bool:
+    """Whether the service saw everybody as they were imported; Oakwood's role, too, which it is to miss."""
+    from monitor.health.lifecycle import State
+    from monitor.operations import connections
+
+    amiss = {firm.id for firm in FIRMS if firm.fate in ("insufficient_scope", "wrong_account")}
+    for known in await connections.every(parts, on_this_host()):
+        state, read = known.health.state, set(known.scopes) <= set(known.reads)
+        if known.newcomer or (known.id in amiss and state in (State.SUSPECT, State.BROKEN)):
+            continue
+        if state is not State.HEALTHY or (known.id == "oakwood" and not read):
+            return False
+    return True
+
+
+def _found(*fates: str) -> Callable[[Stage, Parts], Awaitable[bool]]:
+    """Return whether all firms of these fates were found out, as something to wait for."""
+
+    async def found(stage: Stage, _parts: Parts) -> bool:
+        return all(firm.fate in stage.seen.get(firm.id, []) for firm in FIRMS if firm.fate in fates)
+
+    return found
+
+
+async def _asked_of_maple(stage: Stage, _parts: Parts) -> bool:
+    return stage.newest_link("maple") is not None
+
+
+async def _client_reads(stage: Stage, parts: Parts) -> None:
     """Maple's administrator follows the link: first with the wrong account, then with the right one."""
     from monitor.operations import links
 
-    reader = Reader()
+    reader, link = Reader(), stage.newest_link("maple") or ""
     stage.say("Maple's administrator clicks, and approves with Harbor's account by mistake.")
     said = await asyncio.to_thread(reader.approve, link, "Harbor Legal")
     stage.line(f"  the page says: [yellow]{said}[/]", "[dim]Nothing was overwritten.[/]")
@@ -122,26 +168,39 @@ async def _client_reads(stage: Stage, parts: Parts, link: str) -> None:
     await links.mail(parts, on_this_host(), "newcomer")
 
 
-def _troubles(stage: Stage) -> None:
+async def _imported(stage: Stage, _parts: Parts) -> None:
+    stage.say(f"{len(FIRMS)} connections are imported; the service probes them all.")
+
+
+async def _troubles(stage: Stage, _parts: Parts) -> None:
     stage.say("Maple removes the app. Northgate's refresh token runs out. Oakwood's user loses a role.")
     stage.to("maple", "revoke")
     stage.to("northgate", "expire_refresh")
     stage.to("oakwood", "restrict_role", resources=["matters"])
-    stage.say("Somebody changes the Canadian app's secret at the provider; a firewall covers Australia.")
+    stage.say("Somebody changes the Canadian app's secret at the provider.")
     stage.call("/admin/apps", {"client_id": "clio-ca", "secret": "changed"})
     stage.to("pinecrest", "expire_access")
-    stage.call("/admin/weather", {"region": "au", "mode": "waf"})
     stage.say("The network drops one answer, just as Sterling's refresh token was replaced.")
     stage.say("Nobody is told of that while Sterling's access token works, and there is something to try.")
     stage.call("/admin/limits", {"lose_answers": 1})
 
 
-def _outage(stage: Stage) -> None:
-    stage.say("Clio's European region goes down for twelve seconds.")
-    stage.call("/admin/weather", {"region": "eu", "mode": "down", "for": 12})
+async def _firewall(stage: Stage, _parts: Parts) -> None:
+    stage.say("A firewall covers Australia.")
+    stage.call("/admin/weather", {"region": "au", "mode": "waf"})
 
 
-def _mend(stage: Stage) -> None:
+async def _outage(stage: Stage, _parts: Parts) -> None:
+    stage.say("Clio's European region goes down.")
+    stage.call("/admin/weather", {"region": "eu", "mode": "down"})
+
+
+async def _outage_ends(stage: Stage, _parts: Parts) -> None:
+    stage.say("Clio's European region is back.")
+    stage.call("/admin/weather", {"region": "eu", "mode": "fine"})
+
+
+async def _mend(stage: Stage, _parts: Parts) -> None:
     stage.say("Oakwood's administrator gives the role back.")
     stage.to("oakwood", "restore", resources=["matters"])
 

@@ -26,7 +26,7 @@ NAMES = (
     "Thorne",
 )  # fmt: skip
 STRUCK = 6
-PATIENCE = 30.0  # seconds that each step may take
+PATIENCE = 90.0  # seconds that each step may take
 APP = ("clio-second", "clio", "us", "us")
 
 

@@ -21,7 +21,7 @@ from alerts.mails.notices import Case, Item, Kind, Slot, plan, stale
 from alerts.outbox import envelopes, outbox
 from alerts.outbox.tables import delivery, notice
 from alerts.pages.oncall import SLOTS as ONCALL
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Remedy
 from monitor.health.causes import Owner, consequence
 from monitor.health.lifecycle import State
 from monitor.store import audit, due, incidents
@@ -188,8 +188,8 @@ async def retry(database: Database, numbers: Iterable[int], now: datetime, by: s
         ready = list(found.scalars())
         if missing := [number for number in asked if number not in ready]:
             raise ConfigurationError(
-                f"Notice {missing[0]} is no mail that failed at an address; 'token-health notices list' "
-                "shows those that are."
+                f"Notice {missing[0]} is no mail that failed at an address.",
+                Remedy("notices.list", "shows those that are"),
             )
         await _open_again(conn, ready, now)
         for number in ready:

@@ -15,7 +15,7 @@ from alerts.mails.ledger import Voice
 from alerts.mails.notices import Client, Item, Kind, Slot, Wish
 from alerts.mails.told import Sent, Told
 from alerts.outbox.tables import address, delivery, notice, notice_item
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Remedy
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.health.lifecycle import State
 from monitor.store import audit, bindings, incidents
@@ -101,14 +101,17 @@ async def request(database: Database, voice: Voice, known: Known, now: datetime,
         if health.state is State.BROKEN:
             why += f" ({health.cause.value}), which the client cannot mend"
         raise ConfigurationError(
-            f"{known.id}: the client is not mailed, since {why}. Without --send you get a link to hand over."
+            f"{known.id}: the client is not mailed, since {why}.",
+            Remedy("links.make", "makes a link to hand over", known.id),
         )
     client = Client(known.client_name, known.contacts, known.locale, known.timezone)
     key = ledger.audience(client.name, client.contacts, client.locale, client.timezone)
-    if await bindings.of_connection(database, known.id) is not None:
+    if (grant := await bindings.of_connection(database, known.id)) is not None:
+        decided = f"{known.id} {grant.account.id}"
         raise ConfigurationError(
-            f"{known.id}: the client is not mailed, since its approval waits for you: "
-            f"token-health connections accept-account {known.id} ACCOUNT, or refuse-account {known.id}"
+            f"{known.id}: the client is not mailed, since its approval waits for you.",
+            Remedy("connections.accept_account", "takes it", decided),
+            Remedy("connections.refuse_account", "gives it back", known.id),
         )
     open_ones = await incidents.of_connection(database, known.id)
     item = Item(

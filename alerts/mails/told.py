@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from alerts.mails.notices import Kind, Slot
+from monitor.errors import Remedy
 from monitor.text.spans import span, when
 
 
@@ -69,6 +70,13 @@ class Told:
             ],
         }
 
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What a person can do about it, beside the sentence."""
+        if self.state != "failed" or self.slot in (Slot.PAGE, Slot.CLEAR):
+            return ()
+        return (Remedy("notices.retry", "tries again", str(self.id)),)
+
     def sentence(self, now: datetime) -> str:
         """Say what became of it, as `Thanked it@maple.example 2 hours ago, since it works again` does."""
         ago = span(now - (self.settled_at or now))
@@ -80,10 +88,7 @@ class Told:
             case "withdrawn":
                 return f"Taken back {ago} ago: {self._what} ({self.outcome})."
             case "failed":
-                return (
-                    f"{_capital(self._what)} could not be sent, {ago} ago: {self._failures}. "
-                    f"To try again: token-health notices retry {self.id}"
-                )
+                return f"{_capital(self._what)} could not be sent, {ago} ago: {self._failures}."
             case "sending":
                 return f"On its way for {ago}: {self._what}{self._answers}."
             case _:

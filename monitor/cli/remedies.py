@@ -12,9 +12,35 @@ COMMANDS = {
     "connections.take_in": "connections import {}",
     "connections.accept_account": "connections accept-account {}",
     "connections.refuse_account": "connections refuse-account {}",
+    "links.make": "reauthorize {}",
+    "silences.list": "silence list",
+    "silences.end": "silence end {}",
+    "notices.list": "notices list",
+    "notices.retry": "notices retry {}",
+    "mails.test": "email test {}",
+    "oncall.test": "oncall test",
+    "exporting.rules": "export rules {}",
+    "keys.new": "keys new",
+    "keys.rotate": "keys rotate",
+    "keys.seal": "keys seal {}",
+    "keys.forget": "keys forget {}",
+    "database.upgrade": "db upgrade",
+    "database.replace": "restore {} --replace",
+    "setting_up.begin": "init",
+    "settings.choose": "… --config {}",
 }
 # What stands where whoever reads it has to choose.
-OPEN = {"connections.take_in": "FILE", "keys.forget": "KEY"}
+OPEN = {
+    "connections.take_in": "FILE",
+    "silences.end": "NUMBER",
+    "notices.retry": "NUMBER",
+    "mails.test": "ADDRESS",
+    "exporting.rules": "DIR",
+    "keys.seal": "APP",
+    "keys.forget": "KEY",
+    "database.replace": "FILE",
+    "settings.choose": "FILE",
+}
 
 
 def command(remedy: Remedy) -> str:

@@ -1,0 +1,147 @@
+"""Notices: what clients were told and what waits; held, released, dropped and sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerts.mails import again, book, fuse
+from alerts.mails.told import Told
+from alerts.outbox import outbox
+from alerts.silences import silences
+from alerts.silences.windows import Silenced
+from monitor.health.breaks import DROPPED, RELEASED
+from monitor.health.question import Question, question
+from monitor.health.wave import members
+from monitor.operations.actor import Actor, Right
+from monitor.operations.mails import server_trouble
+from monitor.operations.silences import over_of
+from monitor.settings.builders import build_post
+from monitor.settings.parts import Parts
+from monitor.store import waves
+from monitor.store.waves import Standing
+
+FUSE_STAYS_WHOLE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Undeliverable:
+    """An address that refused mail, since when, and in the server's words."""
+
+    address: str
+    since: datetime
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What waits, what could not be sent, and what is held, at a moment; `trouble` is the mail server's."""
+
+    at: datetime
+    notices: tuple[Told, ...]
+    holds: tuple[Silenced, ...]
+    waves: tuple[Question, ...]
+    undeliverable: tuple[Undeliverable, ...]
+    trouble: str
+
+
+async def every(parts: Parts, actor: Actor, limit: int, *, everything: bool = False) -> Outbox:
+    """Return the newest notices that are open or failed, or `everything`; and what holds them back."""
+    actor.needs(Right.NOTICES_READ)
+    now = parts.clock.now()
+    refused = await book.undeliverable(parts.database)
+    return Outbox(
+        now,
+        tuple(await book.listing(parts.database, limit, everything=everything)),
+        tuple(await silences.standing(parts.database, parts.loaded.settings.windows, now)),
+        tuple(await held(parts, actor)),
+        tuple(Undeliverable(*one) for one in refused),
+        await server_trouble(parts, actor),
+    )
+
+
+async def held(parts: Parts, actor: Actor) -> list[Question]:
+    """Return the waves that the guard holds, each as the question that a person decides on."""
+    actor.needs(Right.NOTICES_READ)
+    now = parts.clock.now()
+    return [_question(parts, wave, now) for wave in await waves.open_now(parts.database)]
+
+
+def _question(parts: Parts, wave: Standing, now: datetime) -> Question:
+    policy = parts.loaded.settings.guard_policy.wave
+    return question(
+        wave.provider, wave.held.wave, members(wave.held.breaks, now), wave.reasons, policy, now
+    )
+
+
+async def hold(
+    parts: Parts, actor: Actor, over: str, name: str, length: timedelta | None, reason: str = ""
+) -> int:
+    """Tell nothing about something, for so long or until released; return the hold's number.
+
+    `over` as `silences.begin` has it. Raises NotFound for what there is not.
+    """
+    actor.needs(Right.NOTICES_OPERATE)
+    now = parts.clock.now()
+    until = now + length if length is not None else None
+    return await silences.begin(parts.database, over_of(over), name, reason, until, now, actor.name)
+
+
+async def unhold(parts: Parts, actor: Actor, over: str, name: str) -> int:
+    """Lift what lies over something; return how many holds. Raises NotFound, and Conflict as a silence."""
+    actor.needs(Right.NOTICES_OPERATE)
+    return len(await silences.end(parts.database, over_of(over), name, parts.clock.now(), actor.name))
+
+
+async def release(parts: Parts, actor: Actor, wave: str) -> int:
+    """Tell the clients of all that a wave holds, which ends it; return of how many connections.
+
+    A wave goes by its provider's name. Each client is told when its break was confirmed again. Raises
+    NotFound.
+    """
+    return await _decide(parts, actor, wave, RELEASED)
+
+
+async def drop(parts: Parts, actor: Actor, wave: str) -> int:
+    """Never tell the clients of what a wave holds about this break; return of how many connections.
+
+    Raises NotFound.
+    """
+    return await _decide(parts, actor, wave, DROPPED)
+
+
+async def _decide(parts: Parts, actor: Actor, wave: str, word: str) -> int:
+    actor.needs(Right.NOTICES_OPERATE)
+    count = await waves.decide(parts.database, wave, word, parts.clock.now(), actor.name)
+    await _plan_now(parts)
+    return count
+
+
+async def ask_first(parts: Parts, actor: Actor, wave: str, count: int) -> tuple[str, ...]:
+    """Ask a few clients of a wave on trial, and hold the rest; return which. Raises NotFound."""
+    actor.needs(Right.NOTICES_OPERATE)
+    asked = await waves.ask_first(parts.database, wave, count, parts.clock.now(), actor.name)
+    await _plan_now(parts)
+    return asked
+
+
+async def _plan_now(parts: Parts) -> None:
+    """Bring the waiting mails in line with what a person has just said; the service sends them."""
+    if (post := build_post(parts)) is not None:
+        await outbox.plan_all(parts.database, post.voice, parts.clock.now())
+
+
+async def retry(parts: Parts, actor: Actor, numbers: Sequence[int]) -> list[int]:
+    """Have failed mails tried again, all of them without numbers; return which.
+
+    Raises ConfigurationError for a number that is none of a failed mail.
+    """
+    actor.needs(Right.NOTICES_OPERATE)
+    return await again.retry(parts.database, numbers, parts.clock.now(), actor.name)
+
+
+async def release_fuse(parts: Parts, actor: Actor) -> None:
+    """Let first mails out for an hour, however many."""
+    actor.needs(Right.NOTICES_OPERATE)
+    await fuse.release(parts.database, parts.clock.now(), FUSE_STAYS_WHOLE, actor.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from monitor.errors import Remedy
 
 # An operation, and the command that is it; {} is what it is done to.
@@ -41,6 +43,11 @@ OPEN = {
     "database.replace": "FILE",
     "settings.choose": "FILE",
 }
+
+
+def said(message: str, remedies: Iterable[Remedy]) -> str:
+    """Return a message with its remedies, as people read it."""
+    return " ".join([message, *map(sentence, remedies)])
 
 
 def command(remedy: Remedy) -> str:

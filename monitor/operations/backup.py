@@ -1,4 +1,4 @@
-"""The file of a backup: all rows as they were at one moment, in one file that is checked as a whole and holds no key.
+"""The file of a backup: all rows as they were at one moment, checked as a whole, with no key in it.
 
 A file is gzip'd lines of JSON: what it is (format, schema, the names of its keys), parts of tables, and at
 the end how many rows there were with the SHA-256 of all lines before. It goes into SQLite or PostgreSQL,

@@ -30,7 +30,7 @@ from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED
 from monitor.store import bindings, connections, processes, sealing
-from monitor.store.engine import files_of
+from monitor.store.engine import UNWELL, files_of
 from monitor.text.spans import span
 from monitor.tokens.vault import prefixes_of
 from monitor.wire.apps import App
@@ -74,7 +74,7 @@ async def checkup(path: Path, actor: Actor) -> list[Check]:
             checks += await _inside(parts)
             smtp = await _with_its_past(parts, smtp)
             addresses = await _addresses(parts, utf8)
-    except Exception as error:  # whatever the database, or its driver, raises is a finding
+    except (TokenHealthError, *UNWELL) as error:
         checks.append(Check.failed("keys and database", error))
         addresses = []
     checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded), *_callbacks(loaded)]

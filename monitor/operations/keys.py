@@ -114,9 +114,7 @@ async def _must_be_gone(loaded: Loaded, database: Database, key: str) -> None:
         )
 
 
-async def rotate(
-    parts: Parts, actor: Actor, progress: Callable[[int], None] = lambda _n: None
-) -> Rotation:
+async def rotate(parts: Parts, actor: Actor, progress: Callable[[int], None] = lambda _n: None) -> Rotation:
     """Seal everything with the newest key, while the service runs, and retire keys out of use.
 
     With a key file a fresh key is made first; with TOKEN_HEALTH_KEYS the first one there is taken. Raises

@@ -70,9 +70,7 @@ async def held(parts: Parts, actor: Actor) -> list[Question]:
 
 def _question(parts: Parts, wave: Standing, now: datetime) -> Question:
     policy = parts.loaded.settings.guard_policy.wave
-    return question(
-        wave.provider, wave.held.wave, members(wave.held.breaks, now), wave.reasons, policy, now
-    )
+    return question(wave.provider, wave.held.wave, members(wave.held.breaks, now), wave.reasons, policy, now)
 
 
 async def hold(

@@ -42,7 +42,8 @@ class Ended:
 
     ended: tuple[Silenced, ...]
     called_off: tuple[Silenced, ...]
-    left: tuple[Silenced, ...]
+    beside: tuple[Silenced, ...]  # of people
+    given: tuple[Silenced, ...]  # of the configuration, which end there
 
 
 async def every(parts: Parts, actor: Actor) -> Silences:
@@ -111,7 +112,8 @@ async def _ended(parts: Parts, ended: Sequence[Silenced], now: datetime) -> Ende
     return Ended(
         tuple(one for one in ended if one.begun_at <= now),
         tuple(one for one in ended if one.begun_at > now),
-        tuple(one for one in left if one.identity in same),
+        tuple(one for one in left if one.identity in same and one.number),
+        tuple(one for one in left if one.identity in same and not one.number),
     )
 
 

@@ -6,24 +6,16 @@ The commands here are the command line's today, and the API's when it comes.
 from __future__ import annotations
 
 import contextlib
-import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.channels import Outcome
-from alerts.channels.smtp import Interrupted, Letter, Session, Unreachable
-from alerts.mails import addresses, again, book, fuse
+from alerts.mails import book
 from alerts.mails.mailserver import on_record
-from alerts.mails.message import Sender, build
-from alerts.mails.notices import Kind
-from alerts.mails.samples import sample
 from alerts.mails.told import Told
-from alerts.outbox import outbox
 from alerts.pages import oncall
 from alerts.silences import silences
 from alerts.silences.windows import Scope
-from monitor.clock import SystemClock
 from monitor.errors import CannotDecrypt, ConfigurationError, ImportRefused, KeyMissing, NotFound
 from monitor.health.cadence import stretched
 from monitor.health.explain import Story
@@ -32,8 +24,7 @@ from monitor.health.question import Question, held_back, later, question
 from monitor.health.wave import members
 from monitor.operations.intake import Record, utc
 from monitor.secret import Secret
-from monitor.settings.builders import binding, build_channel, build_composer, build_post
-from monitor.settings.loaded import Loaded
+from monitor.settings.builders import binding, build_post
 from monitor.settings.parts import Parts
 from monitor.store import audit, bindings, connections, history, incidents, journal, links, waves
 from monitor.store.bindings import HeldGrant
@@ -294,26 +285,6 @@ async def ask_client(parts: Parts, connection_id: str, actor: str) -> int:
     return await book.request(parts.database, post.voice, known, parts.clock.now(), actor)
 
 
-async def decide_guard(parts: Parts, name: str, mails: str, actor: str) -> int:
-    """Release or drop what a wave holds; return of how many connections. Raises NotFound."""
-    count = await waves.decide(parts.database, name, mails, parts.clock.now(), actor)
-    await _plan_now(parts)
-    return count
-
-
-async def ask_first(parts: Parts, name: str, count: int, actor: str) -> tuple[str, ...]:
-    """Have a few clients of a wave asked first; return which. Raises NotFound."""
-    asked = await waves.ask_first(parts.database, name, count, parts.clock.now(), actor)
-    await _plan_now(parts)
-    return asked
-
-
-async def _plan_now(parts: Parts) -> None:
-    """Bring the waiting mails in line with what a person has just said; the service sends them."""
-    if (post := build_post(parts)) is not None:
-        await outbox.plan_all(parts.database, post.voice, parts.clock.now())
-
-
 async def questions(parts: Parts) -> list[Question]:
     """Return the open waves, each as the question it is."""
     now, policy = parts.clock.now(), parts.loaded.settings.guard_policy.wave
@@ -321,49 +292,6 @@ async def questions(parts: Parts) -> list[Question]:
         question(known.provider, known.held.wave, members(known.held.breaks, now), known.reasons, policy, now)
         for known in await waves.open_now(parts.database)
     ]
-
-
-async def retry_mails(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
-    """Have failed mails tried again, all of them without numbers; return which."""
-    return await again.retry(parts.database, numbers, parts.clock.now(), actor)
-
-
-async def release_fuse(parts: Parts, actor: str) -> None:
-    """Let first mails out for an hour, however many."""
-    await fuse.release(parts.database, parts.clock.now(), timedelta(hours=1), actor)
-
-
-async def send_sample(loaded: Loaded, address: str) -> tuple[Outcome, str, str]:
-    """Send a sample mail past the outbox: outcome, the server's words, and where it was sent."""
-    smtp = loaded.settings.smtp
-    if not smtp.sender:
-        raise ConfigurationError(f"{loaded.path}: set smtp.from (and smtp.url) first; then mails go out.")
-    try:
-        to = addresses.read(address)
-    except ValueError as error:
-        raise ConfigurationError(f"{address}: {error}") from None
-    server, now = loaded.mail_server(), SystemClock().now()
-    composer, logo = build_composer(loaded)
-    sender = Sender.parse(smtp.sender, loaded.settings.brand.reply_to)
-    message = build(
-        sample(composer, Kind.REVOKED, "en", now),
-        sender,
-        to,
-        f"<th.test.{secrets.token_hex(8)}@{sender.domain}>",
-        now,
-        logo=logo,
-    )
-    message.replace_header("Subject", f"[Test] {message['Subject']}")
-
-    async def always() -> bool:
-        return True
-
-    try:
-        async with Session(server) as session:
-            outcome, answer = await session.send(Letter.of(message), always)
-            return outcome, answer, server.name
-    except (Unreachable, Interrupted) as error:
-        return Outcome.LATER, str(error), server.name
 
 
 async def accept_account(parts: Parts, connection_id: str, account: str, actor: str) -> str | None:
@@ -418,34 +346,3 @@ async def stretched_apps(parts: Parts) -> list[tuple[str, timedelta, timedelta]]
         if interval > wanted:
             found.append((app.id, timedelta(seconds=round(interval.total_seconds())), wanted))
     return found
-
-
-async def try_channels(loaded: Loaded) -> AsyncIterator[tuple[str, Outcome, str]]:
-    """Send a test message over each of on-call's channels, and that it is over: name, outcome, answer."""
-    now = SystemClock().now()
-    routes = loaded.routes()
-    if not routes:
-        raise ConfigurationError(
-            f"{loaded.path}: on-call has no channel; set oncall.alertmanager_url, oncall.urls or "
-            "[[oncall.routes]]."
-        )
-    settings = loaded.settings.oncall
-    matter = {
-        "labels": {
-            "alertname": "TokenHealthTest",
-            "severity": "ticket",
-            "owner": "operator",
-            "team": settings.team,
-        },
-        "summary": "A test of Token Health's on-call channel",
-        "description": "Nobody has to do anything.",
-        "runbook": f"{settings.runbooks}/README.md",
-        "since": now.isoformat(),
-    }
-    for route in routes:
-        channel = build_channel(loaded, route)
-        outcome, answer = await channel.send("test", matter, over=False, now=now)
-        if outcome is Outcome.SENT:
-            over, said = await channel.send("test", matter, over=True, now=now + timedelta(seconds=2))
-            outcome, answer = (outcome, answer) if over is Outcome.SENT else (over, said)
-        yield route.name, outcome, answer

@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 from rich.rule import Rule
 
+from monitor.cli.demo import DEMO
 from monitor.cli.demo.second_act import second_act
 from monitor.cli.demo.stage import FIRMS, Firm, Reader, Stage, stage_set
 from monitor.cli.root import out
@@ -117,7 +118,7 @@ async def _client_reads(stage: Stage, parts: Parts, link: str) -> None:
     said = await asyncio.to_thread(reader.approve, link, "Maple & Partners")
     stage.line(f"  the page says: [green]{said}[/]")
     stage.say("The operator invites Newcomer: token-health reauthorize newcomer --send")
-    await ask_client(parts, "newcomer", "demo")
+    await ask_client(parts, "newcomer", DEMO.name)
 
 
 def _troubles(stage: Stage) -> None:
@@ -149,9 +150,9 @@ async def _report(stage: Stage, parts: Parts, after: int) -> int:
     from monitor.cli.show import SIGN, STYLE
     from monitor.health.causes import consequence
     from monitor.health.lifecycle import State
-    from monitor.store import history
+    from monitor.operations import changes
 
-    for number, connection, change in await history.since(parts.database, after):
+    for number, connection, change in await changes.since(parts, DEMO, after):
         after = number
         seen = stage.seen.setdefault(connection, [])
         broken = change.state is State.BROKEN
@@ -197,11 +198,11 @@ def _asked(firm: Firm) -> bool:
 async def _summary(stage: Stage, parts: Parts) -> None:
     from monitor.cli.look import print_explanation
     from monitor.cli.show import fleet_table, plain_table, summary, worst_first
-    from monitor.store import connections
+    from monitor.operations import connections
 
     out.print()
     out.print(Rule("[bold]How it stands[/]  (token-health status)", align="left"))
-    fleet = worst_first(await connections.every(parts.database))
+    fleet = worst_first(await connections.every(parts, DEMO))
     out.print(fleet_table(fleet, parts.clock.now(), out))
     out.print(summary(fleet))
     out.print()

@@ -77,7 +77,7 @@ async def end(database: Database, over: Over, name: str, now: datetime, by: str)
         if not lifted:
             raise NotFound(
                 f"No silence lies over {what}. Those of the configuration end there.",
-                Remedy("silences.list", "shows those that do"),
+                Remedy("silences.list", "shows those that there are"),
             )
         if len(lifted) > 1 and lifted[0].begun_at > now:
             numbers = ", ".join(str(item.number) for item in lifted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from alerts.mails.told import Told
 from alerts.outbox import outbox
 from alerts.silences import silences
 from alerts.silences.windows import Silenced
+from monitor.errors import NotFound, Remedy
 from monitor.health.breaks import DROPPED, RELEASED
 from monitor.health.question import Question, question
 from monitor.health.wave import members
@@ -59,6 +60,52 @@ async def every(parts: Parts, actor: Actor, limit: int, *, everything: bool = Fa
         tuple(Undeliverable(*one) for one in refused),
         await server_trouble(parts, actor),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some notices, newest first. The next page is that `before` the number, None after the last."""
+
+    notices: tuple[Told, ...]
+    before: int | None
+
+
+async def page(
+    parts: Parts,
+    actor: Actor,
+    limit: int,
+    *,
+    before: int | None = None,
+    states: Collection[str] = (),
+    client: str = "",
+    connection: str = "",
+) -> Page:
+    """Return notices in these states, to a client, about a connection: so many, before a number."""
+    actor.needs(Right.NOTICES_READ)
+    found = await book.page(
+        parts.database,
+        limit + 1,
+        before=before,
+        states=states,
+        client=client,
+        connection_id=connection,
+    )
+    return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+
+async def show(parts: Parts, actor: Actor, number: int) -> Told:
+    """Return one notice. Raises NotFound."""
+    actor.needs(Right.NOTICES_READ)
+    found = await book.page(parts.database, 1, number=number)
+    if not found:
+        raise NotFound(f"There is no notice {number}.", Remedy("notices.list", "shows those there are"))
+    return found[0]
+
+
+async def counts(parts: Parts, actor: Actor) -> dict[str, int]:
+    """Return how many notices are in each state."""
+    actor.needs(Right.NOTICES_READ)
+    return await book.counted(parts.database)
 
 
 async def held(parts: Parts, actor: Actor) -> list[Question]:

@@ -131,7 +131,7 @@ WRITES = {
     ),
     "release the fuse": (
         Right.NOTICES_OPERATE,
-        lambda p, a: notices.release_fuse(p, a),
+        notices.release_fuse,
         ("mails.release", "fuse"),
     ),
 }
@@ -188,6 +188,27 @@ async def test_the_fuse_is_whole_for_an_hour(told):
     async with told.parts.database.read() as conn:
         until = (await conn.execute(select(fuse.c.released_until))).scalar_one()
     assert until == told.clock.now() + HOUR
+
+
+async def test_notices_are_paged_by_their_numbers_and_filtered(told):
+    first = ROWS["notice"][0]
+    async with told.parts.database.write() as conn:
+        for client in ("A", "B", "A", "B", "A"):
+            await conn.execute(insert(notice).values(**first | {"client": client, "state": "sent"}))
+    seen, before = [], None
+    while True:
+        found = await notices.page(told.parts, ME, 2, before=before)
+        seen += [one.id for one in found.notices]
+        if (before := found.before) is None:
+            break
+    assert seen == [6, 5, 4, 3, 2, 1]
+    assert [one.id for one in (await notices.page(told.parts, ME, 9, client="A")).notices] == [6, 4, 2]
+    assert [one.id for one in (await notices.page(told.parts, ME, 9, states=["failed"])).notices] == [1]
+    assert (await notices.page(told.parts, ME, 9, connection="c00")).notices == ()
+    assert await notices.counts(told.parts, ME) == {"failed": 1, "sent": 5}
+    assert (await notices.show(told.parts, ME, 4)).client == "A"
+    with pytest.raises(NotFound, match="There is no notice 7"):
+        await notices.show(told.parts, ME, 7)
 
 
 # -- for whoever has a shell beside the key file ----------------------------------------------------------

@@ -40,6 +40,14 @@ class ConfigurationError(TokenHealthError):
     """The configuration, a provider file or the command line cannot be used as written."""
 
 
+class Unusable(ValueError):
+    """A setting that cannot be used as written, and what mends it; the configuration's reader says where."""
+
+    def __init__(self, message: str, *remedies: Remedy) -> None:
+        super().__init__(message)
+        self.remedies = remedies
+
+
 class KeyMissing(TokenHealthError):
     """An encryption key that stored secrets need is not at hand."""
 

@@ -30,7 +30,7 @@ import monitor.cli.main
 # Whole packages are imported before any clock is frozen: pydantic builds its validators once, and with
 # the real datetime.
 import monitor.operations.checkup
-import monitor.operations.desk
+import monitor.operations.notices
 from alerts.mails.send import Pump
 from alerts.pages.send import Pager
 from monitor.metrics.meters import Meters

@@ -24,7 +24,7 @@ from alerts.mails.voice import Voice
 from alerts.outbox import notices
 from alerts.outbox.envelope import Item
 from alerts.outbox.tables import delivery, notice
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Remedy
 from monitor.health.causes import Owner, consequence
 from monitor.health.lifecycle import State
 from monitor.store import audit, due, incidents
@@ -177,8 +177,8 @@ async def retry(database: Database, numbers: Iterable[int], now: datetime, by: s
         ready = list(found.scalars())
         if missing := [number for number in asked if number not in ready]:
             raise ConfigurationError(
-                f"Notice {missing[0]} is no mail that failed at an address; 'token-health notices list' "
-                "shows those that are."
+                f"Notice {missing[0]} is no mail that failed at an address.",
+                Remedy("notices.list", "shows those that are"),
             )
         await _open_again(conn, ready, now)
         for number in ready:

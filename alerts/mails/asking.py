@@ -9,8 +9,9 @@ from alerts.mails.plan import Wish
 from alerts.mails.standing import Client, Kind, Slot
 from alerts.mails.voice import Voice
 from alerts.outbox.envelope import Item
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Remedy
 from monitor.health.causes import Cause, Owner, consequence, mailed_as
+from monitor.health.explain import account_remedies
 from monitor.health.lifecycle import State
 from monitor.store import audit, bindings, incidents
 from monitor.store.connections import Known
@@ -54,14 +55,15 @@ def _what_to_ask(known: Known) -> tuple[str, Cause]:
     if health.state is State.BROKEN:
         why += f" ({health.cause.value}), which the client cannot mend"
     raise ConfigurationError(
-        f"{known.id}: the client is not mailed, since {why}. Without --send you get a link to hand over."
+        f"{known.id}: the client is not mailed, since {why}.",
+        Remedy("links.new", "makes a link to hand over", known.id),
     )
 
 
 async def _decided(database: Database, connection: str) -> None:
     """Refuse to ask whoever has approved already, and waits for a person. Raises ConfigurationError."""
-    if await bindings.of_connection(database, connection) is not None:
+    if (grant := await bindings.of_connection(database, connection)) is not None:
         raise ConfigurationError(
-            f"{connection}: the client is not mailed, since its approval waits for you: "
-            f"token-health connections accept-account {connection} ACCOUNT, or refuse-account {connection}"
+            f"{connection}: the client is not mailed, since its approval waits for you.",
+            *account_remedies(connection, grant.account.id),
         )

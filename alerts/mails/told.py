@@ -11,6 +11,7 @@ from typing import Any
 
 from alerts.mails.standing import Kind, Slot
 from alerts.outbox.listing import Told
+from monitor.errors import Remedy
 from monitor.text.spans import span, when
 
 
@@ -43,6 +44,13 @@ def document(told: Told) -> dict[str, Any]:
     }
 
 
+def remedies(told: Told) -> tuple[Remedy, ...]:
+    """Return what a person can do about it, beside the sentence: a mail that failed is tried again."""
+    if told.state != "failed" or told.slot not in list(Slot):
+        return ()
+    return (Remedy("notices.retry", "tries again", str(told.id)),)
+
+
 def sentence(told: Told, now: datetime) -> str:
     """Say what became of it, as `Thanked it@maple.example 2 hours ago, since it works again` does."""
     ago = span(now - (told.settled_at or now))
@@ -54,10 +62,7 @@ def sentence(told: Told, now: datetime) -> str:
         case "withdrawn":
             return f"Taken back {ago} ago: {_what(told)} ({told.outcome})."
         case "failed":
-            return (
-                f"{_capital(_what(told))} could not be sent, {ago} ago: {_failures(told)}. "
-                f"To try again: token-health notices retry {told.id}"
-            )
+            return f"{_capital(_what(told))} could not be sent, {ago} ago: {_failures(told)}."
         case "sending":
             return f"On its way for {ago}: {_what(told)}{_answers(told)}."
         case _:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from alerts.outbox.tables import delivery, notice, notice_item
 from monitor.store.engine import Database
@@ -55,6 +55,39 @@ async def listing(database: Database, limit: int, *, everything: bool = False) -
     """Return what waits, is being sent, or could not be sent; or everything. Newest first."""
     open_ones = notice.c.state.in_(["waiting", "sending", "failed"])
     return await _read(database, open_ones if not everything else notice.c.id > 0, limit)
+
+
+async def page(
+    database: Database,
+    limit: int,
+    *,
+    before: int | None = None,
+    number: int | None = None,
+    states: Collection[str] = (),
+    client: str = "",
+    connection_id: str = "",
+) -> list[Told]:
+    """Return what was said or waits, newest first, before a number; all, or what is asked for."""
+    which: list[ColumnElement[bool]] = [notice.c.id > 0]
+    if before is not None:
+        which.append(notice.c.id < before)
+    if number is not None:
+        which.append(notice.c.id == number)
+    if states:
+        which.append(notice.c.state.in_(states))
+    if client:
+        which.append(notice.c.client == client)
+    if connection_id:
+        mine = select(notice_item.c.notice).where(notice_item.c.connection == connection_id)
+        which.append(notice.c.id.in_(mine))
+    return await _read(database, and_(*which), limit)
+
+
+async def counted(database: Database) -> dict[str, int]:
+    """Return how many notices are in each state that there is."""
+    async with database.read() as conn:
+        rows = await conn.execute(select(notice.c.state, func.count().label("n")).group_by(notice.c.state))
+        return {row.state: row.n for row in rows}
 
 
 async def _read(database: Database, which: Any, limit: int) -> list[Told]:

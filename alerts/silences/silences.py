@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.silences.tables import silence
 from alerts.silences.windows import Over, Silenced, Window
-from monitor.errors import Conflict, NotFound
+from monitor.errors import Conflict, NotFound, Remedy
 from monitor.store import audit, published
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -35,7 +35,7 @@ async def begin(
     """
     async with database.write() as conn:
         if over is not Over.ALL and not await published.knows(conn, over.value, name):
-            raise NotFound(f"There is no {over.value} {name!r}; 'token-health connections list' shows them.")
+            raise NotFound(f"There is no {over.value} {name!r}.", Remedy("connections.list", "shows them"))
         made = await conn.execute(
             insert(silence)
             .values(
@@ -64,14 +64,14 @@ async def end(database: Database, over: Over, name: str, now: datetime, by: str)
         what = "everything" if over is Over.ALL else f"{over.value} {name!r}"
         if not lifted:
             raise NotFound(
-                f"No silence lies over {what}; 'token-health silence list' shows those that do. Those of the "
-                "configuration end there."
+                f"No silence lies over {what}. Those of the configuration end there.",
+                Remedy("silences.list", "shows those that there are"),
             )
         if len(lifted) > 1 and lifted[0].begun_at > now:
             numbers = ", ".join(str(item.number) for item in lifted)
             raise Conflict(
-                f"No silence lies over {what} now, and several are to come: {numbers}. Say which: "
-                "token-health silence end NUMBER"
+                f"No silence lies over {what} now, and several are to come: {numbers}.",
+                Remedy("silences.end", "ends the one that you name"),
             )
         return await _end(conn, lifted, now, by)
 
@@ -84,8 +84,8 @@ async def end_numbered(database: Database, numbers: Sequence[int], now: datetime
         for number in numbers:
             if number not in laid:
                 raise NotFound(
-                    f"There is no silence {number}, or it is over; 'token-health silence list' shows those "
-                    "that are not."
+                    f"There is no silence {number}, or it is over.",
+                    Remedy("silences.list", "shows those that are not"),
                 )
         return await _end(conn, [laid[number] for number in dict.fromkeys(numbers)], now, by)
 

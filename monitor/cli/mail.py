@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -21,11 +20,11 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Remedy
 from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:
-    from monitor.health.question import Question
+    from monitor.operations.notices import Outbox
 
 email = typer.Typer(help="Look at the mails, and prove that they go out.", no_args_is_help=True)
 notices = typer.Typer(
@@ -54,33 +53,19 @@ def preview(
     config: ConfigOption = None,
 ) -> None:
     """Write mails as HTML, as text, and as a page that shows them as a phone and a desk do."""
-    from datetime import UTC
-
-    from alerts.mails.language import languages
-    from alerts.mails.samples import sample
-    from alerts.mails.standing import KINDS
-    from monitor.cli.preview import gallery, page
+    from monitor.cli.preview import gallery
     from monitor.host.files import make_folder
-    from monitor.settings.builders import build_composer
+    from monitor.operations import mails
 
-    if template and template not in KINDS:
-        raise ConfigurationError(f"{template}: there is no such mail; there are {', '.join(KINDS)}.")
-    composer, logo = build_composer(loaded(config))
-    # Any day will do, and always the same one makes previews comparable.
-    now = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    found = mails.previews(loaded(config), on_this_host(), template, locale)
     make_folder(folder)
-    written = []
-    for name in [template] if template else KINDS:
-        for language in [locale] if locale else languages():
-            mail = sample(composer, name, language, now)
-            stem = f"{name}.{language}"
-            html = page(mail.html, logo)
-            (folder / f"{stem}.html").write_text(html, encoding="utf-8")
-            (folder / f"{stem}.txt").write_text(f"Subject: {mail.subject}\n\n{mail.text}", encoding="utf-8")
-            written.append((stem, mail.subject))
-    (folder / "index.html").write_text(gallery(written), encoding="utf-8")
-    count = len(written)
-    out.print(f"[green]✓[/] {count} mail{'s' if count != 1 else ''} in {escape(str(folder))}")
+    for one in found:
+        stem = folder / f"{one.kind}.{one.language}"
+        Path(f"{stem}.html").write_text(one.html, encoding="utf-8")
+        Path(f"{stem}.txt").write_text(f"Subject: {one.subject}\n\n{one.text}", encoding="utf-8")
+    shown = gallery([(f"{one.kind}.{one.language}", one.subject) for one in found])
+    (folder / "index.html").write_text(shown, encoding="utf-8")
+    out.print(f"[green]✓[/] {len(found)} mail{'s' if len(found) != 1 else ''} in {escape(str(folder))}")
     out.print(f"Look: {escape(str((folder / 'index.html').resolve().as_uri()))}", soft_wrap=True)
 
 
@@ -89,14 +74,13 @@ def test(address: Annotated[str, typer.Argument(help="Who gets it.")], config: C
     """Send a sample mail, and say what the server answered at each step."""
 
     async def work() -> None:
-        from alerts.outbox.envelope import Outcome
-        from monitor.operations.desk import send_sample
+        from monitor.operations import mails
 
         with err.status(f"Sending to {address} …"):
-            outcome, answer, where = await send_sample(loaded(config), address)
-        if outcome is not Outcome.SENT:
-            raise ConfigurationError(f"{where}: {outcome.value}: {answer}")
-        out.print(f"[green]✓[/] {escape(where)} took it: {escape(answer)}")
+            tried = await mails.test(loaded(config), on_this_host(), address)
+        if not tried.taken:
+            raise ConfigurationError(f"{tried.server}: {tried.outcome}: {tried.answer}")
+        out.print(f"[green]✓[/] {escape(tried.server)} took it: {escape(tried.answer)}")
 
     run_async(work)
 
@@ -133,102 +117,67 @@ def list_(
     """List what waits, what could not be sent, and what is held."""
 
     async def work() -> None:
-        from alerts.mails.refusals import undeliverable
-        from alerts.mails.told import document
-        from alerts.outbox import listing
-        from alerts.silences import silences
         from monitor.cli.show import print_question
-        from monitor.operations import incidents
-        from monitor.operations.desk import mail_server_trouble
+        from monitor.operations import documents
+        from monitor.operations import notices as operate
 
         async with parts(config) as p:
-            now = p.clock.now()
-            trouble = await mail_server_trouble(p)
-            told = await listing.listing(p.database, limit, everything=everything)
-            holds = await silences.standing(p.database, p.loaded.settings.windows, now)
-            refused = await undeliverable(p.database)
-            waves = await incidents.questions(p, on_this_host())
+            found = await operate.every(p, on_this_host(), limit, everything=everything)
         if json:
-            print_json(
-                {
-                    "notices": [document(item) for item in told],
-                    "holds": [hold.document() for hold in holds],
-                    "guards": [_document(one) for one in waves],
-                    "undeliverable": [{"address": a, "since": at, "answer": why} for a, at, why in refused],
-                    "mail_server": trouble or None,
-                }
-            )
+            document = documents.outbox(found)
+            for wave, one in zip(document["guards"], found.waves, strict=True):
+                said = [{"does": choice.does, "command": command(choice)} for choice in one.choices]
+                wave["choices"] = [{"does": "waits", "command": None}, *said]
+            print_json(document)
             return
-        _print_notices(told, holds, refused, now, everything)
-        for one in waves:
-            print_question(one, now)
-        if trouble:
-            out.print(f"[bold red]Mails wait.[/] {escape(trouble)}")
+        print_outbox(found, everything)
+        for one in found.waves:
+            print_question(one, found.at)
+        if found.trouble:
+            out.print(f"[bold red]Mails wait.[/] {escape(found.trouble)}")
 
     run_async(work)
 
 
-def _document(one: Question) -> dict[str, Any]:
-    """Return a wave as `--json` gives it."""
-    from dataclasses import asdict
-
-    from monitor.operations.documents import iso
-
-    found = asdict(one) | {
-        "over": one.provider,
-        "holds": one.held_connections,
-        "mails": "",
-        "since": iso(one.since),
-        "next_at": iso(one.next_at),
-        "choices": [{"does": choice.does, "command": command(choice)} for choice in one.choices],
-    }
-    return {name: value for name, value in found.items() if name != "provider"}
-
-
-def _print_notices(
-    told: list[Any], holds: list[Any], refused: list[Any], now: datetime, everything: bool
-) -> None:
-    from alerts.pages.story import SLOTS, Slot
+def print_outbox(found: Outbox, everything: bool) -> None:
+    """Print notices as a table, and what failed, what is held and who cannot be reached."""
     from monitor.cli.show import ago, plain_table
 
-    if told:
+    if found.notices:
         table = plain_table("no.", "state", "what", "client", "when", "to")
         style = {"waiting": "yellow", "sending": "cyan", "sent": "green", "failed": "bold red"}
-        for item in told:
+        for item in found.notices:
             when = item.settled_at or item.due_at
             to = ", ".join(f"{sent.address} {sent.state}" for sent in item.envelopes) or item.outcome
             table.add_row(
                 str(item.id),
                 f"[{style.get(item.state, 'dim')}]{item.state}[/]",
-                ("over: " if item.slot == Slot.CLEAR else "")
+                ("over: " if item.slot == "clear" else "")
                 + item.kind
                 + (f" {item.number}" if item.number else ""),
-                escape(item.client or ("on-call" if item.slot in SLOTS else "operator")),
-                ago(when, now),
+                escape(item.client or ("on-call" if item.slot in ("page", "clear") else "operator")),
+                ago(when, found.at),
                 escape(to),
             )
         out.print(table)
     else:
         out.print("Nothing was said yet." if everything else "Nothing waits, and nothing failed.")
-    _print_failures(told)
-    for hold in holds:
+    _print_failures(found)
+    for hold in found.holds:
         out.print(f"[bold]Hold[/] over {escape(hold.over_text)}. {escape(hold.sentence)}")
-    for address, at, answer in refused:
-        out.print(f"[bold red]Undeliverable[/] {escape(address)} since {ago(at, now)}: {escape(answer)}")
+    for one in found.undeliverable:
+        since = ago(one.since, found.at)
+        out.print(f"[bold red]Undeliverable[/] {escape(one.address)} since {since}: {escape(one.answer)}")
 
 
-def _print_failures(told: list[Any]) -> None:
+def _print_failures(found: Outbox) -> None:
     """Say why mails failed, the same reason once, and how to send them again."""
-    from alerts.pages.story import SLOTS
-
-    why: dict[str, list[str]] = {}
-    for item in told:
-        if item.state == "failed" and item.envelopes and item.slot not in SLOTS:
-            why.setdefault(item.outcome, []).append(str(item.id))
-    for outcome, numbers in why.items():
+    for outcome, numbers in found.failed.items():
+        which = [str(number) for number in numbers]
+        again = command(Remedy("notices.retry", subject=" ".join(which)))
         out.print(
-            f"[bold red]Failed[/] {', '.join(numbers)}: {escape(outcome)}. Once that is put right: "
-            f"[bold]token-health notices retry {' '.join(numbers)}[/]"
+            f"[bold red]Failed[/] {', '.join(which)}: {escape(outcome)}. Once that is put right: "
+            f"[bold]{again}[/]"
         )
 
 
@@ -244,14 +193,12 @@ def hold(
     """Tell nothing to a client, about a connection, or to anybody, until released."""
 
     async def work() -> None:
-        from alerts.silences import silences
-        from monitor.store.audit import person
+        from monitor.operations import notices as operate
 
         over, name = chosen(client=client, connection=connection, everything=everything)
+        length = length_of(span) if span else None
         async with parts(config) as p:
-            now = p.clock.now()
-            until = now + length_of(span) if span else None
-            await silences.begin(p.database, over, name, reason, until, now, person())
+            await operate.hold(p, on_this_host(), over, name, length, reason)
         out.print(
             f"Held: {escape(name or 'all clients')}. What is due waits, and is looked at anew afterwards."
         )
@@ -276,36 +223,33 @@ def release(
     """Lift a hold, let out what the guard holds (or a few of it first), or mend the fuse."""
 
     async def work() -> None:
-        from alerts.silences import silences
-        from monitor.operations import desk
-        from monitor.store import incidents
-        from monitor.store.audit import person
+        from monitor.operations import notices as operate
 
+        me = on_this_host()
+        if first and guard is None:
+            raise ConfigurationError(
+                "--first goes with --guard NAME; 'token-health notices list' shows them."
+            )
         async with parts(config) as p:
-            now = p.clock.now()
-            if first and guard is None:
-                raise ConfigurationError(
-                    "--first goes with --guard NAME; 'token-health notices list' shows them."
-                )
             if fuse:
-                await desk.release_fuse(p, person())
+                await operate.release_fuse(p, me)
                 out.print("The fuse is whole for an hour; first mails go out.")
             elif guard is not None and first:
-                asked = await desk.ask_first(p, guard, first, person())
+                asked = await operate.ask_first(p, me, guard, first)
                 names = escape(", ".join(asked)) or "nobody, since none of them has an address"
                 out.print(
                     f"Asked first, when confirmed again: {names}. 'token-health notices list' shows whether "
                     "it mends them."
                 )
             elif guard is not None:
-                count = await desk.decide_guard(p, guard, incidents.RELEASED, person())
+                count = await operate.release(p, me, guard)
                 out.print(
                     f"Released: the clients of {count} connections are told, when each is confirmed again."
                 )
             else:
                 over, name = chosen(client=client, connection=connection, everything=everything)
-                ended = await silences.end(p.database, over, name, now, person())
-                which = f"{len(ended)} holds" if len(ended) > 1 else "the hold"
+                count = await operate.unhold(p, me, over, name)
+                which = f"{count} holds" if count > 1 else "the hold"
                 out.print(f"Released: {which} over {escape(name or 'all clients')}.")
 
     run_async(work)
@@ -324,11 +268,10 @@ def retry(
         raise ConfigurationError("Name the notices to try again, or give --all.")
 
     async def work() -> None:
-        from monitor.operations.desk import retry_mails
-        from monitor.store.audit import person
+        from monitor.operations import notices as operate
 
         async with parts(config) as p:
-            done = await retry_mails(p, numbers or [], person())
+            done = await operate.retry(p, on_this_host(), numbers or [])
         if not done:
             out.print("No mail failed.")
             return
@@ -346,14 +289,12 @@ def drop(guard: GuardOption = None, config: ConfigOption = None) -> None:
     """Never tell the clients of what a guard holds about this break."""
 
     async def work() -> None:
-        from monitor.operations import desk
-        from monitor.store import incidents
-        from monitor.store.audit import person
+        from monitor.operations import notices as operate
 
         if guard is None:
             raise ConfigurationError("Say which: --guard NAME; 'token-health notices list' shows them.")
         async with parts(config) as p:
-            count = await desk.decide_guard(p, guard, incidents.DROPPED, person())
+            count = await operate.drop(p, on_this_host(), guard)
         out.print(f"Dropped: the clients of {count} connections are not told about this break.")
 
     run_async(work)

@@ -13,7 +13,7 @@ from typer.main import get_command
 from monitor.cli import connections, look, mail, oncall, providers, run, upkeep
 from monitor.cli.demo import play as demo
 from monitor.cli.help import readable
-from monitor.cli.remedies import sentence
+from monitor.cli.remedies import said
 from monitor.cli.root import app, err
 from monitor.errors import ImportRefused, TokenHealthError
 from monitor.host.confined import leave_no_image
@@ -50,6 +50,5 @@ def main() -> None:
 
 
 def _fail(error: TokenHealthError) -> None:
-    said = " ".join([str(error), *map(sentence, error.remedies)])
-    err.print(f"[bold red]error:[/] {escape(said)}")
+    err.print(f"[bold red]error:[/] {escape(said(str(error), error.remedies))}")
     sys.exit(error.exit_code)

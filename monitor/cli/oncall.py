@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print_json, run_async
 from monitor.errors import ConfigurationError, TokenHealthError
+from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:
-    from alerts.silences.windows import Over, Silenced
+    from monitor.operations.oncall import Watch
+    from monitor.operations.silences import Begun, Ended
 
 silence = typer.Typer(
     help="What nobody is told about for a while: silences and maintenance windows.", no_args_is_help=True
@@ -54,30 +56,29 @@ def add(
     """Tell nobody anything about something, for a while: no mail, no page, on no channel."""
 
     async def work() -> None:
-        from alerts.silences import silences
-        from monitor.store.audit import person
+        from monitor.operations import silences
 
         over, name = chosen(provider, app, client, connection, everything=everything)
-        length = length_of(span)
+        length, first = length_of(span), _moment(start) if start else None
         async with parts(config) as p:
-            now = p.clock.now()
-            begin = _moment(start) if start else now
-            until = begin + length
-            if until <= now:
-                raise ConfigurationError(f"--from {start}: that is over already.")
-            number = await silences.begin(
-                p.database, over, name, reason, until, now, person(), start=begin, pauses=maintenance
+            done = await silences.begin(
+                p,
+                on_this_host(),
+                over,
+                name,
+                length,
+                start=first,
+                reason=reason,
+                maintenance=maintenance,
             )
-            beside = [
-                s for s in await silences.standing(p.database, (), now) if (s.over, s.name) == (over, name)
-            ]
-        what = "Maintenance" if maintenance else "Silence"
-        where = "everything" if not name else f"{over.value} {name}"
-        when = f"from {begin:%Y-%m-%d %H:%M} " if begin > now else ""
+        what = "Maintenance" if done.maintenance else "Silence"
+        where = f"{done.over} {done.name}" if done.name else "everything"
+        when = f"from {done.begin:%Y-%m-%d %H:%M} " if done.to_come else ""
         out.print(
-            f"[green]✓[/] {what} over {escape(where)} {when}until {until:%Y-%m-%d %H:%M} UTC (no. {number})."
+            f"[green]✓[/] {what} over {escape(where)} {when}until {done.until:%Y-%m-%d %H:%M} UTC "
+            f"(no. {done.number})."
         )
-        _print_others([s for s in beside if s.number != number], "Beside it over the same")
+        _print_others(done, "Beside it over the same")
         out.print("[dim]What stands then is told then. A running service takes it up within seconds.[/]")
 
     run_async(work)
@@ -88,39 +89,37 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List silences and maintenance windows: those that hold, and those to come."""
 
     async def work() -> None:
-        from alerts.silences import silences
         from monitor.cli.show import plain_table
+        from monitor.operations import documents, silences
 
         async with parts(config) as p:
-            now = p.clock.now()
-            found = await silences.standing(p.database, p.loaded.settings.windows, now)
-            later = [w for w in p.loaded.settings.windows if w.at(now) is None]
+            found = await silences.every(p, on_this_host())
         if json:
-            print_json([item.document() | {"holds": item.begun_at <= now} for item in found])
+            print_json(documents.silences(found))
             return
-        if not found:
+        if not found.laid:
             out.print("Nothing is silent.")
         else:
             table = plain_table("no.", "over", "kind", "from", "until", "by", "why")
-            for item in found:
+            for item in found.laid:
                 table.add_row(
                     str(item.number or "–"),
                     escape(item.over_text),
                     "maintenance" if item.pauses else "silence",
-                    f"{item.begun_at:%Y-%m-%d %H:%M}" + (" (to come)" if item.begun_at > now else ""),
+                    f"{item.begun_at:%Y-%m-%d %H:%M}" + (" (to come)" if item.begun_at > found.at else ""),
                     f"{item.until:%Y-%m-%d %H:%M}" if item.until else "lifted",
                     escape(item.by),
                     escape(item.reason),
                 )
             out.print(table)
-        for window in later:
+        for window in found.not_now:
             out.print(f"[dim]Configured, not now: {escape(window.title)}.[/]")
 
     run_async(work)
 
 
-def _print_others(others: list[Silenced], where: str) -> None:
-    for item in others:
+def _print_others(done: Begun | Ended, where: str) -> None:
+    for item in done.beside:
         until = f"until {item.until:%Y-%m-%d %H:%M} UTC" if item.until else "until it is lifted"
         out.print(f"[dim]{where}: no. {item.number}, from {item.begun_at:%Y-%m-%d %H:%M} {until}.[/]")
 
@@ -143,28 +142,24 @@ def end(
     """
 
     async def work() -> None:
-        from alerts.silences import silences
-        from monitor.store.audit import person
+        from monitor.operations import silences
 
+        me = on_this_host()
         named = any((provider, app, client, connection, everything))
         if named and numbers:
             raise ConfigurationError("Give numbers, or what the silences lie over; not both.")
         async with parts(config) as p:
-            now = p.clock.now()
             if numbers:
-                ended = await silences.end_numbered(p.database, numbers, now, person())
+                done = await silences.end_numbered(p, me, numbers)
             else:
                 over, name = chosen(provider, app, client, connection, everything=everything)
-                ended = await silences.end(p.database, over, name, now, person())
-            left = await silences.standing(p.database, p.loaded.settings.windows, now)
-        for item in ended:
-            verb = "Ended" if item.begun_at <= now else "Called off"
-            out.print(f"[green]✓[/] {verb}: no. {item.number} over {escape(item.over_text)}.")
-        mine = {item.identity for item in ended}
-        _print_others([s for s in left if s.identity in mine and s.number], "Still over the same")
-        for item in left:
-            if item.identity in mine and not item.number:
-                out.print(f"[dim]The configuration still silences it. {escape(item.sentence)}[/]")
+                done = await silences.end(p, me, over, name)
+        for verb, items in (("Ended", done.ended), ("Called off", done.called_off)):
+            for item in items:
+                out.print(f"[green]✓[/] {verb}: no. {item.number} over {escape(item.over_text)}.")
+        _print_others(done, "Still over the same")
+        for item in done.given:
+            out.print(f"[dim]The configuration still silences it. {escape(item.sentence)}[/]")
 
     run_async(work)
 
@@ -174,64 +169,45 @@ def list_matters(json: JsonOption = False, config: ConfigOption = None) -> None:
     """List what stands, what was told over which channel, and what is not told and why."""
 
     async def work() -> None:
-        from alerts.pages import told as pages
-        from alerts.pages import truth
-        from monitor.settings.builders import build_oncall
+        from monitor.operations import documents
+        from monitor.operations import oncall as operate
 
         async with parts(config) as p:
-            mine, now = build_oncall(p), p.clock.now()
-            async with p.database.read() as conn:
-                seen = await truth.look(conn, mine, now)
-                told = {key: took for key, _, took in await pages.standing_pages(conn)}
+            seen = await operate.watch(p, on_this_host())
         if json:
-            print_json(_document(seen, told, mine))
+            print_json(documents.on_call(seen))
             return
-        _print_matters(seen, told, mine, now)
+        _print_matters(seen)
 
     run_async(work)
 
 
-def _document(seen: Any, told: dict[str, list[str]], mine: Any) -> dict[str, Any]:
-    from alerts.pages import wording
-
-    return {
-        "matters": [
-            wording.page(matter, mine.runbooks) | {"told": told.get(key, [])}
-            for key, matter in seen.told.items()
-        ],
-        "not_told": seen.quiet,
-        "over_soon": [key for key in told if key not in seen.told and key not in seen.quiet],
-        "channels": [route.name for route in mine.routes],
-    }
-
-
-def _print_matters(seen: Any, told: dict[str, list[str]], mine: Any, now: datetime) -> None:
-    from alerts.pages.settings import WAYS
+def _print_matters(seen: Watch) -> None:
     from monitor.cli.show import ago, plain_table
 
-    if seen.told:
+    if seen.matters:
         table = plain_table("", "what", "owner", "team", "since", "told over")
-        for key, matter in sorted(seen.told.items(), key=lambda item: item[1].alert.severity.value):
+        for key, matter in sorted(seen.matters.items(), key=lambda item: item[1].alert.severity.value):
             loud = matter.alert.severity.value
             table.add_row(
                 f"[bold red]{loud}[/]" if loud == "page" else f"[yellow]{loud}[/]",
                 escape(matter.summary),
                 matter.alert.owner,
                 escape(matter.team),
-                ago(matter.since, now),
-                escape(", ".join(told.get(key, [])) or "nobody yet"),
+                ago(matter.since, seen.at),
+                escape(", ".join(seen.told.get(key, ())) or "nobody yet"),
             )
         out.print(table)
     else:
         out.print("[green]Nothing for an engineer to do.[/]")
     for key, why in seen.quiet.items():
         out.print(f"[dim]Not told: {escape(key)}. {escape(why)}[/]")
-    for key in told:
-        if key not in seen.told and key not in seen.quiet:
-            out.print(f"[dim]Over, told so in a moment: {escape(key)}.[/]")
-    if not mine.routes:
+    for key in seen.over_soon:
+        out.print(f"[dim]Over, told so in a moment: {escape(key)}.[/]")
+    if not seen.channels:
         out.print(
-            f"No channel: set {' or '.join(WAYS)}, or let Prometheus page ('token-health export rules DIR')."
+            f"No channel: set {' or '.join(seen.ways)}, or let Prometheus page "
+            f"('{command(Remedy('exporting.rules'))}')."
         )
 
 
@@ -240,15 +216,13 @@ def test_channels(config: ConfigOption = None) -> None:
     """Send a test message over each channel, say that it is over, and show the answers."""
 
     async def work() -> None:
-        from alerts.outbox.envelope import Outcome
-        from monitor.operations.desk import try_channels
+        from monitor.operations import oncall as operate
 
         failed = 0
-        async for name, outcome, answer in try_channels(loaded(config)):
-            fine = outcome is Outcome.SENT
-            failed += not fine
-            mark = "[green]✓[/]" if fine else "[bold red]✗[/]"
-            out.print(f"{mark} {escape(name)}: {escape(answer or outcome.value)}")
+        async for tried in operate.test(loaded(config), on_this_host()):
+            failed += not tried.taken
+            mark = "[green]✓[/]" if tried.taken else "[bold red]✗[/]"
+            out.print(f"{mark} {escape(tried.channel)}: {escape(tried.answer)}")
         if failed:
             raise TokenHealthError(f"{failed} channel{'s' if failed != 1 else ''} did not take the message.")
 
@@ -268,12 +242,9 @@ def export(
     from monitor.settings.whole import Settings
 
     path = find_file(config)
-    oncall_settings, teams = Settings().oncall, set()
-    if config is not None or path.exists():
-        found = loaded(config).settings
-        oncall_settings, teams = found.oncall, set(found.teams.values())
+    found = loaded(config).settings if config is not None or path.exists() else Settings()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files(what, oncall_settings.runbooks, oncall_settings.team, teams).items():
+    for name, text in files(found, on_this_host(), what).items():
         (folder / name).write_text(text, encoding="utf-8")
         out.print(f"[green]✓[/] {escape(str(folder / name))}")
 
@@ -285,16 +256,14 @@ def chosen(
     connection: str | None = None,
     *,
     everything: bool = False,
-) -> tuple[Over, str]:
-    """Return the one thing that was named. Raises ConfigurationError."""
-    from alerts.silences.windows import Over
-
+) -> tuple[str, str]:
+    """Return the one thing that was named: its kind, and its name. Raises ConfigurationError."""
     given = {
-        Over.PROVIDER: provider,
-        Over.APP: app,
-        Over.CLIENT: client,
-        Over.CONNECTION: connection,
-        Over.ALL: "" if everything else None,
+        "provider": provider,
+        "app": app,
+        "client": client,
+        "connection": connection,
+        "all": "" if everything else None,
     }
     named = [(over, name) for over, name in given.items() if name is not None]
     if len(named) != 1:

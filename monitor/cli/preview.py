@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from html import escape
-
-from alerts.mails.message import LOGO, Logo
-
-
-def page(html: str, logo: Logo | None) -> str:
-    """Return a mail's HTML with its logo inside, since a file has no attachments."""
-    if logo is None:
-        return html
-    data = base64.b64encode(logo.data).decode()
-    return html.replace(f"cid:{LOGO}", f"data:image/{logo.subtype};base64,{data}")
 
 
 def gallery(written: Sequence[tuple[str, str]]) -> str:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from monitor.cli.root import JsonOption, out, print_json
 from monitor.health.rotation import AfterLost
+from monitor.operations.actor import on_this_host
 
 commands = typer.Typer(
     help="The providers that are known, and files that describe more.", no_args_is_help=True
@@ -25,11 +26,11 @@ def register(app: typer.Typer) -> None:
 def list_(json: JsonOption = False) -> None:
     """List the built-in providers."""
     from monitor.cli.show import plain_table
-    from monitor.providers import catalogue
+    from monitor.operations import documents, providers
 
-    found = [catalogue.load(name) for name in catalogue.built_in()]
+    found = providers.every(on_this_host())
     if json:
-        print_json([{"name": p.name, "title": p.title, "regions": list(p.regions)} for p in found])
+        print_json([documents.provider(one) for one in found])
         return
     table = plain_table("name", "title", "regions", "scopes checked")
     for column in table.columns[2:]:
@@ -46,23 +47,20 @@ def show(
     name: Annotated[str, typer.Argument(help="A built-in provider's name.")], json: JsonOption = False
 ) -> None:
     """Print a provider's file, or with --json what is understood of it."""
-    from monitor.providers import catalogue
+    from monitor.operations import documents, providers
 
-    provider = catalogue.load(name)
     if json:
-        understood = provider.model_dump(mode="json", exclude_none=True)
-        understood["oauth"]["after_lost_answer"] = provider.oauth.rotation.habit.value
-        print_json(understood)
+        print_json(documents.provider_whole(providers.show(on_this_host(), name)))
         return
-    print(catalogue.built_in()[name].read_text(encoding="utf-8"), end="")
+    print(providers.text(on_this_host(), name), end="")
 
 
 @commands.command()
 def check(file: Annotated[Path, typer.Argument(help="A provider file.")]) -> None:
     """Check a provider file; every mistake is named with its line."""
-    from monitor.providers import catalogue
+    from monitor.operations import providers
 
-    provider = catalogue.load_file(file)
+    provider = providers.check(on_this_host(), file)
     out.print(
         f"[green]✓[/] {escape(str(file))}: {escape(provider.title)}, {len(provider.regions)} "
         f"region{'s' if len(provider.regions) != 1 else ''}, {len(provider.scopes)} scope checks, "

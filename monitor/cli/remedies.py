@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from monitor.errors import Remedy
 
 # An operation, and the command that is it; {} is what it is done to.
@@ -14,12 +16,43 @@ COMMANDS = {
     "explain.story": "explain {}",
     "imports.take_in": "connections import {}",
     "silences.list": "silence list",
-    "waves.ask_first": "notices release --guard {} --first {count}",
-    "waves.drop": "notices drop --guard {}",
-    "waves.release": "notices release --guard {}",
+    "notices.ask_first": "notices release --guard {} --first {count}",
+    "notices.drop": "notices drop --guard {}",
+    "notices.release": "notices release --guard {}",
+    "links.new": "reauthorize {}",
+    "silences.end": "silence end {}",
+    "notices.list": "notices list",
+    "notices.retry": "notices retry {}",
+    "mails.test": "email test {}",
+    "oncall.test": "oncall test",
+    "exporting.rules": "export rules {}",
+    "keys.new": "keys new",
+    "keys.rotate": "keys rotate",
+    "keys.seal": "keys seal {}",
+    "keys.forget": "keys forget {}",
+    "database.upgrade": "db upgrade",
+    "database.replace": "restore {} --replace",
+    "setting_up.begin": "init",
+    "settings.choose": "… --config {}",
 }
-# What stands where whoever reads it has to choose; ID else.
-OPEN = {"imports.take_in": "FILE", "accounts.accept": "ID", "account": "ACCOUNT"}
+# What stands where whoever reads it has to choose.
+OPEN = {
+    "imports.take_in": "FILE",
+    "accounts.accept": "ID",
+    "silences.end": "NUMBER",
+    "notices.retry": "NUMBER",
+    "mails.test": "ADDRESS",
+    "exporting.rules": "DIR",
+    "keys.seal": "APP",
+    "keys.forget": "KEY",
+    "database.replace": "FILE",
+    "settings.choose": "FILE",
+}
+
+
+def said(message: str, remedies: Iterable[Remedy]) -> str:
+    """Return a message with its remedies, as people read it."""
+    return " ".join([message, *map(sentence, remedies)])
 
 
 def command(remedy: Remedy) -> str:

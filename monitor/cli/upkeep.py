@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from monitor.cli.remedies import said
 from monitor.cli.root import (
     ConfigOption,
     JsonOption,
@@ -20,7 +22,8 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
-from monitor.errors import ConfigurationError, Conflict, NotFound
+from monitor.errors import ConfigurationError
+from monitor.operations.actor import on_this_host
 
 keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
 db = typer.Typer(help="The database.", no_args_is_help=True)
@@ -40,18 +43,20 @@ def rotate(config: ConfigOption = None) -> None:
     """Make a new key and re-encrypt everything with it, while the service runs."""
 
     async def work() -> None:
-        from monitor.operations.rekey import rotate_keys
+        from monitor.operations import keys as operate
 
         async with parts(config) as p:
             with err.status("Re-encrypting …") as shown:
-                done = await rotate_keys(p, lambda n: shown.update(f"Re-encrypting … {n} secrets"))
+                done = await operate.rotate(
+                    p, on_this_host(), lambda n: shown.update(f"Re-encrypting … {n} secrets")
+                )
             file = not p.loaded.keys_from_environment
         out.print(f"[green]✓[/] {done.resealed} stored secrets were sealed with key [bold]{done.current}[/].")
         if done.retired:
             gone = "taken out of the key file" if file else "no longer needed in TOKEN_HEALTH_KEYS"
             out.print(f"Retired, and {gone}: {', '.join(done.retired)}")
-        for key, why in done.kept.items():
-            out.print(f"Kept: {key}: {escape(why)}.")
+        for key, kept in done.kept.items():
+            out.print(f"Kept: {key}: {escape(said(f'{kept.why}.', kept.remedies))}")
         for what in done.broken:
             out.print(f"[yellow]Left as it is:[/] {escape(what)}")
         again = " Back the key file up again." if file else ""
@@ -70,19 +75,18 @@ def seal(app: Annotated[str, typer.Argument(help="The app's id.")], config: Conf
     ).strip()
     if not secret:
         raise ConfigurationError("No secret was given on standard input.")
+    from monitor.operations import keys as operate
     from monitor.secret import Secret
-    from monitor.settings.loaded import secret_cell
-    from monitor.tokens.vault import Vault
 
-    print(f'client_secret = "{Vault(loaded(config).keys()).seal(Secret(secret), secret_cell(app))}"')
+    print(f'client_secret = "{operate.seal(loaded(config), on_this_host(), app, Secret(secret))}"')
 
 
 @keys.command()
 def new() -> None:
     """Print a fresh encryption key, for TOKEN_HEALTH_KEYS where there is no key file."""
-    from monitor.tokens.vault import new_key
+    from monitor.operations import keys as operate
 
-    print(new_key().line())
+    print(operate.new(on_this_host()))
 
 
 @keys.command()
@@ -95,24 +99,11 @@ def forget(
     found = loaded(config)
 
     async def work() -> None:
-        from monitor.clock import SystemClock
-        from monitor.store import audit, sealing
-        from monitor.store.engine import Database
-        from monitor.tokens.vault import Vault, prefixes_of
+        from monitor.operations import keys as operate
 
-        database, vault = Database(found.database_url()), Vault(found.keys())
-        try:
-            checks = await sealing.key_checks(database)
-            if key not in checks:
-                raise NotFound(f"The database knows no key {key!r}; it knows {', '.join(checks) or 'none'}.")
-            if key not in vault.missing(checks):
-                raise Conflict(f"Key {key!r} is at hand and opens what it sealed: 'keys rotate' retires it.")
-            sealed = await sealing.sealed_with(database, prefixes_of(key))
-            confirm_or_stop(f"The tokens of {sealed} are lost then, for good. Forget key {key}?", yes)
-            now = SystemClock().now()
-            count = await sealing.forget_key(database, key, prefixes_of(key), now, audit.person())
-        finally:
-            await database.close()
+        sealed = await operate.lost(found, on_this_host(), key)
+        confirm_or_stop(f"The tokens of {sealed} are lost then, for good. Forget key {key}?", yes)
+        count = await operate.forget(found, on_this_host(), key)
         out.print(f"[green]✓[/] Key [bold]{escape(key)}[/] is forgotten.")
         if count:
             out.print(
@@ -128,16 +119,13 @@ def upgrade(config: ConfigOption = None) -> None:
     """Bring the database's schema to this version. Safe to repeat."""
 
     async def work() -> None:
-        from monitor.store import schema
-        from monitor.store.engine import Database
+        from monitor.operations import database
 
-        database = Database(loaded(config).database_url())
-        try:
-            before, after = await schema.upgrade(database)
-        finally:
-            await database.close()
-        same = "was current already" if before == after else f"is now at {after} (was {before or 'empty'})"
-        out.print(f"[green]✓[/] {escape(database.name)} {same}.")
+        done = await database.upgrade(loaded(config), on_this_host())
+        same = "was current already"
+        if done.before != done.after:
+            same = f"is now at {done.after} (was {done.before or 'empty'})"
+        out.print(f"[green]✓[/] {escape(done.database)} {same}.")
 
     run_async(work)
 
@@ -149,16 +137,10 @@ def backup(
     """Back everything up but the keys, while the service runs: one file, checked as a whole."""
 
     async def work() -> None:
-        from monitor.clock import SystemClock
-        from monitor.operations.backup import backup as write
-        from monitor.store.engine import Database
+        from monitor.operations import database
 
-        database = Database(loaded(config).database_url())
-        try:
-            with err.status("Backing up …"):
-                done = await write(database, file, SystemClock())
-        finally:
-            await database.close()
+        with err.status("Backing up …"):
+            done = await database.backup(loaded(config), on_this_host(), file)
         count = done.rows.get("connection", 0)
         out.print(
             f"[green]✓[/] {escape(str(file))}: {count} connections, {sum(done.rows.values())} rows in all."
@@ -181,22 +163,10 @@ def restore(
         confirm_or_stop("What is in the database now will be lost. Restore?", yes)
 
     async def work() -> None:
-        from monitor.clock import SystemClock
-        from monitor.health.rotation import AfterLost
-        from monitor.operations.backup import restore as put
-        from monitor.store.engine import Database
-        from monitor.tokens.vault import Vault
+        from monitor.operations import database
 
-        habits = {entry.id: found.provider(entry).oauth.rotation.habit for entry in found.settings.apps}
-        reused = [app for app, habit in habits.items() if habit is AfterLost.RETRY]
-        database = Database(found.database_url())
-        try:
-            with err.status("Restoring …"):
-                done = await put(
-                    database, file, Vault(found.keys()), SystemClock(), replace=replace, reused=reused
-                )
-        finally:
-            await database.close()
+        with err.status("Restoring …"):
+            done = await database.restore(found, on_this_host(), file, replace=replace)
         count, at = done.rows.get("connection", 0), done.head.made_at
         out.print(f"[green]✓[/] {count} connections as they were on {at:%Y-%m-%d %H:%M} UTC.")
         if done.in_doubt:
@@ -212,26 +182,23 @@ def restore(
 
 def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check configuration, keys, database, providers, mail server and clock. Exit code 1 on trouble."""
+    from monitor.operations import documents
     from monitor.operations.checkup import Check, checkup
+    from monitor.settings.file import find_file
 
     found: list[Check] = []
 
     async def work() -> None:
         with err.status("Checking …"):
-            found.extend(await checkup(_file(config)))
+            found.extend(await checkup(find_file(config), on_this_host()))
 
     run_async(work)
+    spoken = [replace(check, says=said(check.says, check.remedies)) for check in found]
     if json:
-        print_json([{"check": c.name, "ok": c.ok, "says": c.says} for c in found])
+        print_json(documents.checks(spoken))
     else:
-        width = max(len(check.name) for check in found)
-        for check in found:
+        width = max(len(check.name) for check in spoken)
+        for check in spoken:
             sign = {True: "[green]✓[/]", False: "[bold red]✗[/]", None: "[yellow]![/]"}[check.ok]
             out.print(f"{sign} [bold]{check.name:<{width}}[/]  {escape(check.says)}")
     raise typer.Exit(1 if any(check.ok is False for check in found) else 0)
-
-
-def _file(config: Path | None) -> Path:
-    from monitor.settings.file import find_file
-
-    return find_file(config)

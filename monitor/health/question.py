@@ -174,14 +174,14 @@ def _next(of: Members, turn: Turn, policy: WavePolicy, now: datetime) -> str:
 def _choices(provider: str, of: Members) -> tuple[Remedy, ...]:
     first = min(3, len(of.untold))
     return (
-        Remedy("waves.release", f"tells all {len(of.untold)}, each after one more probe", provider),
+        Remedy("notices.release", f"tells all {len(of.untold)}, each after one more probe", provider),
         Remedy(
-            "waves.ask_first",
+            "notices.ask_first",
             f"tells {first} first, to see whether it mends them",
             provider,
             options=(("count", str(first)),),
         ),
-        Remedy("waves.drop", "tells none of them about this break", provider),
+        Remedy("notices.drop", "tells none of them about this break", provider),
     )
 
 

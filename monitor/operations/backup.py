@@ -1,4 +1,4 @@
-"""Backups: all rows as they were at one moment, in one file that is checked as a whole and holds no key.
+"""The file of a backup: all rows as they were at one moment, checked as a whole, with no key in it.
 
 A file is gzip'd lines of JSON: what it is (format, schema, the names of its keys), parts of tables, and at
 the end how many rows there were with the SHA-256 of all lines before. It goes into SQLite or PostgreSQL,
@@ -24,7 +24,7 @@ from typing import Any
 import alerts.tables  # noqa: F401 - theirs are backed up, too
 from monitor import __version__
 from monitor.clock import Clock
-from monitor.errors import Conflict, KeyMissing, NotFound, SchemaNotCurrent, TokenHealthError
+from monitor.errors import Conflict, KeyMissing, NotFound, Remedy, SchemaNotCurrent, TokenHealthError
 from monitor.host import files
 from monitor.store import audit, dumping, schema, sealing
 from monitor.store.alone import alone
@@ -68,11 +68,12 @@ class Done:
     in_doubt: int = 0
 
 
-async def backup(database: Database, path: Path, clock: Clock) -> Done:
+async def backup(database: Database, path: Path, clock: Clock, by: str) -> Done:
     """Write a backup while services run; nothing is left of one that fails. Raises Conflict over a file."""
     if await schema.current(database) != (revision := schema.head()):
         raise SchemaNotCurrent(
-            f"{database.name}: its schema is not this version's: 'token-health db upgrade'."
+            f"{database.name}: its schema is not this version's.",
+            Remedy("database.upgrade", "brings it there"),
         )
     shapes = {shape.name: shape for shape in dumping.shapes()}
     made_at, rows = clock.now(), Counter[str]()
@@ -104,9 +105,7 @@ async def backup(database: Database, path: Path, clock: Clock) -> Done:
         ) from None
     finally:
         part.unlink(missing_ok=True)
-    await audit.write_down(
-        database, clock.now(), audit.person(), "database.backup", path.name, rows=rows.total()
-    )
+    await audit.write_down(database, clock.now(), by, "database.backup", path.name, rows=rows.total())
     return Done(head, rows)
 
 
@@ -129,6 +128,7 @@ async def restore(
     path: Path,
     vault: Vault,
     clock: Clock,
+    by: str,
     *,
     replace: bool,
     reused: Collection[str] = (),
@@ -150,12 +150,13 @@ async def restore(
         if not replace and not await dumping.is_empty(database):
             raise Conflict(
                 f"{database.name}: holds connections or an audit already, so nothing was restored. Name an "
-                "empty database, or add --replace to lose what is in this one."
+                "empty database.",
+                Remedy("database.replace", "loses what is in this one", str(path)),
             )
         what = dumping.Restored(
             head.made_at,
             clock.now(),
-            audit.person(),
+            by,
             reused,
             {"of": head.made_at.isoformat(), "file": path.name},
         )

@@ -9,18 +9,18 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from alerts.channels.smtp import NO_UTF8, Sender, Session, Unreachable
 from alerts.mails.language import languages
 from alerts.mails.mailserver import on_record
 from alerts.mails.standing import KINDS
 from monitor.clock import SystemClock
-from monitor.errors import TokenHealthError
+from monitor.errors import Remedy, TokenHealthError
 from monitor.health.evidence import Fault
+from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
+from monitor.operations.actor import Actor, Right
 from monitor.operations.apps import not_watched, stretched_now
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
 from monitor.settings.file import load
@@ -28,7 +28,7 @@ from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED
 from monitor.store import bindings, connections, processes, published, sealing
-from monitor.store.engine import files_of
+from monitor.store.engine import UNWELL, files_of
 from monitor.text.addresses import needs_utf8
 from monitor.text.spans import span
 from monitor.tokens.vault import prefixes_of
@@ -46,15 +46,23 @@ class Check:
     name: str
     ok: bool | None
     says: str
+    remedies: tuple[Remedy, ...] = ()
+
+    @classmethod
+    def failed(cls, name: str, error: Exception) -> Check:
+        """Return what went wrong as a line."""
+        remedies = error.remedies if isinstance(error, TokenHealthError) else ()
+        return cls(name, False, str(error), remedies)
 
 
-async def checkup(path: Path) -> list[Check]:
-    """Check everything that can be checked without changing anything."""
+async def checkup(path: Path, actor: Actor) -> list[Check]:
+    """Check everything that can be checked of a configuration without changing anything."""
+    actor.needs(Right.SETTINGS_READ)
     try:
         loaded = load(path, confined.environment())
         confined.take_out(loaded.secret_variables())
     except TokenHealthError as error:
-        return [Check("configuration", False, str(error))]
+        return [Check.failed("configuration", error)]
     apps = len(loaded.settings.apps)
     checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}.")]
     if not apps:
@@ -65,8 +73,8 @@ async def checkup(path: Path) -> list[Check]:
             checks += await _inside(parts)
             smtp = await _with_its_past(parts, smtp)
             addresses = await _addresses(parts, utf8)
-    except (TokenHealthError, SQLAlchemyError, OSError) as error:
-        checks.append(Check("keys and database", False, str(error)))
+    except (TokenHealthError, *UNWELL) as error:
+        checks.append(Check.failed("keys and database", error))
         addresses = []
     checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded), *_callbacks(loaded)]
     if (links := _links(loaded)) is not None:
@@ -110,7 +118,9 @@ async def _connections(parts: Parts) -> Check:
         return Check("connections", None, " ".join(not_watched(app, n) for app, n in unwatched.items()))
     total = sum(sizes.values())
     if not total:
-        return Check("connections", None, "None is watched yet: token-health connections import FILE")
+        return Check(
+            "connections", None, "None is watched yet.", (Remedy("imports.take_in", "takes some in"),)
+        )
     return Check("connections", True, f"{total} watched.")
 
 
@@ -118,8 +128,8 @@ async def _accounts(parts: Parts) -> list[Check]:
     """Say which first authorizations wait for a person, and which tokens are for another provider by now."""
     found = []
     for grant in await bindings.waiting(parts.database):
-        how = f"connections accept-account {grant.connection} {grant.account.id}, or refuse-account"
-        found.append(Check("accounts", False, f"{grant.sentence}. You decide: token-health {how}"))
+        remedies = account_remedies(grant.connection, grant.account.id)
+        found.append(Check("accounts", False, f"{grant.sentence}. You decide.", remedies))
     places = {app.id: app.place for app in parts.apps.values()}
     for app, count in (await connections.elsewhere(parts.database, places)).items():
         says = (
@@ -128,8 +138,8 @@ async def _accounts(parts: Parts) -> list[Check]:
         )
         found.append(Check("apps", False, says))
     if old := await sealing.bound_to_row_alone(parts.database):
-        says = f"The tokens of {old} connections are not bound to their app yet: token-health keys rotate"
-        found.append(Check("keys", None, says))
+        says = f"The tokens of {old} connections are not bound to their app yet."
+        found.append(Check("keys", None, says, (Remedy("keys.rotate", "binds them"),)))
     return found
 
 
@@ -187,11 +197,11 @@ async def _smtp(loaded: Loaded) -> tuple[Check, bool | None]:
             await session.greet(sender.address, utf8=sender.needs_utf8)
             utf8 = session.utf8
     except (TokenHealthError, Unreachable) as error:
-        return Check("smtp", False, str(error)), None
+        return Check.failed("smtp", error), None
     how = "TLS" if server.implicit_tls else "STARTTLS" if server.starttls else "without encryption"
     who = f", signed in as {server.username}" if server.username else ""
     says = f"{server.name}: reachable, {how}{who}, takes mail from {sender.address}."
-    return Check("smtp", True, f"{says} Send one: token-health email test ADDRESS"), utf8
+    return Check("smtp", True, says, (Remedy("mails.test", "sends one"),)), utf8
 
 
 async def _with_its_past(parts: Parts, smtp: Check) -> Check:
@@ -227,7 +237,7 @@ def _files(loaded: Loaded) -> Check:
     try:
         found = wider([*loaded.secret_files(), *files_of(loaded.database_url())])
     except TokenHealthError as error:
-        return Check("files", False, str(error))
+        return Check.failed("files", error)
     if not found:
         return Check("files", True, "Configuration, secrets and database: for their owner only.")
     listed = " ".join(str(one.path) for one in found)
@@ -240,12 +250,11 @@ def _oncall(loaded: Loaded) -> Check:
     try:
         names = [route.name for route in loaded.routes() if build_channel(loaded, route)]
     except TokenHealthError as error:
-        return Check("on-call", False, str(error))
+        return Check.failed("on-call", error)
     if not names:
-        return Check(
-            "on-call", None, "No channel of its own; Prometheus pages: token-health export rules DIR"
-        )
-    return Check("on-call", True, f"{', '.join(names)}; 'token-health oncall test' tries them.")
+        says = "No channel of its own; Prometheus pages."
+        return Check("on-call", None, says, (Remedy("exporting.rules", "writes what it loads"),))
+    return Check("on-call", True, f"{', '.join(names)}.", (Remedy("oncall.test", "tries them"),))
 
 
 def _mails(loaded: Loaded) -> Check:

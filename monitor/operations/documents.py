@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from alerts.mails.told import document
+from alerts.pages import wording
 from monitor.errors import Remedy
 from monitor.health.causes import Cause
 from monitor.health.explain import Explanation, Story
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
+from monitor.health.question import Question
+from monitor.operations.checkup import Check
+from monitor.operations.notices import Outbox
+from monitor.operations.oncall import Watch
+from monitor.operations.silences import Silences
+from monitor.providers.schema import Provider
 from monitor.store.connections import Known
 
 
@@ -118,3 +127,65 @@ def record(known: Known) -> dict[str, Any]:
         "account_id": known.account_id,
         "labels": dict(known.labels),
     }
+
+
+def silences(found: Silences) -> list[dict[str, Any]]:
+    """Return what is silent, and what will be."""
+    return [one.document() | {"holds": one.begun_at <= found.at} for one in found.laid]
+
+
+def outbox(found: Outbox) -> dict[str, Any]:
+    """Return what clients were told and what waits, with all that holds it back."""
+    return {
+        "notices": [document(one) for one in found.notices],
+        "holds": [one.document() for one in found.holds],
+        "guards": [wave(one) for one in found.waves],
+        "undeliverable": [
+            {"address": one.address, "since": str(one.since), "answer": one.answer}
+            for one in found.undeliverable
+        ],
+        "mail_server": found.trouble or None,
+    }
+
+
+def wave(one: Question) -> dict[str, Any]:
+    """Return a wave as the question that it is."""
+    found = asdict(one) | {
+        "over": one.provider,
+        "holds": one.held_connections,
+        "mails": "",
+        "since": iso(one.since),
+        "next_at": iso(one.next_at),
+        "choices": [remedy(choice) for choice in one.choices],
+    }
+    return {name: value for name, value in found.items() if name != "provider"}
+
+
+def on_call(watch: Watch) -> dict[str, Any]:
+    """Return what on-call has to know, what was told, and what is not told and why."""
+    return {
+        "matters": [
+            wording.page(matter, watch.runbooks) | {"told": list(watch.told.get(key, ()))}
+            for key, matter in watch.matters.items()
+        ],
+        "not_told": dict(watch.quiet),
+        "over_soon": watch.over_soon,
+        "channels": list(watch.channels),
+    }
+
+
+def checks(found: Iterable[Check]) -> list[dict[str, Any]]:
+    """Return what a checkup found."""
+    return [{"check": one.name, "ok": one.ok, "says": one.says} for one in found]
+
+
+def provider(known: Provider) -> dict[str, Any]:
+    """Return a provider as a row of the catalogue."""
+    return {"name": known.name, "title": known.title, "regions": list(known.regions)}
+
+
+def provider_whole(known: Provider) -> dict[str, Any]:
+    """Return all that is understood of a provider's file."""
+    understood = known.model_dump(mode="json", exclude_none=True)
+    understood["oauth"]["after_lost_answer"] = known.oauth.rotation.habit.value
+    return understood

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.mails.told import document, sentence
+from alerts.mails.told import document, remedies, sentence
 from alerts.outbox import listing
 from alerts.outbox.listing import Told
 from alerts.pages import told as pages_told
@@ -19,8 +19,8 @@ from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.question import held_back, later
 from monitor.operations import documents
 from monitor.operations.actor import Actor, Right
-from monitor.operations.desk import mail_server_trouble
 from monitor.operations.incidents import waves_open
+from monitor.operations.mails import server_trouble
 from monitor.settings.parts import Parts
 from monitor.store import audit, bindings, connections, history, incidents, journal, links
 from monitor.store.audit import Entry
@@ -63,13 +63,13 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         incident_since=open_ones[0].opened_at if open_ones else None,
         larger=_larger(larger) if larger else None,
         waits=waits,
-        choices=choices,
+        choices=(*choices, *(one for said in told for one in remedies(said))),
         policy=settings.policy,
         said=(
             *await _silenced(parts, known),
             *await _paged(parts, known),
             *await _steps(parts, connection_id),
-            *await _mail_server(parts, told),
+            *await _mail_server(parts, actor, told),
             *(sentence(one, now) for one in told),
         ),
         rests=known.rests,
@@ -118,11 +118,11 @@ async def _silenced(parts: Parts, known: Known) -> list[str]:
     return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
 
 
-async def _mail_server(parts: Parts, told: Sequence[Told]) -> list[str]:
+async def _mail_server(parts: Parts, actor: Actor, told: Sequence[Told]) -> list[str]:
     """Say that the mail server takes nothing, where something is on its way."""
     if not any(one.state == "sending" for one in told):
         return []
-    trouble = await mail_server_trouble(parts)
+    trouble = await server_trouble(parts, actor)
     return [trouble] if trouble else []
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib import resources
 from typing import Literal
 
 from alerts.rules import alertmanager
 from alerts.rules.alert import RUNBOOKS, TEAM
+from monitor.operations.actor import Actor, Right
+from monitor.settings.whole import Settings
 
 RULES = "token-health.rules.yml"
 
 
 def files(
-    what: Literal["rules", "dashboards", "alertmanager"], runbooks: str, team: str, teams: Iterable[str]
+    settings: Settings, actor: Actor, what: Literal["rules", "dashboards", "alertmanager"]
 ) -> dict[str, str]:
-    """Return file names with their texts. `teams` are those that apps belong to."""
+    """Return file names with their texts."""
+    actor.needs(Right.SETTINGS_READ)
+    runbooks, team = settings.oncall.runbooks, settings.oncall.team
     match what:
         case "rules":
             text = (resources.files("alerts.rules") / RULES).read_text(encoding="utf-8")
             return {RULES: _own(text, runbooks).replace(f"team: {TEAM}\n", f"team: {team}\n")}
         case "alertmanager":
-            return {"alertmanager.yml": alertmanager.text(team, sorted({*teams, team}))}
+            return {"alertmanager.yml": alertmanager.text(team, sorted({*settings.teams.values(), team}))}
         case "dashboards":
             folder = resources.files("dashboards.generated")
             return {

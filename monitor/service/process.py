@@ -34,7 +34,8 @@ from monitor.settings.builders import (
     tell_both,
     templates_trouble,
 )
-from monitor.settings.parts import Parts
+from monitor.settings.loaded import Loaded
+from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED, Listener
 from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
 from monitor.store.processes import Role, new_name
@@ -64,6 +65,14 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+async def serve(loaded: Loaded, role: str) -> None:
+    """Run one process until it is told to stop. Raises ConfigurationError where there is nothing to watch."""
+    if not loaded.settings.apps:
+        raise ConfigurationError(f"{loaded.path}: no [[apps]] yet, so there is nothing to watch. Add one.")
+    async with opened(loaded) as parts:
+        await Service(parts, Role(role)).run()
 
 
 class Service:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, Remedy, Unusable
 from monitor.settings.environment import with_environment
 from monitor.settings.loaded import Loaded
 from monitor.settings.whole import Settings
@@ -30,8 +30,9 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
     """Read and check a configuration. Raises ConfigurationError with one sentence a mistake."""
     if not path.exists():
         raise ConfigurationError(
-            f"{path}: there is no such configuration file; 'token-health init' writes one, "
-            "--config FILE names another."
+            f"{path}: there is no such configuration file.",
+            Remedy("setting_up.begin", "writes one"),
+            Remedy("settings.choose", "names another"),
         )
     document, text = read_toml(path, "configuration file")
     document = with_environment(document, environ)
@@ -39,5 +40,9 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
         settings = Settings.model_validate(document)
     except ValidationError as error:
         sentences = "\n  ".join(problems(error, Settings, text))
-        raise ConfigurationError(f"{path}: this configuration cannot be used:\n  {sentences}") from None
+        causes = (one.get("ctx", {}).get("error") for one in error.errors())
+        remedies = [each for cause in causes if isinstance(cause, Unusable) for each in cause.remedies]
+        raise ConfigurationError(
+            f"{path}: this configuration cannot be used:\n  {sentences}", *remedies
+        ) from None
     return Loaded(settings, path, environ)

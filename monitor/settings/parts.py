@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.clock import Clock, SystemClock
-from monitor.errors import KeyMissing
+from monitor.errors import KeyMissing, Remedy
 from monitor.secret import Secret
 from monitor.settings.loaded import Loaded
 from monitor.store import schema, sealing
@@ -57,6 +57,16 @@ async def opened(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Pa
         await database.close()
 
 
+@asynccontextmanager
+async def database_of(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Database]:
+    """Open the database alone, whether or not its schema and keys fit."""
+    database = Database(loaded.database_url(), clock=clock)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 async def _import_key(database: Database, vault: Vault) -> Secret:
     """Return the secret that hashes of imported tokens are under; the first process to ask makes it.
 
@@ -74,7 +84,7 @@ async def explained(
     error: KeyMissing, database: Database, vault: Vault, checks: Mapping[str, str]
 ) -> KeyMissing:
     """Say to whoever lost a key whose tokens went with it, and what can be done."""
-    said = []
+    said, remedies = [], list(error.remedies)
     for key_id in vault.missing(checks):
         sealed = await sealing.sealed_with(database, prefixes_of(key_id))
         said.append(
@@ -82,11 +92,9 @@ async def explained(
             if sealed.count
             else f"Nothing is sealed with key {key_id!r}."
         )
-        said.append(
-            f"If it is gone for good, 'token-health keys forget {key_id}' gives them up, and their clients "
-            "are asked to authorize again."
-        )
-    return KeyMissing(" ".join([str(error), *said]))
+        gives_up = "gives them up, and their clients are asked to authorize again"
+        remedies.append(Remedy("keys.forget", gives_up, key_id, when=f"If {key_id} is gone for good"))
+    return KeyMissing(" ".join([str(error), *said]), *remedies)
 
 
 def _verify(vault: Vault, checks: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from alerts.pages.settings import TeamName
+from monitor.errors import Remedy, Unusable
 from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
@@ -238,9 +239,10 @@ class AppSettings(Section):
                 "client_secret"
             )
         if self.client_secret is not None and not self.client_secret.startswith("v1."):
-            raise ValueError(
-                f"app {self.id!r}: client_secret takes a sealed text only ('token-health keys seal "
-                f"{self.id}'); else name where the secret is with client_secret_env or client_secret_file"
+            raise Unusable(
+                f"app {self.id!r}: client_secret takes a sealed text only; else name where the secret is "
+                "with client_secret_env or client_secret_file",
+                Remedy("keys.seal", "makes one", self.id),
             )
         if not self.provider and not self.provider_file:
             raise ValueError(f'app {self.id!r} needs a provider, such as "clio", or a provider_file')

@@ -62,6 +62,6 @@ async def _held() -> None:
 
 def _running(database: Database, work: str) -> AlreadyRunning:
     return AlreadyRunning(
-        f"{database.name}: another '{work}' is at work on this database, so nothing was done here. "
+        f"{database.name}: another {work} is at work on this database, so nothing was done here. "
         "Wait until it has ended."
     )

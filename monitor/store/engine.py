@@ -266,6 +266,10 @@ class Database:
         )
 
 
+# What a database that is not well raises, beside errors of our own.
+UNWELL = (SQLAlchemyError, OSError)
+
+
 def _nobody_counts(_why: str) -> None:
     """Commands of the command line end before anybody could read a count."""
 

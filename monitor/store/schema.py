@@ -6,12 +6,14 @@ where steps are run.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, column, inspect, select, table
 
-from monitor.errors import SchemaNotCurrent
+from monitor.errors import Remedy, SchemaNotCurrent
+from monitor.store import audit
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 
@@ -50,8 +52,13 @@ def _revision(connection: Connection) -> str | None:
 
 
 @retried
-async def upgrade(database: Database) -> tuple[str | None, str]:
-    """Bring the schema to `head()`, or leave all as it was; return the revisions before and after."""
+async def upgrade(
+    database: Database, by: str = audit.SERVICE, now: datetime | None = None
+) -> tuple[str | None, str]:
+    """Bring the schema to `head()`, or leave all as it was; return the revisions before and after.
+
+    With `now` it is somebody's doing, and has its line in the audit.
+    """
 
     def run(connection: Connection) -> str | None:
         before = _revision(connection)
@@ -59,7 +66,12 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
         return before
 
     async with database.reshape() as connection:
-        return await connection.run_sync(run), head()
+        before, after = await connection.run_sync(run), head()
+        if now is not None and before != after:
+            await audit.record(
+                connection, now, by, "database.upgrade", "database", before=before, after=after
+            )
+        return before, after
 
 
 def build(connection: Connection, revision: str) -> None:
@@ -96,6 +108,6 @@ async def ensure(database: Database) -> None:
         await upgrade(database)
         return
     raise SchemaNotCurrent(
-        f"{database.name}: its schema is {found}, this version needs {head()}. "
-        "Make a copy, then run 'token-health db upgrade'."
+        f"{database.name}: its schema is {found}, this version needs {head()}.",
+        Remedy("database.upgrade", "brings it to this version", when="Once you have made a copy"),
     )

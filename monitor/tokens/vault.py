@@ -26,7 +26,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from monitor.errors import CannotDecrypt, ConfigurationError, KeyMissing
+from monitor.errors import CannotDecrypt, ConfigurationError, KeyMissing, Remedy
 from monitor.secret import Secret
 
 _KEY = re.compile(r"^([A-Za-z0-9-]{1,32})[.:]([A-Za-z0-9_-]{43}=?)$")
@@ -84,13 +84,14 @@ def parse_keys(text: str, where: str) -> list[Key]:
         match = _KEY.match(line)
         if match is None:
             raise ConfigurationError(
-                f"{where}, entry {number}: not a key; each is NAME.BASE64, as 'token-health init' writes."
+                f"{where}, entry {number}: not a key; each is NAME.BASE64.",
+                Remedy("keys.new", "prints one"),
             )
         if match.group(1) in {key.id for key in keys}:
             raise ConfigurationError(f"{where}, entry {number}: a second key named {match.group(1)!r}.")
         keys.append(Key(match.group(1), Secret(match.group(2).rstrip("="))))
     if not keys:
-        raise ConfigurationError(f"{where}: no key in it; 'token-health init' makes one.")
+        raise ConfigurationError(f"{where}: no key in it.", Remedy("keys.new", "prints one"))
     return keys
 
 
@@ -100,9 +101,14 @@ def read_key_file(path: Path) -> list[Key]:
         text, mode = path.read_text(encoding="ascii"), path.stat().st_mode
     except FileNotFoundError:
         raise KeyMissing(
-            f"{path}: the key file is not there. Restore it from its backup; for a first start, "
-            "'token-health init' makes one. If it is gone for good, put a new key there ('token-health keys "
-            "new', mode 0600): the next start says whose tokens went with the old one, and what to do."
+            f"{path}: the key file is not there. Restore it from its backup.",
+            Remedy("setting_up.begin", "makes one", when="For a first start"),
+            Remedy(
+                "keys.new",
+                "prints a new key to put there (mode 0600): the next start says whose tokens went with the "
+                "old one, and what to do",
+                when="If it is gone for good",
+            ),
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyMissing(f"{path}: cannot read the key file: {error}.") from None
@@ -208,7 +214,7 @@ class Vault:
     def use(self, keys: Sequence[Key]) -> None:
         """Take these keys from now on."""
         if not keys:
-            raise KeyMissing("There is no encryption key; 'token-health init' makes one.")
+            raise KeyMissing("There is no encryption key.", Remedy("setting_up.begin", "makes one"))
         ciphers = {key.id: AESGCM(_material(key)) for key in keys}  # before anything changes: it may raise
         self._keys, self._ciphers = {key.id: key for key in keys}, ciphers
         self.current = keys[0].id

@@ -135,7 +135,7 @@ def test_a_page_that_points_its_own_name_at_the_service_reads_nothing(tmp_path, 
 def test_a_crash_leaves_no_image_of_the_memory(tmp_path):
     code = (
         "import ctypes, os, signal, resource\n"
-        "from monitor.confined import leave_no_image\n"
+        "from monitor.host.confined import leave_no_image\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)\n"
         "leave_no_image()\n"
         "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)\n"  # PR_GET_DUMPABLE

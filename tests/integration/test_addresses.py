@@ -13,7 +13,7 @@ from alerts.mails import refusals
 from alerts.outbox import listing
 from monitor.cli import main
 from monitor.operations import checkup
-from tests.conftest import MAIL, NO_GUARD, rigged
+from tests.conftest import MAIL, ME, NO_GUARD, rigged
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_doctor_says_whether_the_server_takes_such_addresses(
     monkeypatch.setenv("clio_SECRET", "s3cret")
     async with _rig(tmp_path, sandbox, mailbox.url if offers else plain) as rig:
         await rig.add("acme", client={"name": "A", "contacts": ["müller@acme.example", "it@müller.example"]})
-        checks = {c.name: c for c in await checkup.checkup(rig.parts.loaded.path)}
+        checks = {c.name: c for c in await checkup.checkup(rig.parts.loaded.path, ME)}
         assert checks["smtp"].ok and "takes mail from integrations@agency.example" in checks["smtp"].says
         assert checks["addresses"].ok is ok
         assert checks["addresses"].says.startswith("müller@acme.example (acme)")

@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import select, update
 
 from monitor.errors import ImportRefused
-from monitor.operations import exports, imports, intake
+from monitor.operations import exports, imports, intake, keys
 from monitor.operations import links as asking
 from monitor.operations.checkup import _accounts
-from monitor.operations.rekey import rotate_keys
 from monitor.secret import Secret
 from monitor.store import due, journal, links, sealing
 from monitor.store.tables import credential
@@ -137,8 +136,8 @@ async def test_a_token_of_before_opens_and_a_rotation_or_a_refresh_binds_it_to_i
     await two.after(minutes=6)
     assert await two.state("acme") == ("healthy", "ok")
     (check,) = await _accounts(two.parts)
-    assert "keys rotate" in check.says
-    await rotate_keys(two.parts)
+    assert [remedy.operation for remedy in check.remedies] == ["keys.rotate"]
+    await keys.rotate(two.parts, ME)
     assert await sealing.bound_to_row_alone(database) == 0
     assert vault.open((await two.known("acme")).sealed.access, access_cell("acme", known.place)) == token
 
@@ -150,7 +149,7 @@ async def test_hashes_of_imports_are_under_a_key_that_rotations_keep(two, tmp_pa
     async with database.read() as conn:
         imported = (await conn.execute(select(credential.c.imported))).scalar_one()
     assert imported.startswith("k1.")
-    await rotate_keys(two.parts)
+    await keys.rotate(two.parts, ME)
     assert (await import_(two, tmp_path, tokens=tokens, **record)).same == ("acme",)
     sealed = await sealing.kept_secret(database, "imports")
     assert two.parts.vault.open(sealed, Cell("own_secret", "imports", "sealed")) == two.parts.import_key

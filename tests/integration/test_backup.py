@@ -92,10 +92,10 @@ async def test_what_was_backed_up_comes_back_on_either_database(source, target, 
         await conn.execute(text("UPDATE notice SET matter = 'null' WHERE id = 1"))
     before = await everything(source)
     clock, file = SetClock(), tmp_path / "th.backup"
-    made = await backup(source, file, clock)
+    made = await backup(source, file, clock, "me")
     assert file.stat().st_mode & 0o777 == 0o600
     clock.tick(hours=5)
-    done = await restore(target, file, vault, clock, replace=False)
+    done = await restore(target, file, vault, clock, "me", replace=False)
     assert done.rows == made.rows and set(done.head.keys) == {vault.current}
     after = await everything(target)
     changed = {"watch", "credential", "refresh_journal", "audit"}
@@ -123,10 +123,10 @@ async def test_what_was_backed_up_comes_back_on_either_database(source, target, 
 async def test_what_is_not_known_any_more_is_marked(source, target, vault, tmp_path):
     await known(source, vault)
     clock, file = SetClock(), tmp_path / "th.backup"
-    await backup(source, file, clock)
+    await backup(source, file, clock, "me")
     made_at = clock.now()
     clock.tick(days=2)
-    done = await restore(target, file, vault, clock, replace=False)
+    done = await restore(target, file, vault, clock, "me", replace=False)
     after = await everything(target)
     tokens = {row["connection"]: row for row in after["credential"]}
     assert {name: row["doubt_since"] for name, row in tokens.items()} == {
@@ -161,13 +161,13 @@ async def test_a_backup_is_of_one_moment_while_others_write(source, target, vaul
     task = asyncio.create_task(writes())
     try:
         for attempt in range(5):
-            await backup(source, file.with_suffix(f".{attempt}"), clock)
+            await backup(source, file.with_suffix(f".{attempt}"), clock, "me")
     finally:
         ended.set()
         await task
     assert number > 5
     for attempt in range(5):
-        await restore(target, file.with_suffix(f".{attempt}"), vault, clock, replace=attempt > 0)
+        await restore(target, file.with_suffix(f".{attempt}"), vault, clock, "me", replace=attempt > 0)
         after = await everything(target)
         assert (
             len(
@@ -180,14 +180,14 @@ async def test_a_backup_is_of_one_moment_while_others_write(source, target, vaul
 async def test_a_restore_refuses_a_database_that_holds_something_unless_told(source, target, vault, tmp_path):
     await known(source, vault)
     clock, file = SetClock(), tmp_path / "th.backup"
-    await backup(source, file, clock)
+    await backup(source, file, clock, "me")
     before = await everything(source)
-    await restore(target, file, vault, clock, replace=False)
+    await restore(target, file, vault, clock, "me", replace=False)
     after = await everything(target)
-    with pytest.raises(Conflict, match="add --replace to lose what is in this one"):
-        await restore(target, file, vault, clock, replace=False)
+    with pytest.raises(Conflict, match="Name an empty database"):
+        await restore(target, file, vault, clock, "me", replace=False)
     assert await everything(target) == after
-    await restore(target, file, vault, clock, replace=True)
+    await restore(target, file, vault, clock, "me", replace=True)
     assert (await everything(target))["connection"] == before["connection"]
     with pytest.raises(Exception, match=r"(?i)append|audit"):  # its triggers are there again
         async with target.write() as conn:
@@ -197,14 +197,14 @@ async def test_a_restore_refuses_a_database_that_holds_something_unless_told(sou
 async def test_a_restore_refuses_while_a_service_runs_on_the_target(source, target, vault, tmp_path):
     await known(source, vault)
     clock, file = SetClock(), tmp_path / "th.backup"
-    await backup(source, file, clock)
+    await backup(source, file, clock, "me")
     other = Database(target.url.render_as_string(hide_password=False))
     try:
         await schema.ensure(other)
         other.claim_file()
         await processes.beat(other, "host-2-def", "all", "1", clock.now(), processes.GONE)
         with pytest.raises(AlreadyRunning, match=r"process|another"):
-            await restore(target, file, vault, clock, replace=True)
+            await restore(target, file, vault, clock, "me", replace=True)
         assert (await everything(target))["connection"] == []
     finally:
         await other.close()
@@ -215,16 +215,16 @@ async def test_a_restore_says_which_key_is_missing_before_it_touches_anything(
 ):
     await known(source, vault)
     clock, file = SetClock(), tmp_path / "th.backup"
-    await backup(source, file, clock)
+    await backup(source, file, clock, "me")
     with pytest.raises(KeyMissing, match=f"sealed with {vault.current}, which is not among"):
-        await restore(target, file, Vault([new_key()]), clock, replace=False)
+        await restore(target, file, Vault([new_key()]), clock, "me", replace=False)
     assert await dumping.is_empty(target)
 
 
 async def test_a_backup_holds_no_key(rig, tmp_path):
     await rig.add("acme")
     await rig.look()
-    await backup(rig.parts.database, tmp_path / "th.backup", rig.clock)
+    await backup(rig.parts.database, tmp_path / "th.backup", rig.clock, "me")
     raw = gzip.decompress((tmp_path / "th.backup").read_bytes()).decode()
     keys = rig.parts.loaded.keys()
     for key in keys:
@@ -248,7 +248,7 @@ def resigned(lines: list[bytes]) -> list[bytes]:
 async def test_a_damaged_backup_is_refused_whole(source, target, vault, tmp_path):
     await known(source, vault)
     clock, file = SetClock(), tmp_path / "th.backup"
-    await backup(source, file, clock)
+    await backup(source, file, clock, "me")
     changes = {
         "a changed word": lambda lines: [line.replace(b"Acme", b"Evil") for line in lines],
         "a line less": lambda lines: [*lines[:2], *lines[3:]],
@@ -265,7 +265,7 @@ async def test_a_damaged_backup_is_refused_whole(source, target, vault, tmp_path
     }
     for name, change in changes.items():
         with pytest.raises(Conflict, match=r"no whole backup|newer version"):
-            await restore(target, damaged(file, change), vault, clock, replace=True)
+            await restore(target, damaged(file, change), vault, clock, "me", replace=True)
         assert await dumping.is_empty(target), name
     cut = file.with_suffix(".cut")
     for wanted in (file.read_bytes()[:-20], file.read_bytes()[:10], b"SQLite format 3\0"):
@@ -279,8 +279,8 @@ async def test_a_damaged_backup_is_refused_whole(source, target, vault, tmp_path
 async def test_what_fails_in_the_middle_leaves_the_database_as_it_was(source, target, vault, tmp_path):
     await known(source, vault)
     clock, file = SetClock(), tmp_path / "th.backup"
-    await backup(source, file, clock)
-    await restore(target, file, vault, clock, replace=False)
+    await backup(source, file, clock, "me")
+    await restore(target, file, vault, clock, "me", replace=False)
     before = await everything(target)
 
     def twice(lines: list[bytes]) -> list[bytes]:
@@ -290,7 +290,7 @@ async def test_what_fails_in_the_middle_leaves_the_database_as_it_was(source, ta
         return resigned([*lines[:-2], lines[-3], json.dumps(end).encode(), b""])
 
     with pytest.raises(Exception, match="the database did not do it"):
-        await restore(target, damaged(file, twice), vault, clock, replace=True)
+        await restore(target, damaged(file, twice), vault, clock, "me", replace=True)
     assert await everything(target) == before
 
 
@@ -299,7 +299,7 @@ async def test_a_backup_of_an_older_version_is_brought_to_this_one_and_a_newer_o
 ):
     clock, file = SetClock(), tmp_path / "th.backup"
     await known(database, vault)
-    await backup(database, file, clock)
+    await backup(database, file, clock, "me")
 
     def older(lines: list[bytes]) -> list[bytes]:
         head = json.loads(lines[0])
@@ -309,21 +309,21 @@ async def test_a_backup_of_an_older_version_is_brought_to_this_one_and_a_newer_o
         end = {"rows": {}, "sha256": ""}
         return resigned([json.dumps(head).encode(), json.dumps(end).encode(), b""])
 
-    await restore(target, damaged(file, older), vault, clock, replace=False)
+    await restore(target, damaged(file, older), vault, clock, "me", replace=False)
     assert await schema.current(target) == schema.head()
 
     def newer(lines: list[bytes]) -> list[bytes]:
         return resigned([lines[0].replace(schema.head().encode(), b"9999"), *lines[1:]])
 
     with pytest.raises(SchemaNotCurrent, match="Install that version or a later one"):
-        await restore(target, damaged(file, newer), vault, clock, replace=True)
+        await restore(target, damaged(file, newer), vault, clock, "me", replace=True)
 
 
 async def test_a_backup_overwrites_nothing_and_leaves_no_piece(database, tmp_path, monkeypatch):
     file = tmp_path / "th.backup"
     file.write_text("another")
     with pytest.raises(Conflict, match="is there already"):
-        await backup(database, file, SetClock())
+        await backup(database, file, SetClock(), "me")
     assert file.read_text() == "another"
 
     def fails(*_args: object) -> None:
@@ -331,7 +331,7 @@ async def test_a_backup_overwrites_nothing_and_leaves_no_piece(database, tmp_pat
 
     monkeypatch.setattr(backups.os, "fsync", fails)
     with pytest.raises(Exception, match="nothing was backed up"):
-        await backup(database, tmp_path / "other", SetClock())
+        await backup(database, tmp_path / "other", SetClock(), "me")
     assert not [path for path in tmp_path.iterdir() if "other" in path.name or "part" in path.name]
 
 
@@ -344,7 +344,7 @@ async def test_a_refresh_token_spent_after_the_backup_is_ours_to_answer_for_and_
         await rig.add("spent", "unused", app="plat")
         await rig.look()
         file = tmp_path / "th.backup"
-        await backup(rig.parts.database, file, rig.clock)
+        await backup(rig.parts.database, file, rig.clock, "me")
         # After the backup one of them refreshes: the token in the backup is spent.
         rig.sandbox.do(rig.grants["spent"], "expire_access")
         await rig.after(minutes=9)
@@ -352,7 +352,7 @@ async def test_a_refresh_token_spent_after_the_backup_is_ours_to_answer_for_and_
         vault, clock, grants = rig.parts.vault, rig.clock, rig.grants
     (tmp_path / "th.db").rename(tmp_path / "lost.db")
     target = Database(f"sqlite:///{tmp_path / 'th.db'}")
-    done = await restore(target, file, vault, clock, replace=False)
+    done = await restore(target, file, vault, clock, "me", replace=False)
     await target.close()
     assert done.in_doubt == 2
     async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", apps=apps) as after:

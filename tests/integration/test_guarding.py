@@ -81,7 +81,7 @@ async def test_a_person_decides_about_what_is_held_and_nothing_else(database):
     assert await _waves(database) == {}
     (entry, *_) = await audit.of_subject(database, "provider clio")
     assert (entry.actor, entry.action, entry.detail["connections"]) == ("cli:ann", "mails.dropped", 7)
-    with pytest.raises(NotFound, match="notices list"):
+    with pytest.raises(NotFound, match="No wave is held over"):
         await waves.decide(database, "clio", RELEASED, now, "cli:ann")
     await guarding.judge_again(database, POLICY, now + MINUTE)
     assert await _waves(database) == {}, "what was decided about raises no guard"

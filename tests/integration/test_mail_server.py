@@ -20,7 +20,7 @@ from alerts.mails.story import GIVE_UP
 from alerts.outbox import listing
 from alerts.outbox.tables import delivery, notice
 from monitor.metrics.meters import Meters
-from monitor.operations import checkup, desk
+from monitor.operations import checkup, mails
 from monitor.operations.explain import story
 from monitor.settings.builders import build_pump
 from monitor.web.ops import Ops, Pulse
@@ -190,7 +190,7 @@ async def test_the_operator_sees_since_when_the_mail_server_takes_nothing(post, 
     sentence = known.sentence(server, post.clock.now())
     assert sentence.startswith("The mail server has taken no mail for 3 hours: 127.0.0.1:")
     assert sentence in (await story(post.parts, ME, "acme")).said
-    assert await desk.mail_server_trouble(post.parts) == sentence
+    assert await mails.server_trouble(post.parts, ME) == sentence
     gauge = post.meters.smtp_down_since.labels(server)._value.get()
     assert gauge == known.down_since.timestamp()
 
@@ -203,7 +203,7 @@ async def test_the_operator_sees_since_when_the_mail_server_takes_nothing(post, 
         answer = await probe.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "mail": sentence})
     monkeypatch.setenv("clio_SECRET", "s3cret")
-    found = {c.name: c for c in await checkup.checkup(post.parts.loaded.path)}["smtp"]
+    found = {c.name: c for c in await checkup.checkup(post.parts.loaded.path, ME)}["smtp"]
     assert found.ok is False and "The service has found it so for " in found.says
     await switch.on()
     await post.pump.mail_server.watch(leads=True)

@@ -10,8 +10,9 @@ from alerts.mails import refusals
 from alerts.outbox import listing
 from alerts.silences import silences
 from alerts.silences.windows import Over
-from monitor.operations import desk
+from monitor.operations import notices
 from monitor.store import fleet, incidents
+from tests.conftest import ME
 
 
 async def _break(rig, *names, how="revoke"):
@@ -106,7 +107,7 @@ async def test_a_wave_is_held_by_the_guard_until_it_is_released_or_heals(mailrig
     for _ in range(3):
         await mailrig.mails(minutes=40)
     guard = next(i for i in await incidents.open_now(mailrig.parts.database) if i.guard)
-    count = await desk.decide_guard(mailrig.parts, guard.about.name, incidents.RELEASED, "test")
+    count = await notices.release(mailrig.parts, ME, guard.about.name)
     assert count == 9
     for _ in range(3):
         await mailrig.mails(minutes=20)
@@ -118,7 +119,7 @@ async def test_what_is_dropped_stays_unsaid(mailrig, mailbox):
     await mailrig.add(*names)
     await _break(mailrig, *names)
     guard = next(i for i in await incidents.open_now(mailrig.parts.database) if i.guard)
-    assert await desk.decide_guard(mailrig.parts, guard.about.name, incidents.DROPPED, "test") == 6
+    assert await notices.drop(mailrig.parts, ME, guard.about.name) == 6
     for _ in range(20):
         await mailrig.mails(hours=6)
     assert mailbox.taken == []

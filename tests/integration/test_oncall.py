@@ -15,14 +15,13 @@ from alerts.outbox.envelope import Outcome
 from alerts.silences import silences
 from alerts.silences.windows import Over
 from monitor.errors import ConfigurationError
-from monitor.health.breaks import DROPPED
-from monitor.operations import desk
+from monitor.operations import notices
 from monitor.secret import Secret
 from monitor.settings.file import load
 from monitor.settings.parts import opened
 from monitor.store import audit
 from monitor.wire.hooks import Hook
-from tests.conftest import MAIL, START, environ, rigged, write_config
+from tests.conftest import MAIL, ME, START, environ, rigged, write_config
 
 ONCALL = """
 [oncall]
@@ -182,10 +181,10 @@ async def test_held_mails_page_again_every_day_until_somebody_speaks(hook, recei
 
     assert await live(3) == ["failure"]
     assert await live(25) == ["failure"] * 2, "a day later, and nobody has said anything"
-    await desk.ask_first(hook.parts, "clio", 3, "cli:ann")
+    await notices.ask_first(hook.parts, ME, "clio", 3)
     assert await live(23) == ["failure"] * 2
     assert await live(2) == ["failure"] * 3
-    await desk.decide_guard(hook.parts, "clio", DROPPED, "cli:ann")
+    await notices.drop(hook.parts, ME, "clio")
     assert await live(2) == ["failure"] * 3 + ["success"]
 
 

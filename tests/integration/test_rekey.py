@@ -21,8 +21,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
-from monitor.errors import AlreadyRunning
-from monitor.operations.rekey import rotate_keys
+from monitor.errors import AlreadyRunning, Remedy
+from monitor.operations import keys as operate
+from monitor.operations.keys import Kept
 from monitor.secret import Secret
 from monitor.settings.file import load
 from monitor.settings.parts import Parts
@@ -31,7 +32,7 @@ from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
 from monitor.store.tables import connection, consent, credential, held, key_check, link, secret
 from monitor.tokens.vault import Cell, Key, Vault, new_key, prefix_of, read_key_file, write_key_file
-from tests.conftest import START, SetClock, environ, postgres_url, write_config
+from tests.conftest import ME, START, SetClock, environ, postgres_url, write_config
 
 ROWS = ("acme", "bolt")
 APP = "clio/clio/us"
@@ -220,7 +221,7 @@ async def rotates(parts: Parts, name: str, turnstile: Turnstile, times: int, day
     for number in range(times):
         while True:
             try:
-                await rotate_keys(parts)
+                await operate.rotate(parts, ME)
                 break
             except AlreadyRunning:
                 await turnstile.turn(name)
@@ -340,13 +341,15 @@ async def keys_in_use(database: Database) -> set[str]:
 async def test_a_rotation_seals_every_place_anew_and_a_day_later_the_old_key_may_go(tmp_path, database_url):
     first = new_key()
     async with set_up(tmp_path, database_url, first) as parts:
-        done = await rotate_keys(parts)
+        done = await operate.rotate(parts, ME)
         assert await keys_in_use(parts.database) == {done.current} and done.resealed == 13
         assert done.retired == (), "it is the one before"
-        second = await rotate_keys(parts)
-        assert second.retired == () and second.kept == {first.id: "a newer key took over less than a day ago"}
+        second = await operate.rotate(parts, ME)
+        assert second.retired == () and second.kept == {
+            first.id: Kept("a newer key took over less than a day ago")
+        }
         parts.clock.tick(hours=25)
-        third = await rotate_keys(parts)
+        third = await operate.rotate(parts, ME)
         assert third.retired == (done.current, first.id), "nothing can be on its way with them any more"
         kept = [key.id for key in read_key_file(tmp_path / "token-health.key")]
         assert kept == [third.current, second.current]
@@ -358,9 +361,9 @@ async def test_a_key_that_took_over_before_that_was_written_down_is_retired_by_a
     async with set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}", old, older, oldest) as parts:
         async with parts.database.write() as conn:
             await conn.execute(update(key_check).values(added_at=None))  # as the migration leaves it
-        assert (await rotate_keys(parts)).retired == ()
+        assert (await operate.rotate(parts, ME)).retired == ()
         parts.clock.tick(hours=25)
-        assert (await rotate_keys(parts)).retired == (old.id, older.id, oldest.id)
+        assert (await operate.rotate(parts, ME)).retired == (old.id, older.id, oldest.id)
 
 
 async def test_a_second_rotation_at_the_same_time_says_so_in_one_sentence_and_does_nothing(
@@ -370,17 +373,17 @@ async def test_a_second_rotation_at_the_same_time_says_so_in_one_sentence_and_do
         refused = []
 
         async def try_too() -> None:
-            with pytest.raises(AlreadyRunning, match="another 'keys rotate' is at work") as caught:
-                await rotate_keys(two)
+            with pytest.raises(AlreadyRunning, match="another rotation of keys is at work") as caught:
+                await operate.rotate(two, ME)
             refused.append(str(caught.value))
 
         loop, tries = asyncio.get_running_loop(), []
         # At the first of its progress: a try that begins with the last may come when it is over.
-        await rotate_keys(one, lambda _n: None if tries else tries.append(loop.create_task(try_too())))
+        await operate.rotate(one, ME, lambda _n: None if tries else tries.append(loop.create_task(try_too())))
         await asyncio.gather(*tries)
         assert refused and "\n" not in refused[0]
         assert len(read_key_file(tmp_path / "token-health.key")) == 2
-        await rotate_keys(two)
+        await operate.rotate(two, ME)
 
 
 async def test_what_does_not_open_is_named_and_holds_up_nothing(tmp_path, database_url):
@@ -395,10 +398,10 @@ async def test_what_does_not_open_is_named_and_holds_up_nothing(tmp_path, databa
                 update(credential).where(credential.c.connection == "bolt").values(refresh="v1.gone.AAAA")
             )
         for _ in range(2):
-            done = await rotate_keys(parts)
+            done = await operate.rotate(parts, ME)
             assert [text.split(":")[0] for text in done.broken] == ["credential 'acme'", "credential 'bolt'"]
             parts.clock.tick(hours=25)
-        assert (await rotate_keys(parts)).kept[first.id] == "something is sealed with it"
+        assert (await operate.rotate(parts, ME)).kept[first.id] == Kept("something is sealed with it")
         assert await keys_in_use(parts.database) == {parts.vault.current, first.id, "gone"}
 
 
@@ -408,9 +411,9 @@ async def test_a_key_that_the_configuration_needs_stays_and_the_way_out_is_named
     more = f'[[apps]]\nid = "own"\nprovider = "clio"\nclient_id = "x"\nclient_secret = "{secret}"\n'
     async with set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}", first, more=more) as parts:
         for _ in range(3):
-            done = await rotate_keys(parts)
+            done = await operate.rotate(parts, ME)
             parts.clock.tick(hours=25)
-        assert "'keys seal own' makes another" in done.kept[first.id]
+        assert done.kept[first.id].remedies == (Remedy("keys.seal", "makes another", "own"),)
         Vault(read_key_file(tmp_path / "token-health.key")).open(secret, Cell("app", "own", "client_secret"))
 
 
@@ -421,10 +424,10 @@ async def test_a_row_that_somebody_is_changing_is_waited_for_by_nobody(tmp_path,
             await conn.execute(
                 select(credential.c.connection).where(credential.c.connection == "acme").with_for_update()
             )
-            done = await asyncio.wait_for(rotate_keys(parts), 30)
+            done = await asyncio.wait_for(operate.rotate(parts, ME), 30)
         assert done.resealed == 11, "all but the two of that row"
         assert await keys_in_use(parts.database) == {done.current, first.id}
-        assert (await rotate_keys(parts)).resealed == 13
+        assert (await operate.rotate(parts, ME)).resealed == 13
 
 
 async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_the_file(tmp_path):
@@ -434,7 +437,7 @@ async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_th
     ):
         cell = Cell("credential", "acme", "access")
         before = service.vault.seal(Secret("t"), cell)
-        done = await rotate_keys(parts)
+        done = await operate.rotate(parts, ME)
         assert service.vault.seal(Secret("t"), cell).startswith(prefix_of(done.current))
         assert service.vault.open(before, cell).reveal() == "t"
         (tmp_path / "token-health.key").unlink()
@@ -479,7 +482,7 @@ def test_promise_2_rotations_of_several_processes_at_once_leave_every_text_reada
     done = [said for process, said, _ in ends if process.returncode == 0]
     refused = [error for process, _, error in ends if process.returncode == 2]
     assert done and len(done) + len(refused) == 3, ends
-    assert all("another 'keys rotate' is at work" in " ".join(error.split()) for error in refused), refused
+    assert all("another rotation of keys is at work" in " ".join(error.split()) for error in refused), refused
     assert len(read_key_file(folder / "token-health.key")) == 1 + len(done), (
         "each put its key there, none took one away"
     )

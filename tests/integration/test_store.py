@@ -96,8 +96,9 @@ async def test_an_empty_database_is_set_up_and_a_foreign_one_refused(database_ur
 async def test_an_old_schema_is_refused_with_the_command_that_mends_it(database):
     async with database.write() as conn:
         await conn.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(SchemaNotCurrent, match="token-health db upgrade"):
+    with pytest.raises(SchemaNotCurrent, match="this version needs") as caught:
         await schema.ensure(database)
+    assert [remedy.operation for remedy in caught.value.remedies] == ["database.upgrade"]
 
 
 async def test_importing_twice_changes_nothing(database):

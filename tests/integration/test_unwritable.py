@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import select, update
 
 from alerts.mails.standing import Slot
+from alerts.mails.told import remedies
 from alerts.outbox import listing
 from alerts.outbox.tables import delivery, notice
 from alerts.pages import reconcile
 from alerts.pages.story import Slot as PageSlot
 from monitor.cli import mail
-from monitor.errors import ConfigurationError
-from monitor.operations import desk
+from monitor.errors import ConfigurationError, Remedy
+from monitor.operations import notices
 from monitor.operations.explain import story
 from monitor.store import audit
 from monitor.store.tables import connection
@@ -72,8 +73,7 @@ async def _asks(rig):
 
 
 async def _listed(rig, capsys) -> str:
-    told = await listing.listing(rig.parts.database, 50)
-    mail._print_notices(told, [], [], rig.clock.now(), False)
+    mail.print_outbox(await notices.every(rig.parts, ME, 50), False)
     return " ".join(capsys.readouterr().out.split())
 
 
@@ -90,7 +90,8 @@ async def test_one_unwritable_mail_ends_as_failed_and_the_others_of_its_batch_go
     assert [(e.state, e.attempts) for e in failed.envelopes] == [("failed", 1)]
     assert own.meters.notifications.labels("email", "revoked", "failed")._value.get() == 1
     told = (await story(own.parts, ME, "acme")).said
-    assert any("line 3" in line and f"notices retry {failed.id}" in line for line in told), told
+    assert any("line 3" in line for line in told), told
+    assert remedies(failed) == (Remedy("notices.retry", "tries again", str(failed.id)),)
     shown = await _listed(own, capsys)
     assert f"Failed {failed.id}: it could not be written: kinds/revoked/body.txt, line 3" in shown
     assert f"token-health notices retry {failed.id}" in shown
@@ -123,7 +124,7 @@ async def test_a_corrected_template_is_sent_again_by_a_person_where_it_is_still_
     templates("Corrected")
     await own.mails(minutes=1)
     assert "it@acme.example" not in [m["To"] for m in mailbox.taken], "a person says when"
-    assert await desk.retry_mails(own.parts, [number], "me") == [number]
+    assert await notices.retry(own.parts, ME, [number]) == [number]
     await own.mails(minutes=1)
     sent = [m for m in mailbox.taken if m["To"] == "it@acme.example"]
     assert len(sent) == 1 and "Corrected" in sent[0].get_body(("plain",)).get_content()
@@ -131,8 +132,8 @@ async def test_a_corrected_template_is_sent_again_by_a_person_where_it_is_still_
     line = (await audit.of_subject(own.parts.database, f"notice {number}"))[0]
     assert (line.action, line.actor) == ("mail.retry", "me")
     with pytest.raises(ConfigurationError, match=f"Notice {number} is no mail that failed"):
-        await desk.retry_mails(own.parts, [number], "me")
-    assert await desk.retry_mails(own.parts, [], "me") == []
+        await notices.retry(own.parts, ME, [number])
+    assert await notices.retry(own.parts, ME, []) == []
 
 
 async def test_what_healed_meanwhile_is_not_sent_again(own, mailbox, templates):
@@ -144,7 +145,7 @@ async def test_what_healed_meanwhile_is_not_sent_again(own, mailbox, templates):
     await own.after(minutes=20)
     assert (await own.settle("acme"))[0] == "healthy"
     templates("Corrected")
-    (number,) = await desk.retry_mails(own.parts, [], "me")
+    (number,) = await notices.retry(own.parts, ME, [])
     for _ in range(4):
         await own.mails(minutes=1)
     assert [m["To"] for m in mailbox.taken if m["To"] == "it@acme.example"] == []

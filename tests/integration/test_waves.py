@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.operations import desk
+from monitor.operations import notices
 from monitor.store import incidents
+from tests.conftest import ME
 
 
 async def _revoke(rig, *names):
@@ -88,6 +89,6 @@ async def test_dropping_a_wave_leaves_the_reminders_of_those_who_were_told_befor
     assert mailbox.subjects() == ["Action needed: reconnect Clio Manage for Firm firm00"]
     await _revoke(mailrig, *firms[1:9])
     await _settle(mailrig, *firms[1:9])
-    assert await desk.decide_guard(mailrig.parts, "clio", incidents.DROPPED, "test") == 8
+    assert await notices.drop(mailrig.parts, ME, "clio") == 8
     await _live(mailrig, 48, step=12)
     assert mailbox.subjects()[1:] == ["Reminder: Clio Manage for Firm firm00 still needs you"]

@@ -427,12 +427,12 @@ async def test_names_from_outside_are_one_plain_line(rig):
 
 
 async def test_a_key_that_was_just_rotated_is_fetched_when_a_cell_names_it(rig):
-    from monitor.operations.rekey import rotate_keys
+    from monitor.operations import keys
     from monitor.settings.parts import opened
 
     await rig.add("acme")
     async with opened(rig.parts.loaded, rig.clock) as other:
-        done = await rotate_keys(other)
+        done = await keys.rotate(other, ME)
     assert done.current not in rig.parts.vault.key_ids
     await rig.look()
     assert await rig.state("acme") == ("healthy", "ok"), "not for a moment in doubt"

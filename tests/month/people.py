@@ -17,13 +17,16 @@ from starlette.applications import Starlette
 from alerts.mails import truth
 from alerts.outbox.envelope import Outcome
 from alerts.rules.fleet import GUARD_HOLDING
-from monitor.operations import desk
+from monitor.operations import notices
+from monitor.operations.actor import Actor, Door, Right
 from monitor.secret import Secret
 from monitor.settings.builders import build_post
 from monitor.settings.parts import Parts
 from monitor.store import connections, incidents, links
 from tests.month.fleet import HOUR, firm_of, reaction
 from tests.month.world import World
+
+OPERATOR = Actor("operator", Door.CLI, frozenset(Right))
 
 TRIES, TRY_AGAIN = 4, 5 * HOUR
 
@@ -133,8 +136,9 @@ class Operator:
     async def _say(self, mails: str) -> None:
         async with self.parts.database.read() as conn:
             names = {str(row.name) for row in await conn.execute(incidents.held())}
+        say = notices.release if mails == incidents.RELEASED else notices.drop
         for name in sorted(names):
-            await desk.decide_guard(self.parts, name, mails, "operator")
+            await say(self.parts, OPERATOR, name)
             self.decisions.append(mails)
 
 

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from alerts.channels import registry
+from monitor.cli.main import command
+from monitor.cli.remedies import COMMANDS, OPEN
 from monitor.health.causes import TABLE, Cause
 from monitor.providers import catalogue
 from monitor.providers.schema import (
@@ -236,3 +238,77 @@ def test_how_a_connection_is_is_made_by_the_lifecycle_alone():
         for node in ast.walk(ast.parse(path.read_text())):
             made = isinstance(node, ast.Call) and ast.unparse(node.func) in ("Health", "lifecycle.Health")
             assert not made, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+# -- operations and doors --------------------------------------------------------------------------------
+
+# Below the doors, what is no text of ours to people: rules are written for engineers at a shell, the sandbox
+# is a program of its own.
+_SPEAK_FOR_THEMSELVES = ("monitor/cli/", "monitor/sandbox/", "alerts/rules/", "monitor/__main__.py")
+_MARKS = {"token-health backup"}  # how a backup begins: the name of its format
+
+
+def _commands(group, path=()):
+    """Yield every command, by its words, with its options."""
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from _commands(one, (*path, name))
+        else:
+            yield " ".join((*path, name)), {o for p in one.params for o in p.opts if o.startswith("--")}
+
+
+def _texts(tree: ast.AST):
+    """Yield the strings of a module as people would read them, {} for what is put in; no docstrings."""
+    parts_of_others = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            parts_of_others.add(id(body[0].value))
+        if isinstance(node, ast.JoinedStr):
+            parts_of_others |= {id(value) for value in node.values}
+    for node in ast.walk(tree):
+        if id(node) in parts_of_others:
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+        elif isinstance(node, ast.JoinedStr):
+            values = [value.value if isinstance(value, ast.Constant) else "{}" for value in node.values]
+            yield node.lineno, "".join(values)
+
+
+def _below_the_doors():
+    for room in ("monitor", "alerts"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            if not name.startswith(_SPEAK_FOR_THEMSELVES):
+                yield name, ast.parse(path.read_text())
+
+
+def test_nothing_below_the_doors_names_a_command():
+    """What mends something is a Remedy, which each door says in its own words."""
+    found = dict(_commands(command()))
+    grouped = "|".join(name for name in found if " " in name)
+    options = "|".join(set().union(*found.values()))
+    says = re.compile(rf"token-health ({'|'.join(found)})\b|'({grouped})\b|(?<![\w-])({options})\b")
+    said = [
+        f"{name}:{line}: {text}"
+        for name, tree in _below_the_doors()
+        for line, text in _texts(tree)
+        if text not in _MARKS and says.search(text)
+    ]
+    assert said == []
+
+
+def test_every_remedy_is_a_command_that_there_is():
+    named = {
+        node.args[0].value
+        for _, tree in _below_the_doors()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Remedy"
+    }
+    assert named <= COMMANDS.keys(), "the command line knows every remedy"
+    there_are = dict(_commands(command())) | {"…": set()}  # an option that every command has
+    for operation, said in COMMANDS.items():
+        words = said.split()
+        assert there_are.keys() & {words[0], " ".join(words[:2])}, f"{operation}: token-health {said}"
+    assert OPEN.keys() <= {operation for operation, said in COMMANDS.items() if "{}" in said}

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from alerts.mails.standing import Slot
-from alerts.mails.told import sentence
+from alerts.mails.told import remedies, sentence
 from alerts.outbox.listing import Sent, Told
+from monitor.errors import Remedy
 from tests.conftest import START
 
 IT, BOSS = "it@maple.example", "boss@maple.example"
@@ -53,13 +54,11 @@ SENTENCES = [
     ),
     (
         told(Slot.RESOLVED, "resolved", "failed", (IT, "failed", 1, "it could not be written: x, line 3", START)),
-        "The thanks could not be sent, 2 hours ago: it could not be written: x, line 3. To try again: "
-        "token-health notices retry 7",
+        "The thanks could not be sent, 2 hours ago: it could not be written: x, line 3.",
     ),
     (
         told(Slot.ASK, "revoked", "failed", (IT, "refused", 1, "550 no such user", START)),
-        f"The request to authorize again (revoked) could not be sent, 2 hours ago: {IT}: 550 no such user. "
-        "To try again: token-health notices retry 7",
+        f"The request to authorize again (revoked) could not be sent, 2 hours ago: {IT}: 550 no such user.",
     ),
     (
         told(Slot.ASK, "revoked", "withdrawn", outcome="no longer true, or held"),
@@ -79,3 +78,10 @@ SENTENCES = [
 @pytest.mark.parametrize(("notice", "says"), SENTENCES, ids=[s[:50] for _, s in SENTENCES])
 def test_what_became_of_a_notice_is_a_sentence(notice, says):
     assert sentence(notice, START) == says
+
+
+def test_what_failed_can_be_tried_again_and_nothing_else():
+    failed = told(Slot.ASK, "revoked", "failed", (IT, "refused", 1, "550 no such user", START))
+    assert remedies(failed) == (Remedy("notices.retry", "tries again", "7"),)
+    assert remedies(told(Slot.ASK, "revoked", "sent", (IT, "sent", 1, "", START))) == ()
+    assert remedies(told(Slot.PAGE, "ProviderOutage", "failed", ("pager", "failed", 1, "500", START))) == ()

@@ -17,6 +17,7 @@ import typer
 from rich.markup import escape
 from rich.rule import Rule
 
+from monitor.cli.demo import DEMO
 from monitor.cli.demo.second_act import second_act
 from monitor.cli.demo.stage import FIRMS, Firm, Reader, Stage, stage_set
 from monitor.cli.root import out
@@ -210,9 +211,9 @@ async def _report(stage: Stage, parts: Parts, after: int) -> int:
     from monitor.cli.show import SIGN, STYLE
     from monitor.health.causes import consequence
     from monitor.health.lifecycle import State
-    from monitor.store import history
+    from monitor.operations import changes
 
-    for number, connection, change in await history.since(parts.database, after):
+    for number, connection, change in await changes.since(parts, DEMO, after):
         after = number
         seen = stage.seen.setdefault(connection, [])
         broken = change.state is State.BROKEN

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.rule import Rule
 
+from monitor.cli.demo import DEMO
 from monitor.cli.demo.stage import Reader, Stage, free_port, serving
 from monitor.cli.root import out
 from monitor.errors import TokenHealthError
-from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:
     from monitor.settings.parts import Parts
@@ -52,10 +52,10 @@ async def second_act(first: Stage) -> None:
 async def _held(stage: Stage, parts: Parts) -> None:
     """All of them are confirmed broken, and none is mailed; this is what the operator sees."""
     from monitor.cli.show import print_question
-    from monitor.operations import incidents
+    from monitor.operations import notices
 
     async def all_held() -> bool:
-        return any(one.held == STRUCK for one in await incidents.questions(parts, on_this_host()))
+        return any(one.held == STRUCK for one in await notices.held(parts, DEMO))
 
     await _until(all_held)
     await asyncio.sleep(3)  # longer than a first mail would wait
@@ -64,17 +64,17 @@ async def _held(stage: Stage, parts: Parts) -> None:
     stage.line(
         "[yellow]held[/]: no mail goes out. This is what the operator sees (token-health notices list):"
     )
-    for one in await incidents.questions(parts, on_this_host()):
+    for one in await notices.held(parts, DEMO):
         print_question(one, parts.clock.now())
     out.print()
 
 
 async def _one_first(stage: Stage, parts: Parts) -> str:
     """The operator has one client asked first, whose administrator authorizes again; return which."""
-    from monitor.operations import desk, incidents
+    from monitor.operations import notices
 
     stage.say("Is it each firm's own doing? The operator asks one of them first: … --first 1")
-    (client,) = await desk.ask_first(parts, "clio", 1, "demo")
+    (client,) = await notices.ask_first(parts, DEMO, "clio", 1)
     firm = client.partition(" ")[0].lower()
     await _until(lambda: _is(bool(_mailed(stage))))
     _show_mails(stage)
@@ -83,7 +83,7 @@ async def _one_first(stage: Stage, parts: Parts) -> str:
     stage.line(f"  {escape(client)} authorizes again; the page says: [green]{said}[/]")
 
     async def mended() -> bool:
-        return any(one.mended == 1 for one in await incidents.questions(parts, on_this_host()))
+        return any(one.mended == 1 for one in await notices.held(parts, DEMO))
 
     await _until(mended)
     return firm
@@ -91,14 +91,13 @@ async def _one_first(stage: Stage, parts: Parts) -> str:
 
 async def _the_rest(stage: Stage, parts: Parts, struck: list[str], first: str) -> None:
     """It mended it, so the others have to be asked as well: the operator releases them."""
-    from monitor.health.breaks import RELEASED
-    from monitor.operations import desk, incidents
+    from monitor.operations import notices
 
     stage.say("That mended it: the others have to act, too. The operator releases them.")
-    await desk.decide_guard(parts, "clio", RELEASED, "demo")
+    await notices.release(parts, DEMO, "clio")
     await _until(lambda: _is(len(_asked(stage)) == STRUCK))
     _show_mails(stage)
-    if _asked(stage) != sorted(struck) or await incidents.questions(parts, on_this_host()):
+    if _asked(stage) != sorted(struck) or await notices.held(parts, DEMO):
         raise TokenHealthError("The wave was not decided as it should be; this is a defect.")
     others = ", ".join(firm.capitalize() for firm in struck if firm != first)
     out.print(
@@ -170,9 +169,9 @@ def _show_mails(stage: Stage) -> None:
 
 async def _healthy(parts: Parts) -> bool:
     from monitor.health.lifecycle import State
-    from monitor.store import connections
+    from monitor.operations import connections
 
-    return all(k.health.state is State.HEALTHY for k in await connections.every(parts.database))
+    return all(k.health.state is State.HEALTHY for k in await connections.every(parts, DEMO))
 
 
 async def _is(true: bool) -> bool:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from rich.padding import Padding
 from rich.table import Table
 
+from monitor.cli.demo import DEMO
 from monitor.cli.root import out
 from monitor.errors import TokenHealthError
 
@@ -201,11 +202,9 @@ async def serving(
     stage: Stage, guard: str, apps: Sequence[tuple[str, str, str, str]]
 ) -> AsyncIterator[Parts]:
     """Configure a service in the stage's folder, import its connections, run it; end it at the end."""
-    from monitor.operations import imports, intake
-    from monitor.operations.actor import on_this_host
+    from monitor.operations import imports, intake, keys
     from monitor.settings.file import load
     from monitor.settings.parts import opened
-    from monitor.tokens.vault import new_key, write_key_file
 
     folder, file = stage.folder, stage.folder / "token-health.toml"
     file.write_text(
@@ -214,10 +213,10 @@ async def serving(
             APP.format(id=a, provider=p, region=r, path=path, url=stage.sandbox) for a, p, r, path in apps
         )
     )
-    write_key_file(folder / "token-health.key", [new_key()])
+    keys.make_file(DEMO, folder / "token-health.key")
     (folder / "app-secret").write_text("demo-secret")
     async with opened(load(file)) as parts:
-        await imports.take_in(parts, on_this_host(), intake.read(folder / "connections.jsonl", parts.apps))
+        await imports.take_in(parts, DEMO, intake.read(folder / "connections.jsonl", parts.apps))
         with (folder / "service.log").open("wb") as log:
             service = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "monitor", "run", "--config", str(file)], stdout=log, stderr=log

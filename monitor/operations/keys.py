@@ -1,4 +1,6 @@
-"""Changes the encryption keys while everything runs, so that no sealed text is ever without its key.
+"""Encryption keys: made, sealed with, changed while everything runs, and given up where one is lost.
+
+A rotation leaves no sealed text without its key:
 
 1. One rotation at a time works on a database (`store.alone`).
 2. The new key is in the file, durable, before a text is sealed with it; each change of the file begins with
@@ -14,13 +16,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from monitor.errors import CannotDecrypt, KeyMissing
-from monitor.settings.parts import Parts
+from monitor.clock import SystemClock
+from monitor.errors import CannotDecrypt, Conflict, KeyMissing, NotFound, Remedy
+from monitor.operations.actor import Actor, Right
+from monitor.secret import Secret
+from monitor.settings.loaded import Loaded, secret_cell
+from monitor.settings.parts import Parts, database_of
 from monitor.store import audit, sealing
 from monitor.store.alone import Still, alone
-from monitor.store.sealing import SealedCell, SealedColumn
-from monitor.tokens.vault import Cell, Key, Vault, change_key_file, new_key, prefix_of, prefixes_of
+from monitor.store.engine import Database
+from monitor.store.sealing import SealedCell, SealedColumn, Sealing
+from monitor.tokens.vault import (
+    Cell,
+    Key,
+    Vault,
+    change_key_file,
+    new_key,
+    prefix_of,
+    prefixes_of,
+    write_key_file,
+)
 
 # From sealing a pair to its commit it takes seconds, a few minutes where the database is gone just then.
 GRACE = timedelta(days=1)
@@ -30,6 +47,14 @@ BATCH = 500
 PASSES = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Why a key stays, and what lets it go."""
+
+    why: str
+    remedies: tuple[Remedy, ...] = ()
+
+
 @dataclass(frozen=True)
 class Rotation:
     """What a rotation did. `kept` says of each older key why it stays, `broken` names what did not open."""
@@ -37,17 +62,66 @@ class Rotation:
     current: str
     resealed: int
     retired: tuple[str, ...]
-    kept: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, Kept] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
 
 
-async def rotate_keys(parts: Parts, progress: Callable[[int], None] = lambda _n: None) -> Rotation:
+def new(actor: Actor) -> str:
+    """Return a fresh key, as a line of a key file or an entry of TOKEN_HEALTH_KEYS."""
+    actor.needs(Right.HOST)
+    return new_key().line()
+
+
+def make_file(actor: Actor, path: Path) -> None:
+    """Write a key file with one fresh key, readable by its owner only."""
+    actor.needs(Right.HOST)
+    write_key_file(path, [new_key()])
+
+
+def seal(loaded: Loaded, actor: Actor, app: str, secret: Secret) -> str:
+    """Seal an app's client secret, for `client_secret` in the configuration."""
+    actor.needs(Right.HOST)
+    return Vault(loaded.keys()).seal(secret, secret_cell(app))
+
+
+async def lost(loaded: Loaded, actor: Actor, key: str) -> Sealing:
+    """Return whose tokens are lost with a key that is gone.
+
+    Raises NotFound for one that the database does not know, Conflict for one that is at hand.
+    """
+    actor.needs(Right.HOST)
+    async with database_of(loaded) as database:
+        await _must_be_gone(loaded, database, key)
+        return await sealing.sealed_with(database, prefixes_of(key))
+
+
+async def forget(loaded: Loaded, actor: Actor, key: str) -> int:
+    """Give up a lost key and the tokens that it sealed; return of how many connections. Raises as `lost`."""
+    actor.needs(Right.HOST)
+    async with database_of(loaded) as database:
+        await _must_be_gone(loaded, database, key)
+        now = SystemClock().now()
+        return await sealing.forget_key(database, key, prefixes_of(key), now, actor.name)
+
+
+async def _must_be_gone(loaded: Loaded, database: Database, key: str) -> None:
+    checks = await sealing.key_checks(database)
+    if key not in checks:
+        raise NotFound(f"The database knows no key {key!r}; it knows {', '.join(checks) or 'none'}.")
+    if key not in Vault(loaded.keys()).missing(checks):
+        raise Conflict(
+            f"Key {key!r} is at hand and opens what it sealed.", Remedy("keys.rotate", "retires it")
+        )
+
+
+async def rotate(parts: Parts, actor: Actor, progress: Callable[[int], None] = lambda _n: None) -> Rotation:
     """Seal everything with the newest key, while the service runs, and retire keys out of use.
 
     With a key file a fresh key is made first; with TOKEN_HEALTH_KEYS the first one there is taken. Raises
     AlreadyRunning while another rotation is at work.
     """
-    async with alone(parts.database, "keys rotate") as still:
+    actor.needs(Right.HOST)
+    async with alone(parts.database, "rotation of keys") as still:
         vault, loaded, now = parts.vault, parts.loaded, parts.clock.now()
         if not loaded.keys_from_environment:
             change_key_file(loaded.key_file, lambda keys: [new_key(), *keys])
@@ -61,7 +135,7 @@ async def rotate_keys(parts: Parts, progress: Callable[[int], None] = lambda _n:
         await audit.write_down(
             parts.database,
             now,
-            audit.person(),
+            actor.name,
             "keys.rotate",
             "keys",
             current=vault.current,
@@ -112,16 +186,16 @@ def superseded(keys: Sequence[Key], added: Mapping[str, datetime], index: int) -
     return min((added[key.id] for key in keys[:index] if key.id in added), default=None)
 
 
-async def _retire(parts: Parts, keys: Sequence[Key], now: datetime) -> tuple[list[str], dict[str, str]]:
+async def _retire(parts: Parts, keys: Sequence[Key], now: datetime) -> tuple[list[str], dict[str, Kept]]:
     """Take keys out of use out of the database and the file; return them, and why the others stay."""
     added = await sealing.keys_added(parts.database)
-    retired, kept = [], {}
+    retired, kept = [], dict[str, Kept]()
     for index, key in enumerate(keys):
         if index < KEPT:
             continue
         why = _in_configuration(parts, key.id) or _too_young(superseded(keys, added, index), now)
         if why is None and not await sealing.retire_key(parts.database, key.id, prefixes_of(key.id)):
-            why = "something is sealed with it"
+            why = Kept("something is sealed with it")
         if why is None:
             retired.append(key.id)
         else:
@@ -134,14 +208,17 @@ async def _retire(parts: Parts, keys: Sequence[Key], now: datetime) -> tuple[lis
     return retired, kept
 
 
-def _in_configuration(parts: Parts, key_id: str) -> str | None:
+def _in_configuration(parts: Parts, key_id: str) -> Kept | None:
     for app in parts.loaded.settings.apps:
         if app.client_secret and app.client_secret.startswith(prefix_of(key_id)):
-            return f"client_secret of app {app.id!r} is sealed with it; 'keys seal {app.id}' makes another"
+            return Kept(
+                f"client_secret of app {app.id!r} is sealed with it",
+                (Remedy("keys.seal", "makes another", app.id),),
+            )
     return None
 
 
-def _too_young(since: datetime | None, now: datetime) -> str | None:
+def _too_young(since: datetime | None, now: datetime) -> Kept | None:
     if since is not None and now - since >= GRACE:
         return None
-    return "a newer key took over less than a day ago"
+    return Kept("a newer key took over less than a day ago")

@@ -1,0 +1,34 @@
+"""Providers: those that are known, and files that describe more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitor.operations.actor import Actor, Right
+from monitor.providers import catalogue
+from monitor.providers.schema import Provider
+
+
+def every(actor: Actor) -> list[Provider]:
+    """Return the built-in providers, by name."""
+    actor.needs(Right.CATALOGUE_READ)
+    return [catalogue.load(name) for name in catalogue.built_in()]
+
+
+def show(actor: Actor, name: str) -> Provider:
+    """Return a built-in provider, as its file is understood. Raises NotFound."""
+    actor.needs(Right.CATALOGUE_READ)
+    return catalogue.load(name)
+
+
+def text(actor: Actor, name: str) -> str:
+    """Return a built-in provider's file as it is written. Raises NotFound."""
+    actor.needs(Right.CATALOGUE_READ)
+    catalogue.load(name)
+    return catalogue.built_in()[name].read_text(encoding="utf-8")
+
+
+def check(actor: Actor, path: Path) -> Provider:
+    """Read a provider file of this machine. Raises ConfigurationError that names each mistake's line."""
+    actor.needs(Right.HOST)
+    return catalogue.load_file(path)

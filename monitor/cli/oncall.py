@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.markup import escape
 
+from monitor.cli.remedies import command
 from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print_json, run_async
-from monitor.errors import ConfigurationError, TokenHealthError
+from monitor.errors import ConfigurationError, Remedy, TokenHealthError
 from monitor.operations.actor import on_this_host
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from monitor.clock import Clock
-from monitor.wire.faults import shortage
+from monitor.host.shortage import shortage
 
 log = structlog.get_logger("monitor.tokens")
 

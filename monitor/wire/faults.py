@@ -5,9 +5,7 @@ Whether the request left is known before (`departure`); this decides only what i
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import socket
 import ssl
 
@@ -15,22 +13,15 @@ import aiohttp
 import httpx
 
 from monitor.health.evidence import Fault, FaultKind
+from monitor.host.shortage import causes, shortage
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL}
 _UNASKABLE = (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)
-# What this machine had not enough of. None of it says anything about the provider.
-_SHORT = {
-    errno.EMFILE: "file descriptors",
-    errno.ENFILE: "file descriptors",
-    errno.ENOMEM: "memory",
-    errno.ENOBUFS: "memory",
-    errno.EAGAIN: "threads",
-}
 
 
 def fault_of(error: BaseException, *, left: bool, answered: bool = False) -> Fault:
     """Say what happened. `left`: a byte of the request may have been sent; `answered`: headers arrived."""
-    chain = _chain(error)
+    chain = causes(error)
     if (what := shortage(error)) is not None:
         return Fault(FaultKind.EXHAUSTED, f"this process had no {what} left", left)
     if any(isinstance(e, _UNASKABLE) for e in chain):
@@ -76,57 +67,8 @@ def _on_the_way(chain: list[BaseException]) -> Fault:
     return Fault(FaultKind.RESET, "the connection was closed before an answer", True)
 
 
-def shortage(raised: BaseException) -> str | None:
-    """Return what this process or machine had too little of, None where that was not it."""
-    for error in _chain(raised):
-        if isinstance(error, MemoryError):
-            return "memory"
-        if isinstance(error, RuntimeError) and "start new thread" in str(error):
-            return "threads"
-        if isinstance(error, socket.gaierror):
-            if error.errno == socket.EAI_MEMORY:
-                return "memory"
-            # The resolver says no more than 'try again' when it could open neither its file nor a socket.
-            if not _descriptor_left():
-                return "file descriptors"
-        elif isinstance(error, OSError) and error.errno in _SHORT:
-            return _SHORT[error.errno]
-    return None
-
-
-def _descriptor_left() -> bool:
-    try:
-        found = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    with contextlib.suppress(OSError):
-        os.close(found)
-    return True
-
-
 def _tls_reason(chain: list[BaseException]) -> str:
     for error in chain:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"certificate: {error.verify_message}"
     return "the TLS handshake failed"
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    """Return an exception and all that it came of, the nearest first."""
-    found: list[BaseException] = []
-    waiting = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one is None or any(one is known for known in found):
-            continue
-        found.append(one)
-        # aiohttp keeps the operating system's error in an attribute, beside the chain; several addresses that
-        # were tried in vain stand in a group.
-        waiting += [
-            inner
-            for inner in (getattr(one, "os_error", None), getattr(one, "certificate_error", None))
-            if isinstance(inner, BaseException)
-        ]
-        waiting += getattr(one, "exceptions", ()) if isinstance(one, BaseExceptionGroup) else ()
-        waiting.append(one.__cause__ or one.__context__)
-    return found

@@ -1,4 +1,7 @@
-"""JSON posted to services of our own side, such as Alertmanager: no proxy, no bearer token of a client."""
+"""JSON posted to services of our own side, such as Alertmanager: no proxy, no bearer token of a client.
+
+The HTTP client is loaded where one is made: most commands know of a hook and post nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
-
-import httpx
 
 from monitor.errors import ConfigurationError
 from monitor.secret import Secret
@@ -22,6 +23,8 @@ class Hook:
     """One address that takes JSON; a user and password in its URL go into the header (RFC 7617)."""
 
     def __init__(self, url: Secret, *, ca_file: Path | None = None, timeout: float = 10.0) -> None:
+        import httpx
+
         parts = urlsplit(url.reveal())
         host = parts.netloc.rpartition("@")[2]
         self.host = host
@@ -43,6 +46,8 @@ class Hook:
 
     async def post(self, path: str, document: Any) -> tuple[int | None, str]:
         """Post a document below the address; return the status, None without an answer, and why not."""
+        import httpx
+
         headers = {"User-Agent": USER_AGENT}
         try:
             async with (

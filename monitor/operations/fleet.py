@@ -69,6 +69,7 @@ async def doubted(parts: Parts, actor: Actor) -> list[Listed]:
 
 async def matters(parts: Parts, actor: Actor) -> Matters:
     """Return what is the matter beside single connections."""
+    actor.needs(Right.SILENCES_READ)
     now = parts.clock.now()
     standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
     return Matters(

@@ -176,7 +176,7 @@ def _other_app(item: NewConnection, was: Row[Any]) -> str:
         after += f" at {item.place.provider}/{item.place.region}"
     return (
         f"{item.id}: its tokens are for {before} and would be sent to {after}; give tokens of that one in "
-        f"the file, or remove the connection first: token-health connections remove {item.id}"
+        f"the file, or remove the connection first."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import NotFound
+from monitor.errors import NotFound, Remedy
 from monitor.health.breaks import CANARY, DAY, MAILABLE, Break
 from monitor.health.causes import Cause, Owner, Subject, consequence
 from monitor.health.holding import Held, Run, Trouble
@@ -287,7 +287,7 @@ async def _named(conn: AsyncConnection, provider: str) -> Standing:
     known = (await standing(conn)).get(provider)
     if known is None:
         raise NotFound(
-            f"No wave is held over {provider!r}; 'token-health notices list' shows those that are."
+            f"No wave is held over {provider!r}.", Remedy("notices.list", "shows those that are")
         )
     return known
 

@@ -57,7 +57,7 @@ async def test_another_app_without_tokens_of_its_own_is_refused_in_words_and_not
         await import_(two, tmp_path)
     assert caught.value.problems == [
         "acme: its tokens are for app 'clio' and would be sent to app 'plat'; give tokens of that one in the "
-        "file, or remove the connection first: token-health connections remove acme"
+        "file, or remove the connection first."
     ]
     with pytest.raises(ImportRefused):
         record = intake.Record(id="acme", app="plat", client=intake.Client(name="A"))

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from alerts.outbox.tables import delivery, fuse, notice, silence
+from alerts.outbox.tables import delivery, fuse, notice
+from alerts.silences.tables import silence
 from monitor.errors import NotFound, Refused, TokenHealthError
 from monitor.health.causes import Cause
 from monitor.operations import database as databases

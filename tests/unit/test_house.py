@@ -56,11 +56,11 @@ NAMES_A_CAUSE = {
     "monitor/cli/demo": "who plays what on the demo's stage",
     "alerts/rules/fleet.py": "an alert each, which says what it is about",
     "monitor/store/guarding.py": "our own network is looked at by all of the fleet",
-    "monitor/cli/connections.py": "a field of its document, in the same word",
+    "monitor/operations/documents.py": "a field of its document, in the same word",
     "monitor/tokens/grant.py": "how a trip ends, in the same word",
-    "monitor/metrics/meters.py": "how a trip ends, in the same word",
+    "monitor/metrics/catalogue.py": "how a trip ends, in the same word",
     "monitor/metrics/exposition.py": "what an incident is about, in the same word",
-    "monitor/web/clients/reauthorize.py": "a page says which of two ways out there is",
+    "monitor/operations/road.py": "a page says which of two ways out there is",
     "dashboards/funnel.py": "how a trip ends, in the same word",
 }
 

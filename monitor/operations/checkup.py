@@ -70,7 +70,7 @@ async def checkup(path: Path, actor: Actor) -> list[Check]:
     smtp, utf8 = await _smtp(loaded)
     try:
         async with opened(loaded) as parts:
-            checks += await _inside(parts)
+            checks += await _inside(parts, actor)
             smtp = await _with_its_past(parts, smtp)
             addresses = await _addresses(parts, utf8)
     except (TokenHealthError, *UNWELL) as error:
@@ -82,12 +82,11 @@ async def checkup(path: Path, actor: Actor) -> list[Check]:
     return checks + _listeners(loaded)
 
 
-async def _inside(parts: Parts) -> list[Check]:
+async def _inside(parts: Parts, actor: Actor) -> list[Check]:
     return [
         await _keys(parts),
         await _database(parts),
-        await _connections(parts),
-        *await _accounts(parts),
+        *await watched(parts, actor),
         *await _providers(parts),
         *await _stretched(parts),
     ]
@@ -109,6 +108,12 @@ async def _database(parts: Parts) -> Check:
     if skew > LARGEST_SKEW:
         return Check("database", False, f"Its clock is {span(skew)} off ours; run NTP on both.")
     return Check("database", True, f"{parts.database.name}: reachable, schema current.")
+
+
+async def watched(parts: Parts, actor: Actor) -> list[Check]:
+    """Check what is on record of connections: whether they are watched, or wait for a person."""
+    actor.needs(Right.SETTINGS_READ)
+    return [await _connections(parts), *await _accounts(parts)]
 
 
 async def _connections(parts: Parts) -> Check:

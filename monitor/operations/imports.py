@@ -11,8 +11,8 @@ from monitor.operations.intake import Record, utc
 from monitor.secret import Secret
 from monitor.settings.builders import binding
 from monitor.settings.parts import Parts
-from monitor.store import connections
-from monitor.store.connections import Imported, NewConnection
+from monitor.store import connections, imports
+from monitor.store.imports import Imported, NewConnection
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import fingerprint
 
@@ -30,7 +30,7 @@ async def take_in(parts: Parts, actor: Actor, records: list[Record], *, dry_run:
         for index, record in enumerate(records)
     ]
     issuers = binding(parts).issuers
-    return await connections.put(parts.database, new, now, actor.name, dry_run=dry_run, issuers=issuers)
+    return await imports.put(parts.database, new, now, actor.name, dry_run=dry_run, issuers=issuers)
 
 
 def _with_account(parts: Parts, records: list[Record]) -> None:

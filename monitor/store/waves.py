@@ -286,9 +286,7 @@ async def ask_first(
 async def _named(conn: AsyncConnection, provider: str) -> Standing:
     known = (await standing(conn)).get(provider)
     if known is None:
-        raise NotFound(
-            f"No wave is held over {provider!r}.", Remedy("notices.list", "shows those that are")
-        )
+        raise NotFound(f"No wave is held over {provider!r}.", Remedy("notices.list", "shows those that are"))
     return known
 
 

@@ -106,7 +106,8 @@ class Granter:
     ) -> None:
         self._rules = rules
         self._database, self._wire, self._vault = database, wire, vault
-        self._clock, self._apps, self._public_url = clock, dict(apps), public_url
+        self._clock, self._apps, self._public_url = clock, apps, public_url
+        self._discovered: dict[str, App] = {}
         self._running: set[asyncio.Task[Arrived]] = set()
 
     async def drain(self) -> None:
@@ -344,12 +345,12 @@ class Granter:
         return Arrived(arrival, trip)
 
     async def _app(self, name: str) -> App | None:
-        app = self._apps.get(name)
+        app = self._discovered.get(name) or self._apps.get(name)
         if app is not None and app.endpoints is None:
             found = await discover(app, self._wire)
             if not isinstance(found, App):
                 return None
-            app = self._apps[name] = found
+            app = self._discovered[name] = found
         return app
 
     async def revoke_leftovers(self) -> int:

@@ -26,8 +26,8 @@ from monitor.service.process import calm_collector
 from monitor.settings.builders import build_watching
 from monitor.settings.file import load
 from monitor.settings.parts import opened
-from monitor.store import connections
-from monitor.store.connections import NewConnection
+from monitor.store import imports
+from monitor.store.imports import NewConnection
 from monitor.store.processes import Role
 from monitor.store.tables import watch
 from monitor.tokens.refresh import access_cell, refresh_cell
@@ -126,7 +126,7 @@ async def _fill(parts: Any, size: int) -> None:
     now, seal = datetime.now(UTC), parts.vault.seal  # noqa: TID251 - a bench, not a test
     for start in range(0, size, 5000):
         names = [f"client-{number:06}" for number in range(start, min(size, start + 5000))]
-        await connections.put(
+        await imports.put(
             parts.database,
             [
                 NewConnection(

@@ -35,6 +35,7 @@ from monitor.store import (
     due,
     guarding,
     history,
+    imports,
     journal,
     links,
     maintenance,
@@ -207,7 +208,7 @@ async def _settle(database: Database, of: Scene, cause: Cause) -> None:
 
 async def _import(database: Database, _of: Scene) -> None:
     items = [new(name, imported="second", client_name="Another") for name in (*NAMES, "new")]
-    await connections.put(database, items, NOW, "test")
+    await imports.put(database, items, NOW, "test")
 
 
 async def _reseal(database: Database, _of: Scene) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from monitor.errors import ImportRefused
 from monitor.operations import exports, imports, intake, keys
 from monitor.operations import links as asking
-from monitor.operations.checkup import _accounts
+from monitor.operations.checkup import watched
 from monitor.secret import Secret
 from monitor.store import due, journal, links, sealing
 from monitor.store.tables import credential
@@ -113,14 +113,14 @@ async def test_with_tokens_of_its_own_it_leaves_the_old_app_with_all_that_was_un
 async def test_a_provider_that_changed_under_an_apps_name_gets_no_token_of_before(two):
     app = two.parts.apps["clio"]
     moved = replace(app, provider=app.provider.model_copy(update={"name": "other"}))
-    two.parts.apps["clio"] = two.granter._apps["clio"] = moved
+    two.parts.apps["clio"] = moved
     before = two.sandbox.seen()
     await two.after(minutes=6)
     assert await two.settle("acme") == ("broken", "app_misconfigured")
     assert {k: v for k, v in two.sandbox.seen().items() if k != "at"} == {
         k: v for k, v in before.items() if k != "at"
     }
-    (check,) = await _accounts(two.parts)
+    _, check = await watched(two.parts, ME)
     assert check.ok is False and "They are sent nowhere" in check.says
 
 
@@ -135,7 +135,7 @@ async def test_a_token_of_before_opens_and_a_rotation_or_a_refresh_binds_it_to_i
     assert await sealing.bound_to_row_alone(database) == 1
     await two.after(minutes=6)
     assert await two.state("acme") == ("healthy", "ok")
-    (check,) = await _accounts(two.parts)
+    _, check = await watched(two.parts, ME)
     assert [remedy.operation for remedy in check.remedies] == ["keys.rotate"]
     await keys.rotate(two.parts, ME)
     assert await sealing.bound_to_row_alone(database) == 0

@@ -308,7 +308,7 @@ async def test_an_issuer_that_is_said_is_compared_also_when_it_is_empty(mailrig,
 
 async def test_where_the_metadata_says_that_iss_is_sent_an_answer_without_it_is_refused(mailrig):
     link, app = await broken(mailrig), mailrig.parts.apps["clio"]
-    mailrig.granter._apps["clio"] = replace(app, endpoints=replace(app.endpoints, iss_required=True))
+    mailrig.parts.apps["clio"] = replace(app, endpoints=replace(app.endpoints, iss_required=True))
     async with browser_on(mailrig) as browser:
         back = await approve(await start(browser, link), user_of(mailrig, "acme"))
         assert title(await browser.get(back)) == "The answer came from the wrong place"

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from monitor.health.causes import Cause
 from monitor.health.classify import found
 from monitor.health.lifecycle import State
-from monitor.store import connections, due, history, processes, schema
+from monitor.store import connections, due, history, imports, processes, schema
 from monitor.store.engine import Database
 from monitor.store.tables import watch
 from tests.conftest import START
@@ -22,7 +22,7 @@ OK, BAD = found(Cause.OK, 1, "ok"), found(Cause.REVOKED, 1, "test")
 
 
 async def _leased(database, name="a"):
-    await connections.put(database, [new(name)], START, "test")
+    await imports.put(database, [new(name)], START, "test")
     (lease,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
     return lease
 
@@ -134,7 +134,7 @@ class Play:
             case "resume":
                 await connections.resume(database, [name], self.at, "test", apps=["app"])
             case "import":
-                await connections.put(database, [new(name, imported=str(self.at))], self.at, "test")
+                await imports.put(database, [new(name, imported=str(self.at))], self.at, "test")
                 assert await self.number() > before
             case "bury":
                 await processes.beat(database, "p", "all", "1", self.at, DAY)
@@ -157,7 +157,7 @@ def test_whatever_happens_a_verdict_is_written_while_its_number_is_the_rows_and_
 
     async def play(acts) -> None:
         name = f"c{next(names)}"
-        await connections.put(database, [new(name)], START, "test")
+        await imports.put(database, [new(name)], START, "test")
         one = Play(database, name)
         for what in acts:
             await one.act(what)

@@ -14,7 +14,7 @@ from monitor.errors import ConfigurationError, ImportRefused, NotFound
 from monitor.health.explain import explain
 from monitor.operations import accounts, imports, intake
 from monitor.operations import links as asking
-from monitor.operations.checkup import _accounts
+from monitor.operations.checkup import watched
 from monitor.operations.explain import story
 from monitor.settings.builders import build_oncall
 from monitor.store import audit, bindings, connections
@@ -57,7 +57,7 @@ async def test_what_waits_is_seen_by_the_operator_wherever_one_looks(mailrig):
     theirs, not_theirs = map(sentence, told.remedies)
     assert theirs.startswith("If it is theirs, 'token-health connections accept-account newcomer 1")
     assert not_theirs.startswith("If it is not, 'token-health connections refuse-account newcomer'")
-    (check,) = await _accounts(mailrig.parts)
+    _, check = await watched(mailrig.parts, ME)
     assert check.ok is False and "Firm newcomer was authorized with Firm harbor" in check.says
     (line,) = [
         x for x in await audit.of_subject(mailrig.parts.database, "newcomer") if x.action == "consent.held"

@@ -19,7 +19,7 @@ from monitor.health.classify import found
 from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import About, Place
 from monitor.health.surprise import SurprisePolicy
-from monitor.store import audit, connections, due, fleet, guarding, history, incidents, schema, waves
+from monitor.store import audit, connections, due, fleet, guarding, history, imports, incidents, schema, waves
 from monitor.store.engine import Database
 from monitor.store.expected import NEEDED, Ordinary
 from monitor.store.tables import connection, credential, incident, watch
@@ -227,7 +227,7 @@ async def test_before_mails_are_held_the_fleet_is_looked_at_once_more(database):
     async with database.read() as conn:
         assert (await known.usual(conn, START))[CLIO].clients == 6
     at = START + 20 * MINUTE
-    await connections.put(database, [new(f"n{i}") for i in range(1000)], START, "test")
+    await imports.put(database, [new(f"n{i}") for i in range(1000)], START, "test")
     async with database.write() as conn:
         await conn.execute(update(watch).values(state="healthy", next_probe_at=at + DAY))
     await _break(database, ["n1", "n2"], Cause.REVOKED, at, guard=NEVER)
@@ -317,7 +317,7 @@ def template(tmp_path_factory):
                 NAMES, (("app", "clio"), ("other", "second")) * len(NAMES), strict=False
             )
         ]
-        await connections.put(database, fleet, START, "test")
+        await imports.put(database, fleet, START, "test")
         leases = await due.claim(database, "p1", ["app", "other"], 500, START, LEASE)
         await settle(database, [settlement(one, found(Cause.OK, 1, "ok"), START) for one in leases], START)
         await database.close()

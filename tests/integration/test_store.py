@@ -29,6 +29,7 @@ from monitor.store import (
     fleet,
     guarding,
     history,
+    imports,
     incidents,
     journal,
     links,
@@ -38,8 +39,8 @@ from monitor.store import (
     verdicts,
 )
 from monitor.store.bindings import Account
-from monitor.store.connections import NewConnection
 from monitor.store.engine import Database
+from monitor.store.imports import NewConnection
 from monitor.store.metadata import METADATA
 from monitor.store.tables import audit as audit_table
 from monitor.store.tables import probe_count, watch
@@ -103,35 +104,35 @@ async def test_an_old_schema_is_refused_with_the_command_that_mends_it(database)
 
 async def test_importing_twice_changes_nothing(database):
     items = [new("a"), new("b")]
-    assert (await connections.put(database, items, START, "test")).added == ("a", "b")
-    again = await connections.put(database, items, START, "test")
+    assert (await imports.put(database, items, START, "test")).added == ("a", "b")
+    again = await imports.put(database, items, START, "test")
     assert (again.added, again.changed, again.same) == ((), (), ("a", "b"))
 
 
 async def test_importing_the_same_file_never_puts_a_spent_token_back(database):
-    await connections.put(database, [new("a")], START, "test")
+    await imports.put(database, [new("a")], START, "test")
     async with database.write() as conn:
         await conn.execute(text("UPDATE credential SET refresh = 'v1.k.x.successor', version = 4"))
-    await connections.put(database, [new("a", client_name="Acme LLP")], START, "test")
+    await imports.put(database, [new("a", client_name="Acme LLP")], START, "test")
     known = await connections.show(database, "a")
     assert (known.client_name, known.sealed.refresh, known.sealed.version) == (
         "Acme LLP",
         "v1.k.x.successor",
         4,
     )
-    await connections.put(database, [new("a", imported="second", refresh="v1.k.x.new")], START, "test")
+    await imports.put(database, [new("a", imported="second", refresh="v1.k.x.new")], START, "test")
     assert (await connections.show(database, "a")).sealed.refresh == "v1.k.x.new"
 
 
 async def test_a_dry_run_writes_nothing(database):
-    done = await connections.put(database, [new("a")], START, "test", dry_run=True)
+    done = await imports.put(database, [new("a")], START, "test", dry_run=True)
     assert done.added == ("a",)
     assert await connections.every(database) == []
 
 
 async def test_what_is_due_is_claimed_once_most_overdue_first(database):
     items = [new(f"c{i}", first_probe_at=START - timedelta(seconds=i)) for i in range(20)]
-    await connections.put(database, items, START, "test")
+    await imports.put(database, items, START, "test")
     first, second = await asyncio.gather(
         due.claim(database, "p1", ["app"], 15, START, LEASE),
         due.claim(database, "p2", ["app"], 15, START, LEASE),
@@ -142,7 +143,7 @@ async def test_what_is_due_is_claimed_once_most_overdue_first(database):
 
 
 async def test_the_lease_of_a_dead_process_runs_out_and_its_late_verdict_is_thrown_away(database):
-    await connections.put(database, [new("a")], START, "test")
+    await imports.put(database, [new("a")], START, "test")
     (dead,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
     later = START + timedelta(seconds=61)
     (living,) = await due.claim(database, "p2", ["app"], 1, later, LEASE)
@@ -154,7 +155,7 @@ async def test_the_lease_of_a_dead_process_runs_out_and_its_late_verdict_is_thro
 
 
 async def test_a_verdict_never_overwrites_a_pause_that_came_meanwhile(database):
-    await connections.put(database, [new("a")], START, "test")
+    await imports.put(database, [new("a")], START, "test")
     (lease,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
     await connections.pause(database, ["a"], START, "test")
     assert await settle(database, [settlement(lease, found(Cause.OK, 1, "ok"), START)], START) == []
@@ -178,7 +179,7 @@ async def _break(database, names, cause, now, times=2, guard=None):
 
 
 async def _healthy(database, names, now, app="app"):
-    await connections.put(database, [new(n, place=Place(app, "clio", "us")) for n in names], now, "test")
+    await imports.put(database, [new(n, place=Place(app, "clio", "us")) for n in names], now, "test")
     leases = await due.claim(database, "p1", [app], 500, now, LEASE)
     await settle(database, [settlement(lease, found(Cause.OK, 1, "ok"), now) for lease in leases], now)
 
@@ -307,7 +308,7 @@ async def test_one_process_holds_a_duty_and_another_takes_it_over(database):
 
 
 async def test_removing_what_is_not_there_names_it_and_changes_nothing(database):
-    await connections.put(database, [new("a")], START, "test")
+    await imports.put(database, [new("a")], START, "test")
     with pytest.raises(NotFound, match="'nope'"):
         await connections.remove(database, ["a", "nope"], START, "test")
     assert [k.id for k in await connections.every(database)] == ["a"]
@@ -358,7 +359,7 @@ def test_health_round_trips_through_its_columns():
 
 
 async def test_what_a_silent_process_held_is_free_for_the_others(database):
-    await connections.put(database, [new("a")], START, "test")
+    await imports.put(database, [new("a")], START, "test")
     await processes.beat(database, "p1", "all", "1", START, LEASE)
     await due.claim(database, "p1", ["app"], 1, START, LEASE * 100)
     async with database.write() as conn:
@@ -369,10 +370,10 @@ async def test_what_a_silent_process_held_is_free_for_the_others(database):
 
 
 async def test_a_lease_from_before_a_removal_does_not_fit_the_connection_that_has_its_id_now(database):
-    await connections.put(database, [new("a")], START, "test")
+    await imports.put(database, [new("a")], START, "test")
     (old,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
     await connections.remove(database, ["a"], START, "test")
-    await connections.put(database, [new("a", client_name="Another")], START, "test")
+    await imports.put(database, [new("a", client_name="Another")], START, "test")
     await due.claim(database, "p1", ["app"], 1, START, LEASE)
     bad = settlement(old, found(Cause.REVOKED, 1.0, "test"), START)
     assert await settle(database, [bad], START) == []
@@ -381,7 +382,7 @@ async def test_a_lease_from_before_a_removal_does_not_fit_the_connection_that_ha
 
 async def _refreshing(database, name="a"):
     """A refresh that has begun."""
-    await connections.put(database, [new(name)], START, "test")
+    await imports.put(database, [new(name)], START, "test")
     (lease,) = await due.claim(database, "p1", ["app"], 1, START, LEASE)
     return await journal.begin(database, name, "p1", lease.epoch, 0, START)
 
@@ -393,7 +394,7 @@ async def test_a_line_is_known_by_more_than_its_number(database):
     old = await _refreshing(database)
     await connections.remove(database, ["a"], START, "test")
     later = START + timedelta(seconds=1)
-    await connections.put(database, [new("a")], later, "test")
+    await imports.put(database, [new("a")], later, "test")
     (lease,) = await due.claim(database, "p2", ["app"], 1, later, LEASE)
     assert await journal.begin(database, "a", "p2", lease.epoch, 0, later)
     assert not await journal.store_pair(database, old, PAIR, later)
@@ -430,7 +431,7 @@ async def test_imported_tokens_end_a_doubt_and_the_fleets_count_of_them(database
     entry = await _refreshing(database)
     assert await journal.close(database, entry, Ending(Journal.UNCLEAR, Doubt(START)), START)
     assert await fleet.in_doubt(database) == {"app": 1}
-    await connections.put(database, [new("a", imported="second")], START, "test")
+    await imports.put(database, [new("a", imported="second")], START, "test")
     assert (await connections.show(database, "a")).doubt is None
     assert await fleet.in_doubt(database) == {}
 

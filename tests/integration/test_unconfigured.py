@@ -15,7 +15,7 @@ from monitor.metrics.exposition import Exposition, Extent
 from monitor.operations import accounts
 from monitor.operations import connections as operate
 from monitor.operations import links as asking
-from monitor.operations.checkup import _connections as doctors_word
+from monitor.operations.checkup import watched
 from monitor.operations.explain import story
 from monitor.settings.builders import build_oncall
 from monitor.store import connections, incidents
@@ -107,7 +107,7 @@ async def test_on_call_is_not_kept_awake_by_what_nobody_can_see_the_end_of(remov
 
 
 async def test_people_and_prometheus_see_that_nobody_looks(removed):
-    check = await doctors_word(removed.parts)
+    check, *_ = await watched(removed.parts, ME)
     assert (check.ok, check.says) == (
         None,
         "2 connections of app 'gone', which is not in [[apps]], are not looked at: add the app again, or pause, "

@@ -24,9 +24,9 @@ from monitor.operations.apps import stretched
 from monitor.operations.exports import tokens_of
 from monitor.secret import Secret
 from monitor.service import logs
-from monitor.store import connections, due
-from monitor.store.connections import NewConnection
+from monitor.store import connections, due, imports
 from monitor.store.engine import Database
+from monitor.store.imports import NewConnection
 from monitor.tokens.refresh import access_cell
 from monitor.watching.admission import Admission, Pace
 from monitor.watching.pacing import Pacer
@@ -45,7 +45,7 @@ PLAT = Place("plat", "clio-platform", "us")
 
 async def _big_fleet(rig, count):
     vault = rig.parts.vault
-    await connections.put(
+    await imports.put(
         rig.parts.database,
         [
             NewConnection(

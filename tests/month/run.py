@@ -28,8 +28,8 @@ from monitor.settings.builders import (
 )
 from monitor.settings.file import load
 from monitor.settings.parts import Parts, opened
-from monitor.store import connections, incidents
-from monitor.store.connections import NewConnection
+from monitor.store import imports, incidents
+from monitor.store.imports import NewConnection
 from monitor.store.processes import Role
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
@@ -262,4 +262,4 @@ async def _fill(parts: Parts, world: World, interval: int) -> None:
                     first_probe_at=now + timedelta(minutes=interval * (share % 1)),
                 )
             )  # fmt: skip
-    await connections.put(parts.database, new, now, "month")
+    await imports.put(parts.database, new, now, "month")

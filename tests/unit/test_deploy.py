@@ -134,7 +134,7 @@ def test_the_proxy_passes_on_every_header_that_the_clients_pages_read():
     conf = (DEPLOY / "nginx" / "token-health.conf").read_text()
     passed = {name.lower() for name in re.findall(r"proxy_set_header ([\w-]+)", conf)}
     read = set()
-    for path in (ROOT / "monitor" / "web").glob("*.py"):
+    for path in (ROOT / "monitor" / "web").rglob("*.py"):
         # What is for operators does not come through the proxy.
         if path.name != "ops.py":
             read |= set(re.findall(r"request\.headers(?:\.get\(|\[)\"([\w-]+)\"", path.read_text()))

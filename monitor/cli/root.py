@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -63,6 +64,8 @@ def loaded(config: Path | None, *, log: bool = False) -> Loaded:
     found = load(find_file(config), confined.environment())
     confined.take_out(found.secret_variables())
     logs.configure(found.settings.log.format, found.settings.log.level if log else "error")
+    gc.freeze()
+    gc.enable()
     return found
 
 

@@ -18,7 +18,8 @@ from monitor.operations import keys, notices, silences
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.file import load
 from monitor.store.engine import Database
-from monitor.store.tables import METADATA, audit, connection, incident
+from monitor.store.metadata import METADATA
+from monitor.store.tables import audit, connection, incident
 from monitor.tokens.vault import new_key, write_key_file
 from tests.conftest import ME, START, environ
 from tests.integration.test_store import _break, _healthy

@@ -26,7 +26,7 @@ from monitor.health.evidence import (
 )
 from monitor.health.lifecycle import Health, IncidentChange, Policy, State
 from monitor.watching.judge import judge
-from tests.unit.test_classify import (
+from tests.unit.health.test_classify import (
     FAILED,
     GOOD,
     INVALID_GRANT,

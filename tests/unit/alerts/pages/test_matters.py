@@ -15,7 +15,7 @@ from alerts.rules import fleet, own
 from alerts.silences.windows import Over, Silenced
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.secret import Secret
-from tests.unit.test_rules import CASES
+from tests.unit.alerts.rules.test_rules import CASES
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PATIENCE = Patience("tier", {"default": timedelta(days=3), "gold": timedelta(hours=4)})

@@ -16,7 +16,7 @@ from dashboards import build
 from monitor.metrics import catalogue
 from tests.acceptance.oncall_stage import filled, queries
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "runbooks"
 SECTIONS = ("What it means", "How to see it", "What to do", "How to know it is over", "When to escalate")
 DASHBOARDS = [build.document(module) for module in build.ALL]

@@ -150,7 +150,7 @@ def _refuted(one: Break, now: datetime) -> bool:
     if one.told_at is None or one.authorized_at is None or one.authorized_at < one.told_at:
         return False
     if one.closed_at is None:
-        return now - one.authorized_at > PROOF
+        return now - one.authorized_at >= PROOF
     return one.ended == ALONE
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
 import signal
-import sys
 from datetime import datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from alerts.channels import smtp
@@ -61,18 +60,23 @@ def die_at(step: str) -> None:
     setattr(holder, name, dying)
 
 
-async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
+def work(config: Path, now: datetime, step: str, trip: list[str], said: Connection) -> None:
+    """Do it; this is the whole life of a process."""
     if step:
         die_at(step)
+    said.send(asyncio.run(_work(config, now, trip)))
+
+
+async def _work(config: Path, now: datetime, trip: list[str]) -> str:
     async with opened(load(config, environ("clio", "plat")), SetClock(now)) as parts:
         meters, wire = Meters(), build_wire(parts)
-        mails = build_pump(parts, meters, "crash")
+        mails, outcome = build_pump(parts, meters, "crash"), ""
         if trip:
             state, browser, code = trip
             arrived = await build_granter(parts, wire).finish(
                 Secret(state), Secret(browser), {"code": code}, "/oauth/callback"
             )
-            print(arrived.arrival.value)
+            outcome = arrived.arrival.value
         else:
             await mails.recover()
             watching = build_watching(parts, wire, meters, "crash", Role.ALL, mails.tell)
@@ -82,9 +86,4 @@ async def main(config: Path, now: datetime, step: str, trip: list[str]) -> None:
             await mails.pump()
             await watching.ticks.stop()
         await wire.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(
-        main(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4]))
-    )
+        return outcome

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import multiprocessing
 import re
 import signal
-import sys
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,18 +16,28 @@ from alerts.outbox import listing
 from monitor.operations import links as asking
 from monitor.secret import Secret
 from monitor.store import links
+from tests.acceptance import crash
 from tests.conftest import MAIL, ME, rigged
+
+# Processes of their own, forked off one that has loaded everything: starting from nothing takes longer than all
+# that they do.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.acceptance.crash"])
 
 
 async def run(folder, now, step="", trip=()):
     """Run the driver in a process of its own; it dies where it is told to, and ends well where not."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.acceptance.crash", str(folder / "token-health.toml"), now.isoformat(),
-        step, json.dumps(list(trip)), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert process.returncode == (-signal.SIGKILL if step else 0), err.decode()
-    return out.decode().strip().rpartition("\n")[2]
+    here, there = PROCESSES.Pipe(duplex=False)
+    with here:
+        process = PROCESSES.Process(
+            target=crash.work, args=(folder / "token-health.toml", now, step, list(trip), there)
+        )
+        process.start()
+        there.close()
+        await asyncio.to_thread(process.join)
+        assert process.exitcode == (-signal.SIGKILL if step else 0)
+        process.close()
+        return "" if step else here.recv()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pydantic import AfterValidator
 from alerts.channels.channel import Around, Given, Read, http_address
 from alerts.channels.inert import inert
 from alerts.outbox.envelope import Outcome
+from monitor.errors import ConfigurationError
 from monitor.secret import Secret
 from monitor.text.tomlfile import Section
 from monitor.wire.hooks import Hook
@@ -46,7 +47,14 @@ def given(settings: Settings, read: Read) -> list[Given]:
         settings.alertmanager_url_env,
         settings.alertmanager_url_file,
     )
-    return [Given(NAME, url)] if url else []
+    if not url:
+        return []
+    try:
+        http_address(url.reveal())
+    except ValueError as error:
+        # From a variable or a file, which the file's own check does not see; it may hold a password.
+        raise ConfigurationError(f"oncall.alertmanager_url {error}.") from None
+    return [Given(NAME, url)]
 
 
 def claims(url: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,14 +26,6 @@ class Entry:
     action: str
     subject: str
     detail: Mapping[str, Any]
-
-
-def person() -> str:
-    """Return who runs this command, as the audit names them."""
-    try:
-        return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        return f"cli:uid {os.getuid()}"
 
 
 async def record(

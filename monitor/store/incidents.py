@@ -84,6 +84,8 @@ async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime)
         )
     if closed or updated:
         await close_empty(conn, now)
+    if changes:
+        await _follow_members(conn, now)
 
 
 def _how_it_ended(now: datetime) -> Any:
@@ -167,6 +169,42 @@ async def _open_shared(conn: AsyncConnection, about: About, change: Change, now:
         .returning(incident.c.id)
     )
     return int(made.scalar_one())
+
+
+async def _follow_members(conn: AsyncConnection, now: datetime) -> None:
+    """Let each shared incident have the cause that most of its members have; in a tie it keeps its own.
+
+    What the fleet guard has judged stays as it was judged.
+    """
+    member = incident.alias("member")
+    rows = await conn.execute(
+        select(
+            incident.c.id,
+            incident.c.cause,
+            member.c.cause.label("found"),
+            func.count(),
+            func.max(member.c.id),
+        )
+        .join(member, and_(member.c.parent_id == incident.c.id, member.c.closed_at.is_(None)))
+        .where(
+            incident.c.kind != Subject.CONNECTION.value,
+            incident.c.closed_at.is_(None),
+            incident.c.guard.is_(False),
+            incident.c.wave.is_(False),
+        )
+        .group_by(incident.c.id, incident.c.cause, member.c.cause)
+    )
+    most: dict[int, tuple[tuple[int, bool], int]] = {}
+    for number, cause, found, count, newest in rows:
+        weight = (int(count), cause == found)
+        if number not in most or weight > most[number][0]:
+            most[number] = weight, newest
+    for number, ((_, same), speaks) in most.items():
+        if not same:
+            said = select(member.c.cause, member.c.owner, member.c.reasons).where(member.c.id == speaks)
+            cause, owner, why = (await conn.execute(said)).one()
+            values = {"cause": cause, "owner": owner, "reasons": why, "updated_at": now}
+            await conn.execute(update(incident).where(incident.c.id == number).values(**values))
 
 
 async def close_of(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:

@@ -30,8 +30,8 @@ class Hook:
         self.host = host
         self._url = Secret(urlunsplit((parts.scheme, host, parts.path, parts.query, "")))
         self._auth = (
-            httpx.BasicAuth(unquote(parts.username), unquote(parts.password or ""))
-            if parts.username
+            httpx.BasicAuth(unquote(parts.username or ""), unquote(parts.password or ""))
+            if parts.username or parts.password
             else None
         )
         # What of the address nobody may read: a service may show it in its error.
@@ -42,7 +42,7 @@ class Hook:
         try:
             self._tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"oncall.ca_file: {ca_file}: cannot be read: {error}.") from None
+            raise ConfigurationError(f"{ca_file}: its certificates cannot be read: {error}.") from None
 
     async def post(self, path: str, document: Any) -> tuple[int | None, str]:
         """Post a document below the address; return the status, None without an answer, and why not."""

@@ -19,6 +19,7 @@ from alerts.channels.smtp import Interrupted, Letter, Session, Unreachable
 from alerts.outbox.envelope import Outcome
 from alerts.pages import wording
 from monitor.secret import Secret
+from monitor.wire.hooks import Hook
 from tests.conftest import START
 from tests.integration.test_echoes import shows
 from tests.integration.test_wire import read_request, serving
@@ -189,3 +190,11 @@ async def test_what_is_kept_alive_says_a_verdict_too(name):
         matter = wording.trial("integrations", "http://wiki.example", START)
         outcome, said = await channel.keep_alive([matter], START)
         assert outcome is Outcome.LATER and not shows(said, SECRET)
+
+
+async def test_a_password_without_a_user_is_sent(httpserver):
+    """As access tokens are written: https://:token@host."""
+    httpserver.expect_request("/x").respond_with_data("ok")
+    url = httpserver.url_for("/").replace("http://", f"http://:{SECRET}@")
+    assert await Hook(Secret(url)).post("/x", {}) == (200, "ok")
+    assert "Authorization" in httpserver.log[0][0].headers

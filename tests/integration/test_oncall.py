@@ -284,6 +284,23 @@ async def test_what_does_not_get_out_is_tried_again_and_not_told_to_be_over(hook
     assert [m["type"] for m in receiver.messages] == ["failure", "success"]
 
 
+async def test_what_an_app_shares_is_told_by_the_cause_that_it_has_now(am, receiver):
+    """An incident outlives its first cause: whoever is paged for a limit mends no secret."""
+    await am.add("firm0")
+    await am.look()
+    am.sandbox.weather("limited")
+    for _ in range(60):
+        await am.pages(minutes=1)
+    assert receiver.named() == ["TokenHealthRateLimited"]
+    am.sandbox.weather("fine")
+    am.sandbox.app("clio", secret="another", redirect_uris=[])
+    am.sandbox.do(am.grants["firm0"], "expire_access")
+    for _ in range(40):
+        await am.pages(minutes=1)
+    assert await am.state("firm0") == ("broken", "app_misconfigured")
+    assert "TokenHealthAppMisconfigured" in receiver.named()
+
+
 async def test_promise_4_an_address_is_in_no_log_and_not_in_the_database(hook, receiver, tmp_path, capsys):
     await hook.add(*(f"firm{n}" for n in range(6)))
     await hook.look()
@@ -416,6 +433,8 @@ async def test_maintenance_lets_connections_rest_and_looks_again_afterwards(am, 
     [
         ('[oncall]\nurls = ["nonsense://key-that-is-secret"]', "this is no address that apprise knows"),
         ('[oncall]\nalertmanager_url = "ftp://x"', "is a URL such as http://alertmanager.example:9093"),
+        ('[oncall]\nalertmanager_url_env = "AM"', "oncall.alertmanager_url is a URL such as"),
+        ('[oncall]\nalertmanager_url_file = "am"', "oncall.alertmanager_url is a URL such as"),
         ('[[oncall.routes]]\nname = "a"', "needs exactly one of url_file, url_env or url"),
         ('[[silences]]\nname = "night"\nprovider = "clio"\nweekly = "sometimes"', "is no weekly window"),
         ('[[silences]]\nname = "night"\nweekly = "sat 22:00-02:00"', "lies over one of"),
@@ -428,8 +447,9 @@ async def test_a_wrong_configuration_is_one_sentence_without_the_address(tmp_pat
     from monitor.settings.builders import build_pager
 
     path = write_config(tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}", more=text)
+    (tmp_path / "am").write_text("ftp://secret@x")
     with pytest.raises(ConfigurationError) as error:
-        async with opened(load(path, environ())) as parts:
+        async with opened(load(path, environ() | {"AM": "ftp://secret@x"})) as parts:
             build_pager(parts, Meters(), "test")
     assert says in str(error.value)
     assert "secret" not in str(error.value)

@@ -131,3 +131,9 @@ def test_links_lead_somewhere():
 def test_each_series_of_a_connection_is_counted_in_the_reference():
     each = {*catalogue.EACH, *catalogue.EACH_BROKEN, *catalogue.EACH_MAILED, catalogue.SILENCE}
     assert each == {m for m in (*catalogue.FLEET, *catalogue.OWN) if "connection" in m.labels}
+
+
+def test_every_metric_stands_in_a_list_or_it_would_be_nowhere():
+    made = {name: value for name, value in vars(catalogue).items() if isinstance(value, catalogue.Metric)}
+    listed = {*catalogue.FLEET, *catalogue.OWN}
+    assert made and [name for name, value in made.items() if value not in listed] == []

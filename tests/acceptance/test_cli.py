@@ -9,11 +9,14 @@ import sys
 
 import pytest
 
+from tests.acceptance.forked import command
 from tests.acceptance.test_processes import cli, import_fleet
 from tests.conftest import environ, write_config
 
 
 def run(*words, cwd=None, env=None, stdin="", timeout=90):
+    if words[0] not in ("demo", "run", "init", "--version", "--help"):
+        return command(*words, cwd=cwd, env=env, stdin=stdin, timeout=timeout)
     return subprocess.run(
         [sys.executable, "-m", "monitor", *words],
         capture_output=True, text=True, cwd=cwd, input=stdin, env=os.environ | (env or {}), timeout=timeout, check=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import re
 import signal
 from datetime import timedelta
@@ -17,12 +16,8 @@ from monitor.operations import links as asking
 from monitor.secret import Secret
 from monitor.store import links
 from tests.acceptance import crash
+from tests.acceptance.forked import PROCESSES
 from tests.conftest import MAIL, ME, rigged
-
-# Processes of their own, forked off one that has loaded everything: starting from nothing takes longer than all
-# that they do.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.acceptance.crash"])
 
 
 async def run(folder, now, step="", trip=()):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.forked import command
 from tests.conftest import Sandbox, environ, postgres_url, write_config
 
 FAST = 'interval = "2s"\nrecheck = "1s"\nrefresh_ahead = "10m"\nscope_interval = "1h"\n'
@@ -61,10 +62,7 @@ class Program:
 
 
 def cli(path: Path, *words: str, apps: tuple[str, ...] = ("clio",), code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "monitor", *words, "--config", str(path)],
-        capture_output=True, text=True, env=os.environ | environ(*apps), timeout=60, check=False,
-    )  # fmt: skip
+    done = command(*words, "--config", str(path), env=environ(*apps))
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -211,16 +212,22 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
             cli(story.path, "silence", "add", "--app", "eu", "--reason", "a test", apps=APPS)
             story.leaked_secret(webhook)
             until(lambda: _found(server, "token_health_silence_active"), 20)
-            empty = [
-                f"{document['title']}: {where}: {expr}"
-                for document in map(build.document, build.ALL)
-                for where, expr in queries(document)
-                if not _found(server, filled(expr, provider="clio.*", app=".*", cause=".*", locale=".*",
-                                             connection="us-1" if "step" not in expr else "us-0"))
-            ]  # fmt: skip
-            # Only the idle provider's refresh tokens run out, and only a broken connection has a cause.
-            empty = [line for line in empty if "refresh_token" not in line or "$connection" not in line]
-            assert empty == [], "\n".join(["a panel without data:", *empty])
+
+            def empty():
+                lines = [
+                    f"{document['title']}: {where}: {expr}"
+                    for document in map(build.document, build.ALL)
+                    for where, expr in queries(document)
+                    if not _found(server, filled(expr, provider="clio.*", app=".*", cause=".*", locale=".*",
+                                                 connection="us-1" if "step" not in expr else "us-0"))
+                ]  # fmt: skip
+                # Only the idle provider's refresh tokens run out, and only a broken connection has a cause.
+                return [line for line in lines if "refresh_token" not in line or "$connection" not in line]
+
+            # A scrape that came late on a busy machine leaves a gap of a second.
+            with contextlib.suppress(AssertionError):
+                until(lambda: empty() == [], 20)
+            assert empty() == [], "a panel without data"
             assert len(_but_the_wave(webhook)) == 2, webhook.told()
             if PICTURES and CHROMIUM:
                 pages = {

@@ -8,13 +8,22 @@ from monitor.health.wave import members
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import incidents, waves
-from monitor.store.incidents import OpenIncident
+from monitor.store.incidents import Closed, OpenIncident
 
 
 async def questions(parts: Parts, actor: Actor) -> list[Question]:
     """Return the open waves, each as the question it is."""
     actor.needs(Right.INCIDENTS_READ)
     return await waves_open(parts)
+
+
+async def over(
+    parts: Parts, actor: Actor, limit: int, before: int | None = None
+) -> tuple[list[Closed], int | None]:
+    """Return incidents that are closed, the newest first; and before which number the next page begins."""
+    actor.needs(Right.INCIDENTS_READ)
+    found = await incidents.over(parts.database, limit + 1, before)
+    return found[:limit], found[limit - 1].was.id if len(found) > limit else None
 
 
 async def shared(parts: Parts, actor: Actor) -> list[OpenIncident]:

@@ -66,7 +66,7 @@ async def every(parts: Parts, actor: Actor, limit: int, *, everything: bool = Fa
         now,
         tuple(await listing.listing(parts.database, limit, everything=everything)),
         tuple(await silences.standing(parts.database, parts.loaded.settings.windows, now)),
-        tuple(await held(parts, actor)),
+        tuple(await waves_open(parts)),
         tuple(Undeliverable(*one) for one in refused),
         await server_trouble(parts, actor),
     )
@@ -116,12 +116,6 @@ async def counts(parts: Parts, actor: Actor) -> dict[str, int]:
     """Return how many notices are in each state."""
     actor.needs(Right.NOTICES_READ)
     return await listing.counted(parts.database)
-
-
-async def held(parts: Parts, actor: Actor) -> list[Question]:
-    """Return the waves that the guard holds, each as the question that a person decides on."""
-    actor.needs(Right.NOTICES_READ)
-    return await waves_open(parts)
 
 
 async def hold(

@@ -46,6 +46,25 @@ async def write_down(
         await record(conn, now, actor, action, subject, **detail)
 
 
+async def page(
+    database: Database,
+    limit: int,
+    *,
+    before: int | None = None,
+    subject: str = "",
+    actor: str = "",
+    action: str = "",
+) -> list[tuple[int, Entry]]:
+    """Return lines with their numbers, newest first, before a number; all, or what is asked for."""
+    given = ((audit.c.subject, subject), (audit.c.actor, actor), (audit.c.action, action))
+    query = select(audit).where(*(column == value for column, value in given if value))
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(audit.c.id.desc()).limit(limit))
+        return [(row.id, Entry(row.at, row.actor, row.action, row.subject, row.detail)) for row in rows]
+
+
 async def of_subject(database: Database, subject: str, limit: int = 20) -> list[Entry]:
     """Return the newest lines about a subject, newest first."""
     async with database.read() as conn:

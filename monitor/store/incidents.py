@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,6 +49,14 @@ class OpenIncident:
     waits: str = ""  # what its first mail waits for besides its time
     told_at: datetime | None = None
     spoken_at: datetime | None = None  # a wave's: when a person last said something about it
+
+
+class Closed(NamedTuple):
+    """An incident that is over, and what ended it: `alone`, `authorized`, or empty where nobody can say."""
+
+    was: OpenIncident
+    closed_at: datetime
+    ended: str
 
 
 RELEASED, DROPPED = breaks.RELEASED, breaks.DROPPED  # what a person may say of held mails
@@ -255,6 +263,16 @@ async def open_now(database: Database) -> list[OpenIncident]:
     """Return every open incident, the largest first, with how many connections belong to it."""
     async with database.read() as conn:
         return [_of(row) for row in await conn.execute(_with_members())]
+
+
+async def over(database: Database, limit: int, before: int | None = None) -> list[Closed]:
+    """Return incidents that are closed, by number, the newest first, before a number."""
+    query = select(incident).where(incident.c.closed_at.is_not(None))
+    if before is not None:
+        query = query.where(incident.c.id < before)
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(incident.c.id.desc()).limit(limit))
+        return [Closed(_of(row), row.closed_at, row.ended) for row in rows]
 
 
 async def shared(conn: AsyncConnection) -> list[OpenIncident]:

@@ -13,15 +13,17 @@ from alerts.outbox.tables import delivery, fuse, notice
 from alerts.silences.tables import silence
 from monitor.errors import NotFound, Refused, TokenHealthError
 from monitor.health.causes import Cause
+from monitor.operations import audit as audit_lines
+from monitor.operations import connections, keys, notices, silences
 from monitor.operations import database as databases
-from monitor.operations import keys, notices, silences
+from monitor.operations import incidents as standing
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.file import load
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
 from monitor.store.tables import audit, connection, incident
 from monitor.tokens.vault import new_key, write_key_file
-from tests.conftest import ME, START, environ
+from tests.conftest import ME, START, by, environ
 from tests.integration.test_store import _break, _healthy
 from tests.migration.rows import ROWS
 
@@ -177,7 +179,7 @@ async def test_a_wave_is_held_as_the_question_that_it_is_until_it_is_decided(tol
     assert (question.provider, question.held_connections) == ("clio", 8)
     assert await notices.ask_first(told.parts, ME, "clio", 2) == ("Firm c00", "Firm c01")
     assert await notices.release(told.parts, ME, "clio") == 6
-    assert await notices.held(told.parts, ME) == []
+    assert await standing.questions(told.parts, ME) == []
     with pytest.raises(NotFound, match="No wave is held over 'clio'"):
         await notices.drop(told.parts, ME, "clio")
     async with told.parts.database.read() as conn:
@@ -275,3 +277,22 @@ async def test_a_backup_and_its_restore_have_their_lines(rig, tmp_path):
     assert await everything(rig.parts.database) == before
     await databases.restore(loaded, ME, file, replace=True)
     assert await lines(rig.parts.database) == [(ME.name, "database.restore", "database")]
+
+
+async def test_what_was_done_and_what_is_over_is_read_page_by_page(rig):
+    for name in ("acme", "bolt", "clay"):
+        await rig.add(name)
+    await rig.look()
+    rig.sandbox.do(rig.grants["acme"], "revoke")
+    await rig.after(minutes=8)
+    assert (await rig.settle("acme"))[0] == "broken"
+    for name in ("acme", "bolt", "clay"):
+        await connections.pause(rig.parts, by(name), [name])
+    first = await audit_lines.page(rig.parts, ME, 2, action="connection.pause")
+    rest = await audit_lines.page(rig.parts, ME, 2, before=first.before, action="connection.pause")
+    assert [line.subject for line in (*first.lines, *rest.lines)] == ["clay", "bolt", "acme"]
+    assert rest.before is None
+    assert [line.actor for line in (await audit_lines.page(rig.parts, ME, 5, by="bolt")).lines] == ["bolt"]
+    (closed,), more = await standing.over(rig.parts, ME, 1)
+    assert (closed.was.about.name, closed.was.cause.value, more) == ("acme", "revoked", None)
+    assert await standing.over(rig.parts, ME, 1, before=closed.was.id) == ([], None)

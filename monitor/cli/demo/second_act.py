@@ -52,10 +52,10 @@ async def second_act(first: Stage) -> None:
 async def _held(stage: Stage, parts: Parts) -> None:
     """All of them are confirmed broken, and none is mailed; this is what the operator sees."""
     from monitor.cli.show import print_question
-    from monitor.operations import notices
+    from monitor.operations import incidents
 
     async def all_held() -> bool:
-        return any(one.held == STRUCK for one in await notices.held(parts, DEMO))
+        return any(one.held == STRUCK for one in await incidents.questions(parts, DEMO))
 
     await _until(all_held)
     await asyncio.sleep(3)  # longer than a first mail would wait
@@ -64,14 +64,14 @@ async def _held(stage: Stage, parts: Parts) -> None:
     stage.line(
         "[yellow]held[/]: no mail goes out. This is what the operator sees (token-health notices list):"
     )
-    for one in await notices.held(parts, DEMO):
+    for one in await incidents.questions(parts, DEMO):
         print_question(one, parts.clock.now())
     out.print()
 
 
 async def _one_first(stage: Stage, parts: Parts) -> str:
     """The operator has one client asked first, whose administrator authorizes again; return which."""
-    from monitor.operations import notices
+    from monitor.operations import incidents, notices
 
     stage.say("Is it each firm's own doing? The operator asks one of them first: … --first 1")
     (client,) = await notices.ask_first(parts, DEMO, "clio", 1)
@@ -83,7 +83,7 @@ async def _one_first(stage: Stage, parts: Parts) -> str:
     stage.line(f"  {escape(client)} authorizes again; the page says: [green]{said}[/]")
 
     async def mended() -> bool:
-        return any(one.mended == 1 for one in await notices.held(parts, DEMO))
+        return any(one.mended == 1 for one in await incidents.questions(parts, DEMO))
 
     await _until(mended)
     return firm
@@ -91,13 +91,13 @@ async def _one_first(stage: Stage, parts: Parts) -> str:
 
 async def _the_rest(stage: Stage, parts: Parts, struck: list[str], first: str) -> None:
     """It mended it, so the others have to be asked as well: the operator releases them."""
-    from monitor.operations import notices
+    from monitor.operations import incidents, notices
 
     stage.say("That mended it: the others have to act, too. The operator releases them.")
     await notices.release(parts, DEMO, "clio")
     await _until(lambda: _is(len(_asked(stage)) == STRUCK))
     _show_mails(stage)
-    if _asked(stage) != sorted(struck) or await notices.held(parts, DEMO):
+    if _asked(stage) != sorted(struck) or await incidents.questions(parts, DEMO):
         raise TokenHealthError("The wave was not decided as it should be; this is a defect.")
     others = ", ".join(firm.capitalize() for firm in struck if firm != first)
     out.print(

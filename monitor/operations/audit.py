@@ -1,0 +1,36 @@
+"""Who did what and when, as the audit has it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from monitor.operations.actor import Actor, Right
+from monitor.settings.parts import Parts
+from monitor.store import audit
+from monitor.store.audit import Entry
+
+
+class Page(NamedTuple):
+    """Some lines, newest first. The next page is that `before` the number, None after the last."""
+
+    lines: list[Entry]
+    before: int | None
+
+
+async def page(
+    parts: Parts,
+    actor: Actor,
+    limit: int,
+    *,
+    before: int | None = None,
+    subject: str = "",
+    by: str = "",
+    action: str = "",
+) -> Page:
+    """Return lines about a subject, by somebody, of one action; all without."""
+    actor.needs(Right.AUDIT_READ)
+    found = await audit.page(
+        parts.database, limit + 1, before=before, subject=subject, actor=by, action=action
+    )
+    more = len(found) > limit
+    return Page([line for _, line in found[:limit]], found[limit - 1][0] if more else None)

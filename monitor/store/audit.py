@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,8 @@ from monitor.store.retry import retried
 from monitor.store.tables import audit
 
 SERVICE = "service"
+# What is known of the request that a change comes by, such as where it came from; a door sets it.
+REQUEST: ContextVar[Mapping[str, str] | None] = ContextVar("request", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,9 @@ async def record(
     conn: AsyncConnection, now: datetime, actor: str, action: str, subject: str, **detail: Any
 ) -> None:
     """Write a line into the transaction of what it tells of."""
+    known = {**(REQUEST.get() or {}), **detail}
     await conn.execute(
-        insert(audit).values(at=now, actor=actor, action=action, subject=subject, detail=detail)
+        insert(audit).values(at=now, actor=actor, action=action, subject=subject, detail=known)
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Text, false, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Text, false, text, true
 from sqlmodel import Field, SQLModel
 
 from monitor.health.lifecycle import State
@@ -31,16 +31,21 @@ def _text() -> Any:
     return Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
 
 
-def _count() -> Any:
-    return Field(default=0, sa_column_kwargs={"server_default": "0"})
+def _count(first: int = 0) -> Any:
+    return Field(default=first, sa_column_kwargs={"server_default": str(first)})
+
+
+def _no() -> Any:
+    return Field(default=False, sa_column_kwargs={"server_default": false()})
+
+
+def _yes() -> Any:
+    return Field(default=True, sa_column_kwargs={"server_default": true()})
 
 
 def _owner_row() -> Any:
-    return Field(
-        sa_column=Column(
-            "connection", Text, ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True
-        )
-    )
+    owner = ForeignKey("connection.id", ondelete="CASCADE")
+    return Field(sa_column=Column("connection", Text, owner, primary_key=True))
 
 
 class Connection(SQLModel, table=True):
@@ -60,6 +65,9 @@ class Connection(SQLModel, table=True):
     labels: dict[str, str] = _json()
     created_at: datetime = _time()
     updated_at: datetime = _time()
+    custody: str = Field(default="managed", sa_type=Text, sa_column_kwargs={"server_default": "managed"})
+    handout: bool = _yes()  # whether programs get its access token
+    revision: int = _count(1)  # counts the changes of what people configured of it
 
     __table_args__ = (Index("connection_account", "account_id"),)
 
@@ -102,6 +110,9 @@ class Watch(SQLModel, table=True):
     scopes_all: bool = True  # check every scope with the next probe: right after an authorization
     reads: dict[str, str] = _json()  # scope -> last good read, since the authorization
     rests: str | None = Field(default=None, sa_type=Text)  # the maintenance that paused it, None: a person
+    brought_at: datetime | None = _time(default=None)  # when a signal last brought its look forward
+    spared: bool = _no()  # a signal put its look off; never twice in a row
+    sequence: int = _count()  # counts the events about it
 
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="watch_state"),
@@ -132,6 +143,9 @@ class Credential(SQLModel, table=True):
     doubt_since: datetime | None = _time(default=None)
     doubt_tried_at: datetime | None = _time(default=None)
     imported: str | None = Field(default=None, sa_type=Text)  # which tokens a file brought, as a hash
+    expiry_assumed: bool = _no()  # the provider did not say when the access token ends: its file did
+    refused_version: int | None = None  # the pair whose access token the provider's own API refused
+    demand_after: datetime | None = _time(default=None)  # no renewal on demand before: the last one failed
 
     __table_args__ = (
         Index(
@@ -191,14 +205,14 @@ class Incident(SQLModel, table=True):
     updated_at: datetime = _time()
     closed_at: datetime | None = _time(default=None)
     parent_id: int | None = Field(default=None, foreign_key="incident.id", index=True)
-    mails: str = Field(
-        default="", sa_type=Text, sa_column_kwargs={"server_default": ""}
+    mails: str = (
+        _text()
     )  # what was said of held mails: released, dropped; canary: its client is asked on trial
     turned_at: datetime | None = _time(default=None)  # a connection's: since when its client mends it, or not
     ended: str = _text()  # how a connection's closed: alone, authorized; otherwise nothing
     told_at: datetime | None = _time(default=None)  # when its client was first told
     waits: str = _text()  # what its first mail waits for besides its time: doubt, trouble
-    wave: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    wave: bool = _no()
     # Of a wave (`monitor.health.wave.Wave` says what they mean):
     begun_at: datetime | None = _time(default=None)
     joined_at: datetime | None = _time(default=None)
@@ -233,6 +247,7 @@ class Link(SQLModel, table=True):
     incident: int | None = None
     locale: str = Field(sa_type=Text)
     cause: str = Field(default="", sa_type=Text)
+    sealed: str | None = Field(default=None, sa_type=Text)  # its secret, where it may be told again
     always: bool = False  # an operator's link: it starts also where nothing is broken
     made_at: datetime = _time()
     expires_at: datetime = _time()

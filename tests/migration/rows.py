@@ -125,4 +125,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "mail_server": [{"name": "mail.x.example:25", "down_since": NOW, "answer": "421 busy", "utf8": True}],
     "fuse": [{"name": "first mails", "blown_at": NOW, "wanted": 40, "released_until": None}],
+    "held_grant": [
+        {
+            "connection": "coda", "why": "asked", "account_id": "3", "account_name": "Coda", "user": "k@coda.example",
+            "consent": None, "held_at": NOW, "access": "v2.k1.bm9uY2U.Y2VsbA", "refresh": None, "issued_at": NOW,
+            "access_expires_at": NOW + DAY, "granted": ["contacts"],
+        }
+    ],
+    "own_secret": [{"name": "imports", "sealed": "v1.k1.bm9uY2U.Y2VsbA"}],
 }  # fmt: skip

@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Text, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+import monitor.store.door_tables  # noqa: F401
 from alerts.outbox import listing
 from monitor.errors import SchemaNotCurrent
 from monitor.store import connections, incidents, schema
@@ -28,7 +29,7 @@ from tests import conftest
 from tests.migration.rows import ROWS
 
 DATA = Path(__file__).with_name("data")
-RELEASED = ["0001", "0002", "0003", "0004"]
+RELEASED = ["0001", "0002", "0003", "0004", "0005"]
 
 
 def dump(revision: str, kind: str) -> str:

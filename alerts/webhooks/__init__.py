@@ -1,0 +1,1 @@
+"""Webhooks: what came about, sent to programs that asked for it, through the outbox."""

@@ -6,6 +6,7 @@ A provider's failure is never an exception here: it is a value (`monitor.health.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,17 @@ class Conflict(TokenHealthError):
 
 class Refused(TokenHealthError):
     """Whoever asked may not do this."""
+
+
+class NotAdmitted(Refused):
+    """A door does not let somebody in. `code` is the word that programs compare (RFC 9457, `code`).
+
+    `after` is when it may be tried again, where waiting helps.
+    """
+
+    def __init__(self, code: str, message: str, *remedies: Remedy, after: timedelta | None = None) -> None:
+        super().__init__(message, *remedies)
+        self.code, self.after = code, after
 
 
 class SchemaNotCurrent(TokenHealthError):

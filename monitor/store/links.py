@@ -241,7 +241,7 @@ async def replace_pair(
             await bindings.hold(
                 conn, of.connection, why, account, now, consent=of.id, access=pair.access,
                 refresh=pair.refresh, issued_at=pair.issued_at, access_expires_at=pair.access_expires_at,
-                granted=list(pair.granted) if pair.granted is not None else None,
+                expiry_assumed=pair.assumed, granted=list(pair.granted) if pair.granted is not None else None,
             )  # fmt: skip
             await _end(conn, of.id, Placed.HELD.value, account, None)
             return Placed.HELD
@@ -256,6 +256,8 @@ async def replace_pair(
             "version": credential.c.version + 1,
             "issued_at": pair.issued_at,
             "access_expires_at": pair.access_expires_at,
+            "expiry_assumed": pair.assumed,
+            "demand_after": None,
             "authorized_at": now,
             "refresh_used_at": now,
             "granted": list(pair.granted) if pair.granted is not None else None,

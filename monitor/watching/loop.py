@@ -132,6 +132,7 @@ class Loop:
             scope_checked_at=looked.scope_checked_at,
             scopes_all=looked.scopes_all,
             reads=looked.reads,
+            refused=looked.refused,
         )
 
     async def settle(self) -> None:

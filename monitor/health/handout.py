@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.evidence import RefreshNote
+from monitor.health.finding import Finding
 from monitor.health.lifecycle import Health, State
 
 # Nobody makes a token be renewed before this part of its life is over, however much life he wishes for.
@@ -199,3 +201,19 @@ def _trouble(books: Books) -> Trouble:
     health = books.health
     doubted = health.state is not State.HEALTHY and health.streak and consequence(health.candidate).ends_grant
     return Trouble.REFUSED_ONCE if doubted else Trouble.CANNOT_RENEW
+
+
+def seems_to_be(note: RefreshNote, finding: Finding | None, retry_at: datetime | None) -> NotNow:
+    """Say how a renewal ended that brought no token; `finding` is what its own exchange would mean.
+
+    It is no verdict: what the provider refuses once is a doubt, and our loop looks into it.
+    """
+    if finding is None:
+        return NotNow(Trouble.CANNOT_RENEW, None, retry_at)
+    refused = note is RefreshNote.FAILED and consequence(finding.cause).ends_grant
+    return NotNow(Trouble.REFUSED_ONCE if refused else Trouble.CANNOT_RENEW, finding.cause, retry_at)
+
+
+# Whoever could renew it is not there: its app is not configured, or stands for another provider now; or no
+# key at hand opens its refresh token.
+NOBODY_TO_ASK = NotNow(Trouble.CANNOT_RENEW, Cause.APP_MISCONFIGURED)

@@ -33,14 +33,16 @@ from monitor.store.due import Lease
 from monitor.store.expected import Ordinary
 from monitor.store.processes import Role
 from monitor.store.verdicts import Tell, Terms
+from monitor.tokens.custody import Custody
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.watching.admission import Admission, Pace
 from monitor.watching.loop import Loop
-from monitor.watching.pacing import Pacer
+from monitor.watching.pacing import Demand, Pacer
 from monitor.watching.presence import Presence
 from monitor.watching.probe import Prober
 from monitor.watching.rounds import Rounds
+from monitor.watching.settled import measure_refresh
 from monitor.watching.tasks import Tasks
 from monitor.watching.ticks import Ticks
 from monitor.watching.upkeep import Upkeep
@@ -60,6 +62,7 @@ class Watching:
     admission: Admission
     upkeep: Upkeep
     refresher: Refresher
+    custody: Custody
 
 
 def build_watching(
@@ -83,6 +86,12 @@ def build_watching(
         policy=settings.policy, pace=pace, terms=terms,
     )  # fmt: skip
     presence = Presence(database, apps, clock, process=name, role=role)
+    custody = Custody(
+        database, wire, parts.vault, refresher, Demand(database, clock, pacer), apps, clock, name,
+        settings.lease, lambda: presence.skew,
+        lambda app, done, connection: measure_refresh(meters, app, done, connection),
+    )  # fmt: skip
+    refresher.on_stored = custody.desk.changed
     upkeep = Upkeep(database, presence, admission, clock, terms=terms, kept=settings.kept)
     return Watching(
         loop=loop,
@@ -94,6 +103,7 @@ def build_watching(
         admission=admission,
         upkeep=upkeep,
         refresher=refresher,
+        custody=custody,
     )
 
 

@@ -1,4 +1,4 @@
-"""What custody of tokens reads and writes: the books of one connection, and the lease for a renewal on demand.
+"""What custody of tokens reads and writes: the books of a connection, and the lease for a renewal on demand.
 
 Reading a token that is good costs one look at three rows by their keys; nothing else is read then.
 """
@@ -77,8 +77,8 @@ async def held(database: Database, connection_id: str) -> Held | None:
         return None
     values = tuple(row)
     (
-        app, provider, region, labels, created, account, name, scopes, custody, handout, granted, access, renews,
-        lost, version, refused, issued, expires, assumed, after,
+        app, provider, region, labels, created, account, name, scopes, custody, handout, granted, access,
+        renews, lost, version, refused, issued, expires, assumed, after,
     ) = values[:_FIRST_HEALTH]  # fmt: skip
     books = Books(
         read_health(values[_FIRST_HEALTH:]),

@@ -93,7 +93,7 @@ class NotAdmitted(Refused):
 
 
 class Unavailable(TokenHealthError):
-    """What was asked for cannot be had just now, and that passes. `code` is the word that programs compare."""
+    """What was asked for cannot be had just now; it passes. `code` is the word that programs compare."""
 
     def __init__(self, code: str, message: str, after: timedelta = timedelta(seconds=1)) -> None:
         super().__init__(message)

@@ -2,7 +2,7 @@
 
 One flight a connection and process: however many ask, one of them leads. The leader takes the probe's lease,
 so that a probe and a demand never refresh side by side, refreshes as a probe would (`tokens.refresh`: one
-open line in the journal over all processes), wakes all when the new pair is durable, and gives the lease back.
+open line in the journal over all processes), wakes all once the new pair is durable, and returns the lease.
 Where another process has the lease, it looks at the stored generation now and then. A caller who goes away
 cancels nothing. What a renewal on demand finds is no verdict: after a failure the loop looks at once.
 """

@@ -36,6 +36,7 @@ from monitor.store.verdicts import Tell, Terms
 from monitor.tokens.custody import Custody
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
+from monitor.tokens.uses import Uses
 from monitor.watching.admission import Admission, Pace
 from monitor.watching.loop import Loop
 from monitor.watching.pacing import Demand, Pacer
@@ -63,6 +64,8 @@ class Watching:
     upkeep: Upkeep
     refresher: Refresher
     custody: Custody
+    uses: Uses
+    meters: Meters
 
 
 def build_watching(
@@ -104,6 +107,8 @@ def build_watching(
         upkeep=upkeep,
         refresher=refresher,
         custody=custody,
+        uses=Uses(database, clock),
+        meters=meters,
     )
 
 

@@ -38,6 +38,7 @@ class Link:
     opened_at: datetime | None
     started_at: datetime | None
     used_at: datetime | None
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,49 @@ async def issue(
             )
         )  # fmt: skip
     return secret
+
+
+@retried
+async def told_again(
+    database: Database,
+    connection_id: str,
+    secret: Secret,
+    sealed: str,
+    *,
+    locale: str,
+    now: datetime,
+    expires_at: datetime,
+    incident: int | None,
+    cause: str,
+    actor: str,
+) -> tuple[str, Link] | None:
+    """Return the live link of a break that may be told again, sealed; this one, where there was none.
+
+    None where the connection is gone. One at a time a connection, so that two who ask are told the same.
+    """
+    async with database.write() as conn:
+        await gates.lock(conn, [connection_id])
+        mine = _LINK.where(
+            link.c.connection == connection_id,
+            link.c.incident.is_not_distinct_from(incident),
+            link.c.sealed.is_not(None),
+            link.c.used_at.is_(None),
+            link.c.expires_at > now,
+        ).order_by(link.c.id.desc())
+        row = (await conn.execute(mine.limit(1))).one_or_none()
+        if row is None:
+            known = select(connection.c.id).where(connection.c.id == connection_id)
+            if (await conn.execute(known)).first() is None:
+                return None
+            await conn.execute(
+                insert(link).values(
+                    hash=hashed(secret), connection=connection_id, incident=incident, locale=locale,
+                    cause=cause, sealed=sealed, always=False, made_at=now, expires_at=expires_at,
+                )
+            )  # fmt: skip
+            await audit.record(conn, now, actor, "link.made", connection_id)
+            row = (await conn.execute(_LINK.where(link.c.hash == hashed(secret)))).one()
+        return row.sealed, _link(row)
 
 
 _LINK = select(link, connection.c.provider).join(connection, connection.c.id == link.c.connection)
@@ -359,7 +403,7 @@ async def forget(database: Database, before: datetime) -> int:
 def _link(row: Any) -> Link:
     return Link(
         row.id, row.connection, row.provider, row.incident, row.locale, row.cause, row.always, row.made_at,
-        row.expires_at, row.opened_at, row.started_at, row.used_at,
+        row.expires_at, row.opened_at, row.started_at, row.used_at, row.hash,
     )  # fmt: skip
 
 

@@ -69,7 +69,9 @@ async def test_the_lease_is_given_back_and_the_next_probe_looks(going):
     answer = await ask(going.watching)
     assert answer.refreshed and answer.held.books.expires_at - going.clock.now() > 59 * MINUTE
     await going.watching.custody.drain()
-    assert len(await due.claim(going.parts.database, "other", ["clio", "plat"], 9, going.clock.now(), HOUR)) == 1
+    assert (
+        len(await due.claim(going.parts.database, "other", ["clio", "plat"], 9, going.clock.now(), HOUR)) == 1
+    )
 
 
 async def test_a_day_is_asked_for_a_thousand_times_and_nothing_is_refreshed_in_half_a_life(going):

@@ -38,7 +38,9 @@ def broken(cause, **more):
 
 
 def suspect(cause):
-    return Health(State.SUSPECT, NOW - MINUTE, cause, consequence(cause).owner, 0.9, candidate=cause, streak=1)
+    return Health(
+        State.SUSPECT, NOW - MINUTE, cause, consequence(cause).owner, 0.9, candidate=cause, streak=1
+    )
 
 
 def books(left=None, health=HEALTHY, life=HOUR, **more):
@@ -123,7 +125,9 @@ def test_nobody_makes_a_token_be_renewed_in_the_first_half_of_its_life():
 
 
 def test_what_does_not_open_is_the_operators():
-    assert unreadable(NOW) == NeedsPerson("app_misconfigured", Owner.OPERATOR, NOW, 1.0, Cause.APP_MISCONFIGURED)
+    assert unreadable(NOW) == NeedsPerson(
+        "app_misconfigured", Owner.OPERATOR, NOW, 1.0, Cause.APP_MISCONFIGURED
+    )
 
 
 spans = st.integers(-7200, 7200).map(lambda seconds: timedelta(seconds=seconds))

@@ -32,7 +32,10 @@ async def going(request, tmp_path, sandbox, database_url):
         yield rig
 
 
-async def ask(watching, wish=Wish(), wait=WAIT, name="acme"):
+USUAL = Wish()
+
+
+async def ask(watching, wish=USUAL, wait=WAIT, name="acme"):
     watching.presence.skew = timedelta(0)  # PostgreSQL has the machine's clock, and this is another
     held = await watching.custody.read(name)
     assert held is not None

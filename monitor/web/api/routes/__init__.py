@@ -3,5 +3,6 @@
 from monitor.web.api.declared import Routes
 from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
 from monitor.web.api.routes.meta import ROUTES as META
+from monitor.web.api.routes.tokens import ROUTES as TOKENS
 
-SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS)
+SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, TOKENS)

@@ -172,19 +172,18 @@ async def test_a_leader_that_died_in_the_middle(going):
     going.clock.tick(minutes=60)
     (app,) = going.parts.apps
     (lease,) = await due.claim_named(
-        going.parts.database, "dead", ["acme"], going.clock.now(), timedelta(minutes=2), apps=[app]
+        going.parts.database, "dead", ["acme"], going.clock.now(), timedelta(seconds=2), apps=[app]
     )
     assert await journal.begin(going.parts.database, "acme", "dead", lease.epoch, 0, going.clock.now())
     waiting = await ask(going.watching, wait=timedelta(seconds=0.3))
     assert waiting.decision.why.trouble is Trouble.UNDER_WAY
-    going.clock.tick(minutes=3)
-    await ask(going.watching)  # the flight that has waited for so long gives up
+    going.clock.tick(seconds=4)  # its lease runs out; a gateway may still hold what it sent
     answer = await ask(going.watching)
     if app == "clio":
         assert answer.decision == Give() and answer.refreshed
-        return
-    assert isinstance(answer.decision, Later), "the perhaps spent token is not sent while it could harm"
-    assert going.sandbox.seen()["refreshes"] == 0
+    else:
+        assert isinstance(answer.decision, Later), "the perhaps spent token is not sent while it could harm"
+        assert going.sandbox.seen()["refreshes"] == 0
 
 
 async def test_a_process_whose_clock_is_wrong_hands_nothing_out(going):

@@ -347,7 +347,10 @@ class Service:
 
 def _of_programs(watching: Watching) -> list[Tick]:
     """What programs leave behind, written down now and then: in every process that answers them."""
-    return [Tick("uses", watching.uses.write, USES_EVERY)]
+    return [
+        Tick("uses", watching.uses.write, USES_EVERY),
+        Tick("signals", watching.hearing.write, USES_EVERY),
+    ]
 
 
 def _silence_labels(silence: Silenced) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,6 +38,7 @@ from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.uses import Uses
 from monitor.watching.admission import Admission, Pace
+from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
 from monitor.watching.pacing import Demand, Pacer
 from monitor.watching.presence import Presence
@@ -65,7 +66,9 @@ class Watching:
     refresher: Refresher
     custody: Custody
     uses: Uses
+    hearing: Hearing
     meters: Meters
+    scope_every: timedelta
 
 
 def build_watching(
@@ -108,7 +111,9 @@ def build_watching(
         refresher=refresher,
         custody=custody,
         uses=Uses(database, clock),
+        hearing=Hearing(database, admission, clock),
         meters=meters,
+        scope_every=schedule.scope_interval,
     )
 
 

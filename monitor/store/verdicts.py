@@ -144,7 +144,7 @@ _IDS: Columns = {"id": Text}
 def _numbers(is_sqlite: bool) -> Any:
     given = unpacked(_IDS, is_sqlite)
     return (
-        select(watch.c.connection, watch.c.lease_epoch)
+        select(watch.c.connection, watch.c.lease_epoch, watch.c.brought_at)
         .join(given, given.c.id == watch.c.connection)
         .order_by(watch.c.connection)
         .with_for_update(of=watch)
@@ -195,14 +195,28 @@ async def _in_time(
 ) -> list[Settlement]:
     """Take the gates, and keep what carries its row's number; of two with the same number the first."""
     ids = packed(_IDS, [(s.lease.id,) for s in settlements], is_sqlite)
-    numbers: dict[str, int] = {row[0]: row[1] for row in await conn.execute(_BULK[is_sqlite][2], ids)}
+    numbers = {row[0]: (row[1], row[2]) for row in await conn.execute(_BULK[is_sqlite][2], ids)}
     kept = []
     for settlement in settlements:
         lease = settlement.lease
-        if numbers.get(lease.id) == lease.epoch:
+        number, brought_at = numbers.get(lease.id, (None, None))
+        if number == lease.epoch:
             del numbers[lease.id]
-            kept.append(settlement)
+            kept.append(_at_once(settlement) if _came_late(settlement, brought_at) else settlement)
     return kept
+
+
+def _came_late(settlement: Settlement, brought_at: datetime | None) -> bool:
+    """Whether a signal asked for a look while this one was under way, which may have seen what was before."""
+    ruling = settlement.ruling
+    if brought_at is None or ruling.next_probe_at is None or ruling.finding.retry_at is not None:
+        return False
+    return brought_at > ruling.at - timedelta(seconds=settlement.seconds)
+
+
+def _at_once(settlement: Settlement) -> Settlement:
+    ruling = settlement.ruling
+    return settlement._replace(ruling=ruling._replace(next_probe_at=ruling.at))
 
 
 def _is_first(settlement: Settlement) -> bool:

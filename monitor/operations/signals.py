@@ -22,6 +22,7 @@ from monitor.settings.parts import Parts
 from monitor.store import signals
 from monitor.store.signals import Looked, Move, Signal, Standing
 from monitor.text.ids import new_id
+from monitor.text.names import one_line
 from monitor.tokens.refresh import access_cell
 from monitor.watching.probe import next_refresh
 from monitor.wire.apps import App
@@ -150,6 +151,26 @@ def document(one: Signal) -> dict[str, Any]:
     return found | {"asked": one.asked or None, "says": one.says or None, "why": one.why or None}
 
 
+def line(one: Signal) -> str:
+    """Say a signal in one line."""
+    said = f"{one.received_at:%Y-%m-%d %H:%M} UTC, {one.key}: {one.kind}"
+    said += f" of {one.scope}" if one.scope else ""
+    asked = f"{one.asked} → {one.status}" if one.asked and one.status else one.asked or one.status
+    said += f", {asked}" if asked else ""
+    said += f" “{one_line(one.says)}”" if one.says else ""
+    said += f" ({one.times} times)" if one.times > 1 else ""
+    return f"{said}. {_DONE[Effect(one.effect)]}" + (f": {one.why}." if one.why else ".")
+
+
+_DONE = {
+    Effect.PROBE_NOW: "We looked at once",
+    Effect.SPARED: "Our next look came later",
+    Effect.COALESCED: "Nothing more was done",
+    Effect.RECORDED: "Noted",
+    Effect.IGNORED: "Ignored",
+}
+
+
 async def _keep(
     parts: Parts,
     watching: Watching,
@@ -172,7 +193,8 @@ async def _keep(
         key=key,
         kind=given.kind.value,
         generation=given.generation,
-        asked=redact(_shown(given.asked), sent=sent),
+        # Part by part: a whole address is long enough to look like a token.
+        asked="/".join(redact(part, sent=sent) for part in _shown(given.asked).split("/"))[:400],
         scope=redact(given.scope, 200, sent) if given.scope else None,
         status=given.status,
         headers=_headers(given.headers, sent),

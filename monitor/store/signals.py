@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, literal, or_, select, update
 
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health
@@ -14,7 +14,7 @@ from monitor.health.signals import NOT_AGAIN, Effect
 from monitor.store import gates
 from monitor.store.columns import CREDENTIAL, HEALTH, Sealed, read_health, read_sealed
 from monitor.store.door_tables import signal
-from monitor.store.engine import Database
+from monitor.store.engine import Database, UtcDateTime
 from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
 
@@ -123,7 +123,8 @@ async def take(database: Database, said: Signal, move: Move | None, now: datetim
             mine = update(watch).where(watch.c.connection == said.connection)
             if effect is Effect.PROBE_NOW:
                 # What is due already stays where it is in the queue.
-                sooner = case((watch.c.next_probe_at < move.at, watch.c.next_probe_at), else_=move.at)
+                at = literal(move.at, UtcDateTime)
+                sooner = case((watch.c.next_probe_at < at, watch.c.next_probe_at), else_=at)
                 done = await conn.execute(
                     mine.where(
                         watch.c.next_probe_at.is_not(None),

@@ -3,6 +3,7 @@
 from monitor.web.api.declared import Routes
 from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
 from monitor.web.api.routes.meta import ROUTES as META
+from monitor.web.api.routes.signals import ROUTES as SIGNALS
 from monitor.web.api.routes.tokens import ROUTES as TOKENS
 
-SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, TOKENS)
+SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, TOKENS, SIGNALS)

@@ -35,7 +35,7 @@ from monitor.operations.documents import iso
 from monitor.secret import Secret
 from monitor.settings.builders import Watching
 from monitor.settings.parts import Parts
-from monitor.store import connections, incidents, links
+from monitor.store import connections, incidents, links, told_links
 from monitor.store.custody import Held
 from monitor.tokens.custody import Handed
 from monitor.tokens.vault import Cell
@@ -224,7 +224,7 @@ async def _reconnect(parts: Parts, actor: Actor, held: Held, incident: int | Non
         return None
     now, settings, secret = parts.clock.now(), parts.loaded.settings, links.fresh_secret()
     known = await connections.show(parts.database, held.id)
-    found = await links.told_again(
+    found = await told_links.standing_or(
         parts.database,
         held.id,
         secret,

@@ -103,73 +103,30 @@ async def issue(
     return secret
 
 
-@retried
-async def told_again(
-    database: Database,
-    connection_id: str,
-    secret: Secret,
-    sealed: str,
-    *,
-    locale: str,
-    now: datetime,
-    expires_at: datetime,
-    incident: int | None,
-    cause: str,
-    actor: str,
-) -> tuple[str, Link] | None:
-    """Return the live link of a break that may be told again, sealed; this one, where there was none.
-
-    None where the connection is gone. One at a time a connection, so that two who ask are told the same.
-    """
-    async with database.write() as conn:
-        await gates.lock(conn, [connection_id])
-        mine = _LINK.where(
-            link.c.connection == connection_id,
-            link.c.incident.is_not_distinct_from(incident),
-            link.c.sealed.is_not(None),
-            link.c.used_at.is_(None),
-            link.c.expires_at > now,
-        ).order_by(link.c.id.desc())
-        row = (await conn.execute(mine.limit(1))).one_or_none()
-        if row is None:
-            known = select(connection.c.id).where(connection.c.id == connection_id)
-            if (await conn.execute(known)).first() is None:
-                return None
-            await conn.execute(
-                insert(link).values(
-                    hash=hashed(secret), connection=connection_id, incident=incident, locale=locale,
-                    cause=cause, sealed=sealed, always=False, made_at=now, expires_at=expires_at,
-                )
-            )  # fmt: skip
-            await audit.record(conn, now, actor, "link.made", connection_id)
-            row = (await conn.execute(_LINK.where(link.c.hash == hashed(secret)))).one()
-        return row.sealed, _link(row)
-
-
-_LINK = select(link, connection.c.provider).join(connection, connection.c.id == link.c.connection)
+LINK = select(link, connection.c.provider).join(connection, connection.c.id == link.c.connection)
 
 
 async def find(database: Database, secret: Secret) -> Link | None:
     """Look a link up by its secret."""
     async with database.read() as conn:
-        row = (await conn.execute(_LINK.where(link.c.hash == hashed(secret)))).one_or_none()
-    return None if row is None else _link(row)
+        row = (await conn.execute(LINK.where(link.c.hash == hashed(secret)))).one_or_none()
+    return None if row is None else link_of(row)
 
 
 async def by_id(database: Database, number: int) -> Link | None:
     """Look a link up by its number."""
     async with database.read() as conn:
-        row = (await conn.execute(_LINK.where(link.c.id == number))).one_or_none()
-    return None if row is None else _link(row)
+        row = (await conn.execute(LINK.where(link.c.id == number))).one_or_none()
+    return None if row is None else link_of(row)
 
 
 async def of_connection(database: Database, connection_id: str, limit: int = 20) -> list[Link]:
     """Return the newest links of a connection, newest first."""
     async with database.read() as conn:
         rows = await conn.execute(
-            _LINK.where(link.c.connection == connection_id).order_by(link.c.id.desc()).limit(limit)
+            LINK.where(link.c.connection == connection_id).order_by(link.c.id.desc()).limit(limit)
         )
-        return [_link(row) for row in rows]
+        return [link_of(row) for row in rows]
 
 
 @retried
@@ -400,7 +357,8 @@ async def forget(database: Database, before: datetime) -> int:
         return int((await conn.execute(delete(link).where(link.c.id.in_(old)))).rowcount)
 
 
-def _link(row: Any) -> Link:
+def link_of(row: Any) -> Link:
+    """Read a row of `LINK`."""
     return Link(
         row.id, row.connection, row.provider, row.incident, row.locale, row.cause, row.always, row.made_at,
         row.expires_at, row.opened_at, row.started_at, row.used_at, row.hash,

@@ -44,6 +44,7 @@ from monitor.store import (
     published,
     sealing,
     signals,
+    told_links,
     uses,
     verdicts,
 )
@@ -274,7 +275,7 @@ WRITERS: dict[str, Writer] = {
     "count signals": lambda db, _: signals.conclude(db, {"sig_1": 2}, ["a", "b"]),
     "count reads of tokens": lambda db, _: uses.add(db, [Use("k", n, 0, 1, NOW, NOW, 0) for n in ("b", "a")]),
     "a program's first read": lambda db, _: uses.note_first(db, Use("k", "b", 0, 0, NOW, NOW, 0), "key:k", "10.0.0.0/24", NOW),
-    "tell a link again": lambda db, _: links.told_again(
+    "tell a link again": lambda db, _: told_links.standing_or(
         db, "b", links.fresh_secret(), "v1.k.x.y", locale="en", now=NOW, expires_at=NOW + DAY, incident=None,
         cause="", actor="test",
     ),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
+from monitor.health.signals import Kind
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Line, Moment, Name, Prose, Shown
 
@@ -63,9 +62,7 @@ class Answered(Given):
 class SignalGiven(Given):
     """What a program saw. Which token is meant is said by `generation`, or by the hash of its text."""
 
-    kind: Literal[
-        "success", "unauthorized", "forbidden", "refresh_refused", "renewed", "rate_limited", "unreachable"
-    ]
+    kind: Kind
     at: Moment | None = Field(default=None, strict=False)
     generation: int | None = Field(default=None, ge=0, le=999_999_999)
     access_token_sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")

@@ -8,7 +8,6 @@ from fastapi import Query, Response
 from pydantic import Field
 from starlette.requests import Request
 
-from monitor.health.signals import Kind
 from monitor.operations import signals
 from monitor.operations.actor import Right
 from monitor.operations.signals import LONGEST_WAIT, Reported
@@ -69,7 +68,7 @@ async def connection_signals(parts: Here, actor: Who, connection: Name, limit: L
 def _reported(given: SignalGiven) -> Reported:
     answer = given.answer
     return Reported(
-        Kind(given.kind),
+        given.kind,
         given.at,
         given.generation,
         given.access_token_sha256,

@@ -135,7 +135,7 @@ async def token(size: int, url: str, folder: Path) -> dict[str, float]:
     """
     await pipeline(size, url, folder)  # leaves a fleet of healthy connections
     path = folder / f"bench-{size}.toml"
-    path.write_text(CONFIG.format(url=url, size=size, pace=PROBES))
+    path.write_text(CONFIG.format(url=url, size=size, pace=1_000_000.0))
     program = Actor("key:bench", Door.API, frozenset({Right.TOKENS_READ}))
     async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
         found, meters = wire(folder), Meters()
@@ -154,7 +154,7 @@ async def token(size: int, url: str, folder: Path) -> dict[str, float]:
         for number in range(READS):
             await read(number)  # the first read of each goes into the audit
         figures = {"floor": await _cpu_each(floor), "cpu": await _cpu_each(read)}
-        await _all_due(parts)
+        await _due_one_after_the_other(parts)
         figures |= await _paced(read, watching.loop)
         await watching.ticks.stop()
         await found.close()
@@ -183,8 +183,9 @@ async def _paced(read: Any, loop: Any) -> dict[str, float]:
     async def probing() -> None:
         while True:
             await loop.pull()
-            await asyncio.sleep(0.25)  # noqa: TID251
-            await loop.settle()
+            for _ in range(4):
+                await asyncio.sleep(0.25)  # noqa: TID251
+                await loop.settle()
 
     beside, tasks = asyncio.create_task(probing()), []
     began = time.perf_counter()
@@ -218,6 +219,16 @@ async def _fill(parts: Any, size: int) -> None:
             ],
             now, "bench",
         )  # fmt: skip
+
+
+async def _due_one_after_the_other(parts: Any) -> None:
+    now, each = datetime.now(UTC), timedelta(seconds=1 / PROBES)  # noqa: TID251
+    async with parts.database.write() as conn:
+        names = (await conn.execute(select(watch.c.connection))).scalars().all()
+        later = (
+            update(watch).where(watch.c.connection == bindparam("_id")).values(next_probe_at=bindparam("at"))
+        )
+        await conn.execute(later, [{"_id": name, "at": now + each * n} for n, name in enumerate(names)])
 
 
 async def _all_due(parts: Any) -> None:

@@ -1,7 +1,9 @@
 """The resources, a module a subject."""
 
 from monitor.web.api.declared import Routes
+from monitor.web.api.routes.bulk import ROUTES as BULK
 from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
+from monitor.web.api.routes.fleets import ROUTES as FLEETS
 from monitor.web.api.routes.meta import ROUTES as META
 
-SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS)
+SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, BULK, FLEETS)

@@ -1,9 +1,11 @@
 """The resources, a module a subject."""
 
 from monitor.web.api.declared import Routes
+from monitor.web.api.routes.bulk import ROUTES as BULK
 from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
+from monitor.web.api.routes.fleets import ROUTES as FLEETS
 from monitor.web.api.routes.meta import ROUTES as META
 from monitor.web.api.routes.signals import ROUTES as SIGNALS
 from monitor.web.api.routes.tokens import ROUTES as TOKENS
 
-SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, TOKENS, SIGNALS)
+SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, BULK, FLEETS, TOKENS, SIGNALS)

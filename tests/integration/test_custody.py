@@ -6,12 +6,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from monitor.errors import Unavailable
 from monitor.health.causes import Cause
-from monitor.health.handout import Give, Later, NeedsPerson, Trouble, Wish
+from monitor.health.handout import Give, Later, NeedsPerson, Renew, Trouble, Wish, decided
 from monitor.store import due, journal
+from monitor.store.engine import Database
 from monitor.store.processes import Role
+from monitor.store.tables import credential
 from tests.conftest import GoingClock, another, rigged
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -29,6 +32,7 @@ async def going(request, tmp_path, sandbox, database_url):
         rig.sandbox.app(app, lifetime=3600, system=system)
         await rig.add("acme", app=app)
         await rig.look()
+        rig.watching.presence.skew = timedelta(0)  # PostgreSQL has the machine's clock, and this is another
         yield rig
 
 
@@ -36,7 +40,7 @@ USUAL = Wish()
 
 
 async def ask(watching, wish=USUAL, wait=WAIT, name="acme"):
-    watching.presence.skew = timedelta(0)  # PostgreSQL has the machine's clock, and this is another
+    watching.presence.skew = timedelta(0)  # each look measures it anew
     held = await watching.custody.read(name)
     assert held is not None
     return await watching.custody.have(held, wish, wait)
@@ -191,6 +195,30 @@ async def test_a_process_whose_clock_is_wrong_hands_nothing_out(going):
     with pytest.raises(Unavailable) as caught:
         await going.watching.custody.read("acme")
     assert caught.value.code == "clock_skewed"
+
+
+async def test_a_database_that_is_away_is_said_to_be(going):
+    custody = going.watching.custody
+    gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    custody._database, kept = gone, custody._database
+    with pytest.raises(Unavailable) as caught:
+        await custody.read("acme")
+    assert caught.value.code == "database_unavailable"
+    custody._database = kept
+    await gone.close()
+
+
+async def test_what_the_api_refuses_is_not_handed_out_until_it_takes_it_again(going):
+    async def refuse(version):
+        async with going.parts.database.write() as conn:
+            await conn.execute(update(credential).values(refused_version=version))
+
+    await refuse(0)
+    held = await going.watching.custody.read("acme")
+    assert decided(held.books, Wish(), going.clock.now()) == Renew()
+    await going.after(minutes=8)
+    assert (await going.known("acme")).sealed.refused is None, "whoami answered well"
+    assert (await going.known("acme")).sealed.version == 0
 
 
 async def test_no_demand_begins_while_the_process_ends(going):

@@ -71,7 +71,7 @@ _FIRST_HEALTH = 20
 
 async def held(database: Database, connection_id: str) -> Held | None:
     """Return what is written of a connection's access token, None where there is no such connection."""
-    async with database.read() as conn:
+    async with database.look() as conn:
         row = (await conn.execute(_HELD, {"id": connection_id})).one_or_none()
     if row is None:
         return None
@@ -116,7 +116,7 @@ _STANDING = (
 
 async def standing(database: Database, connection_id: str) -> Standing | None:
     """Return whether a renewal can begin, None where there is no such connection."""
-    async with database.read() as conn:
+    async with database.look() as conn:
         row = (await conn.execute(_STANDING, {"id": connection_id})).one_or_none()
     return None if row is None else Standing(*row)
 

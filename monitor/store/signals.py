@@ -66,7 +66,7 @@ _STANDING = (
 
 async def standing(database: Database, connection_id: str) -> Standing | None:
     """Return how a connection is looked at, None where there is none."""
-    async with database.read() as conn:
+    async with database.look() as conn:
         row = (await conn.execute(_STANDING, {"id": connection_id})).one_or_none()
     if row is None:
         return None
@@ -198,7 +198,7 @@ _LOOKED = (
 
 async def looked(database: Database, connection_id: str) -> Looked | None:
     """Return what our own last look left, None where there is no such connection."""
-    async with database.read() as conn:
+    async with database.look() as conn:
         row = (await conn.execute(_LOOKED, {"id": connection_id})).one_or_none()
     if row is None:
         return None

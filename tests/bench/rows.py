@@ -144,7 +144,7 @@ async def token(size: int, url: str, folder: Path) -> dict[str, float]:
         calm_collector()
 
         async def floor(number: int) -> None:
-            async with parts.database.read() as conn:
+            async with parts.database.look() as conn:
                 assert (await conn.execute(_ONE, {"id": _name(number, size)})).scalar()
 
         async def read(number: int) -> None:

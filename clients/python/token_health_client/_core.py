@@ -1,10 +1,10 @@
-"""The thinking, without I/O: what is known of each connection, what to ask next, what follows from an answer.
+"""The thinking, without I/O: what is known of each connection, what to ask, what follows from an answer.
 
-A *talk* is a generator: it yields what to send (or how long to rest), is given what was heard, and returns a Token or
-a Problem. `TokenHealth` and `AsyncTokenHealth` differ only in how they hold a talk.
+A *talk* is a generator: it yields a Request and is given what was heard, or a Rest and is given nothing, and
+returns a Token or a Problem. `TokenHealth` and `AsyncTokenHealth` differ only in how they hold a talk.
 
-What is known of a connection is one frozen value, replaced in one assignment: threads and forked children see the
-old one or the new one, and nothing between.
+What is known of a connection is one frozen value, replaced in one assignment: threads and forked children see
+the old one or the new one, and nothing between.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from token_health_client._errors import Problem
-from token_health_client._reading import Look, Unchanged, date_of, look_or_problem, problem_of, token_or_problem
+from token_health_client._reading import (
+    Look,
+    Unchanged,
+    date_of,
+    look_or_problem,
+    problem_of,
+    token_or_problem,
+)
 from token_health_client._token import Token
 from token_health_client._values import Heard, Lost, Reply, Request, Rest
 
 Outcome = Union[Token, Problem]
-Talk = Generator[Union[Request, Rest], Optional[Heard], Outcome]
+Step = Union[Request, Rest]
+Talk = Generator[Step, Any, Outcome]
 
 # Problems of Token Health itself. They say nothing about the grant, so a token at hand is used meanwhile.
 OWN_TROUBLE = frozenset(
@@ -46,7 +54,7 @@ PERSON_REMEMBERED = 60.0
 MENDING_PAUSE = 15.0
 # A server that does not answer is left alone for so long, twice as long after each further time.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
-# A token whose provider tells no expiry is looked up again so often; without Token Health it serves an hour at most.
+# A token whose provider tells no expiry is asked about so often; without Token Health it serves an hour.
 UNKNOWN_KEPT, UNKNOWN_SERVES = 60.0, 3_600.0
 # A token that has less left than was asked for is kept for this share of it: not every call is a request.
 SHORT_SHARE = 0.05
@@ -82,7 +90,6 @@ class Known:
     """What is known of one connection; times by the monotonic clock."""
 
     token: Optional[Token] = None
-    etag: Optional[str] = None
     learned_at: float = -math.inf
     fresh_until: float = -math.inf
     serves_until: float = -math.inf
@@ -92,6 +99,7 @@ class Known:
 
 
 NOTHING = Known()
+UP: tuple[Optional[Problem], float] = (None, -math.inf)
 
 
 class Core:
@@ -102,7 +110,7 @@ class Core:
         self._clock = clock
         self._chance = chance
         self._known: dict[str, Known] = {}
-        self._down: tuple[Optional[Problem], float] = (None, -math.inf)
+        self._down = UP
         self._server_time: Optional[tuple[datetime, float]] = None
 
     def __repr__(self) -> str:
@@ -142,7 +150,10 @@ class Core:
         if found is not None:
             return found
         outcome = yield from self._ask(connection, self._known.get(connection, NOTHING))
-        return self._bridged(connection, outcome)
+        bridged = self._bridged(connection, outcome)
+        if bridged is not outcome:
+            log.warning("%s; %r serves meanwhile", outcome, bridged)
+        return bridged
 
     def refused(self, token: Token, signal: Mapping[str, Any]) -> Talk:
         """Have a refused token looked at, and get the one that replaces it."""
@@ -164,60 +175,61 @@ class Core:
         """Wait for another token than the one at hand, through what passes and what a person has to mend."""
         ends = self._clock() + seconds
         while True:
-            known = self._known.get(connection, NOTHING)
-            left = max(0.0, ends - self._clock())
-            outcome = yield from self._ask(connection, known, poll=min(int(left), LONGEST_POLL))
-            unchanged = isinstance(outcome, Token) and outcome is known.token
-            if isinstance(outcome, Token) and not unchanged:
+            known, asked_at = self._known.get(connection, NOTHING), self._clock()
+            outcome = yield from self._ask(
+                connection, known, poll=min(int(max(0, ends - asked_at)), LONGEST_POLL)
+            )
+            if isinstance(outcome, Token):
+                if known.token is None or outcome.generation != known.token.generation:
+                    return outcome
+                outcome = _still_refused(connection, None)
+            now = self._clock()
+            if now >= ends or not _passes(outcome):
                 return outcome
-            problem = outcome if isinstance(outcome, Problem) else _still_refused(connection, None)
-            left = ends - self._clock()
-            if left <= 0 or not _passes(problem):
-                return problem
-            if not unchanged or left < 1:
-                yield Rest(min(left, problem.retry_after or MENDING_PAUSE))
+            if outcome.code != "still_refused" or now - asked_at < 1:  # else it was held as long as we asked
+                yield Rest(min(ends - now, outcome.retry_after or MENDING_PAUSE))
 
     # Asking and learning
 
     def _ask(self, connection: str, known: Known, poll: Optional[int] = None) -> Talk:
         asked_at = self._clock()
-        heard = yield self._token_request(connection, known, poll)
-        assert heard is not None  # noqa: S101 - whoever holds the talk answers a Request
+        heard: Heard = yield self._token_request(connection, known, poll)
         meaning = token_or_problem(connection, heard, asked_at, self._clock)
-        if isinstance(meaning, Unchanged):
-            if known.token is None:
-                meaning = problem_of(connection, Lost("304 to a question without a condition", connected=True))
-            else:
-                return self._still_good(connection, known, known.token)
         if isinstance(meaning, Token):
-            assert isinstance(heard, Reply)  # noqa: S101 - nothing else has a token
-            return self._learn(connection, meaning, heard, asked_at)
-        return self._learn_problem(connection, meaning, heard)
+            self._heard_time(heard)
+            return self._learn(connection, meaning, asked_at)
+        if isinstance(meaning, Problem):
+            return self._learn_problem(connection, meaning, heard)
+        if known.token is not None:
+            self._heard_time(heard)
+            return self._still_good(connection, known, known.token)
+        lost = Lost("304 to a question without a condition", connected=True)
+        return self._learn_problem(connection, problem_of(connection, lost), lost)
 
-    def _learn(self, connection: str, token: Token, reply: Reply, asked_at: float) -> Outcome:
-        self._heard_time(reply)
-        held = self._known.get(connection, NOTHING)
+    def _learn(self, connection: str, token: Token, asked_at: float) -> Outcome:
+        held, now = self._known.get(connection, NOTHING), self._clock()
         if held.token is not None and held.token.generation > token.generation and asked_at < held.learned_at:
             return held.token  # an answer that was overtaken by a younger one
-        now = self._clock()
         left = token.seconds_left
+        self._down = UP
         self._known[connection] = Known(
             token=token,
-            etag=reply.headers.get("etag"),
             learned_at=now,
             fresh_until=now + self._kept(left) * (1 - JITTER * self._chance()),
-            serves_until=now + min(left, UNKNOWN_SERVES if math.isinf(left) else left),
+            serves_until=now + (UNKNOWN_SERVES if math.isinf(left) else left),
         )
         return token
 
     def _still_good(self, connection: str, known: Known, token: Token) -> Outcome:
-        now = self._clock()
-        left = token.seconds_left
-        serves_until = now + UNKNOWN_SERVES if math.isinf(left) else known.serves_until
-        fresh_until = now + self._kept(left)
-        if self._known.get(connection, NOTHING).token in (token, None):
-            self._known[connection] = replace(
-                known, learned_at=now, fresh_until=fresh_until, serves_until=serves_until, problem=None, misses=0
+        """Keep a token for what is left of it; without jitter, which would only make for ever smaller steps."""
+        now, left = self._clock(), token.seconds_left
+        self._down = UP
+        if self._known.get(connection, NOTHING).token is token:
+            self._known[connection] = Known(
+                token=token,
+                learned_at=now,
+                fresh_until=now + self._kept(left),
+                serves_until=now + UNKNOWN_SERVES if math.isinf(left) else known.serves_until,
             )
         return token
 
@@ -257,7 +269,6 @@ class Core:
         left = known.serves_until - self._clock()
         if known.token is None or left <= self.terms.stale_if_down:
             return outcome
-        log.warning("%s; the token at hand serves for %d s more", outcome, left)
         return known.token
 
     def _heard_time(self, heard: Heard) -> None:
@@ -271,17 +282,19 @@ class Core:
         terms = self.terms
         accept = min(60, terms.min_ttl) if terms.accept_ttl is None else terms.accept_ttl
         query = f"min_ttl={terms.min_ttl}s&accept_ttl={accept}s"
+        etag = known.token._etag if known.token is not None else None
         wait = SERVER_WAIT
-        # A condition with a wait is a long poll: whoever only asks whether a token is still good does not say `wait`.
-        if poll is not None or known.etag is None:
+        # A condition with a wait is a long poll: who only asks whether a token is still good says no `wait`.
+        if poll is not None or etag is None:
             wait = terms.wait if poll is None else poll
             query += f"&wait={wait}s"
-        path = f"{_path(connection)}/token?{query}"
-        return Request("GET", path, wait + terms.margin, etag=known.etag)
+        return Request("GET", f"{_path(connection)}/token?{query}", wait + terms.margin, etag=etag)
 
     def _look_request(self, connection: str, signal: Mapping[str, Any]) -> Request:
         body = json.dumps(signal, ensure_ascii=False).encode("utf-8", "replace")
-        return Request("POST", f"{_path(connection)}/signals?wait={LOOK}s", LOOK + self.terms.margin, body=body)
+        return Request(
+            "POST", f"{_path(connection)}/signals?wait={LOOK}s", LOOK + self.terms.margin, body=body
+        )
 
 
 def checked(connection: str) -> str:

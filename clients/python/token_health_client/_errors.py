@@ -135,12 +135,12 @@ class TryLater(TokenHealthError):
 
     @property
     def seconds(self) -> float:
-        """How long from the moment of raising; earlier calls are answered from memory, without a request."""
+        """How long from the moment of raising; until then calls are answered from memory."""
         return self.problem.retry_after or 0.0
 
 
 class Unreachable(TryLater):
-    """Token Health did not answer, or somebody else did in its place: nothing is said about the connection."""
+    """Token Health did not answer, or another did in its place: nothing is said about the connection."""
 
 
 class StillRefused(TokenHealthError):
@@ -148,7 +148,7 @@ class StillRefused(TokenHealthError):
 
     @property
     def looked(self) -> Optional[Mapping[str, Any]]:
-        """What Token Health saw when it looked just now; its `cause` is `ok` where the token works. None: no look."""
+        """What Token Health saw just now; its `cause` is `ok` where the token works. None: no look."""
         value = self.problem.members.get("looked")
         return value if isinstance(value, dict) else None
 

@@ -1,7 +1,7 @@
 """What a provider's answer says about a token, taken from whatever HTTP library brought it.
 
-Read are `status_code`, `status` or `code`; `headers`; `content`, `text` or `body`; and of the request its method and
-its URL without query. Nothing is read that would take the answer from its owner: a stream stays unread.
+Read are `status_code`, `status` or `code`; `headers`; `content`, `text` or `body`; and of the request its method
+and its URL without query. Nothing is read that would take the answer from its owner: a stream stays unread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KINDS = {401: "unauthorized", 403: "forbidden", 429: "rate_limited"}
 
 
 def kind_of(answer: object) -> Optional[str]:
-    """Return the kind of signal that an answer is worth, or None; an exception without an answer is `unreachable`."""
+    """Return the kind of signal an answer is worth, or None; an exception without answer is `unreachable`."""
     status = status_of(answer)
     if status is None:
         return "unreachable" if isinstance(answer, BaseException) else None
@@ -120,5 +120,3 @@ def _clean(text: str, token: Token) -> str:
 
 def _line(text: str, most: int) -> str:
     return "".join(one if one.isprintable() else " " for one in text)[:most]
-
-

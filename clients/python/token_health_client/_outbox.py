@@ -1,4 +1,4 @@
-"""Signals that wait to be sent: at most a thousand, the oldest is dropped for the newest. No I/O, thread-safe."""
+"""Signals that wait to be sent: a thousand, then the oldest goes for the newest. No I/O, thread-safe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
+from token_health_client._evidence import kind_of, signal_of
 from token_health_client._reading import problem_of
+from token_health_client._token import Token
 from token_health_client._values import Heard, Reply, Request
 
 MOST = 1_000
@@ -41,6 +43,15 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def note(self, token: Token, answer: object, scope: Optional[str], at: Optional[str]) -> bool:
+        """Take down what an answer says about a token; return whether that is worth telling."""
+        kind = kind_of(answer)
+        if kind is None:
+            return False
+        signal: dict[str, Any] = {"connection": token.connection, **signal_of(kind, token, answer, scope)}
+        self.put(signal if at is None else {**signal, "at": at})
+        return True
+
     def put(self, signal: Mapping[str, Any]) -> None:
         """Take a signal; one that says the same of the same token replaces the one that waits."""
         key = tuple(signal.get(name) for name in ("connection", "generation", "kind", "asked", "scope"))
@@ -52,11 +63,10 @@ class Outbox:
 
     def take(self) -> list[Waiting]:
         """Take the next batch out; empty if nothing waits, or Token Health has asked for a rest."""
-        now, taken, size = self._clock(), [], 0
+        now, size = self._clock(), 0
+        taken: list[Waiting] = []
         with self._lock:
-            if now < self._rests_until:
-                return []
-            while self._waiting and len(taken) < BATCH:
+            while self._waiting and len(taken) < BATCH and now >= self._rests_until:
                 key, one = next(iter(self._waiting.items()))
                 size += len(_json(one.signal)) + 1
                 if taken and size > BATCH_BYTES:
@@ -74,7 +84,7 @@ class Outbox:
     def settle(self, batch: list[Waiting], heard: Heard) -> bool:
         """Take note of what came of a batch; return whether to go on with the next.
 
-        What could not be delivered waits on, behind nothing younger; what was refused is dropped: it would be again.
+        What did not arrive waits on, before all that is younger; what was refused is dropped: it would be again.
         """
         if isinstance(heard, Reply) and 200 <= heard.status < 300:
             return True
@@ -98,9 +108,3 @@ class Outbox:
 
 def _json(signal: Mapping[str, Any]) -> bytes:
     return json.dumps(signal, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def drained(outbox: Outbox) -> Optional[tuple[list[Waiting], Request]]:
-    """Return the next batch with its request, or None."""
-    batch = outbox.take()
-    return (batch, outbox.request(batch)) if batch else None

@@ -47,8 +47,8 @@ def token_or_problem(
     if isinstance(heard, Reply) and heard.status == 304:
         return Unchanged()
     if isinstance(heard, Reply) and heard.status == 200:
-        told = _object(heard.body)
-        return _token(connection, told, asked_at, clock) or _not_ours(connection, heard, "without a token of this connection")
+        token = _token(connection, heard, asked_at, clock)
+        return token or _not_ours(connection, heard, "without a token of this connection")
     return problem_of(connection, heard)
 
 
@@ -88,9 +88,8 @@ def date_of(heard: Heard) -> Optional[datetime]:
     return _date(heard.headers.get("date", "")) if isinstance(heard, Reply) else None
 
 
-def _token(
-    connection: str, told: Mapping[str, Any], asked_at: float, clock: Callable[[], float]
-) -> Optional[Token]:
+def _token(connection: str, reply: Reply, asked_at: float, clock: Callable[[], float]) -> Optional[Token]:
+    told = _object(reply.body)
     text, generation, kind = told.get("access_token"), _whole(told.get("generation")), told.get("token_type")
     if told.get("connection") != connection or generation is None:
         return None
@@ -112,6 +111,7 @@ def _token(
         _access_token=text,
         _token_type=kind if named else "Bearer",
         _ends=None if life is None else asked_at + min(life, LONGEST_LIFE),
+        _etag=reply.headers.get("etag"),
         _clock=clock,
     )
 

@@ -27,6 +27,7 @@ class Token:
         "_access_token",
         "_clock",
         "_ends",
+        "_etag",
         "_token_type",
         "account",
         "base_url",
@@ -47,6 +48,7 @@ class Token:
     _access_token: str
     _token_type: str
     _ends: Optional[float]
+    _etag: Optional[str]
     _clock: Callable[[], float]
 
     def __init__(self, **values: Any) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from token_health_client._core import Core, Outcome, Step, Talk, Terms, checked
 from token_health_client._errors import TokenHealthError, error_of

@@ -21,14 +21,13 @@ from urllib.parse import quote
 from token_health_client._errors import Problem
 from token_health_client._reading import (
     Look,
-    Unchanged,
     date_of,
     look_or_problem,
     problem_of,
     token_or_problem,
 )
 from token_health_client._token import Token
-from token_health_client._values import Heard, Lost, Reply, Request, Rest
+from token_health_client._values import Heard, Lost, Request, Rest
 
 Outcome = Union[Token, Problem]
 Step = Union[Request, Rest]
@@ -176,9 +175,8 @@ class Core:
         ends = self._clock() + seconds
         while True:
             known, asked_at = self._known.get(connection, NOTHING), self._clock()
-            outcome = yield from self._ask(
-                connection, known, poll=min(int(max(0, ends - asked_at)), LONGEST_POLL)
-            )
+            left = max(0.0, ends - asked_at)
+            outcome = yield from self._ask(connection, known, poll=min(int(left), LONGEST_POLL))
             if isinstance(outcome, Token):
                 if known.token is None or outcome.generation != known.token.generation:
                     return outcome
@@ -221,7 +219,7 @@ class Core:
         return token
 
     def _still_good(self, connection: str, known: Known, token: Token) -> Outcome:
-        """Keep a token for what is left of it; without jitter, which would only make for ever smaller steps."""
+        """Keep a token for what is left of it; without jitter, which would make ever smaller steps."""
         now, left = self._clock(), token.seconds_left
         self._down = UP
         if self._known.get(connection, NOTHING).token is token:

@@ -1,7 +1,7 @@
 """What a provider's answer says about a token, taken from whatever HTTP library brought it.
 
-Read are `status_code`, `status` or `code`; `headers`; `content`, `text` or `body`; and of the request its method
-and its URL without query. Nothing is read that would take the answer from its owner: a stream stays unread.
+Read are `status_code`, `status` or `code`; `headers`; `content`, `text` or `body`; and of the request its
+method and its URL without query. Nothing is read that would take the answer from its owner.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def status_of(answer: object) -> Optional[int]:
 
 
 def signal_of(kind: str, token: Token, answer: object, scope: Optional[str] = None) -> dict[str, Any]:
-    """Return a signal about a token, without anything that is secret; a success says no more than its status."""
+    """Return a signal about a token, without what is secret; a success says no more than its status."""
     answer = _unwrapped(answer)
     signal: dict[str, Any] = {"kind": kind, "generation": token.generation}
     if scope is not None:

@@ -84,7 +84,7 @@ class Outbox:
     def settle(self, batch: list[Waiting], heard: Heard) -> bool:
         """Take note of what came of a batch; return whether to go on with the next.
 
-        What did not arrive waits on, before all that is younger; what was refused is dropped: it would be again.
+        What did not arrive waits on, before what is younger; what was refused would be again, and is dropped.
         """
         if isinstance(heard, Reply) and 200 <= heard.status < 300:
             return True

@@ -29,7 +29,7 @@ def make(server, clock):
 
     def _make(url=None, key=KEY, **wish):
         wish = {"clock": clock, "sleep": clock.sleep, "chance": lambda: 0.0, **wish}
-        made.append(TokenHealth(url or server.url, key, **wish))
+        made.append(TokenHealth(server.url if url is None else url, key, **wish))
         return made[-1]
 
     yield _make

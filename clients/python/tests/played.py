@@ -210,6 +210,9 @@ def stranger(talk):
         while not stopping.is_set():
             with contextlib.suppress(OSError):
                 sock, _ = listening.accept()
+                if stopping.is_set():
+                    sock.close()
+                    return
                 talks.append(threading.Thread(target=one, args=(sock,), daemon=True))
                 talks[-1].start()
 

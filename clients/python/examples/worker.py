@@ -1,6 +1,7 @@
 """Ask each connection's provider for one document.
 
-    TOKEN_HEALTH_URL=https://th.example TOKEN_HEALTH_KEY=thk_… python worker.py /api/v4/users/who_am_i.json acme-clio …
+    export TOKEN_HEALTH_URL=https://th.example TOKEN_HEALTH_KEY=thk_…
+    python worker.py /api/v4/users/who_am_i.json acme-clio globex …
 
 What a person has to mend is parked, what passes is tried again, and Token Health hears how each token fared.
 """
@@ -12,6 +13,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from typing import Any
+from urllib.response import addinfourl
 
 from token_health_client import NeedsPerson, StillRefused, Token, TokenHealth, TokenHealthError, TryLater
 
@@ -19,11 +22,21 @@ TRIES = 5
 LONGEST_PAUSE = 60.0
 
 
-def get(token: Token, path: str) -> urllib.request.addinfourl | urllib.error.HTTPError:
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """urllib would take the token along to wherever it is sent."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
+opener = urllib.request.build_opener(NoRedirect)
+
+
+def get(token: Token, path: str) -> addinfourl:
     """Return the provider's answer, whatever its status."""
     request = urllib.request.Request(token.base_url + path, headers=token.headers)
     try:
-        answer: urllib.request.addinfourl = urllib.request.urlopen(request, timeout=30)
+        answer: addinfourl = opener.open(request, timeout=30)
     except urllib.error.HTTPError as refusal:
         return refusal
     return answer

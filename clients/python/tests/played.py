@@ -77,8 +77,9 @@ class Connection:
 class Played:
     """The server. `next` answers come first, once each; then `always`; then what the contract says."""
 
-    def __init__(self, key):
+    def __init__(self, key, context=None):
         self.key = key
+        self.scheme = "https" if context else "http"
         self.asked = []
         self.connections = {}
         self.next = []
@@ -89,11 +90,15 @@ class Played:
         self.arrived = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.played = self
+        if context:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
         self._thread.start()
@@ -163,6 +168,9 @@ class Played:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def handle_error(self, *_):
+        """Say nothing: a client that goes away is what tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -120,6 +120,23 @@ def test_strangers_are_no_token_health(run, talk):
         run(body, url, follow_redirects=True)
 
 
+def test_a_connection_that_was_closed_meanwhile_is_opened_anew(run, server):
+    served = []
+
+    def closing(sock):
+        sock.recv(65_536)
+        served.append(1)
+        if len(served) > 1:
+            body = b'{"connection": "acme-clio", "access_token": "x", "generation": 3, "expires_in": 900}'
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def body(th):
+        assert (await th.token("acme-clio")).generation == 3
+
+    with stranger(closing) as url:
+        run(body, url)
+
+
 def test_nobody_there(run):
     async def body(th):
         for name in ("acme-clio", "globex"):

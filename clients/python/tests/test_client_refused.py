@@ -76,6 +76,21 @@ def test_whoever_comes_late_gets_the_new_token_without_asking(th, server):
     assert len(server.asked) == before
 
 
+def test_a_connection_made_again_counts_anew_and_its_token_is_another(th, server, clock):
+    token = th.token("acme-clio")
+    clock.tick(3301)
+    server.next = [
+        (
+            200,
+            {"ETag": '"other.17"'},
+            {"connection": "acme-clio", "access_token": "other", "generation": 17, "expires_in": 3600},
+        )
+    ]
+    assert th.token("acme-clio").access_token == "other"
+    assert th.refused(token, 401).access_token == "other"
+    assert len(server.asked) == 2
+
+
 def test_fifty_threads_refused_at_once_are_one_signal(th, server):
     token, got = th.token("acme-clio"), []
     server.at_look, server.gate = renewed(server), threading.Event()

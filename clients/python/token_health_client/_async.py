@@ -19,6 +19,8 @@ from token_health_client._values import Heard, Lost, Request, Rest
 from token_health_client._wire import BYTES, Address, Key, lost
 
 log = logging.getLogger("token_health_client")
+# httpx's names for a kept connection that the server has closed meanwhile, and for no connection at all.
+_CLOSED = ("RemoteProtocolError", "ReadError", "WriteError", "CloseError")
 _NOT_CONNECTED = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError")
 
 
@@ -158,17 +160,24 @@ class AsyncTokenHealth:
     async def _send(self, request: Request) -> Heard:
         """Send a request and read its answer; what goes wrong is a value, not an exception."""
         try:
-            return await asyncio.wait_for(self._exchange(request), request.seconds)
+            return await asyncio.wait_for(self._exchange_twice(request), request.seconds)
         except asyncio.TimeoutError:
             return Lost("no whole answer in time", connected=True)
         except Exception as error:
             return lost(error, connected=type(error).__name__ not in _NOT_CONNECTED)
 
+    async def _exchange_twice(self, request: Request) -> Heard:
+        try:
+            return await self._exchange(request)
+        except Exception as error:
+            if type(error).__name__ not in _CLOSED:
+                raise
+        return await self._exchange(request)
+
     async def _exchange(self, request: Request) -> Heard:
-        scheme_and_host = str(self._address)[: len(str(self._address)) - len(self._address.prefix)]
         answer = self._http.stream(
             request.method,
-            scheme_and_host + self._address.path(request),
+            self._address.url(request),
             headers=self._key.headers(request),
             content=request.body,
             timeout=request.seconds,

@@ -158,7 +158,7 @@ class Core:
         """Have a refused token looked at, and get the one that replaces it."""
         connection = token.connection
         known = self._known.get(connection, NOTHING)
-        if known.token is not None and known.token.generation != token.generation:
+        if known.token is not None and not _same(known.token, token):
             return (yield from self.read(connection))
         looked = look_or_problem(connection, (yield self._look_request(connection, signal)))
         if isinstance(looked, Problem):
@@ -166,7 +166,7 @@ class Core:
         if looked.fine and looked.generation == token.generation:
             return _still_refused(connection, looked)
         outcome = yield from self._ask(connection, known)
-        if isinstance(outcome, Token) and outcome.generation == token.generation:
+        if isinstance(outcome, Token) and _same(outcome, token):
             return _still_refused(connection, looked)
         return outcome
 
@@ -178,7 +178,7 @@ class Core:
             left = max(0.0, ends - asked_at)
             outcome = yield from self._ask(connection, known, poll=min(int(left), LONGEST_POLL))
             if isinstance(outcome, Token):
-                if known.token is None or outcome.generation != known.token.generation:
+                if known.token is None or not _same(outcome, known.token):
                     return outcome
                 outcome = _still_refused(connection, None)
             now = self._clock()
@@ -304,6 +304,11 @@ def checked(connection: str) -> str:
 
 def _path(connection: str) -> str:
     return f"/connections/{quote(connection, safe='')}"
+
+
+def _same(one: Token, other: Token) -> bool:
+    """Whether two are one token; a connection removed and made again counts its generations anew."""
+    return one.generation == other.generation and one.access_token == other.access_token
 
 
 def _passes(problem: Problem) -> bool:

@@ -64,6 +64,10 @@ class Address:
         """Return the whole path of a request."""
         return f"{self.prefix}/api/v1{request.path}"
 
+    def url(self, request: Request) -> str:
+        """Return the whole URL of a request."""
+        return f"{self}/api/v1{request.path}"
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{'' if self.port is None else f':{self.port}'}{self.prefix}"

@@ -118,7 +118,7 @@ class Played:
     @property
     def signals(self):
         """The signals of all batches, in order."""
-        return [one for asked in self.asked if asked.path == "/signals" for one in asked.body["signals"]]
+        return [one for asked in self.asked if asked.path == "/signals" for one in asked.body["items"]]
 
     def answer(self, asked):
         if asked.headers.get("authorization") != f"Bearer {self.key}":

@@ -177,7 +177,7 @@ def test_the_same_word_twice_is_sent_once_and_a_thousand_wait_at_most(th, server
     assert len(th._outbox) == 1_000
     th.flush()
     batches = [asked for asked in server.asked if asked.path == "/signals"]
-    assert [len(one.body["signals"]) for one in batches] == [100] * 10
+    assert [len(one.body["items"]) for one in batches] == [100] * 10
     assert [server.signals[0]["scope"], server.signals[-1]["scope"]] == ["scope-200", "scope-1199"]
 
 

@@ -78,7 +78,7 @@ class Outbox:
 
     def request(self, batch: list[Waiting]) -> Request:
         """Return the request that sends a batch."""
-        body = b'{"signals":[' + b",".join(_json(one.signal) for one in batch) + b"]}"
+        body = b'{"items":[' + b",".join(_json(one.signal) for one in batch) + b"]}"
         return Request("POST", "/signals", self._margin, body=body)
 
     def settle(self, batch: list[Waiting], heard: Heard) -> bool:

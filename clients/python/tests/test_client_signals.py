@@ -140,7 +140,7 @@ def test_urllibs_answers_are_read_and_left_whole_for_their_owner(th, server):
     [
         urllib.error.HTTPError("http://x", 403, "no", email.message.Message(), io.BytesIO(b"x")),
         Answer(status_code=403, headers=None, content=None),
-        Answer(status_code=403, headers={"date": "a\r\nb\x00"}, text="a\x00b\ud800\x1b"),
+        Answer(status_code=403, headers={"date": "a\r\nb\x00"}, text="a\x00b\ud800\x1b\x85"),
         Answer(status_code=403, _content=False, content=property(lambda self: 1 / 0)),
         httpx.Response(403, stream=httpx.ByteStream(b"unread")),
         type("Broken", (), {"status_code": 403, "content": property(lambda self: 1 / 0)})(),
@@ -149,7 +149,7 @@ def test_urllibs_answers_are_read_and_left_whole_for_their_owner(th, server):
 def test_an_answer_that_cannot_be_read_is_told_by_its_status(th, server, answer):
     (signal,) = told(th, server, answer)
     assert (signal["kind"], signal["answer"]["status"]) == ("forbidden", 403)
-    assert not {"\x00", "\r", "\n", "\x1b"} & set(json.dumps(signal, ensure_ascii=False))
+    assert not {"\x00", "\r", "\n", "\x1b", "\x85"} & set(json.dumps(signal, ensure_ascii=False))
     if isinstance(answer, urllib.error.HTTPError):
         answer.close()
 
@@ -184,7 +184,15 @@ def test_the_same_word_twice_is_sent_once_and_a_thousand_wait_at_most(th, server
 def test_a_batch_fits_into_what_token_health_takes(th, server):
     token = th.token("acme-clio")
     for number in range(100):
-        th.saw(token, Answer(status_code=403, content=b'"' * 9_000), scope=f"{number}" + "x" * 6000)
+        th.saw(
+            token,
+            Answer(
+                status_code=403,
+                content=b'"' * 9_000,
+                headers={f"X-RateLimit-{n}": '"' * 900 for n in range(9)},
+            ),
+            scope=f"{number}" + "ü" * 6_000,
+        )
     th.flush()
     sizes = [int(asked.headers["content-length"]) for asked in server.asked if asked.path == "/signals"]
     assert len(sizes) > 1

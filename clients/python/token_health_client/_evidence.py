@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from token_health_client._token import Token
 
 BODY_BYTES = 4_096
-HEADER_CHARACTERS = 500
+LINE = 500  # characters
 _HEADERS = re.compile(r"www-authenticate|retry-after|date|content-type|x-ratelimit-[a-z0-9-]{1,40}")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _KINDS = {401: "unauthorized", 403: "forbidden", 429: "rate_limited"}
 
 
@@ -42,7 +43,7 @@ def signal_of(kind: str, token: Token, answer: object, scope: Optional[str] = No
     answer = _unwrapped(answer)
     signal: dict[str, Any] = {"kind": kind, "generation": token.generation}
     if scope is not None:
-        signal["scope"] = scope
+        signal["scope"] = _line(str(scope), LINE)
     status = status_of(answer)
     if status is None:
         return signal
@@ -83,7 +84,7 @@ def _asked(answer: object) -> str:
     url = urlsplit(str(_get(answer, "url") or _get(request, "url") or ""))
     if not isinstance(method, str) or not url.hostname:
         return ""
-    return _line(f"{method} {url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}", HEADER_CHARACTERS)
+    return _line(f"{method} {url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}", LINE)
 
 
 def _headers(answer: object, token: Token) -> dict[str, str]:
@@ -93,7 +94,7 @@ def _headers(answer: object, token: Token) -> dict[str, str]:
     except Exception:
         return {}
     kept = [(name, value) for name, value in pairs if _HEADERS.fullmatch(name)]
-    return {name: _line(_clean(value, token), HEADER_CHARACTERS) for name, value in kept[:20]}
+    return {name: _line(_clean(value, token), LINE) for name, value in kept[:20]}
 
 
 def _body(answer: object) -> str:
@@ -115,7 +116,7 @@ def _body(answer: object) -> str:
 def _clean(text: str, token: Token) -> str:
     """Without the token, should an answer echo it, and without what Token Health refuses in a text."""
     text = text.replace(token.access_token, "…").encode("utf-8", "replace").decode("utf-8")
-    return "".join(one if one >= " " and one != "\x7f" else " " for one in text)
+    return _CONTROLS.sub(" ", text)
 
 
 def _line(text: str, most: int) -> str:

@@ -52,7 +52,8 @@ async def report_signals(
     request: Request, parts: Here, actor: Who, watching: Works, given: Annotated[SignalsGiven, BODY]
 ) -> Any:
     """Say several things at once; each counts as one to the limit of signals."""
-    around(request).limits.spend(actor, "signals", cost=len(given.items) - 1)
+    if more := len(given.items) - 1:
+        around(request).limits.spend(actor, "signals", cost=more)
     items = [(one.connection, _reported(one)) for one in given.items]
     heard = await signals.report_all(parts, watching, actor, items)
     return {"items": [one.document() for one in heard]}

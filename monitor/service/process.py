@@ -38,7 +38,7 @@ from monitor.settings.builders import (
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED, Listener
-from monitor.store import audit, connections, fleet, links, maintenance, processes, schema, uses
+from monitor.store import audit, connections, fleet, links, maintenance, processes, schema, signals, uses
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
 from monitor.watching.presence import Presence
@@ -192,6 +192,7 @@ class Service:
                 await jobs.forget(self._parts)
                 await links.forget(self._parts.database, before)
                 await uses.forget(self._parts.database, before)
+                await signals.forget(self._parts.database, before)
 
         async def bulk() -> None:
             await jobs.work(self._parts, self._name)

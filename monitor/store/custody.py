@@ -148,9 +148,13 @@ async def claim(
 
 @retried
 async def give_back(
-    database: Database, lease: Lease, process: str, now: datetime, not_before: datetime | None = None
+    database: Database,
+    lease: Lease,
+    process: str,
+    not_before: datetime | None = None,
+    look_at: datetime | None = None,
 ) -> None:
-    """Give a lease back. After a failure, the loop looks at once, and no demand is made before `not_before`.
+    """Give a lease back. After a failure the loop looks at `look_at`; no demand is made before `not_before`.
 
     What is not looked at (paused) stays so. A lease that somebody else has taken meanwhile is theirs.
     """
@@ -164,8 +168,8 @@ async def give_back(
             return
         await conn.execute(
             update(watch)
-            .where(watch.c.connection == lease.id, watch.c.next_probe_at > now)
-            .values(next_probe_at=now)
+            .where(watch.c.connection == lease.id, watch.c.next_probe_at > look_at)
+            .values(next_probe_at=look_at)
         )
         await conn.execute(
             update(credential)

@@ -168,6 +168,13 @@ async def conclude(database: Database, times: Mapping[str, int], connections: li
         )
 
 
+@retried
+async def forget(database: Database, before: datetime) -> None:
+    """Drop signals of before a time."""
+    async with database.write() as conn:
+        await conn.execute(delete(signal).where(signal.c.received_at < before))
+
+
 async def of_connection(database: Database, connection_id: str, limit: int = KEPT) -> list[Signal]:
     """Return what programs said of a connection, newest first."""
     async with database.read() as conn:

@@ -268,18 +268,18 @@ class Custody:
             if landed is None:
                 return False
             if landed.why is not None:
-                not_before = max(self._clock.now() + REST, landed.why.retry_at or self._clock.now())
+                now = self._clock.now()
+                # The loop looks at once, but not before the time that the provider asked for.
+                look_at = landed.why.retry_at or now
+                not_before = max(now + REST, look_at)
                 landed = replace(landed, why=replace(landed.why, retry_at=not_before))
-                await self._give_back(lease, not_before)
+                await books.give_back(self._database, lease, self._process, not_before, look_at)
             land(landed)
         finally:
             if not_before is None:
                 with suppress(*UNWELL):  # a lease that is not given back runs out
-                    await self._give_back(lease, None)
+                    await books.give_back(self._database, lease, self._process)
         return True
-
-    async def _give_back(self, lease: Lease, not_before: datetime | None) -> None:
-        await books.give_back(self._database, lease, self._process, self._clock.now(), not_before)
 
     async def _refresh(self, lease: Lease, app: App, held: Held) -> _Landed | None:
         now, sealed = self._clock.now(), lease.sealed

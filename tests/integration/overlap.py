@@ -270,7 +270,7 @@ WRITERS: dict[str, Writer] = {
     "claim mails, and those of the dead": _recover,
     "forget what is old": _forget,
     "claim on demand": lambda db, _: custody.claim(db, "p2", "b", 0, NOW + DAY, LEASE),
-    "give a demand's lease back": lambda db, of: custody.give_back(db, of.leases[0], "p1", NOW, NOW + DAY),
+    "give a demand's lease back": lambda db, of: custody.give_back(db, of.leases[0], "p1", NOW + DAY, NOW),
     "take a signal": lambda db, _: signals.take(db, _signal(), Move(NOW - DAY, NOW, 0), NOW),
     "count signals": lambda db, _: signals.conclude(db, {"sig_1": 2}, ["a", "b"]),
     "count reads of tokens": lambda db, _: uses.add(db, [Use("k", n, 0, 1, NOW, NOW, 0) for n in ("b", "a")]),

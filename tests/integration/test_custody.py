@@ -14,7 +14,7 @@ from monitor.health.handout import Give, Later, NeedsPerson, Renew, Trouble, Wis
 from monitor.store import due, journal
 from monitor.store.engine import Database
 from monitor.store.processes import Role
-from monitor.store.tables import credential
+from monitor.store.tables import credential, watch
 from tests.conftest import GoingClock, another, rigged
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -154,6 +154,18 @@ async def test_one_refusal_is_a_doubt_and_confirmed_it_needs_a_person(going):
     assert {type(answer.decision) for answer in answers} == {NeedsPerson}
     assert {answer.decision.cause for answer in answers} == {"revoked"}
     assert going.sandbox.seen() == before, "nothing is asked for what only a person can mend"
+
+
+async def test_the_loop_does_not_look_before_the_provider_takes_requests_again(going):
+    going.clock.tick(minutes=56)
+    async with going.parts.database.write() as conn:
+        await conn.execute(update(watch).values(next_probe_at=going.clock.now() + HOUR))
+    going.sandbox.weather("limited", region="platform-us" if "plat" in going.parts.apps else "us")
+    began = going.clock.now()
+    answer = await ask(going.watching)
+    assert answer.decision.shortfall.cause is Cause.RATE_LIMITED
+    known = await going.known("acme")
+    assert began + timedelta(seconds=2) <= known.next_probe_at < began + MINUTE, "Retry-After: 2"
 
 
 async def test_a_token_of_another_account_is_never_handed_out(going):

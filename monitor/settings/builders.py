@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.channels.channel import Around, Channel
 from alerts.channels.smtp import Sender
+from alerts.mails.access import Doorbell
 from alerts.mails.compose import Composer
 from alerts.mails.language import languages
 from alerts.mails.message import Logo
@@ -28,6 +30,7 @@ from monitor.metrics.meters import Meters
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts
 from monitor.store import bindings
+from monitor.store.api_keys import Bell
 from monitor.store.bindings import Binding
 from monitor.store.due import Lease
 from monitor.store.expected import Ordinary
@@ -44,6 +47,8 @@ from monitor.watching.rounds import Rounds
 from monitor.watching.tasks import Tasks
 from monitor.watching.ticks import Ticks
 from monitor.watching.upkeep import Upkeep
+
+log = structlog.get_logger("monitor.settings")
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Wire
@@ -161,6 +166,19 @@ def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
     """Put the outbox's pump together, None where nobody is mailed."""
     post = build_post(parts)
     return Pump(parts.database, post, parts.clock, meters, name) if post is not None else None
+
+
+def build_doorbell(parts: Parts) -> Bell:
+    """Return what tells the operator of who may come in: a mail, or the log where nobody is mailed."""
+    settings = parts.loaded.settings
+    if not settings.smtp.sender:
+        return _into_the_log
+    domain = Sender.parse(settings.smtp.sender, settings.brand.reply_to).domain
+    return Doorbell(Voice(settings.mail_policy, settings.email.operator, domain)).ring
+
+
+async def _into_the_log(_conn: AsyncConnection, reason: str, _now: datetime) -> None:
+    log.warning("access.noted", what=reason)
 
 
 def build_granter(parts: Parts, wire: Wire) -> Granter:

@@ -55,7 +55,8 @@ async def new(
     handle = api_key.new_handle()
     secret = api_key.make(handle)
     key = ApiKey(
-        id=new_id("key"), name=_name(name), hash=api_key.digest(secret.reveal()), old_hash=None, old_until=None,
+        id=new_id("key"), name=_name(name), hash=api_key.digest(secret.reveal()), old_hash=None,
+        old_until=None,
         scopes=rights, only=_only(only), made_by=actor.name, created_at=now,
         expires_at=_end(expires_at or now + LASTS, now), last_used_at=None, revoked_at=None, exposed_at=None,
         revision=1,
@@ -124,11 +125,13 @@ async def rotate(
     known = await api_keys.show(parts.database, key)
     secret = api_key.make(await api_keys.handle_of(parts.database, known.id))
     digest, now = api_key.digest(secret.reveal()), parts.clock.now()
-    return Made(await api_keys.rotate(parts.database, known.id, digest, grace, now, actor.name, revision), secret)
+    return Made(
+        await api_keys.rotate(parts.database, known.id, digest, grace, now, actor.name, revision), secret
+    )
 
 
 async def revoke(parts: Parts, actor: Actor, key: str, *, revision: int | None = None) -> ApiKey:
-    """End a key for good: every process refuses it within five seconds. Raises NotFound, Conflict, Changed."""
+    """End a key for good: every process refuses it in five seconds. Raises NotFound, Conflict, Changed."""
     actor.needs(Right.KEYS_WRITE)
     return await api_keys.revoke(parts.database, key, parts.clock.now(), actor.name, revision)
 
@@ -187,7 +190,9 @@ def _end(end: datetime, now: datetime) -> datetime:
     if end <= now:
         raise ConfigurationError("A key's end is yet to come.")
     if end > now + LONGEST:
-        raise ConfigurationError(f"A key lasts {LONGEST.days} days at most; rotate it and give it another end.")
+        raise ConfigurationError(
+            f"A key lasts {LONGEST.days} days at most; rotate it and give it another end."
+        )
     return end.replace(microsecond=0)
 
 

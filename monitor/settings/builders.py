@@ -52,6 +52,7 @@ log = structlog.get_logger("monitor.settings")
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Wire
+    from monitor.wire.oidc import OpenIdProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,30 @@ def build_granter(parts: Parts, wire: Wire) -> Granter:
     """Put together what takes clients through consent."""
     public_url = parts.loaded.settings.web.public_url
     return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, public_url, binding(parts))
+
+
+def build_openid_provider(parts: Parts, wire: Wire) -> OpenIdProvider | None:
+    """Return the provider that people sign in at, None where there is none."""
+    settings = parts.loaded.settings
+    oidc = settings.oidc
+    if not oidc.issuer:
+        return None
+    from monitor.wire.oidc import OpenIdProvider, Registration
+
+    back = f"{settings.web.public_url.rstrip('/')}/oidc/callback"
+    return OpenIdProvider(
+        Registration(
+            oidc.issuer,
+            oidc.client_id,
+            parts.loaded.oidc_secret(),
+            back,
+            oidc.scopes,
+            oidc.groups,
+            oidc.called,
+        ),
+        wire,
+        parts.clock,
+    )
 
 
 def build_wire(parts: Parts) -> Wire:

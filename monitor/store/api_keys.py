@@ -1,4 +1,4 @@
-"""The keys of programs: made, found by what their text says, changed, and ended. No text is stored, only hashes.
+"""The keys of programs: made, found by what their text says, changed, ended. Only hashes of texts are stored.
 
 What the operator has to hear of is told by `bell`, in the transaction of what it tells of.
 """
@@ -133,7 +133,9 @@ async def change(
             stored["told_days"] = None  # another end is told of anew
         await _write(conn, row.id, **stored)
         await _tell(conn, bell, why, now)
-        said = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in stored.items()}
+        said = {
+            key: value.isoformat() if isinstance(value, datetime) else value for key, value in stored.items()
+        }
         said.pop("told_days", None)
         await audit.record(conn, now, by, "key.change", row.id, **said)
         return _key(await _one(conn, row.id))
@@ -178,7 +180,9 @@ async def expose(database: Database, key: ApiKey, now: datetime, where: str, bel
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         done = await conn.execute(
-            update(api_key).where(api_key.c.id == key.id, api_key.c.exposed_at.is_(None)).values(exposed_at=now)
+            update(api_key)
+            .where(api_key.c.id == key.id, api_key.c.exposed_at.is_(None))
+            .values(exposed_at=now)
         )
         if not done.rowcount:
             return False
@@ -213,13 +217,11 @@ async def warn(database: Database, keys: Sequence[ApiKey], days: int, now: datet
             if not done.rowcount:
                 continue
             told += 1
-            await bell(conn, f"the key {key.name!r} ({key.id}) ends on {key.expires_at:%Y-%m-%d %H:%M} UTC", now)
-            await conn.execute(
-                insert(event).values(
-                    id=new_id("evt"), at=now, type="key.expiring",
-                    data={"key": key.id, "name": key.name, "expires_at": f"{key.expires_at:%Y-%m-%dT%H:%M:%SZ}"},
-                )
-            )  # fmt: skip
+            await bell(
+                conn, f"the key {key.name!r} ({key.id}) ends on {key.expires_at:%Y-%m-%d %H:%M} UTC", now
+            )
+            said = {"key": key.id, "name": key.name, "expires_at": f"{key.expires_at:%Y-%m-%dT%H:%M:%SZ}"}
+            await conn.execute(insert(event).values(id=new_id("evt"), at=now, type="key.expiring", data=said))
     return told
 
 

@@ -141,7 +141,9 @@ async def from_provider(database: Database, one: Person, now: datetime) -> Perso
         mine = (person.c.issuer == one.issuer) & (person.c.subject == one.subject)
         row = (await conn.execute(select(person).where(mine).with_for_update())).one_or_none()
         if row is None:
-            taken = await conn.execute(select(person.c.id).where(func.lower(person.c.name) == one.name.lower()))
+            taken = await conn.execute(
+                select(person.c.id).where(func.lower(person.c.name) == one.name.lower())
+            )
             name = one.name if taken.first() is None else f"{one.name} ({one.id})"
             await _insert(conn, _with_name(one, name), audit.SERVICE)
         elif row.role != one.role:
@@ -237,7 +239,9 @@ async def tries(database: Database, number: int, name: str, address: str, since:
     async with database.read() as conn:
         by_name = select(func.count()).select_from(attempt).where(upto, attempt.c.name == name)
         by_address = select(func.count()).select_from(attempt).where(upto, attempt.c.address == address)
-        return int((await conn.execute(by_name)).scalar_one()), int((await conn.execute(by_address)).scalar_one())
+        return int((await conn.execute(by_name)).scalar_one()), int(
+            (await conn.execute(by_address)).scalar_one()
+        )
 
 
 # -- on the way to the provider -----------------------------------------------------------------------
@@ -276,10 +280,15 @@ async def forget(database: Database, now: datetime, idle: timedelta, attempts: t
         await conn.execute(delete(trip).where(trip.c.expires_at <= now))
 
 
+def nobody(name: str) -> NotFound:
+    """Return what is said of somebody who is not there."""
+    return NotFound(f"There is no user {name!r}.", Remedy("people.list", "shows those there are"))
+
+
 async def _held(conn: AsyncConnection, name: str, revision: int | None) -> Row[Any]:
     row = (await conn.execute(select(person).where(_called(name)).with_for_update())).first()
     if row is None:
-        raise NotFound(f"There is no user {name!r}.", Remedy("people.list", "shows those there are"))
+        raise nobody(name)
     if revision is not None and row.revision != revision:
         raise Changed(f"The user {row.name!r} was changed meanwhile.", row.revision)
     return row

@@ -63,11 +63,10 @@ class Callers:
             if await api_keys.expose(self._parts.database, found, now, address, bell):
                 log.warning("key.exposed", key=found.id, name=found.name)
 
-    async def refused(self, address: str, code: str) -> None:
-        """Write down that somebody was not let in."""
-        await audit.write_down(
-            self._parts.database, self._parts.clock.now(), audit.SERVICE, "access.refused", address, code=code
-        )
+    async def refused(self, who: str, address: str, code: str) -> None:
+        """Write down that somebody was not let in; `who` they are, where that is known."""
+        now, database = self._parts.clock.now(), self._parts.database
+        await audit.write_down(database, now, who or audit.SERVICE, "access.refused", address, code=code)
 
     async def _read(self, handle: str, now: datetime) -> ApiKey | None:
         read_at, known = self._known.get(handle, (None, None))

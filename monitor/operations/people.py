@@ -19,7 +19,7 @@ from monitor.operations.passwords import Passwords
 from monitor.operations.roles import MAY, Role, role_of
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
-from monitor.store import people
+from monitor.store import audit, people
 from monitor.store.people import Person
 from monitor.text.ids import new_id
 from monitor.text.names import unprintable
@@ -122,14 +122,19 @@ class Wrong(NotAdmitted):
         self.left = left
 
 
-async def sign_in(
-    parts: Parts, checks: Passwords, name: str, password: Secret, address: str, *, before: str = ""
-) -> SignedIn:
+def came_from(address: str) -> None:
+    """Note where this request came from, for the audit's lines."""
+    audit.REQUEST.set({**(audit.REQUEST.get() or {}), "from": address})
+
+
+async def sign_in(parts: Parts, name: str, password: Secret, address: str, *, before: str = "") -> SignedIn:
     """Let somebody in by name and password; a session that their browser had (`before`, its cookie) ends.
 
     Raises Wrong, and NotAdmitted (`too_many_requests`) where it was tried too often: 5 times a minute by a
     name, 20 times from an address, over all processes.
     """
+    came_from(address)
+    checks = Passwords(parts.loaded.settings.people.argon2)
     number = await people.try_once(parts.database, _of_name(name), _digest(whose(address)), parts.clock.now())
     left = await _within_limits(parts, number, name, address)
     found = await people.named(parts.database, name.strip())

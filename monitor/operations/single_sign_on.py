@@ -33,6 +33,7 @@ class SetOut:
     """Where a browser is sent, and the cookie by which it is known again."""
 
     url: str
+    name: str
     browser: Secret
 
 
@@ -54,7 +55,7 @@ async def set_out(parts: Parts, provider: OpenIdProvider, target: str) -> SetOut
         ) from None
     until = parts.clock.now() + TRIP_LASTS
     await people.set_out(parts.database, _hash(state), _hash(browser.reveal()), target, until)
-    return SetOut(url, browser)
+    return SetOut(url, name_of(state), browser)
 
 
 async def come_back(
@@ -89,6 +90,11 @@ async def come_back(
     )
     known = await people.from_provider(parts.database, wanted, now)
     return await operate.begin(parts, known, before=before), target
+
+
+def name_of(state: str) -> str:
+    """Return what the cookie of a state is called by, so that two tabs do not spoil each other."""
+    return _hash(state)[:16]
 
 
 def _role(parts: Parts, groups: tuple[str, ...]) -> Role | None:

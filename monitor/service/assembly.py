@@ -8,10 +8,15 @@ import structlog
 
 from monitor.metrics.meters import Meters
 from monitor.operations.road import Road
+from monitor.settings.builders import build_openid_provider
 from monitor.settings.parts import Parts
+from monitor.settings.sections import Listener
 from monitor.tokens.grant import Granter
 from monitor.watching.rounds import Rounds
 from monitor.web.clients.reauthorize import Look, Reauthorize
+from monitor.web.doorkeeper import Doorkeeper
+from monitor.web.signin import SignIn
+from monitor.wire.client import Wire
 
 log = structlog.get_logger("monitor.service")
 
@@ -49,3 +54,8 @@ def build_pages(parts: Parts, granter: Granter, rounds: Rounds, meters: Meters) 
         settings.web.public_url,
         plain,
     )
+
+
+def build_sign_in(parts: Parts, wire: Wire, on: Listener) -> SignIn:
+    """Put the pages together on which people sign in."""
+    return SignIn(parts, Doorkeeper(parts, on.host), build_openid_provider(parts, wire))

@@ -23,7 +23,9 @@ from monitor.host import descriptors
 from monitor.host.shutdown import DRAIN_REFRESHES, LAST_WORDS, Shutdown
 from monitor.metrics.exposition import Exposition
 from monitor.metrics.meters import Meters
-from monitor.service.assembly import build_pages
+from monitor.operations import api_keys, people
+from monitor.operations.admittance import closed_to_strangers
+from monitor.service.assembly import build_pages, build_sign_in
 from monitor.settings.builders import (
     Watching,
     build_granter,
@@ -54,6 +56,7 @@ WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its
 PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
 ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
+ACCESS_EVERY = 300.0  # between looks at keys that end soon, and at sessions that are over
 
 
 def calm_collector() -> None:
@@ -91,6 +94,7 @@ class Service:
         """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
         parts, web = self._parts, self._parts.loaded.settings.web
         listeners = web.listeners
+        await closed_to_strangers(parts)
         descriptors.ensure(
             parts.loaded.settings.schedule.concurrency, web.connections * len(listeners), len(listeners)
         )
@@ -115,6 +119,7 @@ class Service:
                 ops if one.operations else None,
                 pages if one.clients else None,
                 web.names,
+                sign_in=build_sign_in(parts, wire, one) if one.api else None,
             )
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
             if one.exposed:
@@ -199,7 +204,13 @@ class Service:
         async def begin() -> None:
             self._meters.begin(await fleet.speaking(self._parts.database))
 
+        async def access() -> None:
+            if presence.leads:
+                await api_keys.warn_of_ends(self._parts)
+                await people.forget(self._parts)
+
         ticks: list[Tick] = [
+            Tick("access", access, ACCESS_EVERY),
             Tick("meters", begin, METERS_EVERY),
             Tick("revoke", revoke, REVOKE_EVERY),
             Tick("mails.retention", forget, 3600.0),

@@ -45,14 +45,18 @@ class Doorkeeper:
         self._anybody = False
 
     async def admit(self, request: Request) -> Actor:
-        """Return who asks, and what they may. Raises NotAdmitted with the word for why they are not let in."""
+        """Return who asks, and what they may. Raises NotAdmitted with the word for why not."""
         try:
             return await self._admit(request)
         except NotAdmitted as refusal:
-            told = refusal.code in ("no_credentials", "bad_credentials", "too_many_failures")
-            if not told or self._limiter.hit(TOLD, "told", whose(_address(request))):
-                await self._callers.refused(_address(request), refusal.code)
+            await self.write_down(request, refusal)
             raise
+
+    async def write_down(self, request: Request, refusal: NotAdmitted) -> None:
+        """Note that somebody was not let in; a stranger once a minute, or they fill the audit."""
+        address, who = _address(request), getattr(request.state, "who", "")
+        if who or self._limiter.hit(TOLD, "told", whose(address)):
+            await self._callers.refused(who, address, refusal.code)
 
     async def _admit(self, request: Request) -> Actor:
         await self._no_key_in_the_url(request)
@@ -61,6 +65,7 @@ class Doorkeeper:
             return await self._program(request, shown)
         cookie = request.cookies.get(cookie_name(self._public_url))
         if cookie and (actor := await people.who_is(self._parts, cookie)) is not None:
+            request.state.who = actor.name
             self._from_our_pages(request)
             return actor
         if self._is_here(request):
@@ -90,6 +95,7 @@ class Doorkeeper:
             self._count_failure(request)
             raise NotAdmitted("bad_credentials", "This key is not good: unknown, ended, or mistyped.")
         actor, address = actor_of(key), _address(request)
+        request.state.who = actor.name
         if not may_come_from(actor, address):
             raise NotAdmitted("wrong_network", "This key is not for the network that this comes from.")
         if is_for_machines(actor) and not self._is_private(request):
@@ -100,7 +106,7 @@ class Doorkeeper:
         return actor
 
     def _count_failure(self, request: Request) -> None:
-        """Count a bearer check that failed. A good key is let in all the same: its address is not its fault."""
+        """Count a bearer check that failed. Good keys are let in all the same: others share their address."""
         if not self._limiter.hit(FAILURES, "failed", whose(_address(request))):
             raise NotAdmitted(
                 "too_many_failures", "Too many keys that are not good. Wait a minute.", after=WITHIN

@@ -110,9 +110,11 @@ def keys_list(
         from monitor.operations import api_keys, documents
 
         async with parts(config) as p:
-            now, found, after = p.clock.now(), [], ""
-            while some := await api_keys.every(p, on_this_host(), after=after, ended=ended):
-                found, after = found + some, some[-1].id
+            now, found = p.clock.now(), await api_keys.every(p, on_this_host(), ended=ended)
+            while some := await api_keys.every(
+                p, on_this_host(), after=found[-1].id if found else "", ended=ended
+            ):
+                found += some
         if json:
             print_json([documents.api_key(one, now) for one in found])
             return
@@ -250,8 +252,8 @@ def users_list(json: JsonOption = False, config: ConfigOption = None) -> None:
         table = plain_table("name", "role", "signs in", "last signed in", "since")
         for one in found:
             table.add_row(
-                escape(one.name), one.role, escape(one.issuer or "with a password"), ago(one.signed_in_at, now),
-                f"{one.created_at.astimezone(UTC):%Y-%m-%d}",
+                escape(one.name), one.role, escape(one.issuer or "with a password"),
+                ago(one.signed_in_at, now), f"{one.created_at.astimezone(UTC):%Y-%m-%d}",
             )  # fmt: skip
         out.print(table if found else "Nobody yet: [bold]token-health users add NAME --role admin[/]")
 
@@ -305,7 +307,7 @@ def users_remove(name: NameArgument, yes: YesOption = False, config: ConfigOptio
             one = await people.remove(p, on_this_host(), name)
         out.print(f"[green]✓[/] Removed: [bold]{escape(one.name)}[/]")
         if one.issuer is not None:
-            out.print(f"Who is in a group of [oidc] comes in again: take them out of it at {one.issuer}.")
+            out.print(f"Who is in a group of [oidc] comes in again; {one.issuer} says who is.")
 
     run_async(work)
 

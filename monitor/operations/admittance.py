@@ -23,7 +23,7 @@ async def closed_to_strangers(parts: Parts) -> None:
             "web.operations_listen."
         )  # fmt: skip
         raise ConfigurationError(
-            f"{one.setting}: the API on {one.address} is reached from elsewhere, and there is no user yet and "
-            f"no [oidc].{aside}",
+            f"{one.setting}: others reach the API on {one.address}, and there is no user yet and no [oidc]."
+            f"{aside}",
             _ADD,
         )

@@ -37,59 +37,63 @@ class SetOut:
     browser: Secret
 
 
-async def set_out(parts: Parts, provider: OpenIdProvider, target: str) -> SetOut:
-    """Send a browser to the provider. Raises NotAdmitted (`provider_unreachable`).
+class SingleSignOn:
+    """The way to one provider and back."""
 
-    Verifier and nonce are made of the cookie, so that none of them has to be kept: who has not the cookie
-    cannot finish, wherever the state was seen.
-    """
-    state, browser = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(32))
-    try:
-        url = await provider.authorize_url(
-            state, _made_of(browser, state, "nonce"), _verifier(browser, state)
-        )
-    except OidcTrouble as error:
-        log.warning("oidc.unreachable", issuer=provider.issuer, why=str(error))
-        raise NotAdmitted(
-            "provider_unreachable", "The sign-in provider cannot be reached just now."
-        ) from None
-    until = parts.clock.now() + TRIP_LASTS
-    await people.set_out(parts.database, _hash(state), _hash(browser.reveal()), target, until)
-    return SetOut(url, name_of(state), browser)
+    def __init__(self, parts: Parts, provider: OpenIdProvider) -> None:
+        self._parts, self._provider = parts, provider
 
+    async def set_out(self, target: str) -> SetOut:
+        """Send a browser to the provider. Raises NotAdmitted (`provider_unreachable`).
 
-async def come_back(
-    parts: Parts, provider: OpenIdProvider, browser: str, state: str, code: str, issuer: str | None,
-    *, before: str = "",
-) -> tuple[SignedIn, str]:  # fmt: skip
-    """Let in whom the provider names; return that, and the page that they wanted.
+        Verifier and nonce are made of the cookie, so that none of them has to be kept: who has not the cookie
+        cannot finish, wherever the state was seen.
+        """
+        state, browser = secrets.token_urlsafe(32), Secret(secrets.token_urlsafe(32))
+        try:
+            url = await self._provider.authorize_url(
+                state, _made_of(browser, state, "nonce"), _verifier(browser, state)
+            )
+        except OidcTrouble as error:
+            log.warning("oidc.unreachable", issuer=self._provider.issuer, why=str(error))
+            raise NotAdmitted(
+                "provider_unreachable", "The sign-in provider cannot be reached just now."
+            ) from None
+        until = self._parts.clock.now() + TRIP_LASTS
+        await people.set_out(self._parts.database, _hash(state), _hash(browser.reveal()), target, until)
+        return SetOut(url, name_of(state), browser)
 
-    Raises NotAdmitted: `bad_state` for a browser that did not set out, or is back for the second time;
-    `not_identified` where the provider's word does not hold; `no_role` for who is in no group of ours.
-    """
-    now, cookie = parts.clock.now(), Secret(browser)
-    target = await people.arrive(parts.database, _hash(state), _hash(browser), now)
-    if target is None:
-        raise NotAdmitted("bad_state", "This sign-in was not begun in this browser, or took too long.")
-    try:
-        identity = await provider.identify(
-            code, _made_of(cookie, state, "nonce"), _verifier(cookie, state), issuer
-        )
-    except OidcTrouble as error:
-        log.warning("oidc.refused", issuer=provider.issuer, why=str(error))
-        raise NotAdmitted("not_identified", "The sign-in provider did not say who you are.") from None
-    role = _role(parts, identity.groups)
-    if role is None:
-        await people.shut_out(parts.database, provider.issuer, identity.subject, now)
-        await audit.write_down(
-            parts.database, now, audit.SERVICE, "user.refused", identity.name, issuer=provider.issuer
-        )
-        raise NotAdmitted("no_role", f"{identity.name} is in no group that may come in here.")
-    wanted = Person(
-        new_id("usr"), identity.name, role.value, None, provider.issuer, identity.subject, now, None, 1
-    )
-    known = await people.from_provider(parts.database, wanted, now)
-    return await operate.begin(parts, known, before=before), target
+    async def come_back(
+        self, browser: str, state: str, code: str, issuer: str | None, *, before: str = ""
+    ) -> tuple[SignedIn, str]:
+        """Let in whom the provider names; return that, and the page that they wanted.
+
+        Raises NotAdmitted: `bad_state` for a browser that did not set out, or is back for the second time;
+        `not_identified` where the provider's word does not hold; `no_role` for who is in no group of ours.
+        """
+        now, cookie = self._parts.clock.now(), Secret(browser)
+        target = await people.arrive(self._parts.database, _hash(state), _hash(browser), now)
+        if target is None:
+            raise NotAdmitted("bad_state", "This sign-in was not begun in this browser, or took too long.")
+        try:
+            identity = await self._provider.identify(
+                code, _made_of(cookie, state, "nonce"), _verifier(cookie, state), issuer
+            )
+        except OidcTrouble as error:
+            log.warning("oidc.refused", issuer=self._provider.issuer, why=str(error))
+            raise NotAdmitted("not_identified", "The sign-in provider did not say who you are.") from None
+        role = _role(self._parts, identity.groups)
+        if role is None:
+            await people.shut_out(self._parts.database, self._provider.issuer, identity.subject, now)
+            database, issuer = self._parts.database, self._provider.issuer
+            await audit.write_down(database, now, audit.SERVICE, "user.refused", identity.name, issuer=issuer)
+            raise NotAdmitted("no_role", f"{identity.name} is in no group that may come in here.")
+        wanted = Person(
+            new_id("usr"), identity.name, role.value, None, self._provider.issuer, identity.subject, now,
+            None, 1,
+        )  # fmt: skip
+        known = await people.from_provider(self._parts.database, wanted, now)
+        return await operate.begin(self._parts, known, before=before), target
 
 
 def name_of(state: str) -> str:

@@ -58,4 +58,9 @@ def build_pages(parts: Parts, granter: Granter, rounds: Rounds, meters: Meters) 
 
 def build_sign_in(parts: Parts, wire: Wire, on: Listener) -> SignIn:
     """Put the pages together on which people sign in."""
-    return SignIn(parts, Doorkeeper(parts, on.host), build_openid_provider(parts, wire))
+    provider = build_openid_provider(parts, wire)
+    if provider is None:
+        return SignIn(parts, Doorkeeper(parts, on.host))
+    from monitor.operations.single_sign_on import SingleSignOn  # few have a provider, and its library is slow
+
+    return SignIn(parts, Doorkeeper(parts, on.host), SingleSignOn(parts, provider))

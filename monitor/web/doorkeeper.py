@@ -113,7 +113,7 @@ class Doorkeeper:
             )
 
     def _is_private(self, request: Request) -> bool:
-        """Whether nobody can have listened: TLS up to us or a proxy of ours, this machine, or said to be so."""
+        """Whether nobody can have listened: TLS to us or our proxy, this machine, or said to be so."""
         if request.url.scheme == "https":
             return True
         address = _address(request)

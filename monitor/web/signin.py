@@ -27,7 +27,7 @@ from monitor.web.doorkeeper import Doorkeeper, cookie_name, plain_here
 from monitor.web.origin import of_our_pages
 
 if TYPE_CHECKING:  # few have one, and its library is slow to load
-    from monitor.wire.oidc import OpenIdProvider
+    from monitor.operations.single_sign_on import SingleSignOn
 
 HERE = "/sign-in"
 LONGEST = 2000  # characters of a target, or of what a provider sends back
@@ -50,8 +50,8 @@ class Said:
 class SignIn:
     """The pages, on the listener that serves the API and the console."""
 
-    def __init__(self, parts: Parts, doorkeeper: Doorkeeper, provider: OpenIdProvider | None = None) -> None:
-        self._parts, self._doorkeeper, self._provider = parts, doorkeeper, provider
+    def __init__(self, parts: Parts, doorkeeper: Doorkeeper, single: SingleSignOn | None = None) -> None:
+        self._parts, self._doorkeeper, self._single = parts, doorkeeper, single
         self._public_url = parts.loaded.settings.web.public_url
         self._session = cookie_name(self._public_url)
         self._plain = plain_here(self._public_url)
@@ -105,13 +105,13 @@ class SignIn:
 
     async def set_out(self, request: Request) -> Response:
         """Send a browser to the provider."""
-        if self._provider is None:
+        if self._single is None:
             return await self._page(request, Said(trouble="There is no other way to sign in.", status=404))
         from monitor.operations import single_sign_on
 
         target = safe_target(request.query_params.get("next"))
         try:
-            trip = await single_sign_on.set_out(self._parts, self._provider, target)
+            trip = await self._single.set_out(target)
         except NotAdmitted as refusal:
             return await self._page(request, _refused(refusal, Said(target=target)))
         answer = RedirectResponse(trip.url, 303)
@@ -121,7 +121,7 @@ class SignIn:
 
     async def come_back(self, request: Request) -> Response:
         """Take the provider's answer."""
-        if self._provider is None:
+        if self._single is None:
             return await self._page(request, Said(trouble="There is no other way to sign in.", status=404))
         from monitor.operations import single_sign_on
 
@@ -136,8 +136,8 @@ class SignIn:
             return await self._page(request, Said(trouble=trouble, status=403))
         people.came_from(_address(request))
         try:
-            signed_in, target = await single_sign_on.come_back(
-                self._parts, self._provider, request.cookies.get(trip, ""), state, code, params.get("iss"),
+            signed_in, target = await self._single.come_back(
+                request.cookies.get(trip, ""), state, code, params.get("iss"),
                 before=self._cookie(request),
             )  # fmt: skip
         except NotAdmitted as refusal:
@@ -174,7 +174,7 @@ class SignIn:
         html = self._template.render(
             said=said,
             who=actor.name.removeprefix("user:") if actor is not None else "",
-            single_sign_on=oidc.name if self._provider is not None else "",
+            single_sign_on=oidc.name if self._single is not None else "",
             oidc_url=f"/sign-in/oidc?next={quote(said.target, safe='/')}",
             anybody=await people.anybody(self._parts),
             unsafe=urlsplit(self._public_url).scheme != "https" and not self._plain,

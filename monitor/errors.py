@@ -77,8 +77,12 @@ class Conflict(TokenHealthError):
     """What was asked for could mean several things, or does not go with what stands."""
 
 
-class Changed(Conflict):
-    """Somebody else changed it since it was looked at; `revision` is the one that stands now."""
+class Exists(Conflict):
+    """What was to be made is there already."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody changed it since it was read; `revision` is where it is now (RFC 9110 13.1.1)."""
 
     def __init__(self, message: str, revision: int) -> None:
         super().__init__(message)

@@ -272,7 +272,7 @@ def users_role(
         from monitor.operations import people
 
         async with parts(config) as p:
-            one = await people.give_role(p, on_this_host(), name, role)
+            one = await people.change(p, on_this_host(), name, role=role)
         out.print(f"[green]✓[/] [bold]{escape(one.name)}[/] is {one.role}.")
 
     run_async(work)
@@ -289,7 +289,7 @@ def users_password(
         from monitor.operations import people
 
         async with parts(config) as p:
-            one = await people.set_password(p, on_this_host(), name, password)
+            one = await people.change(p, on_this_host(), name, password=password)
         out.print(f"[green]✓[/] [bold]{escape(one.name)}[/] has another password.")
 
     run_async(work)

@@ -92,7 +92,7 @@ async def change(
 ) -> ApiKey:
     """Change what is given of a key; its text stays.
 
-    Raises NotFound, Conflict for one that is revoked, Changed where its revision is another by now,
+    Raises NotFound, Conflict for one that is revoked, ChangedMeanwhile for another revision,
     NotAdmitted (`beyond_own_rights`), ConfigurationError.
     """
     actor.needs(Right.KEYS_WRITE)
@@ -117,7 +117,7 @@ async def rotate(
 ) -> Made:
     """Give a key another text; the one before is good for `grace` (7 days at most) yet.
 
-    Raises NotFound, Conflict for one that is revoked, Changed, ConfigurationError.
+    Raises NotFound, Conflict for one that is revoked, ChangedMeanwhile, ConfigurationError.
     """
     actor.needs(Right.KEYS_WRITE)
     if not timedelta(0) <= grace <= LONGEST_GRACE:
@@ -131,7 +131,7 @@ async def rotate(
 
 
 async def revoke(parts: Parts, actor: Actor, key: str, *, revision: int | None = None) -> ApiKey:
-    """End a key for good: every process refuses it in five seconds. Raises NotFound, Conflict, Changed."""
+    """End a key for good: refused in five seconds. Raises NotFound, Conflict, ChangedMeanwhile."""
     actor.needs(Right.KEYS_WRITE)
     return await api_keys.revoke(parts.database, key, parts.clock.now(), actor.name, revision)
 

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.errors import ConfigurationError, NotAdmitted
+from monitor.errors import ConfigurationError, Conflict, NotAdmitted
 from monitor.host.network import whose
 from monitor.operations import passwords
 from monitor.operations.actor import Actor, Door, Right
@@ -43,7 +43,7 @@ class SignedIn:
 
 
 async def add(parts: Parts, actor: Actor, name: str, role: str, password: Secret) -> Person:
-    """Add somebody who signs in with a password. Raises Conflict for a taken name, ConfigurationError."""
+    """Add somebody who signs in with a password. Raises Exists for a taken name, ConfigurationError."""
     actor.needs(Right.USERS_WRITE)
     said, words = role_of(role), _name(name)
     passwords.check(password)
@@ -68,40 +68,36 @@ async def show(parts: Parts, actor: Actor, name: str) -> Person:
     return found
 
 
-async def give_role(
-    parts: Parts, actor: Actor, name: str, role: str, *, revision: int | None = None
+async def change(
+    parts: Parts,
+    actor: Actor,
+    name: str,
+    *,
+    role: str | None = None,
+    password: Secret | None = None,
+    revision: int | None = None,
 ) -> Person:
-    """Give somebody another role, and end their sessions. Raises NotFound, Changed, ConfigurationError."""
-    actor.needs(Right.USERS_WRITE)
-    values = {"role": role_of(role).value}
-    _by_password(await show(parts, actor, name), "role")
-    return await people.change(
-        parts.database, name, values, parts.clock.now(), actor.name, "user.role", revision
-    )
+    """Give somebody another role or password; their sessions end.
 
-
-async def set_password(
-    parts: Parts, actor: Actor, name: str, password: Secret, *, revision: int | None = None
-) -> Person:
-    """Give somebody another password; their sessions end. Raises NotFound, Changed, ConfigurationError."""
+    Raises NotFound, ChangedMeanwhile for another revision, Conflict for whom a provider names,
+    ConfigurationError.
+    """
     actor.needs(Right.USERS_WRITE)
-    passwords.check(password)
-    _by_password(await show(parts, actor, name), "password")
-    values = {"password": await Passwords(parts.loaded.settings.people.argon2).hash(password)}
-    return await people.change(
-        parts.database, name, values, parts.clock.now(), actor.name, "user.password", revision
-    )
+    values = {"role": role_of(role).value} if role is not None else {}
+    if password is not None:
+        passwords.check(password)
+    one = await show(parts, actor, name)
+    if one.issuer is not None:
+        raise Conflict(f"{one.name!r} signs in at {one.issuer}, which says who they are and what they may.")
+    if password is not None:
+        values["password"] = await Passwords(parts.loaded.settings.people.argon2).hash(password)
+    return await people.change(parts.database, one.id, values, parts.clock.now(), actor.name, revision)
 
 
 async def remove(parts: Parts, actor: Actor, name: str, *, revision: int | None = None) -> Person:
-    """Forget somebody, and end their sessions. Raises NotFound, Changed."""
+    """Forget somebody, and end their sessions. Raises NotFound, ChangedMeanwhile."""
     actor.needs(Right.USERS_WRITE)
     return await people.remove(parts.database, name, parts.clock.now(), actor.name, revision)
-
-
-def _by_password(one: Person, what: str) -> None:
-    if one.issuer is not None:
-        raise ConfigurationError(f"{one.name!r} signs in at {one.issuer}, which says their {what}.")
 
 
 def _name(name: str) -> str:

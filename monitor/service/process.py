@@ -25,7 +25,7 @@ from monitor.metrics.exposition import Exposition
 from monitor.metrics.meters import Meters
 from monitor.operations import api_keys, people
 from monitor.operations.admittance import closed_to_strangers
-from monitor.service.assembly import build_pages, build_sign_in
+from monitor.service.assembly import Access, build_api, build_pages
 from monitor.settings.builders import (
     Watching,
     build_granter,
@@ -115,11 +115,13 @@ class Service:
         pages = build_pages(parts, granter, watching.rounds, self._meters)
         ops = self._ops(watching, pump)
         for one in listeners:
+            access = build_api(parts, wire, one, self._meters, watching.rounds) if one.api else Access()
             served = application(
                 ops if one.operations else None,
                 pages if one.clients else None,
                 web.names,
-                sign_in=build_sign_in(parts, wire, one) if one.api else None,
+                sign_in=access.sign_in,
+                api=access.api,
             )
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
             if one.exposed:

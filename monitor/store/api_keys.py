@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import Changed, Conflict, NotFound, Remedy
+from monitor.errors import ChangedMeanwhile, Conflict, NotFound, Remedy
 from monitor.health.restriction import Restriction
 from monitor.store import audit, incidents
 from monitor.store.door_tables import api_key, event
@@ -117,7 +117,7 @@ async def change(
     why: str,
     revision: int | None = None,
 ) -> ApiKey:
-    """Change a key's name, scopes, restriction or end. Raises NotFound, Conflict, Changed.
+    """Change a key's name, scopes, restriction or end. Raises NotFound, Conflict, ChangedMeanwhile.
 
     `revision` is the one that the change was made from, None: whatever it is.
     """
@@ -146,7 +146,7 @@ async def rotate(
     database: Database, name: str, digest: str, grace: timedelta, now: datetime, by: str,
     revision: int | None = None,
 ) -> ApiKey:  # fmt: skip
-    """Give a key a second text; the first is good for a while yet. Raises NotFound, Conflict, Changed."""
+    """Give a key a second text; the first is good yet. Raises NotFound, Conflict, ChangedMeanwhile."""
     async with database.write() as conn:
         row = await _held(conn, name, revision)
         await _write(conn, row.id, hash=digest, old_hash=row.hash, old_until=now + grace)
@@ -158,7 +158,7 @@ async def rotate(
 async def revoke(
     database: Database, name: str, now: datetime, by: str, revision: int | None = None
 ) -> ApiKey:
-    """End a key for good. Raises NotFound, Conflict, Changed."""
+    """End a key for good. Raises NotFound, Conflict, ChangedMeanwhile."""
     async with database.write() as conn:
         row = await _held(conn, name, revision)
         await _write(conn, row.id, revoked_at=now)
@@ -239,7 +239,7 @@ async def _held(conn: AsyncConnection, name: str, revision: int | None) -> Row[A
     """Lock a key that is to be changed, and return it."""
     row = await _one(conn, name, lock=True)
     if revision is not None and row.revision != revision:
-        raise Changed(f"The key {row.name!r} was changed meanwhile.", row.revision)
+        raise ChangedMeanwhile(f"The key {row.name!r} was changed meanwhile.", row.revision)
     if row.revoked_at is not None:
         raise Conflict(f"The key {row.name!r} is revoked, for good.", Remedy("api_keys.new", "makes another"))
     return row

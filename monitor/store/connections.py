@@ -13,7 +13,7 @@ from monitor.errors import ConfigurationError, NotFound, Remedy
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, fence, gates, incidents
+from monitor.store import audit, bindings, fence, gates, incidents, revisions
 from monitor.store.columns import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -42,6 +42,10 @@ class Known:
     next_probe_at: datetime | None
     reads: Mapping[str, datetime]
     rests: str | None = None  # the maintenance window that paused it, such as "provider clio"
+    custody: str = "managed"
+    handout: bool = True
+    updated_at: datetime | None = None
+    revision: int = 1
 
     @property
     def newcomer(self) -> bool:
@@ -73,6 +77,7 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
         }
         await fence.fence(conn, moved, rests=None, next_probe_at=None)
         await incidents.close_of(conn, list(moved), now)
+        await revisions.count(conn, moved)
         for name in moved:
             await audit.record(conn, now, actor, "connection.pause", name)
     return list(moved)
@@ -100,6 +105,7 @@ async def resume(
                 if was.authorized is authorized
             }
             await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=first_probe)
+            await revisions.count(conn, moved)
         for name in asleep:
             await audit.record(conn, now, actor, "connection.resume", name)
     return list(asleep)
@@ -115,11 +121,19 @@ def must_be_configured(connection_id: str, app: str, apps: Collection[str]) -> N
 
 
 @retried
-async def remove(database: Database, ids: Sequence[str], now: datetime, actor: str) -> None:
+async def remove(
+    database: Database,
+    ids: Sequence[str],
+    now: datetime,
+    actor: str,
+    *,
+    expected: Mapping[str, int] | None = None,
+) -> None:
     """Forget connections and their tokens; the audit keeps that they were there."""
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         must_exist(await fence.hold(conn, ids), ids)
+        await revisions.expect(conn, expected or {})
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
         await incidents.close_of(conn, ids, now)
         for name in ids:
@@ -145,6 +159,7 @@ async def set_account(
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
+        await revisions.count(conn, [connection_id])
         if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
             await bindings.drop(conn, connection_id)
             anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
@@ -251,4 +266,8 @@ def _known(row: Any) -> Known:
         next_probe_at=row.next_probe_at,
         reads={scope: datetime.fromisoformat(at) for scope, at in row.reads.items()},
         rests=row.rests,
+        custody=row.custody,
+        handout=row.handout,
+        updated_at=row.updated_at,
+        revision=row.revision,
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import Changed, Conflict, NotFound, Remedy
+from monitor.errors import ChangedMeanwhile, Exists, NotFound, Remedy
 from monitor.store import audit
 from monitor.store.door_tables import attempt, person, session, trip
 from monitor.store.engine import Database
@@ -50,12 +50,12 @@ class Visit:
 
 @retried
 async def add(database: Database, one: Person, by: str) -> None:
-    """Write a new person. Raises Conflict where there is one of that name."""
+    """Write a new person. Raises Exists where there is one of that name."""
     try:
         async with database.write() as conn:
             await _insert(conn, one, by)
     except IntegrityError:
-        raise Conflict(
+        raise Exists(
             f"There is a user {one.name!r} already.", Remedy("people.list", "shows those there are")
         ) from None
 
@@ -94,18 +94,22 @@ async def named(database: Database, name: str) -> Person | None:
 
 @retried
 async def change(
-    database: Database, name: str, values: Mapping[str, str], now: datetime, by: str, action: str,
+    database: Database,
+    name: str,
+    values: Mapping[str, str],
+    now: datetime,
+    by: str,
     revision: int | None = None,
-) -> Person:  # fmt: skip
-    """Change a person's role or password, and end their sessions. Raises NotFound, Changed."""
+) -> Person:
+    """Change a person's role or password, and end their sessions. Raises NotFound, ChangedMeanwhile."""
     async with database.write() as conn:
         row = await _held(conn, name, revision)
         await conn.execute(
             update(person).where(person.c.id == row.id).values(revision=person.c.revision + 1, **values)
         )
         await conn.execute(delete(session).where(session.c.person == row.id))
-        said = {key: value for key, value in values.items() if key != "password"}
-        await audit.record(conn, now, by, action, row.name, **said)
+        said = {key: value if key != "password" else "another" for key, value in values.items()}
+        await audit.record(conn, now, by, "user.change", row.name, **said)
         return _person((await conn.execute(select(person).where(person.c.id == row.id))).one())
 
 
@@ -121,7 +125,7 @@ async def hash_again(database: Database, one: Person, password: str) -> None:
 async def remove(
     database: Database, name: str, now: datetime, by: str, revision: int | None = None
 ) -> Person:
-    """Forget a person, and end their sessions. Raises NotFound, Changed."""
+    """Forget a person, and end their sessions. Raises NotFound, ChangedMeanwhile."""
     async with database.write() as conn:
         row = await _held(conn, name, revision)
         await conn.execute(delete(session).where(session.c.person == row.id))
@@ -290,7 +294,7 @@ async def _held(conn: AsyncConnection, name: str, revision: int | None) -> Row[A
     if row is None:
         raise nobody(name)
     if revision is not None and row.revision != revision:
-        raise Changed(f"The user {row.name!r} was changed meanwhile.", row.revision)
+        raise ChangedMeanwhile(f"The user {row.name!r} was changed meanwhile.", row.revision)
     return row
 
 

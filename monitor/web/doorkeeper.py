@@ -155,7 +155,7 @@ class Doorkeeper:
         if self._anybody:
             return NotAdmitted("no_credentials", "Send a key as Authorization: Bearer, or sign in.")
         return NotAdmitted(
-            "no_users", "Nobody can sign in yet.", Remedy("people.add", "adds the first user", "NAME")
+            "sign_in_first", "Nobody can sign in yet.", Remedy("people.add", "adds the first user", "NAME")
         )
 
 

@@ -15,7 +15,7 @@ from monitor.health.explain import Explanation, Story
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
 from monitor.health.question import Question
-from monitor.operations.checkup import Check
+from monitor.operations.checks import Check
 from monitor.operations.notices import Outbox
 from monitor.operations.oncall import Watch
 from monitor.operations.silences import Silences

@@ -52,13 +52,17 @@ class House:
         app = application(None, None, web.names, sign_in=SignIn(self.parts, keeper, self.single), api=api)
         return ProxyHeadersMiddleware(app, list(proxies))
 
-    def caller(self, peer: str = "203.0.113.9", base: str = PUBLIC, app: Any = None, **served: Any) -> httpx.AsyncClient:
+    def caller(
+        self, peer: str = "203.0.113.9", base: str = PUBLIC, app: Any = None, **served: Any
+    ) -> httpx.AsyncClient:
         """Somebody at an address. Connections come without TLS; what a proxy says, it says in headers."""
         transport = httpx.ASGITransport(app or self.served(**served), client=(peer, 40_000))
         return httpx.AsyncClient(transport=transport, base_url=base)
 
     async def key(self, *scopes: str, **more: Any) -> str:
-        made = await api_keys.new(self.parts, ME, more.pop("name", "middleware"), scopes or ["connections:read"], **more)
+        made = await api_keys.new(
+            self.parts, ME, more.pop("name", "middleware"), scopes or ["connections:read"], **more
+        )
         return made.secret.reveal()
 
     async def add(self, name: str = "anna", role: str = "admin") -> None:
@@ -82,7 +86,9 @@ def bearer(text: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder, sandbox, database: str, more: str = "", public: str = PUBLIC) -> AsyncIterator[House]:
+async def opened(
+    folder, sandbox, database: str, more: str = "", public: str = PUBLIC
+) -> AsyncIterator[House]:
     web = f'[web]\npublic_url = "{public}"\n'
     async with rigged(folder, sandbox, database, more=web + SMALL + MAILS + more) as rig:
         yield House(rig)

@@ -59,7 +59,9 @@ class Provider:
             return Response(status_code=503)
         found = {"issuer": self.issuer, "id_token_signing_alg_values_supported": ["RS256"]}
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"):
-            path = {"jwks_uri": "jwks"}.get(name, name.removesuffix("_endpoint").replace("authorization", "authorize"))
+            path = {"jwks_uri": "jwks"}.get(
+                name, name.removesuffix("_endpoint").replace("authorization", "authorize")
+            )
             found[name] = f"{self.issuer}/{path}"
         return JSONResponse(found | self.metadata)
 
@@ -73,15 +75,25 @@ class Provider:
         assert asked["response_type"] == "code" and asked["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe(8)
         self.codes[code] = asked
-        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}", 302)
+        return RedirectResponse(
+            f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}", 302
+        )
 
     async def token(self, request: Request) -> Response:
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
         asked = self.codes.pop(form["code"], None)
         challenge = b64(hashlib.sha256(form["code_verifier"].encode()).digest())
-        if asked is None or challenge != asked["code_challenge"] or form["redirect_uri"] != asked["redirect_uri"]:
+        if (
+            asked is None
+            or challenge != asked["code_challenge"]
+            or form["redirect_uri"] != asked["redirect_uri"]
+        ):
             return JSONResponse({"error": "invalid_grant"}, 400)
-        pair = base64.b64decode(request.headers.get("authorization", "Basic ").split()[1]).decode() if "authorization" in request.headers else ""
+        pair = (
+            base64.b64decode(request.headers.get("authorization", "Basic ").split()[1]).decode()
+            if "authorization" in request.headers
+            else ""
+        )
         by_form = form.get("client_secret") == SECRET
         assert by_form or pair == "token-health:between+us%3A+100%25+%C3%A9"
         claims = {
@@ -143,7 +155,9 @@ def nonsense(of: Provider, claims: dict[str, Any]) -> str:
 @contextlib.asynccontextmanager
 async def running(provider: Provider) -> AsyncIterator[Provider]:
     """Serve a provider on loopback."""
-    config = uvicorn.Config(provider.app(), port=0, log_level="critical", access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        provider.app(), port=0, log_level="critical", access_log=False, lifespan="off", ws="none"
+    )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve())

@@ -73,7 +73,9 @@ async def test_twenty_wrong_keys_a_minute_and_address_are_looked_at_and_good_one
         refused = await http.get(ME_PATH, headers=bearer("x"))
         assert refused.headers["retry-after"] == "60"
         assert (await http.get(ME_PATH, headers=bearer(good))).status_code == 200
-        assert code(await other.get(ME_PATH, headers=bearer("x"))) == (401, "bad_credentials"), "another process of counts"
+        assert code(await other.get(ME_PATH, headers=bearer("x"))) == (401, "bad_credentials"), (
+            "another process of counts"
+        )
         house.rig.clock.tick(minutes=1)
         assert code(await http.get(ME_PATH, headers=bearer("x"))) == (401, "bad_credentials")
 
@@ -94,7 +96,13 @@ async def test_refusals_of_strangers_are_in_the_audit_once_a_minute_and_address(
 
 
 @pytest.mark.parametrize(
-    "where", ["/api/v1/me?key={key}", "/api/v1/me?x=%74hk{tail}", "/api/v1/connections/{key}", "/api/v1/keys/{key}/rotate"]
+    "where",
+    [
+        "/api/v1/me?key={key}",
+        "/api/v1/me?x=%74hk{tail}",
+        "/api/v1/connections/{key}",
+        "/api/v1/keys/{key}/rotate",
+    ],
 )
 async def test_a_key_in_a_url_is_refused_and_marked_and_the_operator_told(house, where):
     text = await house.key()
@@ -124,7 +132,13 @@ async def test_what_only_looks_like_a_key_marks_none(house):
 
 @pytest.mark.parametrize(
     ("peer", "let_in"),
-    [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("11.1.2.3", False), ("fd00::1", True), ("fe80::1", False)],
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("11.1.2.3", False),
+        ("fd00::1", True),
+        ("fe80::1", False),
+    ],
 )
 async def test_a_key_is_good_from_its_networks_only(house, peer, let_in):
     text = await house.key(only=Restriction(networks=("10.0.0.0/8", "fd00::/8")))
@@ -201,7 +215,9 @@ async def test_what_changes_something_has_to_come_from_our_pages(house, method, 
     cookie = await signed_in(house)
     path = "/api/v1/keys/middleware" + ("/rotate" if method == "POST" else "")
     async with house.caller() as http:
-        more = {"If-Match": "*"} | ({"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {})
+        more = {"If-Match": "*"} | (
+            {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {}
+        )
         body = {"content": "{}"} if method == "PATCH" else {}
         answer = await http.request(method, path, headers=cookie | headers | more, **body)
         assert answer.status_code in (200, 204) if let_in else code(answer) == (403, "cross_site")
@@ -228,7 +244,9 @@ async def test_a_session_ends_after_twelve_idle_hours_and_seven_days_at_most(hou
         assert hours == 7 * 24
 
 
-@pytest.mark.parametrize("change", [{"role": "operator"}, {"password": Secret("another good password")}, None])
+@pytest.mark.parametrize(
+    "change", [{"role": "operator"}, {"password": Secret("another good password")}, None]
+)
 async def test_another_role_or_password_ends_sessions_and_so_does_removal(house, change):
     await house.add()
     cookie = await signed_in(house)
@@ -255,17 +273,23 @@ async def test_a_cookie_that_was_made_up_is_none(house):
 async def test_whoever_is_on_this_machine_is_its_administrator(home, base):
     async with home.caller("127.0.0.1", base) as http:
         found = (await http.get(ME_PATH)).json()
-    assert found["principal"] == "loopback" and set(found["scopes"]) == {right.value for right in MAY[Role.ADMIN]}
+    assert found["principal"] == "loopback" and set(found["scopes"]) == {
+        right.value for right in MAY[Role.ADMIN]
+    }
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via"])
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via"]
+)
 async def test_not_who_comes_through_a_proxy(home, name):
     await home.add()
     async with home.caller("127.0.0.1", LOCAL) as http:
         assert code(await http.get(ME_PATH, headers={name: "127.0.0.1"})) == (401, "no_credentials")
 
 
-@pytest.mark.parametrize("host", ["evil.internal", "127.0.0.2", "127.0.0.1.nip.test", "box", "[::2]", "localhost.", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.internal", "127.0.0.2", "127.0.0.1.nip.test", "box", "[::2]", "localhost.", ""]
+)
 async def test_not_who_asks_by_another_name_as_a_rebound_page_does(home, host):
     await home.add()
     async with home.caller("127.0.0.1", LOCAL) as http:
@@ -275,7 +299,7 @@ async def test_not_who_asks_by_another_name_as_a_rebound_page_does(home, host):
 
 async def test_not_while_others_could_reach_it(home):
     await home.add()
-    async with home.caller("127.0.0.1", LOCAL, listen="0.0.0.0") as http:
+    async with home.caller("127.0.0.1", LOCAL, listen="0.0.0.0") as http:  # noqa: S104
         assert code(await http.get(ME_PATH)) == (401, "no_credentials")
     async with home.caller("203.0.113.9", LOCAL) as http:
         assert code(await http.get(ME_PATH)) == (401, "no_credentials")

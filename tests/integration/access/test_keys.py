@@ -34,7 +34,11 @@ async def test_the_text_is_shown_once_and_stored_nowhere(house):
 
 
 async def test_a_person_gives_what_they_may_themselves_and_an_admin_the_machines_scopes(house):
-    assert {right.value for right in SCOPES} == {r.value for r in Right} - {"host", "keys:write", "users:write"}
+    assert {right.value for right in SCOPES} == {r.value for r in Right} - {
+        "host",
+        "keys:write",
+        "users:write",
+    }
     made = await api_keys.new(house.parts, ADMIN, "all", [right.value for right in SCOPES])
     assert actor_of(made.key).may == SCOPES >= MACHINES_ONLY
     for right in PEOPLE_ONLY:
@@ -59,18 +63,25 @@ async def test_nobody_below_an_admin_makes_keys(house, role):
 
 async def test_a_key_never_makes_a_key(house):
     made = await api_keys.new(house.parts, ME, "all", [right.value for right in SCOPES])
-    for work in (api_keys.new(house.parts, actor_of(made.key), "x", ["connections:read"]), api_keys.rotate(house.parts, actor_of(made.key), "all")):
+    for work in (
+        api_keys.new(house.parts, actor_of(made.key), "x", ["connections:read"]),
+        api_keys.rotate(house.parts, actor_of(made.key), "all"),
+    ):
         with pytest.raises(Refused, match="keys:write"):
             await work
     # Not even one whose row says that it may.
     assert actor_of(replace(made.key, scopes=("keys:write", "host", "nonsense"))).may == frozenset()
 
 
-@pytest.mark.parametrize(("after", "right"), [(400 * DAY, True), (400 * DAY + timedelta(seconds=1), False), (-DAY, False)])
+@pytest.mark.parametrize(
+    ("after", "right"), [(400 * DAY, True), (400 * DAY + timedelta(seconds=1), False), (-DAY, False)]
+)
 async def test_a_key_ends_in_400_days_at_most(house, after, right):
     end = house.rig.clock.now() + after
     if right:
-        assert (await api_keys.new(house.parts, ADMIN, "x", ["connections:read"], expires_at=end)).key.expires_at == end
+        assert (
+            await api_keys.new(house.parts, ADMIN, "x", ["connections:read"], expires_at=end)
+        ).key.expires_at == end
     else:
         with pytest.raises(ConfigurationError):
             await api_keys.new(house.parts, ADMIN, "x", ["connections:read"], expires_at=end)
@@ -131,7 +142,9 @@ async def test_the_operator_hears_of_a_key_that_may_read_tokens(house):
     await api_keys.change(house.parts, ADMIN, "harmless", scopes=["connections:read", "tokens:read"])
     await api_keys.change(house.parts, ADMIN, "harmless", name="harmful")
     first, second = await house.told()
-    assert first.startswith(f"user:anna let the key 'tokens' ({made.key.id}) read access tokens of every connection")
+    assert first.startswith(
+        f"user:anna let the key 'tokens' ({made.key.id}) read access tokens of every connection"
+    )
     assert "'harmless'" in second
 
 

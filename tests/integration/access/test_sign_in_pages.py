@@ -24,7 +24,9 @@ async def test_signed_in_one_goes_to_the_page_that_was_wanted_and_out_again(hous
         assert (done.status_code, done.headers["location"]) == (303, "/connections")
         (cookie,) = done.headers.get_list("set-cookie")
         assert cookie.startswith("__Host-th=")
-        assert {"Secure", "HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; ")) and "Domain" not in cookie
+        assert {"Secure", "HttpOnly", "SameSite=lax", "Path=/"} <= set(
+            cookie.split("; ")
+        ) and "Domain" not in cookie
         assert (await browser.get("/api/v1/me")).json()["principal"] == "user:anna"
         assert "You are <strong>anna</strong>" in (await browser.get("/sign-in")).text
         out = await browser.post("/sign-out", headers=OURS)
@@ -32,7 +34,10 @@ async def test_signed_in_one_goes_to_the_page_that_was_wanted_and_out_again(hous
         assert "__Host-th=" in out.headers["set-cookie"] and "Max-Age=0" in out.headers["set-cookie"]
         assert (await browser.get("/api/v1/me", headers={"Cookie": cookie.split(";")[0]})).status_code == 401
     lines = await house.lines("actor", "action", "detail")
-    assert [line[:2] for line in lines if line[0] == "user:anna"] == [("user:anna", "user.sign_in"), ("user:anna", "user.sign_out")]
+    assert [line[:2] for line in lines if line[0] == "user:anna"] == [
+        ("user:anna", "user.sign_in"),
+        ("user:anna", "user.sign_out"),
+    ]
     assert [line[2]["from"] for line in lines if line[0] == "user:anna"] == ["203.0.113.9"] * 2
 
 
@@ -63,12 +68,20 @@ async def test_the_sixth_try_waits(house):
             last = await browser.post("/sign-in", data=form(password="wrong"), headers=OURS)
         assert "Wait a minute before the next try" in last.text
         answer = await browser.post("/sign-in", data=form(), headers=OURS)
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "60") and "Too many attempts" in answer.text
+    assert (answer.status_code, answer.headers["retry-after"]) == (
+        429,
+        "60",
+    ) and "Too many attempts" in answer.text
 
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Origin": "null"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site", "Origin": PUBLIC}],
+    [
+        {},
+        {"Origin": "null"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": PUBLIC},
+    ],
 )
 async def test_another_site_signs_nobody_in_or_out(house, headers):
     await house.add()
@@ -85,7 +98,11 @@ async def test_pages_load_nothing_from_elsewhere_and_stand_in_no_frame(house):
     async with house.caller() as browser:
         page, css = await browser.get("/sign-in"), await browser.get("/static/console.css")
     policy = page.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "form-action 'self'" in policy
+    assert (
+        "default-src 'none'" in policy
+        and "frame-ancestors 'none'" in policy
+        and "form-action 'self'" in policy
+    )
     assert page.headers["cache-control"] == "no-store" and css.headers["content-type"].startswith("text/css")
     assert "<script" not in page.text and "http://" not in page.text.replace("http://www.w3.org", "")
 
@@ -95,7 +112,11 @@ async def test_what_is_written_into_the_form_is_text(house):
     async with house.caller() as browser:
         page = await browser.post("/sign-in", data=form('"><b>x', next='/"><i>'), headers=OURS)
         assert "<b>" not in page.text and "<i>" not in page.text
-        for content, kind in ((b"\xff" * 10, "application/x-www-form-urlencoded"), (b"{}", "application/json"), (b"a=1&" * 100, "application/x-www-form-urlencoded")):
+        for content, kind in (
+            (b"\xff" * 10, "application/x-www-form-urlencoded"),
+            (b"{}", "application/json"),
+            (b"a=1&" * 100, "application/x-www-form-urlencoded"),
+        ):
             odd = await browser.post("/sign-in", content=content, headers=OURS | {"Content-Type": kind})
             assert odd.status_code in (401, 429)
 
@@ -122,7 +143,12 @@ async def test_people_over_the_api(home):
         assert made.status_code == 201 and made.headers["etag"] == '"r1"' and PASSWORD not in made.text
         where = made.headers["location"]
         assert (await http.post("/api/v1/users", json=form(role="viewer"))).json()["code"] == "exists"
-        for wrong in (form(role="king"), form("bob", "short", role="viewer"), form(role="viewer", x=1), form()):
+        for wrong in (
+            form(role="king"),
+            form("bob", "short", role="viewer"),
+            form(role="viewer", x=1),
+            form(),
+        ):
             assert (await http.post("/api/v1/users", json=wrong)).status_code == 422
         patch = {"Content-Type": "application/merge-patch+json"}
         assert (await http.patch(where, content='{"role": "admin"}', headers=patch)).status_code == 428
@@ -145,19 +171,29 @@ async def test_keys_over_the_api(home):
         made = await http.post("/api/v1/keys", json=asked)
         assert made.status_code == 201, made.text
         key = made.json()
-        assert key["only"] == asked["only"] | {"labels": {"tier": ["gold"]}} and key["expires_at"] == asked["expires_at"]
+        assert (
+            key["only"] == asked["only"] | {"labels": {"tier": ["gold"]}}
+            and key["expires_at"] == asked["expires_at"]
+        )
         assert (key["last_used_at"], key["state"], key["revision"]) == (None, "active", 1)
         where = made.headers["location"]
         me = await http.get("/api/v1/me", headers={"Authorization": f"Bearer {key['secret']}"})
         assert me.json()["principal"] == f"key:{key['id']}"
         shown = await http.get(where)
         assert "secret" not in shown.json() and shown.headers["etag"] == '"r1"'
-        wrong = [asked | {"scopes": ["users:write"]}, asked | {"scopes": ["host"]}, asked | {"expires_at": "2030-01-01T00:00:00Z"}]
+        wrong = [
+            asked | {"scopes": ["users:write"]},
+            asked | {"scopes": ["host"]},
+            asked | {"expires_at": "2030-01-01T00:00:00Z"},
+        ]
         codes = [(await http.post("/api/v1/keys", json=one)).json()["code"] for one in wrong]
         assert codes == ["beyond_own_rights", "invalid", "invalid"]
         patch = {"Content-Type": "application/merge-patch+json", "If-Match": '"r1"'}
         done = await http.patch(where, content='{"only": null, "name": "m"}', headers=patch)
-        assert (done.json()["only"], done.json()["name"]) == ({"apps": None, "labels": None, "connections": None, "networks": None}, "m")
+        assert (done.json()["only"], done.json()["name"]) == (
+            {"apps": None, "labels": None, "connections": None, "networks": None},
+            "m",
+        )
         rotated = await http.post(f"{where}/rotate", json={"grace": "1h"})
         assert rotated.json()["secret"] != key["secret"] and rotated.json()["old_secret_until"]
         again = {"Idempotency-Key": "one-key"}

@@ -80,7 +80,11 @@ async def test_who_is_in_a_group_comes_in_with_its_role(sso_on_both):
         mine = next(one for one in cookies if one.startswith("__Host-th="))
         assert {"Secure", "HttpOnly", "SameSite=lax", "Path=/", "Max-Age=604800"} <= set(mine.split("; "))
         me = (await browser.get("/api/v1/me")).json()
-    assert me["principal"] == "user:dana" and "connections:operate" in me["scopes"] and "keys:read" not in me["scopes"]
+    assert (
+        me["principal"] == "user:dana"
+        and "connections:operate" in me["scopes"]
+        and "keys:read" not in me["scopes"]
+    )
     asked = provider.asked[0]
     assert asked["redirect_uri"] == f"{PUBLIC}/oidc/callback" and asked["scope"] == "openid profile email"
     assert ("user:dana", "user.sign_in") in await house.lines()
@@ -89,7 +93,12 @@ async def test_who_is_in_a_group_comes_in_with_its_role(sso_on_both):
 
 @pytest.mark.parametrize(
     ("groups", "role"),
-    [(["Everyone"], "viewer"), (["Everyone", "ops"], "operator"), (["th-admins", "x", "ops"], "admin"), ("ops", "operator")],
+    [
+        (["Everyone"], "viewer"),
+        (["Everyone", "ops"], "operator"),
+        (["th-admins", "x", "ops"], "admin"),
+        ("ops", "operator"),
+    ],
 )
 async def test_of_several_groups_the_highest_role_counts(sso, groups, role):
     house, provider = sso
@@ -103,7 +112,9 @@ async def test_who_is_in_no_group_does_not_come_in(sso, groups):
     house, provider = sso
     provider.claims["groups"] = groups
     answer = await come(house)
-    assert answer.status_code == 403 and "in no group" in answer.text and "__Host-th=" not in str(answer.headers)
+    assert (
+        answer.status_code == 403 and "in no group" in answer.text and "__Host-th=" not in str(answer.headers)
+    )
     assert await people.every(house.parts, ME) == []
 
 

@@ -118,12 +118,14 @@ def keys_list(
         if json:
             print_json([documents.api_key(one, now) for one in found])
             return
-        table = plain_table("key", "name", "scopes", "state", "ends", "last used", "made by")
+        wide = out.width >= 120
+        more = ("key", "made by") if wide else ()
+        table = plain_table("name", "state", "ends", "last used", "scopes", *more)
         for one in found:
             state = one.state(now) + (" · exposed" if one.exposed_at is not None else "")
             table.add_row(
-                one.id, escape(one.name), " ".join(one.scopes), state, ago(one.expires_at, now),
-                ago(one.last_used_at, now), escape(one.made_by),
+                escape(one.name), state, ago(one.expires_at, now), ago(one.last_used_at, now),
+                " ".join(one.scopes), *((one.id, escape(one.made_by)) if wide else ()),
             )  # fmt: skip
         out.print(table if found else "No key yet: [bold]token-health api keys new NAME --scope …[/]")
 
@@ -144,7 +146,7 @@ def keys_show(key: KeyArgument, json: JsonOption = False, config: ConfigOption =
             return
         for name, value in document.items():
             said = " ".join(value) if isinstance(value, list) else value
-            out.print(f"[bold]{name:<13}[/] {escape(str(said)) if said is not None else '–'}")
+            out.print(f"[bold]{name:<16}[/] {escape(str(said)) if said is not None else '–'}")
 
     run_async(work)
 

@@ -169,7 +169,7 @@ def _given(actor: Actor, scopes: Collection[str]) -> tuple[str, ...]:
         raise ConfigurationError("A key without a scope may do nothing; give it one.")
     for scope in scopes:
         if scope not in {right.value for right in Right} - {Right.HOST.value}:
-            near = difflib.get_close_matches(scope, sorted(SCOPES), n=1)
+            near = difflib.get_close_matches(scope, [right.value for right in SCOPES], n=1)
             hint = f"; did you mean {near[0]!r}" if near else ""
             raise ConfigurationError(f"{scope!r} is no scope{hint}.")
     rights = {Right(scope) for scope in scopes}

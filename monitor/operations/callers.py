@@ -21,7 +21,7 @@ log = structlog.get_logger("monitor.access")
 
 BELIEVED = timedelta(seconds=5)
 V = TypeVar("V")
-MOST = 10_000  # keys, and handles that there are none of
+MOST = 10_000  # keys
 _RIGHTS = {right.value: right for right in Right if right is not Right.HOST and right not in PEOPLE_ONLY}
 
 
@@ -30,7 +30,7 @@ class Callers:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._known: OrderedDict[str, tuple[datetime, ApiKey | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[datetime, ApiKey]] = OrderedDict()
         self._noted: OrderedDict[str, datetime] = OrderedDict()  # when the use of which key was written down
 
     async def key(self, text: str) -> ApiKey | None:
@@ -38,9 +38,11 @@ class Callers:
         handle = api_key.handle_of(text)
         if handle is None:
             return None
-        now = self._parts.clock.now()
-        found = await self._read(handle, now)
-        if found is None or not found.is_text(api_key.digest(text), now) or found.state(now) != "active":
+        now, digest = self._parts.clock.now(), api_key.digest(text)
+        found = await self._believed(handle, now)
+        if found is None or not found.is_text(digest, now):
+            found = await self._read(handle, now)  # it may have been made, or rotated, a moment ago
+        if found is None or not found.is_text(digest, now) or found.state(now) != "active":
             return None
         return found
 
@@ -68,11 +70,18 @@ class Callers:
         now, database = self._parts.clock.now(), self._parts.database
         await audit.write_down(database, now, who or audit.SERVICE, "access.refused", address, code=code)
 
-    async def _read(self, handle: str, now: datetime) -> ApiKey | None:
+    async def _believed(self, handle: str, now: datetime) -> ApiKey | None:
         read_at, known = self._known.get(handle, (None, None))
         if read_at is None or not timedelta(0) <= now - read_at < BELIEVED:
-            known = await api_keys.by_handle(self._parts.database, handle)
+            return await self._read(handle, now)
+        return known
+
+    async def _read(self, handle: str, now: datetime) -> ApiKey | None:
+        known = await api_keys.by_handle(self._parts.database, handle)
+        if known is not None:
             _keep(self._known, handle, (now, known))
+        else:
+            self._known.pop(handle, None)
         return known
 
 

@@ -311,5 +311,7 @@ def test_every_remedy_is_a_command_that_there_is():
     there_are = dict(_commands(command())) | {"…": set()}  # an option that every command has
     for operation, said in COMMANDS.items():
         words = said.split()
-        assert there_are.keys() & {" ".join(words[:n]) for n in (1, 2, 3)}, f"{operation}: token-health {said}"
+        assert there_are.keys() & {" ".join(words[:n]) for n in (1, 2, 3)}, (
+            f"{operation}: token-health {said}"
+        )
     assert OPEN.keys() <= {operation for operation, said in COMMANDS.items() if "{}" in said}

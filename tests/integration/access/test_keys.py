@@ -53,6 +53,8 @@ async def test_a_person_gives_what_they_may_themselves_and_an_admin_the_machines
     for word in ("host", "connections:red", ""):
         with pytest.raises(ConfigurationError, match="is no scope"):
             await api_keys.new(house.parts, ADMIN, "x", [word])
+    with pytest.raises(ConfigurationError, match="did you mean 'tokens:read'"):
+        await api_keys.new(house.parts, ADMIN, "x", ["tokens:raed"])
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
@@ -97,6 +99,13 @@ async def test_rotated_both_texts_are_good_for_a_while(house):
     assert [(await callers.key(text)).id for text in texts] == [old.key.id] * 2
     house.rig.clock.tick(days=1, seconds=1)
     assert [await callers.key(text) is not None for text in texts] == [False, True]
+
+
+async def test_a_new_text_is_good_at_once_in_a_process_that_knows_the_key(house):
+    text, callers = await house.key(), Callers(house.parts)
+    assert await callers.key(text) is not None
+    made = await api_keys.rotate(house.parts, ADMIN, "middleware")
+    assert (await callers.key(made.secret.reveal())).id == made.key.id
 
 
 async def test_a_revocation_acts_within_five_seconds_in_a_process_that_knows_the_key(house):

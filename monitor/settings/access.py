@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from monitor.host.network import loopback
+from monitor.providers.schema import OptionalUrl
 from monitor.text.tomlfile import Section
 
 RoleName = Literal["viewer", "operator", "admin"]
@@ -32,6 +33,8 @@ class OidcSettings(Section):
     scopes: tuple[str, ...] = ("openid", "profile", "email")
     groups: str = "groups"  # the claim that lists a person's groups
     called: str = "preferred_username"  # the claim that a person is called by; else email, else sub
+    # Where the provider sends people back to; empty: public_url's /oidc/callback.
+    callback: OptionalUrl = ""
     # Which role a group has; who is in several has the highest. Who is in none does not come in.
     roles: dict[str, RoleName] = Field(default_factory=dict)
 

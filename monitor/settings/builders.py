@@ -196,7 +196,7 @@ def build_openid_provider(parts: Parts, wire: Wire) -> OpenIdProvider | None:
         return None
     from monitor.wire.oidc import OpenIdProvider, Registration
 
-    back = f"{settings.web.public_url.rstrip('/')}/oidc/callback"
+    back = oidc.callback or f"{settings.web.public_url.rstrip('/')}/oidc/callback"
     return OpenIdProvider(
         Registration(
             oidc.issuer,

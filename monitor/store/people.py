@@ -134,13 +134,20 @@ async def remove(
         return _person(row)
 
 
-@retried
 async def from_provider(database: Database, one: Person, now: datetime) -> Person:
     """Return who the provider says has come, with the role that it says; new ones are written down.
 
     Another role than before ends their other sessions. A name that somebody else has is not theirs: they are
-    called by their subject then.
+    called by their id, too, then.
     """
+    try:
+        return await _as_the_provider_says(database, one, now)
+    except IntegrityError:  # they came for the first time twice at once, or somebody of their name did
+        return await _as_the_provider_says(database, one, now)
+
+
+@retried
+async def _as_the_provider_says(database: Database, one: Person, now: datetime) -> Person:
     async with database.write() as conn:
         mine = (person.c.issuer == one.issuer) & (person.c.subject == one.subject)
         row = (await conn.execute(select(person).where(mine).with_for_update())).one_or_none()

@@ -196,6 +196,9 @@ def _must_be(request: Request, media: tuple[str, ...]) -> None:
 
 async def body(request: Request, largest: int) -> bytes:
     """Read a body of at most so many bytes. Raises Problem for a longer one."""
+    said = request.headers.get("content-length", "0")
+    if not said.isdecimal() or int(said[:20]) > largest:
+        raise Problem("too_large", f"At most {largest} bytes are taken.")
     found = bytearray()
     async for part in request.stream():
         found += part

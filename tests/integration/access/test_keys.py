@@ -7,16 +7,22 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from monitor.errors import ChangedMeanwhile, ConfigurationError, Conflict, NotAdmitted, NotFound, Refused
+from monitor.health.evidence import redact
 from monitor.health.restriction import Restriction
-from monitor.operations import api_keys
+from monitor.operations import api_keys, people
 from monitor.operations.actor import MACHINES_ONLY, PEOPLE_ONLY, Actor, Door, Right
 from monitor.operations.callers import Callers, actor_of
 from monitor.operations.roles import MAY, SCOPES, Role
+from monitor.secret import Secret
 from monitor.store.door_tables import api_key, event
+from monitor.store.people import Person
+from monitor.text.api_key import make
 from tests.conftest import ME
-from tests.integration.access.conftest import ADMIN
+from tests.integration.access.conftest import ADMIN, PASSWORD
+from tests.integration.test_operations import everything, no_more_lines
 
 DAY = timedelta(days=1)
 
@@ -171,3 +177,35 @@ async def test_ends_are_told_14_and_3_days_ahead_once(house):
         events = (await conn.execute(select(event))).all()
     assert [one.type for one in events] == ["key.expiring"] * 2 and text not in repr(events)
     assert len(await house.told()) == 2 and await Callers(house.parts).key(text) is None
+
+
+WRITES = {
+    "new": lambda p: api_keys.new(p, ME, "x", ["tokens:read"]),
+    "change": lambda p: api_keys.change(p, ME, "middleware", scopes=["tokens:read"]),
+    "rotate": lambda p: api_keys.rotate(p, ME, "middleware"),
+    "revoke": lambda p: api_keys.revoke(p, ME, "middleware"),
+    "add somebody": lambda p: people.add(p, ME, "bob", "viewer", Secret(PASSWORD)),
+    "change somebody": lambda p: people.change(p, ME, "anna", role="viewer"),
+    "remove somebody": lambda p: people.remove(p, ME, "anna"),
+    "sign in": lambda p: people.begin(p, ANNA[0]),
+}
+ANNA: list[Person] = []
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_what_is_changed_has_its_line_or_is_not(home, name):
+    await home.key()
+    await home.add()
+    ANNA[:] = await people.every(home.parts, ME)
+    before, lines = await everything(home.parts.database), len(await home.lines())
+    async with no_more_lines(home.parts.database):
+        with pytest.raises(DBAPIError, match="full"):
+            await WRITES[name](home.parts)
+        assert await everything(home.parts.database) == before, "no line, no change"
+    await WRITES[name](home.parts)
+    assert len(await home.lines()) == lines + 1
+
+
+def test_a_key_is_not_logged():
+    text = make("7QmPx0aZ19").reveal()
+    assert text not in redact(f"GET /x?key={text} {text}", 500)

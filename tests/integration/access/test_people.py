@@ -248,3 +248,15 @@ async def test_whom_a_provider_names_has_neither_role_nor_password_of_ours(house
         await work(house.parts, "dana")
     with pytest.raises(Wrong):
         await sign_in(house, "dana", Secret(""))
+
+
+async def test_who_comes_for_the_first_time_twice_at_once_is_one(house):
+    from monitor.store import people as store
+    from monitor.store.people import Person
+
+    now = house.rig.clock.now()
+    twice = [
+        Person(f"usr_{n}", "dana", "viewer", None, "https://idp.example", "7", now, None, 1) for n in range(8)
+    ]
+    found = await asyncio.gather(*(store.from_provider(house.parts.database, one, now) for one in twice))
+    assert len({one.id for one in found}) == 1 and len(await people.every(house.parts, ME)) == 1

@@ -55,6 +55,8 @@ async def add(database: Database, one: Person, by: str) -> None:
         async with database.write() as conn:
             await _insert(conn, one, by)
     except IntegrityError:
+        if await named(database, one.name) is None:
+            raise
         raise Exists(
             f"There is a user {one.name!r} already.", Remedy("people.list", "shows those there are")
         ) from None

@@ -87,9 +87,9 @@ def bearer(text: str) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    folder, sandbox, database: str, more: str = "", public: str = PUBLIC
+    folder, sandbox, database: str, more: str = "", public: str = PUBLIC, web: str = ""
 ) -> AsyncIterator[House]:
-    web = f'[web]\npublic_url = "{public}"\n'
+    web = f'[web]\npublic_url = "{public}"\n{web}'
     async with rigged(folder, sandbox, database, more=web + SMALL + MAILS + more) as rig:
         yield House(rig)
 

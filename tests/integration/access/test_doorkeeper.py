@@ -13,7 +13,7 @@ from monitor.operations.roles import MAY, Role
 from monitor.secret import Secret
 from monitor.store.door_tables import api_key
 from tests.conftest import ME
-from tests.integration.access.conftest import ADMIN, PASSWORD, PUBLIC, bearer
+from tests.integration.access.conftest import ADMIN, PASSWORD, PUBLIC, bearer, opened
 
 ME_PATH = "/api/v1/me"
 LOCAL = "http://127.0.0.1:8080"
@@ -176,6 +176,19 @@ async def test_a_machines_key_needs_tls_or_this_machine(home, peer, base, header
         answer = await http.get(ME_PATH, headers=bearer(text) | headers)
         assert answer.status_code == 200 if let_in else code(answer) == (403, "insecure_transport")
         assert (await http.get(ME_PATH, headers=bearer(harmless) | headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("peer", "let_in"), [("10.7.0.1", True), ("::ffff:10.7.0.1", True), ("11.7.0.1", False)]
+)
+async def test_a_network_in_which_nobody_listens_is_named_knowingly(
+    tmp_path, sandbox, sqlite_url, peer, let_in
+):
+    async with opened(tmp_path, sandbox, sqlite_url, web='insecure_networks = ["10.0.0.0/8"]\n') as house:
+        text = await house.key("tokens:read")
+        async with house.caller(peer, "http://10.7.0.9:8080") as http:
+            answer = await http.get(ME_PATH, headers=bearer(text))
+    assert answer.status_code == 200 if let_in else code(answer) == (403, "insecure_transport")
 
 
 # -- people -------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ check: $(VENV)/.installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	cd clients/python && ../../$(RUN)/mypy
 	$(RUN)/lint-imports
 	$(RUN)/deptry .
 

@@ -154,10 +154,15 @@ async def begin(parts: Parts, one: Person, *, before: str = "") -> SignedIn:
 
 
 async def who_is(parts: Parts, cookie: str) -> Actor | None:
-    """Return whose session a browser's cookie is, None where it is none, or is over."""
+    """Return whose session a browser's cookie is, None where it is none, or is over.
+
+    Whom a provider named that is not ours any more, nobody answers for.
+    """
     now, digest = parts.clock.now(), _digest(cookie)
     visit = await people.visit(parts.database, digest)
     if visit is None or now >= visit.expires_at or now >= visit.seen_at + IDLE:
+        return None
+    if visit.person.issuer not in (None, parts.loaded.settings.oidc.issuer):
         return None
     if now >= visit.seen_at + people.SEEN_EVERY:
         await people.seen(parts.database, digest, now)

@@ -26,6 +26,7 @@ from monitor.web.rates import Bounded
 
 FAILURES = RateLimitItemPerMinute(20)  # of a bearer check, from an address
 TOLD = RateLimitItemPerMinute(1)  # lines of the audit about who has no leave, from an address
+TOLD_OF_ONE = RateLimitItemPerMinute(20)  # of who is known, and may not
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # Whatever stands before us leaves one of these; who comes through it is not on this machine.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
@@ -53,9 +54,13 @@ class Doorkeeper:
             raise
 
     async def write_down(self, request: Request, refusal: NotAdmitted) -> None:
-        """Note that somebody was not let in; a stranger once a minute, or they fill the audit."""
+        """Note that somebody was not let in; a stranger once a minute, or they fill the audit.
+
+        So would a program that is refused a hundred times a second for its network: of those, some are noted.
+        """
         address, who = _address(request), getattr(request.state, "who", "")
-        if who or self._limiter.hit(TOLD, "told", whose(address)):
+        limit, whom = (TOLD_OF_ONE, who) if who else (TOLD, whose(address))
+        if self._limiter.hit(limit, "told", whom):
             await self._callers.refused(who, address, refusal.code)
 
     async def _admit(self, request: Request) -> Actor:

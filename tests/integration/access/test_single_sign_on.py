@@ -141,6 +141,16 @@ async def test_another_group_is_another_role_and_none_ends_sessions(sso_on_both)
     assert len(await people.every(house.parts, ME)) == 1
 
 
+async def test_a_provider_that_is_not_ours_any_more_vouches_for_nobody(sso):
+    house, _ = sso
+    async with house.caller() as browser:
+        await browser.get(await set_out(browser))
+        assert (await browser.get("/api/v1/me")).status_code == 200
+        settings = house.parts.loaded.settings
+        settings.__dict__["oidc"] = settings.oidc.model_copy(update={"issuer": "https://another.example"})
+        assert (await browser.get("/api/v1/me")).status_code == 401
+
+
 async def test_a_name_is_not_who_somebody_is(sso):
     house, provider = sso
     await house.add("dana", "admin")

@@ -352,3 +352,11 @@ async def test_until_there_is_a_user_strangers_are_told_how_to_add_one(house):
         assert "token-health users add NAME --role admin" in (await http.get("/sign-in")).text
         await house.add()
         assert code(await http.get(ME_PATH)) == (401, "no_credentials")
+
+
+async def test_a_program_that_is_refused_again_and_again_does_not_fill_the_audit(house):
+    text = await house.key(only=Restriction(networks=("10.0.0.0/8",)))
+    async with house.caller() as http:
+        for _ in range(30):
+            assert code(await http.get(ME_PATH, headers=bearer(text))) == (403, "wrong_network")
+    assert len([line for line in await house.lines("action") if line == ("access.refused",)]) == 20

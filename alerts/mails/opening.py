@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.mails import fuse, reconcile, truth
 from alerts.mails.plan import stale
-from alerts.mails.standing import Slot
+from alerts.mails.standing import TO_OPERATOR, Slot
 from alerts.mails.story import MAIL
 from alerts.mails.voice import Voice
 from alerts.outbox import notices
@@ -105,7 +105,7 @@ async def _open(conn: AsyncConnection, row: Any, now: datetime) -> None:
     if row.recipients:
         await notices.open_now(conn, row.id, now)
     else:
-        to_operator = row.slot in (Slot.HANDOVER, Slot.FUSE)
+        to_operator = row.slot in TO_OPERATOR
         why = "email.operator is not set" if to_operator else "no address"
         await notices.fail(conn, row.id, why, now)
 

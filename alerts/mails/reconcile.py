@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.mails import truth
 from alerts.mails.plan import Wish, plan
-from alerts.mails.standing import Client, Slot, Standing
+from alerts.mails.standing import TO_OPERATOR, Client, Slot, Standing
 from alerts.mails.story import CHANNEL
 from alerts.mails.voice import Voice
 from alerts.outbox import notices
@@ -136,7 +136,7 @@ async def write_new(
     requested_by: str | None = None,
 ) -> int:
     """Write a notice with its items and envelopes."""
-    to_operator = wish.slot in (Slot.HANDOVER, Slot.FUSE)
+    to_operator = wish.slot in TO_OPERATOR
     if to_operator:
         recipients: tuple[str, ...] = (voice.operator,) if voice.operator else ()
     else:

@@ -57,5 +57,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
             }
         case Kind.FUSE:
             return [], {"reason": "74 first mails want out, the cap is 30"}
+        case Kind.ACCESS:
+            return [], {"reason": "the key 'middleware' may now read access tokens of every connection"}
         case _:
             return [first], {}

@@ -19,6 +19,10 @@ class Slot(StrEnum):
     RESOLVED = "resolved"
     HANDOVER = "handover"  # to the operator: mails brought nothing
     FUSE = "fuse"  # to the operator: too many mails at once
+    ACCESS = "access"  # to the operator: who may come in by a key
+
+
+TO_OPERATOR = frozenset({Slot.HANDOVER, Slot.FUSE, Slot.ACCESS})
 
 
 class Kind(StrEnum):
@@ -34,6 +38,7 @@ class Kind(StrEnum):
     RESOLVED = "resolved"
     HANDOVER = "handover"
     FUSE = "fuse"
+    ACCESS = "access"
 
 
 # Every mail there is, those of causes first.

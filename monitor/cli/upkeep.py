@@ -183,7 +183,8 @@ def restore(
 def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check configuration, keys, database, providers, mail server and clock. Exit code 1 on trouble."""
     from monitor.operations import documents
-    from monitor.operations.checkup import Check, checkup
+    from monitor.operations.checks import Check
+    from monitor.operations.checkup import checkup
     from monitor.settings.file import find_file
 
     found: list[Check] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -23,6 +24,26 @@ def proxy(value: str) -> str:
             f"{value!r} is every address there is, so whoever connects would be believed; name your proxy's"
         )
     return value.strip()
+
+
+def network(value: str) -> str:
+    """Check the name of a network (a validator)."""
+    try:
+        ipaddress.ip_network(value.strip())
+    except ValueError:
+        raise ValueError(f"{value!r} is no network; write 10.0.0.0/8") from None
+    return value.strip()
+
+
+def within(address: str, networks: Iterable[str]) -> bool:
+    """Whether an address is in one of these networks; an IPv4 address also when it is written as IPv6."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in ipaddress.ip_network(one) for one in networks)
 
 
 def loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -21,7 +21,9 @@ from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
 from monitor.operations.actor import Actor, Right
+from monitor.operations.admittance import access_lines
 from monitor.operations.apps import not_watched, stretched_now
+from monitor.operations.checks import Check
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
 from monitor.settings.file import load
 from monitor.settings.loaded import Loaded
@@ -37,22 +39,6 @@ from monitor.wire.client import Reply, Wire
 
 # RFC 6749 has times in seconds; a clock that is further off misjudges expiries and rate limits.
 LARGEST_SKEW = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor. `ok` None means: worth knowing, no trouble."""
-
-    name: str
-    ok: bool | None
-    says: str
-    remedies: tuple[Remedy, ...] = ()
-
-    @classmethod
-    def failed(cls, name: str, error: Exception) -> Check:
-        """Return what went wrong as a line."""
-        remedies = error.remedies if isinstance(error, TokenHealthError) else ()
-        return cls(name, False, str(error), remedies)
 
 
 async def checkup(path: Path, actor: Actor) -> list[Check]:
@@ -89,6 +75,7 @@ async def _inside(parts: Parts, actor: Actor) -> list[Check]:
         *await watched(parts, actor),
         *await _providers(parts),
         *await _stretched(parts),
+        *await access_lines(parts),
     ]
 
 
@@ -299,7 +286,8 @@ def _listeners(loaded: Loaded) -> list[Check]:
     """Say who reaches what, as far as the configuration shows it."""
     web, checks = loaded.settings.web, []
     shown = " and ".join(
-        f"{one.address} ({' and '.join(_served(one.clients, one.operations))})" for one in web.listeners
+        f"{one.address} ({' and '.join(_served(one.clients, one.operations, one.api))})"
+        for one in web.listeners
     )
     exposed = any(one.exposed for one in web.listeners)
     says = f"{shown}: {EXPOSED}." if exposed else f"{shown}."
@@ -320,5 +308,5 @@ def _listeners(loaded: Loaded) -> list[Check]:
     return checks
 
 
-def _served(clients: bool, operations: bool) -> list[str]:
-    return ["clients' pages"] * clients + ["metrics and health"] * operations
+def _served(clients: bool, operations: bool, api: bool) -> list[str]:
+    return ["clients' pages"] * clients + ["metrics and health"] * operations + ["the API"] * api

@@ -15,12 +15,14 @@ from monitor.health.explain import Explanation, Story
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
 from monitor.health.question import Question
-from monitor.operations.checkup import Check
+from monitor.operations.checks import Check
 from monitor.operations.notices import Outbox
 from monitor.operations.oncall import Watch
 from monitor.operations.silences import Silences
 from monitor.providers.schema import Provider
+from monitor.store.api_keys import ApiKey, only_document
 from monitor.store.connections import Known
+from monitor.store.people import Person
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -243,3 +245,36 @@ def provider_whole(known: Provider) -> dict[str, Any]:
     understood = known.model_dump(mode="json", exclude_none=True)
     understood["oauth"]["after_lost_answer"] = known.oauth.rotation.habit.value
     return understood
+
+
+def api_key(one: ApiKey, now: datetime) -> dict[str, Any]:
+    """Return a key, without its text, which nobody has but its holder."""
+    rotating = one.old_until is not None and now < one.old_until
+    return {
+        "id": one.id,
+        "name": one.name,
+        "scopes": list(one.scopes),
+        "only": only_document(one.only) or {},
+        "state": one.state(now),
+        "made_by": one.made_by,
+        "created_at": iso(one.created_at),
+        "expires_at": iso(one.expires_at),
+        "last_used_at": iso(one.last_used_at),
+        "revoked_at": iso(one.revoked_at),
+        "exposed_at": iso(one.exposed_at),
+        "old_secret_until": iso(one.old_until) if rotating else None,
+        "revision": one.revision,
+    }
+
+
+def person(one: Person) -> dict[str, Any]:
+    """Return somebody who may sign in."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "role": one.role,
+        "issuer": one.issuer,
+        "created_at": iso(one.created_at),
+        "signed_in_at": iso(one.signed_in_at),
+        "revision": one.revision,
+    }

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
+from starlette.types import ASGIApp
 
 from monitor.metrics.meters import Meters
 from monitor.operations.road import Road
+from monitor.settings.builders import build_openid_provider
 from monitor.settings.parts import Parts
+from monitor.settings.sections import Listener
 from monitor.tokens.grant import Granter
 from monitor.watching.rounds import Rounds
 from monitor.web.clients.reauthorize import Look, Reauthorize
+from monitor.web.doorkeeper import Doorkeeper
+from monitor.web.signin import SignIn
+from monitor.wire.client import Wire
+
+if TYPE_CHECKING:  # few have a provider, and its library is slow to load
+    from monitor.operations.single_sign_on import SingleSignOn
 
 log = structlog.get_logger("monitor.service")
 
@@ -49,3 +59,25 @@ def build_pages(parts: Parts, granter: Granter, rounds: Rounds, meters: Meters) 
         settings.web.public_url,
         plain,
     )
+
+
+class Access(NamedTuple):
+    """What the API's listener serves beside the rest."""
+
+    sign_in: SignIn | None = None
+    api: ASGIApp | None = None
+
+
+def build_api(parts: Parts, wire: Wire, on: Listener, meters: Meters, *works: object) -> Access:
+    """Put together what programs ask and where people sign in; loaded only where it is served."""
+    from monitor.service.api import build_around
+    from monitor.web.api.app import build
+
+    doorkeeper, provider = Doorkeeper(parts, on.host), build_openid_provider(parts, wire)
+    single: SingleSignOn | None = None
+    if provider is not None:
+        from monitor.operations import single_sign_on
+
+        single = single_sign_on.SingleSignOn(parts, provider)
+    api = build(build_around(parts, doorkeeper, meters, *works))
+    return Access(SignIn(parts, doorkeeper, single), api)

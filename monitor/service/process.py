@@ -23,8 +23,9 @@ from monitor.host import descriptors
 from monitor.host.shutdown import DRAIN_REFRESHES, LAST_WORDS, Shutdown
 from monitor.metrics.exposition import Exposition
 from monitor.metrics.meters import Meters
-from monitor.operations import jobs
-from monitor.service.assembly import build_pages
+from monitor.operations import api_keys, jobs, people
+from monitor.operations.admittance import closed_to_strangers
+from monitor.service.assembly import Access, build_api, build_pages
 from monitor.settings.builders import (
     Watching,
     build_granter,
@@ -56,6 +57,7 @@ PLAN_EVERY, SEND_EVERY, REVOKE_EVERY, JOBS_EVERY = 15.0, 1.0, 30.0, 1.0
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
 USES_EVERY = 5.0  # seconds between two writings down of what programs read
 ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
+ACCESS_EVERY = 300.0  # between looks at keys that end soon, and at sessions that are over
 
 
 def calm_collector() -> None:
@@ -93,6 +95,7 @@ class Service:
         """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
         parts, web = self._parts, self._parts.loaded.settings.web
         listeners = web.listeners
+        await closed_to_strangers(parts)
         descriptors.ensure(
             parts.loaded.settings.schedule.concurrency, web.connections * len(listeners), len(listeners)
         )
@@ -114,10 +117,15 @@ class Service:
         pages = build_pages(parts, granter, watching.rounds, self._meters)
         ops = self._ops(watching, pump)
         for one in listeners:
+            access = (
+                build_api(parts, wire, one, self._meters, watching.rounds, watching) if one.api else Access()
+            )
             served = application(
                 ops if one.operations else None,
                 pages if one.clients else None,
                 web.names,
+                sign_in=access.sign_in,
+                api=access.api,
             )
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
             if one.exposed:
@@ -215,7 +223,13 @@ class Service:
         async def begin() -> None:
             self._meters.begin(await fleet.speaking(self._parts.database))
 
+        async def access() -> None:
+            if presence.leads:
+                await api_keys.warn_of_ends(self._parts)
+                await people.forget(self._parts)
+
         ticks: list[Tick] = [
+            Tick("access", access, ACCESS_EVERY),
             Tick("meters", begin, METERS_EVERY),
             Tick("revoke", revoke, REVOKE_EVERY),
             Tick("mails.retention", forget, 3600.0),

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.channels.channel import Around, Channel
 from alerts.channels.smtp import Sender
+from alerts.mails.access import Doorbell
 from alerts.mails.compose import Composer
 from alerts.mails.language import languages
 from alerts.mails.message import Logo
@@ -28,6 +30,7 @@ from monitor.metrics.meters import Meters
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts
 from monitor.store import bindings
+from monitor.store.api_keys import Bell
 from monitor.store.bindings import Binding
 from monitor.store.due import Lease
 from monitor.store.expected import Ordinary
@@ -49,8 +52,11 @@ from monitor.watching.tasks import Tasks
 from monitor.watching.ticks import Ticks
 from monitor.watching.upkeep import Upkeep
 
+log = structlog.get_logger("monitor.settings")
+
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Wire
+    from monitor.wire.oidc import OpenIdProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +189,47 @@ def build_pump(parts: Parts, meters: Meters, name: str) -> Pump | None:
     return Pump(parts.database, post, parts.clock, meters, name) if post is not None else None
 
 
+def build_doorbell(parts: Parts) -> Bell:
+    """Return what tells the operator of who may come in: a mail, or the log where nobody is mailed."""
+    settings = parts.loaded.settings
+    if not settings.smtp.sender:
+        return _into_the_log
+    domain = Sender.parse(settings.smtp.sender, settings.brand.reply_to).domain
+    return Doorbell(Voice(settings.mail_policy, settings.email.operator, domain)).ring
+
+
+async def _into_the_log(_conn: AsyncConnection, reason: str, _now: datetime) -> None:
+    log.warning("access.noted", what=reason)
+
+
 def build_granter(parts: Parts, wire: Wire) -> Granter:
     """Put together what takes clients through consent."""
     public_url = parts.loaded.settings.web.public_url
     return Granter(parts.database, wire, parts.vault, parts.clock, parts.apps, public_url, binding(parts))
+
+
+def build_openid_provider(parts: Parts, wire: Wire) -> OpenIdProvider | None:
+    """Return the provider that people sign in at, None where there is none."""
+    settings = parts.loaded.settings
+    oidc = settings.oidc
+    if not oidc.issuer:
+        return None
+    from monitor.wire.oidc import OpenIdProvider, Registration
+
+    back = oidc.callback or f"{settings.web.public_url.rstrip('/')}/oidc/callback"
+    return OpenIdProvider(
+        Registration(
+            oidc.issuer,
+            oidc.client_id,
+            parts.loaded.oidc_secret(),
+            back,
+            oidc.scopes,
+            oidc.groups,
+            oidc.called,
+        ),
+        wire,
+        parts.clock,
+    )
 
 
 def build_wire(parts: Parts) -> Wire:

@@ -47,6 +47,12 @@ class Loaded:
         except ValueError as error:
             raise ConfigurationError(f"{self.path}: smtp.url: {error}.") from None
 
+    def oidc_secret(self) -> Secret:
+        """Return the secret that we have with the OpenID provider. Raises ConfigurationError."""
+        oidc = self.settings.oidc
+        found = self._one_of("oidc.client_secret", "", oidc.client_secret_env, oidc.client_secret_file)
+        return found or Secret("")
+
     def routes(self) -> tuple[Route, ...]:
         """Return on-call's channels. Raises ConfigurationError for an address that is not there."""
         return routes_of(self.settings.oncall, self._one_of)

@@ -15,7 +15,7 @@ from monitor.errors import Remedy, Unusable
 from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
-from monitor.host.network import loopback, proxy
+from monitor.host.network import loopback, network, proxy
 from monitor.providers.schema import OptionalUrl
 from monitor.text.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
@@ -61,12 +61,16 @@ EXPOSED = (
 
 
 class Listener(NamedTuple):
-    """One address that is listened on, and for whom: the setting that names it is `setting`."""
+    """One address that is listened on, and for whom: the setting that names it is `setting`.
+
+    `api` is for programs, and for people who sign in.
+    """
 
     setting: str
     address: str
     clients: bool
     operations: bool
+    api: bool = False
 
     @property
     def host(self) -> str:
@@ -92,6 +96,8 @@ class WebSettings(Section):
     # Reverse proxies whose X-Forwarded-For is believed.
     proxies: tuple[Annotated[str, AfterValidator(proxy)], ...] = ("127.0.0.1",)
     connections: int = Field(default=100, ge=10, le=100_000)  # at once, on each listener
+    # Where keys for tokens and signals may come from without TLS, since nobody listens there.
+    insecure_networks: tuple[Annotated[str, AfterValidator(network)], ...] = ()
     # Names that the service answers to, beside public_url's, addresses, and names that nobody owns in public.
     hosts: tuple[str, ...] = ()
 
@@ -102,19 +108,27 @@ class WebSettings(Section):
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
-        """Return what is listened on: `listen` serves whom no address of their own is given."""
-        clients = ("web.clients_listen", self.clients_listen) if self.clients_listen else None
-        operations = ("web.operations_listen", self.operations_listen) if self.operations_listen else None
-        clients, operations = (
-            clients or ("web.listen", self.listen),
-            operations or ("web.listen", self.listen),
-        )
-        if clients[1] == operations[1]:
-            return (Listener(*clients, clients=True, operations=True),)
-        return (
-            Listener(*clients, clients=True, operations=False),
-            Listener(*operations, clients=False, operations=True),
-        )
+        """Return what is listened on: `listen` serves the API, and whom no address of their own is given.
+
+        Where both others have one, `listen` is for the API alone, and is listened on only if it is set: it
+        would else stand in the way of another process on this machine.
+        """
+        own = ("web.listen", self.listen)
+        clients = ("web.clients_listen", self.clients_listen) if self.clients_listen else own
+        operations = ("web.operations_listen", self.operations_listen) if self.operations_listen else own
+        addresses = dict.fromkeys(address for _, address in (clients, operations, own))
+        found = [
+            Listener(
+                next(setting for setting, named in (clients, operations, own) if named == address),
+                address,
+                clients=clients[1] == address,
+                operations=operations[1] == address,
+                api=address == self.listen,
+            )
+            for address in addresses
+        ]
+        given = "listen" in self.model_fields_set
+        return tuple(one for one in found if one.clients or one.operations or given)
 
 
 class ConnectionSettings(Section):

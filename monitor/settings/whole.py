@@ -16,6 +16,7 @@ from monitor.health.cadence import Cadence
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy
 from monitor.metrics.exposition import Extent
+from monitor.settings.access import OidcSettings, PeopleSettings
 from monitor.settings.sections import (
     AppSettings,
     ConnectionSettings,
@@ -42,6 +43,8 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     security: SecuritySettings = SecuritySettings()
     web: WebSettings = WebSettings()
+    people: PeopleSettings = PeopleSettings()
+    oidc: OidcSettings = OidcSettings()
     connections: ConnectionSettings = ConnectionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     guard: GuardSettings = GuardSettings()

@@ -42,12 +42,13 @@ def _of_connection(**kw: Any) -> Any:
 class ApiKey(SQLModel, table=True):
     """A program's key, by the hash of its text. While it is rotated, two texts are good.
 
-    `only` is what it is restricted to (`operations.actor.Restriction`), None: nothing. `told_days` is the
-    last warning given before its end.
+    `handle` is what its text says that it is. `only` is what it is restricted to
+    (`health.restriction.Restriction`), None: nothing. `told_days` is the last warning given before its end.
     """
 
     __tablename__ = "api_key"
     id: str = _key()
+    handle: str = Field(sa_type=Text, unique=True)
     name: str = Field(sa_type=Text)
     hash: str = Field(sa_type=Text)
     old_hash: str | None = Field(default=None, sa_type=Text)
@@ -122,6 +123,16 @@ class SignInAttempt(SQLModel, table=True):
         Index("sign_in_attempt_name", "name", "at"),
         Index("sign_in_attempt_address", "address", "at"),
     )
+
+
+class SignInTrip(SQLModel, table=True):
+    """Somebody who is under way to the OIDC provider, by hashes of the state and of the browser's cookie."""
+
+    __tablename__ = "sign_in_trip"
+    state: str = _key()
+    browser: str = Field(sa_type=Text)
+    target: str = Field(sa_type=Text)  # the page that they wanted
+    expires_at: datetime = _time()
 
 
 class Idempotency(SQLModel, table=True):
@@ -239,6 +250,7 @@ token_use = table(TokenUse)
 person = table(Person)
 session = table(Session)
 attempt = table(SignInAttempt)
+trip = table(SignInTrip)
 idempotency = table(Idempotency)
 signal = table(Signal)
 event = table(Event)

@@ -43,8 +43,8 @@ from monitor.store.metadata import METADATA
 from monitor.store.retry import retried
 from monitor.store.tables import credential, journal, process, watch
 
-# What is of running processes: it means nothing on another day.
-LEFT_OUT = frozenset({"process", "duty", "budget"})
+# What is of running processes, and of who is signed in just now: it means nothing on another day.
+LEFT_OUT = frozenset({"process", "duty", "budget", "session", "sign_in_attempt", "sign_in_trip"})
 PART = 500
 TIME, DOCUMENT, PLAIN = "time", "json", "plain"
 

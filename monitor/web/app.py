@@ -11,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -20,7 +21,9 @@ from monitor.web.door import LARGEST_HEAD, LONGEST_LINE, MOST_HEADERS, Door, Kee
 from monitor.web.hosts import KnownHosts
 from monitor.web.ops import Ops
 from monitor.web.proxies import Stranger
+from monitor.web.signin import SignIn
 
+API = "/api/v1"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -81,12 +84,22 @@ def _too_large(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def application(ops: Ops | None, pages: Reauthorize | None, names: Collection[str] = ()) -> Starlette:
-    """Put the pages of one listener together: what operators need, what clients need, or both.
+def application(
+    ops: Ops | None,
+    pages: Reauthorize | None,
+    names: Collection[str] = (),
+    *,
+    sign_in: SignIn | None = None,
+    api: ASGIApp | None = None,
+) -> Starlette:
+    """Put the pages of one listener together: what operators need, what clients need, who signs in, programs.
 
     `names` are those of this service, beside addresses and names that nobody owns.
     """
-    routes = [*(ops.routes() if ops else ()), *(pages.routes() if pages else ())]
+    parts = (ops, pages, sign_in)
+    routes: list[BaseRoute] = [route for part in parts if part is not None for route in part.routes()]
+    if api is not None:
+        routes.append(Mount(API, app=api))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(SafeHeaders), Middleware(KnownHosts, names=names), Middleware(Sizes)],

@@ -18,6 +18,7 @@ from monitor.settings.file import load
 from monitor.settings.sections import WebSettings
 from monitor.web.clients.reauthorize import Reauthorize
 from monitor.web.ops import Ops
+from monitor.web.signin import SignIn
 from tests.conftest import missing
 
 ROOT = Path(__file__).parents[2]
@@ -135,8 +136,8 @@ def test_the_proxy_passes_on_every_header_that_the_clients_pages_read():
     passed = {name.lower() for name in re.findall(r"proxy_set_header ([\w-]+)", conf)}
     read = set()
     for path in (ROOT / "monitor" / "web").rglob("*.py"):
-        # What is for operators does not come through the proxy.
-        if path.name != "ops.py":
+        # What is for operators and for programs does not come through this proxy.
+        if path.name not in ("ops.py", "doorkeeper.py", "signin.py") and "api" not in path.parts:
             read |= set(re.findall(r"request\.headers(?:\.get\(|\[)\"([\w-]+)\"", path.read_text()))
     assert {"sec-fetch-site", "accept-language"} <= read <= passed
 
@@ -262,3 +263,21 @@ def test_the_configurations_load(name, tmp_path):
     host = urlsplit(found.settings.web.public_url).netloc
     conf = (DEPLOY / "nginx" / "token-health.conf").read_text()
     assert conf.count(host) == 4 and f"proxy_set_header Host {host};" in conf
+
+
+def test_the_apis_proxy_publishes_the_api_and_its_pages_and_nothing_else():
+    conf = (DEPLOY / "nginx" / "token-health-api.conf").read_text()
+    (published,) = re.findall(r"location ~ (\S+) {", conf)
+    ours = [route.path for route in SignIn.routes(object.__new__(SignIn))]
+    assert all(re.search(published, path) for path in [*ours, "/api/v1/me"])
+    others = (
+        *Ops.routes(object.__new__(Ops)),
+        *Reauthorize.routes(object.__new__(Reauthorize)),
+    )
+    assert not any(re.search(published, route.path) for route in others)
+    assert "proxy_set_header X-Forwarded-Proto https;" in conf and "deny all;" in conf
+    listens = {
+        tomllib.loads((DEPLOY / name).read_text())["web"]["listen"]
+        for name in ("token-health.toml", "kubernetes/token-health.toml")
+    }
+    assert listens == {"127.0.0.1:8082"} and "server 127.0.0.1:8082 " in conf

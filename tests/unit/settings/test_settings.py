@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -224,3 +225,42 @@ def test_listen_serves_whom_no_address_of_their_own_is_given(tmp_path, web, clie
     assert len(found) == (1 if clients == operations else 2)
     exposed = clients == operations and "127.0.0.1" not in clients
     assert any(one.exposed for one in found) is exposed
+
+
+@pytest.mark.parametrize(
+    ("web", "api"),
+    [
+        ("", "127.0.0.1:8080"),
+        ("listen = '0.0.0.0:1'", "0.0.0.0:1"),
+        ("operations_listen = '127.0.0.1:2'", "127.0.0.1:8080"),
+        ("clients_listen = '0.0.0.0:3'\nlisten = '127.0.0.1:9'", "127.0.0.1:9"),
+        (
+            "clients_listen = '0.0.0.0:3'\noperations_listen = '[::1]:4'\nlisten = '127.0.0.1:9'",
+            "127.0.0.1:9",
+        ),
+        ("clients_listen = '127.0.0.1:8080'\noperations_listen = '[::1]:4'", "127.0.0.1:8080"),
+        # Two processes on one machine, each with the two addresses of its own: neither may take the default's.
+        ("clients_listen = '0.0.0.0:3'\noperations_listen = '[::1]:4'", None),
+    ],
+)
+def test_listen_serves_the_api(tmp_path, web, api):
+    found = loaded(tmp_path, f"[web]\n{web}\n").settings.web.listeners
+    assert [one.address for one in found if one.api] == ([api] if api else [])
+    assert all(one.api or one.clients or one.operations for one in found)
+
+
+@pytest.mark.parametrize(
+    ("oidc", "said"),
+    [
+        ("issuer = 'http://idp.example'", "is an https:// URL"),
+        ("issuer = 'https://idp.example/?x=1'", "has no query"),
+        ("issuer = 'https://idp.example'\nclient_secret_env = 'X'", "an issuer needs client_id"),
+        ("issuer = 'https://idp.example'\nclient_id = 'x'", "an issuer needs client_id"),
+        ("issuer = 'https://idp.example'\nclient_id = 'x'\nclient_secret_env = 'X'", "nobody could come in"),
+        ("issuer = 'https://idp.example'\nscopes = ['profile']", 'has to contain "openid"'),
+        ("roles = { ops = 'king' }", "oidc.roles"),
+    ],
+)
+def test_a_provider_that_would_let_nobody_or_everybody_in_is_refused(tmp_path, oidc, said):
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        loaded(tmp_path, f"[oidc]\n{oidc}\n")

@@ -36,6 +36,7 @@ def _columns() -> None:
 def _tables() -> None:
     op.create_table('api_key',
     sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('handle', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('hash', sa.Text(), nullable=False),
     sa.Column('old_hash', sa.Text(), nullable=True),
@@ -51,7 +52,8 @@ def _tables() -> None:
     sa.Column('told_days', sa.Integer(), nullable=True),
     sa.Column('networks', sa.JSON(), nullable=True),
     sa.Column('revision', sa.Integer(), server_default='1', nullable=False),
-    sa.PrimaryKeyConstraint('id')
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('handle')
     )
     op.create_table('event',
     sa.Column('id', sa.Text(), nullable=False),
@@ -132,6 +134,13 @@ def _tables() -> None:
     )
     op.create_index('sign_in_attempt_address', 'sign_in_attempt', ['address', 'at'], unique=False)
     op.create_index('sign_in_attempt_name', 'sign_in_attempt', ['name', 'at'], unique=False)
+    op.create_table('sign_in_trip',
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('browser', sa.Text(), nullable=False),
+    sa.Column('target', sa.Text(), nullable=False),
+    sa.Column('expires_at', when, nullable=False),
+    sa.PrimaryKeyConstraint('state')
+    )
     op.create_table('token_use',
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('connection', sa.Text(), nullable=False),

@@ -104,6 +104,14 @@ class NotAdmitted(Refused):
         self.code, self.after = code, after
 
 
+class Unavailable(TokenHealthError):
+    """What was asked for cannot be had just now; it passes. `code` is the word that programs compare."""
+
+    def __init__(self, code: str, message: str, after: timedelta = timedelta(seconds=1)) -> None:
+        super().__init__(message)
+        self.code, self.after = code, after
+
+
 class SchemaNotCurrent(TokenHealthError):
     """The database was made by another version of Token Health."""
 

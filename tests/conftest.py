@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -101,6 +102,20 @@ class SetClock:
 
     def tick(self, **span: float) -> None:
         self.time += timedelta(**span)
+
+
+class GoingClock(SetClock):
+    """A clock that goes on by itself from START, and that a test may move: for what waits for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        return self.time + timedelta(seconds=time.monotonic() - self._began)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)  # noqa: TID251 - the waits of the code that is tested
 
 
 # -- databases ----------------------------------------------------------------------------------------
@@ -518,14 +533,13 @@ class Rig:
 @contextlib.asynccontextmanager
 async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -> AsyncIterator[Rig]:
     """Put a rig together."""
-    apps = config.get("apps") or {"clio": {}}
+    apps, clock = config.get("apps") or {"clio": {}}, config.pop("clock", None) or SetClock()
     for name, app in apps.items():
         system = "platform" if app.get("provider") == "clio-platform" else "manage"
         back = f"{PUBLIC_URL}/oauth/callback"
         sandbox.app(name, system=system, redirect_uris=[back, f"{back}/{name}"])
     path = write_config(folder, sandbox.url, database, **config)
     loaded = load(path, environ(*apps))
-    clock = SetClock()
     async with opened(loaded, clock) as parts:
         wire = build_wire(parts)
         name, meters = new_name(), Meters()

@@ -16,6 +16,7 @@ RANK = {
     "held_grant": 5,
     "incident": 6, "notice": 7, "notice_item": 7, "delivery": 7, "address": 7, "fuse": 7,
     "duty": 8, "budget": 8, "silence": 8, "key_check": 8, "audit": 8,
+    "token_use": 8, "signal": 8,
     "api_key": 8, "person": 8, "session": 8, "sign_in_attempt": 8, "sign_in_trip": 8,
 }  # fmt: skip
 GATED = {"connection", "credential", "refresh_journal", "probe_count", "history"}

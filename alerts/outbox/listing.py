@@ -51,6 +51,16 @@ async def about_connection(database: Database, connection_id: str, limit: int = 
     return await _read(database, notice.c.id.in_(mine), limit)
 
 
+async def about_incident(
+    database: Database, connection_id: str, incident: int, limit: int = 20
+) -> list[Told]:
+    """Return what was said, or waits to be said, about one break of a connection; newest first."""
+    mine = select(notice_item.c.notice).where(
+        notice_item.c.connection == connection_id, notice_item.c.incident == incident
+    )
+    return await _read(database, notice.c.id.in_(mine), limit)
+
+
 async def listing(database: Database, limit: int, *, everything: bool = False) -> list[Told]:
     """Return what waits, is being sent, or could not be sent; or everything. Newest first."""
     open_ones = notice.c.state.in_(["waiting", "sending", "failed"])

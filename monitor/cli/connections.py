@@ -1,8 +1,9 @@
-"""connections import, list, show, export, pause, resume, remove."""
+"""connections import, list, show, export, pause, resume, handout, remove."""
 
 from __future__ import annotations
 
 import json as jsonlib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -316,6 +317,32 @@ def refuse_account(
         async with parts(config) as p:
             grant = await accounts.refuse(p, on_this_host(), connection)
         out.print(f"{escape(connection)}: account {escape(grant.named)} is refused; nothing of it is kept.")
+
+    run_async(work)
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@commands.command()
+def handout(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    to: Annotated[Switch, typer.Argument(help="Whether programs get its access token.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let programs have a connection's access token through the API, or not. It is looked at all the same."""
+
+    async def work() -> None:
+        from monitor.operations import connections
+
+        async with parts(config) as p:
+            changed = await connections.set_handout(p, on_this_host(), connection, on=to is Switch.ON)
+        now = "handed out" if to is Switch.ON else "not handed out"
+        out.print(f"{escape(connection)}: its token is {now}{'' if changed else ', as before'}.")
 
     run_async(work)
 

@@ -173,6 +173,7 @@ def print_explanation(found: Explained) -> None:
     for title, lines in (
         ("Why", text.why),
         ("Evidence", text.evidence),
+        ("The middleware says", text.middleware),
         ("Who acts", (text.who,)),
         ("Who was told", text.told),
         ("What comes next", (*text.next, *map(sentence, text.remedies))),

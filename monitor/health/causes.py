@@ -67,6 +67,7 @@ class Consequence:
     `asks` is given where authorizing again mends it, and nowhere else: a client is never asked for what does
     not help. `page`: an engineer has to know at once. `about_scopes`: single resources are refused while the
     connection itself works. `ends_grant`: nothing of the grant is left that could be revoked or kept.
+    `ends_renewal`: no other access token can be had before a person acts.
     """
 
     meaning: str
@@ -79,6 +80,7 @@ class Consequence:
     page: bool = False
     about_scopes: bool = False
     ends_grant: bool = False
+    ends_renewal: bool = False
 
     @property
     def client_mail(self) -> bool:
@@ -108,6 +110,7 @@ TABLE: dict[Cause, Consequence] = {
             "revoked", "access was withdrawn", "Access was withdrawn, so we can no longer reach your data."
         ),
         ends_grant=True,
+        ends_renewal=True,
     ),
     Cause.REFRESH_EXPIRED: Consequence(
         "the refresh token ran out, so no new access token can be had",
@@ -118,6 +121,7 @@ TABLE: dict[Cause, Consequence] = {
         "light-orange",
         asks=Asks("refresh_expired", "the permission ran out", "The permission you gave has run out."),
         ends_grant=True,
+        ends_renewal=True,
     ),
     Cause.INSUFFICIENT_SCOPE: Consequence(
         "it connects, but was not granted a resource that it needs",
@@ -173,6 +177,7 @@ TABLE: dict[Cause, Consequence] = {
             "A technical fault cost the permission; only a new approval can restore it.",
         ),
         page=True,
+        ends_renewal=True,
     ),
     Cause.APP_MISCONFIGURED: Consequence(
         "the provider refuses our app itself (its id, secret, redirect or registration), or a stored "
@@ -183,6 +188,7 @@ TABLE: dict[Cause, Consequence] = {
         "The operator corrects the app's credentials or registration; no client has to act.",
         "semi-dark-red",
         page=True,
+        ends_renewal=True,
     ),
     Cause.RATE_LIMITED: Consequence(
         "the provider asks us to slow down",

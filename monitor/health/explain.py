@@ -53,6 +53,8 @@ class Story:
     probed: tuple[Period, ...] = ()  # how its probes went
     held: str = ""  # the first authorization that waits for a person: whose, and why
     account: str = ""  # the account that it would be
+    middleware: tuple[str, ...] = ()  # what programs say of it; we did not see that
+    signals: Sequence[Mapping[str, Any]] = ()  # the same, as documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Explanation:
     told: tuple[str, ...]
     next: tuple[str, ...]
     probed: tuple[str, ...] = ()
+    middleware: tuple[str, ...] = ()  # what programs say, apart from what we saw
     remedies: tuple[Remedy, ...] = ()  # what a person may do about it
 
 
@@ -141,6 +144,7 @@ def explain(story: Story, now: datetime) -> Explanation:
         told=_told(story),
         next=_next(story, health, now),
         probed=tuple(line(period) for period in story.probed),
+        middleware=story.middleware,
         remedies=_remedies(story),
     )
 

@@ -263,6 +263,25 @@ STEP_SECONDS = Metric(
     "From the break to the first mail (mailed), and from the link's making to each later step.",
     ("provider", "step", "cause", "locale"),
 )
+TOKEN_REQUESTS = Metric(
+    "token_health_token_requests",
+    "counter",
+    "Requests of programs for access tokens, by what they got: given, shortfall, unchanged, or the code that "
+    "says why not.",
+    ("provider", "app", "result"),
+)
+TOKEN_WAIT = Metric(
+    "token_health_token_wait_seconds",
+    "histogram",
+    "From a program's request for a token to its answer, a refresh included; without those that wait for "
+    "another token.",
+)
+SIGNALS = Metric(
+    "token_health_signals",
+    "counter",
+    "What programs said that they saw of connections, by what was done about it.",
+    ("kind", "effect"),
+)
 FENCED = Metric(
     "token_health_fenced_verdicts",
     "counter",
@@ -317,6 +336,9 @@ OWN = (
     STEPS,
     API_REQUESTS,
     STEP_SECONDS,
+    TOKEN_REQUESTS,
+    TOKEN_WAIT,
+    SIGNALS,
     FENCED,
     TICK_ERRORS,
     TICK_SECONDS,

@@ -22,6 +22,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SLOW = 0.5  # seconds: from here on a request is worth a look at its connection
 _REQUEST_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 15, 60)
 _TICK_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 15)
 LONGEST_EXEMPLAR = 100  # of the 128 characters that OpenMetrics allows, name included
 
@@ -56,6 +57,9 @@ class Meters:
         self.steps = self._counter(catalogue.STEPS)
         self.api_requests = self._counter(catalogue.API_REQUESTS)
         self.step_seconds = self._histogram(catalogue.STEP_SECONDS, INCIDENT_SECONDS)
+        self.token_requests = self._counter(catalogue.TOKEN_REQUESTS)
+        self.token_wait = self._histogram(catalogue.TOKEN_WAIT, _TOKEN_SECONDS)
+        self.signals = self._counter(catalogue.SIGNALS)
         self._kept: dict[tuple[str, ...], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
 

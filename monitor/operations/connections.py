@@ -39,6 +39,13 @@ async def resume(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:
     return await connections.resume(parts.database, ids, parts.clock.now(), actor.name, apps=parts.apps)
 
 
+async def set_handout(parts: Parts, actor: Actor, connection_id: str, *, on: bool) -> bool:
+    """Let programs have a connection's access token, or not; whether that changed. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_WRITE)
+    await reach.all_of(parts, actor, [connection_id])
+    return await connections.set_handout(parts.database, connection_id, on, parts.clock.now(), actor.name)
+
+
 async def remove(
     parts: Parts, actor: Actor, ids: Sequence[str], *, expected: Mapping[str, int] | None = None
 ) -> None:

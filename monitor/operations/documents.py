@@ -115,6 +115,7 @@ def explanation(story: Story, text: Explanation, told: Iterable[Mapping[str, Any
         "rule": story.rule,
         "evidence": list(story.evidence),
         "evidence_at": iso(story.evidence_at),
+        "signals": list(story.signals),
         "probes": [
             {
                 "since": iso(period.since),

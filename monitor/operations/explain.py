@@ -17,7 +17,7 @@ from monitor.errors import Remedy
 from monitor.health.explain import Explanation, Story, explain
 from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.question import held_back, later
-from monitor.operations import documents
+from monitor.operations import documents, signals
 from monitor.operations.actor import Actor, Right
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
@@ -46,6 +46,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     settings = parts.loaded.settings
     waits, choices = await _held_back(parts, open_ones, now)
     grant = await bindings.of_connection(parts.database, connection_id)
+    heard = await signals.said_of(parts, actor, connection_id, 5)
     return Story(
         id=known.id,
         client=one_line(known.client_name),
@@ -83,6 +84,8 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         held=grant.sentence if grant is not None else "",
         account=grant.account.id if grant is not None else "",
         mails=bool(settings.smtp.sender),
+        middleware=tuple(signals.line(one) for one in heard),
+        signals=[signals.document(one) for one in heard],
     )
 
 

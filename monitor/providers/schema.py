@@ -143,6 +143,13 @@ class Limits(Section):
             return None
         return self.requests_per_minute * self.share
 
+    @property
+    def left_over(self) -> float | None:
+        """What of an app-wide limit probing leaves, requests per minute; None where that is nothing."""
+        if self.per != "app" or self.requests_per_minute is None or self.share == 1:
+            return None
+        return self.requests_per_minute * (1 - self.share)
+
 
 class Errors(Section):
     """Where an answer that is an error says so, if not in the usual places (JMESPath)."""

@@ -39,7 +39,7 @@ from monitor.settings.builders import (
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED, Listener
-from monitor.store import audit, connections, fleet, links, maintenance, processes, schema
+from monitor.store import audit, connections, fleet, links, maintenance, processes, schema, signals, uses
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
 from monitor.watching.presence import Presence
@@ -55,6 +55,7 @@ WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its
 # Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
 PLAN_EVERY, SEND_EVERY, REVOKE_EVERY, JOBS_EVERY = 15.0, 1.0, 30.0, 1.0
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
+USES_EVERY = 5.0  # seconds between two writings down of what programs read
 ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
 ACCESS_EVERY = 300.0  # between looks at keys that end soon, and at sessions that are over
 
@@ -112,10 +113,13 @@ class Service:
         tell = tell_both(pump, pager)
         watching = build_watching(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
+        granter.on_stored = watching.custody.desk.changed
         pages = build_pages(parts, granter, watching.rounds, self._meters)
         ops = self._ops(watching, pump)
         for one in listeners:
-            access = build_api(parts, wire, one, self._meters, watching.rounds) if one.api else Access()
+            access = (
+                build_api(parts, wire, one, self._meters, watching.rounds, watching) if one.api else Access()
+            )
             served = application(
                 ops if one.operations else None,
                 pages if one.clients else None,
@@ -133,9 +137,11 @@ class Service:
                 calm_collector()
                 await self._record("service.start")
                 if self._role is Role.WEB:
-                    await watching.ticks.attend()
+                    await watching.ticks.attend(_of_programs(watching))
                 else:
-                    await watching.ticks.start(await self._ticks(watching.presence, pump, pager, granter))
+                    await watching.ticks.start(
+                        [*await self._ticks(watching.presence, pump, pager, granter), *_of_programs(watching)]
+                    )
                 log.info(
                     "service.started",
                     role=self._role.value,
@@ -146,24 +152,29 @@ class Service:
                 )
                 await self._first(serving, self._stop.wait(), self._watch_keys())
             except BaseException:
-                await self._end(watching.ticks, granter, wire, serving)
+                await self._end(watching, granter, wire, serving)
                 raise
-            (await self._end(watching.ticks, granter, wire, serving)).check()
+            (await self._end(watching, granter, wire, serving)).check()
 
-    async def _end(self, ticks: Ticks, granter: Granter, wire: Wire, serving: asyncio.Task[None]) -> Shutdown:
+    async def _end(
+        self, watching: Watching, granter: Granter, wire: Wire, serving: asyncio.Task[None]
+    ) -> Shutdown:
         """End what is under way; what fails or hangs here keeps nothing after it from its turn.
 
         Clients' requests first: what they began at a provider is drained while the wire and the database
-        are still there, and so are refreshes.
+        are still there, and so are refreshes. Programs that wait for another token wait no longer.
         """
         log.info("service.stopping")
         shutdown = Shutdown()
-        ticks.halt()
+        watching.ticks.halt()
+        watching.custody.stop()
         for web in self._servers:
             web.should_exit = True
         await shutdown.step("web", serving, WEB_ENDS)
         await shutdown.step("exchanges", granter.drain(), DRAIN_REFRESHES)
-        await ticks.stop(shutdown)
+        await shutdown.step("renewals", watching.custody.drain(), DRAIN_REFRESHES)
+        await watching.ticks.stop(shutdown)
+        await shutdown.step("uses", watching.uses.write(), LAST_WORDS)
         await shutdown.step("wire", wire.close(), LAST_WORDS)
         await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
         log.info("service.stopped", unfinished=shutdown.failed)
@@ -188,6 +199,8 @@ class Service:
                 await notices.forget(self._parts.database, before)
                 await jobs.forget(self._parts)
                 await links.forget(self._parts.database, before)
+                await uses.forget(self._parts.database, before)
+                await signals.forget(self._parts.database, before)
 
         async def bulk() -> None:
             await jobs.work(self._parts, self._name)
@@ -351,6 +364,14 @@ class Service:
                 if now != failed:
                     log.error("keys.unreadable", file=str(loaded.key_file), detail=str(error))
                 failed = now
+
+
+def _of_programs(watching: Watching) -> list[Tick]:
+    """What programs leave behind, written down now and then: in every process that answers them."""
+    return [
+        Tick("uses", watching.uses.write, USES_EVERY),
+        Tick("signals", watching.hearing.write, USES_EVERY),
+    ]
 
 
 def _silence_labels(silence: Silenced) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -36,14 +36,18 @@ from monitor.store.due import Lease
 from monitor.store.expected import Ordinary
 from monitor.store.processes import Role
 from monitor.store.verdicts import Tell, Terms
+from monitor.tokens.custody import Custody
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
+from monitor.tokens.uses import Uses
 from monitor.watching.admission import Admission, Pace
+from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
-from monitor.watching.pacing import Pacer
+from monitor.watching.pacing import Demand, Pacer
 from monitor.watching.presence import Presence
 from monitor.watching.probe import Prober
 from monitor.watching.rounds import Rounds
+from monitor.watching.settled import measure_refresh
 from monitor.watching.tasks import Tasks
 from monitor.watching.ticks import Ticks
 from monitor.watching.upkeep import Upkeep
@@ -66,6 +70,11 @@ class Watching:
     admission: Admission
     upkeep: Upkeep
     refresher: Refresher
+    custody: Custody
+    uses: Uses
+    hearing: Hearing
+    meters: Meters
+    scope_every: timedelta
 
 
 def build_watching(
@@ -89,6 +98,12 @@ def build_watching(
         policy=settings.policy, pace=pace, terms=terms,
     )  # fmt: skip
     presence = Presence(database, apps, clock, process=name, role=role)
+    custody = Custody(
+        database, wire, parts.vault, refresher, Demand(database, clock, pacer), apps, clock, name,
+        settings.lease, lambda: presence.skew,
+        lambda app, done, connection: measure_refresh(meters, app, done, connection),
+    )  # fmt: skip
+    refresher.on_stored = custody.desk.changed
     upkeep = Upkeep(database, presence, admission, clock, terms=terms, kept=settings.kept)
     return Watching(
         loop=loop,
@@ -100,6 +115,11 @@ def build_watching(
         admission=admission,
         upkeep=upkeep,
         refresher=refresher,
+        custody=custody,
+        uses=Uses(database, clock),
+        hearing=Hearing(database, admission, clock),
+        meters=meters,
+        scope_every=schedule.scope_interval,
     )
 
 

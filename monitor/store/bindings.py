@@ -131,7 +131,7 @@ async def hold(
     values = {
         "connection": connection_id, "why": why, "account_id": account.id, "account_name": account.name,
         "user": account.user, "held_at": now, "consent": None, "refresh": None, "issued_at": None,
-        "access_expires_at": None, "granted": None,
+        "access_expires_at": None, "expiry_assumed": False, "granted": None,
     } | grant  # fmt: skip
     make: Any = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
     await conn.execute(
@@ -147,14 +147,15 @@ async def take_out(
     await hold(
         conn, connection_id, why, account, now,
         access=row.access, refresh=row.refresh, issued_at=row.issued_at,
-        access_expires_at=row.access_expires_at, granted=row.granted,
+        access_expires_at=row.access_expires_at, expiry_assumed=row.expiry_assumed, granted=row.granted,
     )  # fmt: skip
     await conn.execute(
         update(credential)
         .where(credential.c.connection == connection_id)
         .values(
             access=None, refresh=None, version=credential.c.version + 1, access_expires_at=None,
-            granted=None, lost=False, doubt_since=None, doubt_tried_at=None,
+            expiry_assumed=False, demand_after=None, granted=None, lost=False, doubt_since=None,
+            doubt_tried_at=None,
         )
     )  # fmt: skip
     await close_refreshes(conn, connection_id, now)
@@ -210,6 +211,7 @@ async def bind(conn: AsyncConnection, connection_id: str, was: Gated, account: s
         .values(
             access=row.access, refresh=row.refresh, version=credential.c.version + 1,
             issued_at=row.issued_at, access_expires_at=row.access_expires_at,
+            expiry_assumed=row.expiry_assumed, demand_after=None,
             authorized_at=row.held_at if row.consent is not None else None, refresh_used_at=row.held_at,
             granted=row.granted, lost=False, doubt_since=None, doubt_tried_at=None,
         )

@@ -29,6 +29,8 @@ class Sealed(NamedTuple):
     granted: frozenset[str] | None
     lost: bool
     doubt: Doubt | None = None
+    assumed: bool = False  # when the access token ends is what the provider's file says
+    refused: int | None = None  # the version whose access token the provider's API refused
 
 
 HEALTH = (
@@ -58,6 +60,8 @@ CREDENTIAL = (
     credential.c.lost,
     credential.c.doubt_since,
     credential.c.doubt_tried_at,
+    credential.c.expiry_assumed,
+    credential.c.refused_version,
 )
 
 # What a text of the table means; a dict's look-up takes a tenth of an enum's call.
@@ -73,13 +77,17 @@ def sealed_of(row: Any) -> Sealed:
 
 def read_sealed(values: Sequence[Any]) -> Sealed:
     """Read the columns of `CREDENTIAL`, in their order."""
-    access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried = values
+    (
+        access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried, assumed,
+        refused,
+    ) = values  # fmt: skip
     return Sealed(
         access, refresh, version, issued, expires, authorized, used,
         frozenset(granted) if granted is not None else None,
         lost,
         # Hardly ever there is a doubt about a stored refresh token.
         Doubt(since, tried) if since is not None else None,
+        assumed, refused,
     )  # fmt: skip
 
 

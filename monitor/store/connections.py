@@ -156,6 +156,24 @@ async def remove_in(
 
 
 @retried
+async def set_handout(database: Database, connection_id: str, on: bool, now: datetime, actor: str) -> bool:
+    """Let programs have a connection's access token, or not; whether that changed. Raises NotFound."""
+    async with database.write() as conn:
+        must_exist(await fence.hold(conn, [connection_id]), [connection_id])
+        done = await conn.execute(
+            update(connection)
+            .where(connection.c.id == connection_id, connection.c.handout.is_not(on))
+            .values(handout=on, updated_at=now)
+        )
+        if not done.rowcount:
+            return False
+        await revisions.count(conn, [connection_id])
+        word = "on" if on else "off"
+        await audit.record(conn, now, actor, "connection.handout", connection_id, handout=word)
+        return True
+
+
+@retried
 async def set_account(
     database: Database, connection_id: str, account: str, now: datetime, actor: str
 ) -> None:

@@ -62,6 +62,7 @@ class ApiKey(SQLModel, table=True):
     revoked_at: datetime | None = _time(default=None)
     exposed_at: datetime | None = _time(default=None)  # it stood in a URL, so in somebody's log
     told_days: int | None = None
+    networks: list[str] | None = Field(default=None, sa_type=JSON)  # from where it read tokens
     revision: int = _revision()
 
 

@@ -96,7 +96,7 @@ async def claim(
     )
     async with database.write() as conn:
         ids = (await conn.execute(due)).scalars().all()
-        return await _take(conn, process, ids, now, lease)
+        return await take(conn, process, ids, now, lease)
 
 
 @retried
@@ -126,7 +126,7 @@ async def claim_named(
         .with_for_update(of=watch, skip_locked=True)
     )
     async with database.write() as conn:
-        return await _take(conn, process, (await conn.execute(free)).scalars().all(), now, lease)
+        return await take(conn, process, (await conn.execute(free)).scalars().all(), now, lease)
 
 
 _IDS: Columns = {"id": Text}
@@ -151,9 +151,10 @@ def _reading(is_sqlite: bool) -> Any:
 _BULK = {is_sqlite: (_taking(is_sqlite), _reading(is_sqlite)) for is_sqlite in (True, False)}
 
 
-async def _take(
+async def take(
     conn: AsyncConnection, process: str, ids: Sequence[str], now: datetime, lease: timedelta
 ) -> list[Lease]:
+    """Give a process the leases of connections whose gates it holds, in its transaction."""
     if not ids:
         return []
     is_sqlite = conn.dialect.name == "sqlite"

@@ -231,6 +231,8 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
         "access": item.access,
         "refresh": item.refresh,
         "access_expires_at": item.access_expires_at,
+        "expiry_assumed": False,
+        "demand_after": None,
         "imported": item.imported,
         "issued_at": None,
         "authorized_at": None,

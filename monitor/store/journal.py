@@ -44,6 +44,7 @@ class SealedPair:
     issued_at: datetime
     access_expires_at: datetime | None
     granted: tuple[str, ...] | None = None
+    assumed: bool = False  # when the access token ends is what the provider's file says
 
 
 @retried
@@ -125,6 +126,8 @@ async def store_pair(
             "version": credential.c.version + 1,
             "issued_at": pair.issued_at,
             "access_expires_at": pair.access_expires_at,
+            "expiry_assumed": pair.assumed,
+            "demand_after": None,
             "refresh_used_at": pair.issued_at,
             "lost": False,
             "doubt_since": None,

@@ -38,6 +38,7 @@ class Link:
     opened_at: datetime | None
     started_at: datetime | None
     used_at: datetime | None
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,30 +103,30 @@ async def issue(
     return secret
 
 
-_LINK = select(link, connection.c.provider).join(connection, connection.c.id == link.c.connection)
+LINK = select(link, connection.c.provider).join(connection, connection.c.id == link.c.connection)
 
 
 async def find(database: Database, secret: Secret) -> Link | None:
     """Look a link up by its secret."""
     async with database.read() as conn:
-        row = (await conn.execute(_LINK.where(link.c.hash == hashed(secret)))).one_or_none()
-    return None if row is None else _link(row)
+        row = (await conn.execute(LINK.where(link.c.hash == hashed(secret)))).one_or_none()
+    return None if row is None else link_of(row)
 
 
 async def by_id(database: Database, number: int) -> Link | None:
     """Look a link up by its number."""
     async with database.read() as conn:
-        row = (await conn.execute(_LINK.where(link.c.id == number))).one_or_none()
-    return None if row is None else _link(row)
+        row = (await conn.execute(LINK.where(link.c.id == number))).one_or_none()
+    return None if row is None else link_of(row)
 
 
 async def of_connection(database: Database, connection_id: str, limit: int = 20) -> list[Link]:
     """Return the newest links of a connection, newest first."""
     async with database.read() as conn:
         rows = await conn.execute(
-            _LINK.where(link.c.connection == connection_id).order_by(link.c.id.desc()).limit(limit)
+            LINK.where(link.c.connection == connection_id).order_by(link.c.id.desc()).limit(limit)
         )
-        return [_link(row) for row in rows]
+        return [link_of(row) for row in rows]
 
 
 @retried
@@ -241,7 +242,7 @@ async def replace_pair(
             await bindings.hold(
                 conn, of.connection, why, account, now, consent=of.id, access=pair.access,
                 refresh=pair.refresh, issued_at=pair.issued_at, access_expires_at=pair.access_expires_at,
-                granted=list(pair.granted) if pair.granted is not None else None,
+                expiry_assumed=pair.assumed, granted=list(pair.granted) if pair.granted is not None else None,
             )  # fmt: skip
             await _end(conn, of.id, Placed.HELD.value, account, None)
             return Placed.HELD
@@ -256,6 +257,8 @@ async def replace_pair(
             "version": credential.c.version + 1,
             "issued_at": pair.issued_at,
             "access_expires_at": pair.access_expires_at,
+            "expiry_assumed": pair.assumed,
+            "demand_after": None,
             "authorized_at": now,
             "refresh_used_at": now,
             "granted": list(pair.granted) if pair.granted is not None else None,
@@ -354,10 +357,11 @@ async def forget(database: Database, before: datetime) -> int:
         return int((await conn.execute(delete(link).where(link.c.id.in_(old)))).rowcount)
 
 
-def _link(row: Any) -> Link:
+def link_of(row: Any) -> Link:
+    """Read a row of `LINK`."""
     return Link(
         row.id, row.connection, row.provider, row.incident, row.locale, row.cause, row.always, row.made_at,
-        row.expires_at, row.opened_at, row.started_at, row.used_at,
+        row.expires_at, row.opened_at, row.started_at, row.used_at, row.hash,
     )  # fmt: skip
 
 

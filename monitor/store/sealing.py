@@ -32,7 +32,7 @@ from monitor.store.door_tables import idempotency, plan
 from monitor.store.engine import Database
 from monitor.store.fence import FENCED
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent, credential, held, key_check, secret, watch
+from monitor.store.tables import connection, consent, credential, held, key_check, link, secret, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ PLACES = (
     ),
     SealedColumn(consent, consent.c.id, consent.c.verifier, func.substr(consent.c.state_hash, 1, 32)),
     SealedColumn(consent, consent.c.id, consent.c.leftover, cast(consent.c.id, Text)),
+    SealedColumn(link, link.c.id, link.c.sealed, func.substr(link.c.hash, 1, 32)),
     # What waits for a person is sealed as the credential that it may become.
     SealedColumn(held, held.c.connection, held.c.access, held.c.connection, apps=True, name="credential"),
     SealedColumn(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),

@@ -5,7 +5,8 @@
    what a verdict rests on (another claim, a pause, an import, a verdict before it) has raised the number, and
    whoever still has the row's number has seen the row as it is, with a lease, with one that was given back,
    or without any. What comes too late is thrown away here, before anything is written.
-2. Write how each connection is, and when it is looked at next; free it of whoever had a lease.
+2. Write how each connection is, and when it is looked at next; free it of whoever had a lease. Whether the
+   provider's API takes its access token is kept, too.
 3. Count the probes.
 4. For what changed: the history with its evidence, and the incident opened, updated or closed.
 5. If a break began, changed or ended: let the fleet guard judge, before anybody is told.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Double, Integer, Text, bindparam, insert, literal, or_, select, true, update
+from sqlalchemy import Double, Integer, Text, bindparam, false, insert, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,10 +36,17 @@ from monitor.store.engine import Database, UtcDateTime
 from monitor.store.expected import Ordinary
 from monitor.store.fence import FENCED, Gated
 from monitor.store.retry import retried
-from monitor.store.tables import connection, history, probe_count, watch
+from monitor.store.tables import connection, credential, history, probe_count, watch
 
 # Writes what is to be said about these connections into the transaction it is handed.
 Tell = Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[None]]
+
+
+class Refused(NamedTuple):
+    """Whether the provider's API refused the access token of a version, or took it."""
+
+    version: int
+    yes: bool
 
 
 class Settlement(NamedTuple):
@@ -55,6 +63,7 @@ class Settlement(NamedTuple):
     scope_checked_at: datetime | None = None
     scopes_all: bool = False
     reads: Mapping[str, datetime] | None = None
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ _WRITE = (
         scope_checked_at=bindparam("scope_checked_at"),
         scopes_all=bindparam("scopes_all"),
         judged_by=bindparam("judged_by"),
+        spared=false(),
         **FENCED,
     )
 )
@@ -103,7 +113,8 @@ def _write_quiet(is_sqlite: bool) -> Any:
         .where(watch.c.connection == given.c.id)
         .values(
             last_probe_at=given.c.last_probe_at, last_success_at=given.c.last_success_at,
-            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at, **FENCED,
+            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at,
+            spared=false(), **FENCED,
         )
     )  # fmt: skip
 
@@ -133,7 +144,7 @@ _IDS: Columns = {"id": Text}
 def _numbers(is_sqlite: bool) -> Any:
     given = unpacked(_IDS, is_sqlite)
     return (
-        select(watch.c.connection, watch.c.lease_epoch)
+        select(watch.c.connection, watch.c.lease_epoch, watch.c.brought_at)
         .join(given, given.c.id == watch.c.connection)
         .order_by(watch.c.connection)
         .with_for_update(of=watch)
@@ -166,6 +177,7 @@ async def settle(
         if not written:
             return []
         await _write_watch(conn, terms.process, written, database.is_sqlite)
+        await _write_refused(conn, written)
         await _count(conn, written, terms.bucket, database.is_sqlite)
         changed = [s for s in written if s.ruling.verdict.changed]
         if changed:
@@ -183,14 +195,28 @@ async def _in_time(
 ) -> list[Settlement]:
     """Take the gates, and keep what carries its row's number; of two with the same number the first."""
     ids = packed(_IDS, [(s.lease.id,) for s in settlements], is_sqlite)
-    numbers: dict[str, int] = {row[0]: row[1] for row in await conn.execute(_BULK[is_sqlite][2], ids)}
+    numbers = {row[0]: (row[1], row[2]) for row in await conn.execute(_BULK[is_sqlite][2], ids)}
     kept = []
     for settlement in settlements:
         lease = settlement.lease
-        if numbers.get(lease.id) == lease.epoch:
+        number, brought_at = numbers.get(lease.id, (None, None))
+        if number == lease.epoch:
             del numbers[lease.id]
-            kept.append(settlement)
+            kept.append(_at_once(settlement) if _came_late(settlement, brought_at) else settlement)
     return kept
+
+
+def _came_late(settlement: Settlement, brought_at: datetime | None) -> bool:
+    """Whether a signal asked for a look while this one was under way, which may have seen what was before."""
+    ruling = settlement.ruling
+    if brought_at is None or ruling.next_probe_at is None or ruling.finding.retry_at is not None:
+        return False
+    return brought_at > ruling.at - timedelta(seconds=settlement.seconds)
+
+
+def _at_once(settlement: Settlement) -> Settlement:
+    ruling = settlement.ruling
+    return settlement._replace(ruling=ruling._replace(next_probe_at=ruling.at))
 
 
 def _is_first(settlement: Settlement) -> bool:
@@ -268,6 +294,28 @@ async def _write_reads_and_accounts(conn: AsyncConnection, settlements: Sequence
             reads,
         )
     await _record(conn, [s for s in settlements if not _is_first(s)])
+
+
+_REFUSED = (
+    update(credential)
+    .where(credential.c.connection == bindparam("_id"), credential.c.version == bindparam("_version"))
+    .values(refused_version=bindparam("refused"))
+)
+
+
+async def _write_refused(conn: AsyncConnection, settlements: Sequence[Settlement]) -> None:
+    """Keep which pair's access token the API refuses; what it takes again is no longer refused."""
+    rows = [
+        {
+            "_id": s.lease.id,
+            "_version": s.refused.version,
+            "refused": s.refused.version if s.refused.yes else None,
+        }
+        for s in settlements
+        if s.refused is not None and s.refused.yes is not (s.lease.sealed.refused == s.refused.version)
+    ]
+    if rows:
+        await conn.execute(_REFUSED, rows)
 
 
 async def _record(conn: AsyncConnection, settlements: Sequence[Settlement]) -> None:

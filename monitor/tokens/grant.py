@@ -15,7 +15,7 @@ given out once, and so are the tokens that come for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -92,7 +92,7 @@ class Arrived:
 
 
 class Granter:
-    """Takes clients through the consent of their providers."""
+    """Takes clients through the consent of their providers; `on_stored` hears of each pair that it stored."""
 
     def __init__(
         self,
@@ -108,6 +108,7 @@ class Granter:
         self._database, self._wire, self._vault = database, wire, vault
         self._clock, self._apps, self._public_url = clock, apps, public_url
         self._discovered: dict[str, App] = {}
+        self.on_stored: Callable[[str], None] | None = None
         self._running: set[asyncio.Task[Arrived]] = set()
 
     async def drain(self) -> None:
@@ -217,15 +218,14 @@ class Granter:
         form, authorization = messages.exchange_form(
             app.client_id, app.client_secret, code, trip.redirect_uri, oauth.client_auth, verifier
         )
+        sent_at = self._clock.now()
         reply = await self._wire.post_form(app.endpoints.token, form, authorization)
         if isinstance(reply, Fault):
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())
         pair = None
         if 200 <= answer.status < 300 and answer.error is None:
-            pair = messages.read_token_answer(
-                document, self._clock.now(), oauth.access_lifetime, oauth.scope_separator
-            )
+            pair = messages.read_token_answer(document, sent_at, oauth.access_lifetime, oauth.scope_separator)
         if pair is None:
             down = answer.status >= 500 or answer.status == 429
             ended = Arrival.UNREACHABLE if down else Arrival.REFUSED
@@ -250,6 +250,7 @@ class Granter:
             issued_at=self._clock.now(),
             access_expires_at=pair.expires_at,
             granted=pair.granted,
+            assumed=pair.assumed,
         )
         leftover = self._old_token(trip, app, known) if pair.refresh is not None else None
 
@@ -273,6 +274,8 @@ class Granter:
                 log.warning("consent.held", connection=trip.connection, app=app.id)
                 return Arrived(Arrival.HELD, trip, account.name or account.id, user=account.user)
             case Placed.STORED:
+                if self.on_stored is not None:
+                    self.on_stored(trip.connection)
                 log.info("consent.stored", connection=trip.connection, app=app.id)
                 return Arrived(Arrival.STORED, trip, account.name or account.id, user=account.user)
 

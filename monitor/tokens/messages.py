@@ -33,6 +33,7 @@ class TokenAnswer:
     refresh: Secret | None
     expires_at: datetime | None
     granted: tuple[str, ...] | None
+    assumed: bool = False  # the answer does not say when it ends; the provider's file does
 
 
 def refresh_form(
@@ -135,9 +136,11 @@ def basic_authorization(client_id: str, client_secret: Secret) -> Secret:
 
 
 def read_token_answer(
-    document: Any, now: datetime, default_lifetime: timedelta | None = None, separator: str = " "
+    document: Any, sent_at: datetime, default_lifetime: timedelta | None = None, separator: str = " "
 ) -> TokenAnswer | None:
     """Read a good answer, or return None when there is no access token in it.
+
+    `expires_in` is counted from when the request was sent: the provider began to count before we could.
 
     Everything else in it may be missing or odd without harm: `expires_in` as text, null, 0, negative
     or with a fraction; `scope` as text or a list.
@@ -148,23 +151,23 @@ def read_token_answer(
     if not isinstance(access, str) or not access:
         return None
     refresh = document.get("refresh_token")
+    said = _life(document.get("expires_in"))
+    life = said or default_lifetime
     return TokenAnswer(
         access=Secret(access),
         refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
-        expires_at=_expires_at(document.get("expires_in"), now, default_lifetime),
+        expires_at=sent_at + life if life is not None and life <= LONGEST_LIFE else None,
         granted=_scopes(document.get("scope"), separator),
+        assumed=said is None and life is not None,
     )
 
 
-def _expires_at(value: Any, now: datetime, default: timedelta | None) -> datetime | None:
+def _life(value: Any) -> timedelta | None:
     try:
         seconds = float(value) if value is not None and not isinstance(value, bool) else 0.0
-        life = timedelta(seconds=seconds) if seconds > 0 else default
+        return timedelta(seconds=seconds) if seconds > 0 else None
     except (TypeError, ValueError, OverflowError):
-        life = default
-    if life is None or life > LONGEST_LIFE:
         return None
-    return now + life
 
 
 def _scopes(value: Any, separator: str) -> tuple[str, ...] | None:

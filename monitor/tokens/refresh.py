@@ -84,8 +84,15 @@ def refresh_cell(connection: str, place: Place) -> Cell:
     return Cell("credential", connection, "refresh", app_of(place))
 
 
+def _nobody_waits(_connection: str) -> None:
+    """Commands of the command line hand out no tokens."""
+
+
 class Refresher:
-    """Refreshes, one at a time per connection across all processes."""
+    """Refreshes, one at a time per connection across all processes.
+
+    `on_stored` hears of each pair that this process made durable.
+    """
 
     def __init__(
         self, database: Database, wire: Wire, vault: Vault, clock: Clock, process: str, timeout: timedelta
@@ -94,6 +101,7 @@ class Refresher:
         self._clock, self._process, self._timeout = clock, process, timeout
         self._running: dict[str, asyncio.Task[Refreshed]] = {}
         self._draining = False
+        self.on_stored: Callable[[str], None] = _nobody_waits
 
     async def refresh(
         self,
@@ -253,7 +261,7 @@ class Refresher:
         else:
             answer, document = read(reply, app.provider.errors, now)
             if 200 <= answer.status < 300 and answer.error is None:
-                pair = read_token_answer(document, now, oauth.access_lifetime, oauth.scope_separator)
+                pair = read_token_answer(document, began, oauth.access_lifetime, oauth.scope_separator)
                 if pair is None:
                     # Not what a token endpoint says: a new pair may have been in what we cannot read.
                     answer = Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token")
@@ -280,6 +288,7 @@ class Refresher:
             issued_at=now,
             access_expires_at=pair.expires_at,
             granted=pair.granted,
+            assumed=pair.assumed,
         )
 
         async def put() -> Sealed | None:
@@ -290,6 +299,7 @@ class Refresher:
             return await due.reread(self._database, lease.id)
 
         reread = await insist(self._clock, lease.id, put)
+        self.on_stored(lease.id)
         result = "recovered" if sealed.doubt is not None else "ok"
         return Refreshed(RefreshNote.DONE, (result,), reread or sealed, (exchange,))
 

@@ -33,6 +33,7 @@ from monitor.wire.apps import App
 log = structlog.get_logger("monitor.loop")
 
 BATCH = 500
+AT_ONCE, MORE_AFTER = 8, 0.02  # workers that are started together, and seconds until the next
 
 
 class Loop:
@@ -63,6 +64,7 @@ class Loop:
         self._pulling, self._settling = asyncio.Lock(), asyncio.Lock()
         self._claims = False  # whether what is worked off was claimed here, and more may be
         self._halted = False
+        self._starting: asyncio.TimerHandle | None = None
         meters.in_flight.set_function(lambda: len(self._workers))
 
     async def pull(self) -> int:
@@ -83,12 +85,25 @@ class Loop:
             return len(claimed)
 
     def begin(self, leases: Iterable[Lease]) -> None:
-        """Hand leased connections to the workers, as many of these as the pace allows."""
+        """Hand leased connections to the workers, in time as many of these as the pace allows."""
         self._queue.extend(leases)
-        for _ in range(min(self._pace.concurrency - len(self._workers), len(self._queue))):
+        if self._starting is not None:
+            self._starting.cancel()
+        self._start_some()
+
+    def _start_some(self) -> None:
+        """Start a few workers now, and more in a moment where there is work left for them.
+
+        All at once would hold up whoever else is served here: programs wait for their tokens.
+        """
+        self._starting = None
+        room = min(self._pace.concurrency - len(self._workers), len(self._queue))
+        for _ in range(min(room, AT_ONCE)):
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
+        if room > AT_ONCE:
+            self._starting = asyncio.get_running_loop().call_later(MORE_AFTER, self._start_some)
 
     async def _work(self) -> None:
         """Take leases from the queue until it is empty."""
@@ -132,6 +147,7 @@ class Loop:
             scope_checked_at=looked.scope_checked_at,
             scopes_all=looked.scopes_all,
             reads=looked.reads,
+            refused=looked.refused,
         )
 
     async def settle(self) -> None:

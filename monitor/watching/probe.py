@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ from monitor.health.rotation import AfterLost, next_send
 from monitor.secret import Secret
 from monitor.store.columns import Sealed
 from monitor.store.due import Lease
+from monitor.store.verdicts import Refused
 from monitor.text.echoes import without_token
 from monitor.text.names import one_line
 from monitor.tokens.introspect import Introspector
@@ -56,6 +58,7 @@ class Looked(NamedTuple):
     scopes_all: bool
     reads: Mapping[str, datetime] | None  # None: nothing new
     refresh_results: tuple[str, ...] = ()
+    refused: Refused | None = None  # what the provider's API said of the stored access token
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ class _Look:
     complete: bool = True
     held: bool = False
     introspection: Introspection | None = None
+    refused: Refused | None = None
 
 
 async def _never(_lease: Lease, _account: str) -> bool:
@@ -144,21 +148,24 @@ class Prober:
             look.note = RefreshNote.NO_TOKEN
             return
         # Opened before anything is sent, so that a credential that does not open costs no request.
+        version = sealed.version
         token = self._vault.open(sealed.access, access_cell(look.lease.id, look.app.place))
         due = look.refresh_at is not None and look.refresh_at <= self._clock.now()
         # In doubt and at its end, the access token is asked first: what the API says, and that it is there,
         # has to be known before the refresh token is sent a last time.
         if sealed.lost or (due and not (self._doubted(look) and self._expired(look))):
-            token = await self._refresh(look) or token
+            fresh = await self._refresh(look)
+            if fresh is not None:
+                token, version = fresh, look.sealed.version
         if look.note is RefreshNote.LOST:
             return
         if look.note in (RefreshNote.FAILED, RefreshNote.BUSY) and self._expired(look):
             return  # the whoami would only repeat that the access token ran out
-        refused = await self._whoami(look, token)
+        refused = await self._whoami(look, token, version)
         if self._wants_refresh(look, refused):
             fresh = await self._refresh(look, ended=True)
             if fresh is not None:
-                await self._whoami(look, fresh)
+                await self._whoami(look, fresh, look.sealed.version)
                 token = fresh
         if look.identity is None or not look.exchanges[-1].outcome.ok:
             return
@@ -202,8 +209,8 @@ class Prober:
             return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
         return None
 
-    async def _whoami(self, look: _Look, token: Secret) -> bool:
-        """Ask who the token speaks for; True when the API itself refused the token."""
+    async def _whoami(self, look: _Look, token: Secret, version: int) -> bool:
+        """Ask who the token of a version speaks for; True when the API itself refused it."""
         assert look.app.endpoints is not None  # noqa: S101 - discovered before
         answer, document = await self._get(look, Step.WHOAMI, look.app.endpoints.whoami, token)
         if isinstance(answer, Fault):
@@ -215,6 +222,8 @@ class Prober:
             number = account_number(found[0])
             name, user = (one_line(without_token(text, token)) if text else text for text in found[1:])
             look.identity = Identity(None if number == token.reveal() else number, name, user)
+        if answer.ok or answer.refuses_token:
+            look.refused = Refused(version, yes=answer.refuses_token)
         return answer.refuses_token
 
     async def _scopes(self, look: _Look, token: Secret) -> None:
@@ -304,16 +313,8 @@ class Prober:
                 now = self._clock.now()
                 url = look.app.auth_url + look.app.provider.oauth.discover
                 outcome = found if isinstance(found, Fault) else read(found, look.app.provider.errors, now)[0]
-                look.exchanges.append(
-                    Exchange(
-                        Step.WHOAMI,
-                        f"GET {url}",
-                        urlsplit(url).hostname or "",
-                        began,
-                        (now - began).total_seconds(),
-                        outcome,
-                    )
-                )
+                host, seconds = urlsplit(url).hostname or "", (now - began).total_seconds()
+                look.exchanges.append(Exchange(Step.WHOAMI, f"GET {url}", host, began, seconds, outcome))
                 return False
             known = self._discovered[look.app.id] = found
         look.app = known
@@ -357,6 +358,7 @@ class Prober:
             look.scopes_all,
             look.reads,
             look.refresh_results,
+            look.refused,
         )
 
 
@@ -385,13 +387,8 @@ def next_refresh(
     )
 
 
-_SHOWN: dict[str, tuple[str, str]] = {}
-
-
+@lru_cache(maxsize=4096)
 def _shown(url: str) -> tuple[str, str]:
     """Return a URL without its query, and its host; there are few different ones, asked very often."""
-    found = _SHOWN.get(url)
-    if found is None:
-        parts = urlsplit(url)
-        found = _SHOWN[url] = (f"{parts.scheme}://{parts.netloc}{parts.path}", parts.netloc)
-    return found
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}", parts.netloc

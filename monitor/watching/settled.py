@@ -14,6 +14,7 @@ from monitor.health.ruling import Ruling
 from monitor.metrics.meters import Meters
 from monitor.store.due import Lease
 from monitor.store.verdicts import Settlement
+from monitor.tokens.refresh import Refreshed
 from monitor.watching.probe import Looked
 from monitor.wire.apps import App
 
@@ -37,6 +38,14 @@ def measure(meters: Meters, app: App, looked: Looked, connection: str) -> None:
             )
     for result in looked.refresh_results:
         meters.refreshes.labels(name, app.id, result).inc()
+
+
+def measure_refresh(meters: Meters, app: App, done: Refreshed, connection: str) -> None:
+    """Count a refresh that a program asked for, as one of a probe."""
+    for exchange in done.exchanges:
+        meters.time_request(app.provider.name, exchange.step.value, exchange.seconds, connection)
+    for result in done.results:
+        meters.refreshes.labels(app.provider.name, app.id, result).inc()
 
 
 def note(meters: Meters, settled: Iterable[Settlement]) -> None:

@@ -66,7 +66,7 @@ class Ticks:
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        self._attending: asyncio.Task[None] | None = None
+        self._attending: list[asyncio.Task[None]] = []
         self.ticked_at: datetime | None = None
         meters.loop_tick.set_function(lambda: self.ticked_at.timestamp() if self.ticked_at else 0.0)
 
@@ -107,15 +107,16 @@ class Ticks:
         self._scheduler.add_listener(self._missed, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
         self._scheduler.start()
 
-    async def attend(self) -> None:
-        """Stay on the list of processes without ticking, for what looks at a connection now and then."""
+    async def attend(self, others: Iterable[Tick] = ()) -> None:
+        """Stay on the list of processes without probing, for what looks at a connection now and then."""
         await self._presence.live()
-        self._attending = asyncio.create_task(self._beats())
+        beat = Tick("beat", self._presence.live, BEAT.total_seconds())
+        self._attending = [asyncio.create_task(self._again(tick)) for tick in (beat, *others)]
 
-    async def _beats(self) -> None:
+    async def _again(self, tick: Tick) -> None:
         while True:
-            await asyncio.sleep(BEAT.total_seconds())
-            await self._tasks.guarded(self._presence.live(), "beat")
+            await asyncio.sleep(tick.seconds)
+            await self._tasks.guarded(tick.work(), tick.name)
 
     async def _begin(self, tick: Tick) -> None:
         """Start a tick's work, unless it is still at it from the last time."""
@@ -156,8 +157,8 @@ class Ticks:
         if self._scheduler.state != STATE_STOPPED:
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)
-        if self._attending is not None:
-            self._attending.cancel()
+        for attending in self._attending:
+            attending.cancel()
 
     def trouble(self, now: datetime) -> str | None:
         """Return why this process does not watch as it should, None while it does."""

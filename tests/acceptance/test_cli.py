@@ -98,6 +98,8 @@ def test_connections_are_listed_shown_exported_paused_and_removed(fleet):
     assert "Paused: firm-0" in cli(fleet, "connections", "pause", "firm-0")
     assert "Already paused: firm-0" in cli(fleet, "connections", "pause", "firm-0")
     assert "Resumed: firm-0" in cli(fleet, "connections", "resume", "firm-0")
+    assert "firm-0: its token is not handed out." in cli(fleet, "connections", "handout", "firm-0", "off")
+    assert "handed out, as before" in cli(fleet, "connections", "handout", "firm-1", "on")
     refused = run("connections", "remove", "firm-0", "--config", str(fleet), env=environ())
     assert refused.returncode == 2 and "Add --yes" in refused.stderr
     assert "Removed: firm-0" in cli(fleet, "connections", "remove", "firm-0", "--yes")

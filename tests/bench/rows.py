@@ -16,11 +16,13 @@ from typing import Any
 import structlog
 import uvloop
 from prometheus_client import generate_latest
-from sqlalchemy import update
+from sqlalchemy import bindparam, select, update
 
 from monitor.health.incidents import Place
 from monitor.metrics.exposition import Exposition, Extent
 from monitor.metrics.meters import Meters
+from monitor.operations import tokens
+from monitor.operations.actor import Actor, Door, Right
 from monitor.secret import Secret
 from monitor.service.process import calm_collector
 from monitor.settings.builders import build_watching
@@ -29,7 +31,7 @@ from monitor.settings.parts import opened
 from monitor.store import imports
 from monitor.store.imports import NewConnection
 from monitor.store.processes import Role
-from monitor.store.tables import watch
+from monitor.store.tables import credential, watch
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
 from monitor.wire.client import Wire
@@ -40,7 +42,7 @@ CONFIG = """
 url = "sqlite:///bench-{size}.db"
 [schedule]
 concurrency = 100
-pace = 1000000.0
+pace = {pace}
 [[apps]]
 id = "clio"
 provider = "clio"
@@ -97,7 +99,7 @@ async def drive(size: int, url: str, folder: Path) -> dict[str, float]:
 async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
     """Claim, decrypt, GET, parse, classify, write and count, over a fleet in SQLite."""
     path = folder / f"bench-{size}.toml"
-    path.write_text(CONFIG.format(url=url, size=size))
+    path.write_text(CONFIG.format(url=url, size=size, pace=1_000_000.0))
     if not (folder / "token-health.key").exists():
         write_key_file(folder / "token-health.key", [new_key()])
     async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
@@ -122,6 +124,83 @@ async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
     return figures
 
 
+_ONE = select(credential.c.access).where(credential.c.connection == bindparam("id"))
+READS, PER_SECOND, PROBES = 4_000, 200, 333.0
+
+
+async def token(size: int, url: str, folder: Path) -> dict[str, float]:
+    """Good tokens read out, beside the floor: one row by its key from the same database.
+
+    Then so many a second beside probing at the pace of a hundred thousand connections.
+    """
+    await pipeline(size, url, folder)  # leaves a fleet of healthy connections
+    path = folder / f"bench-{size}.toml"
+    path.write_text(CONFIG.format(url=url, size=size, pace=1_000_000.0))
+    program = Actor("key:bench", Door.API, frozenset({Right.TOKENS_READ}))
+    async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
+        found, meters = wire(folder), Meters()
+        watching = build_watching(parts, found, meters, "bench", Role.ALL)
+        await watching.ticks.prepare()
+        calm_collector()
+
+        async def floor(number: int) -> None:
+            async with parts.database.look() as conn:
+                assert (await conn.execute(_ONE, {"id": _name(number, size)})).scalar()
+
+        async def read(number: int) -> None:
+            handed = await tokens.hand_out(parts, watching, program, _name(number, size))
+            assert isinstance(handed, tokens.Token) and handed.document()["access_token"]
+
+        for number in range(READS):
+            await read(number)  # the first read of each goes into the audit
+        figures = {"floor": await _cpu_each(floor), "cpu": await _cpu_each(read)}
+        await _due_one_after_the_other(parts)
+        figures |= await _paced(read, watching.loop)
+        await watching.ticks.stop()
+        await found.close()
+    return figures
+
+
+def _name(number: int, size: int) -> str:
+    return f"client-{number % min(size, READS):06}"
+
+
+async def _cpu_each(read: Any) -> float:
+    before = cpu()
+    for number in range(READS):
+        await read(number)
+    return (cpu() - before) / READS * 1000
+
+
+async def _paced(read: Any, loop: Any) -> dict[str, float]:
+    took: list[float] = []
+
+    async def timed(number: int) -> None:
+        began = time.perf_counter()
+        await read(number)
+        took.append(time.perf_counter() - began)
+
+    async def probing() -> None:
+        while True:
+            await loop.pull()
+            for _ in range(4):
+                await asyncio.sleep(0.25)  # noqa: TID251
+                await loop.settle()
+
+    beside, tasks = asyncio.create_task(probing()), []
+    began = time.perf_counter()
+    for number in range(PER_SECOND * 10):
+        tasks.append(asyncio.create_task(timed(number)))
+        ahead = began + (number + 1) / PER_SECOND - time.perf_counter()
+        await asyncio.sleep(max(0.0, ahead))  # noqa: TID251
+    await asyncio.gather(*tasks)
+    beside.cancel()
+    loop.halt()
+    await loop.idle()
+    took.sort()
+    return {"p50": took[len(took) // 2], "p99": took[int(len(took) * 0.99)]}
+
+
 async def _fill(parts: Any, size: int) -> None:
     now, seal = datetime.now(UTC), parts.vault.seal  # noqa: TID251 - a bench, not a test
     for start in range(0, size, 5000):
@@ -140,6 +219,16 @@ async def _fill(parts: Any, size: int) -> None:
             ],
             now, "bench",
         )  # fmt: skip
+
+
+async def _due_one_after_the_other(parts: Any) -> None:
+    now, each = datetime.now(UTC), timedelta(seconds=1 / PROBES)  # noqa: TID251
+    async with parts.database.write() as conn:
+        names = (await conn.execute(select(watch.c.connection))).scalars().all()
+        later = (
+            update(watch).where(watch.c.connection == bindparam("_id")).values(next_probe_at=bindparam("at"))
+        )
+        await conn.execute(later, [{"_id": name, "at": now + each * n} for n, name in enumerate(names)])
 
 
 async def _all_due(parts: Any) -> None:
@@ -197,7 +286,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     what, size, url, folder = sys.argv[1:5]
-    work = {"bare": bare, "drive": drive, "pipeline": pipeline}[what]
+    work = {"bare": bare, "drive": drive, "pipeline": pipeline, "token": token}[what]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(work(int(size), url, Path(folder)))))
 

@@ -32,6 +32,7 @@ from monitor.health.rotation import Ending, Journal
 from monitor.health.ruling import Ruling
 from monitor.store import (
     connections,
+    custody,
     due,
     guarding,
     history,
@@ -42,6 +43,9 @@ from monitor.store import (
     processes,
     published,
     sealing,
+    signals,
+    told_links,
+    uses,
     verdicts,
 )
 from monitor.store.bindings import Account
@@ -50,9 +54,12 @@ from monitor.store.engine import Database
 from monitor.store.journal import Line, SealedPair
 from monitor.store.links import Trip
 from monitor.store.sealing import SealedCell
+from monitor.store.signals import Move, Signal
 from monitor.store.tables import connection, consent, credential, incident, link, process, watch
 from monitor.store.tables import journal as journal_table
+from monitor.store.uses import Use
 from monitor.store.verdicts import Settlement, Terms
+from monitor.text.ids import new_id
 from tests.conftest import START
 from tests.integration.test_store import new
 
@@ -262,7 +269,23 @@ WRITERS: dict[str, Writer] = {
     "plan and open mails": _mails_out,
     "claim mails, and those of the dead": _recover,
     "forget what is old": _forget,
+    "claim on demand": lambda db, _: custody.claim(db, "p2", "b", 0, NOW + DAY, LEASE),
+    "give a demand's lease back": lambda db, of: custody.give_back(db, of.leases[0], "p1", NOW + DAY, NOW),
+    "take a signal": lambda db, _: signals.take(db, _signal(), Move(NOW - DAY, NOW, 0), NOW),
+    "count signals": lambda db, _: signals.conclude(db, {"sig_1": 2}, ["a", "b"]),
+    "count reads of tokens": lambda db, _: uses.add(db, [Use("k", n, 0, 1, NOW, NOW, 0) for n in ("b", "a")]),
+    "a program's first read": lambda db, _: uses.note_first(db, Use("k", "b", 0, 0, NOW, NOW, 0), "key:k", "10.0.0.0/24", NOW),
+    "tell a link again": lambda db, _: told_links.standing_or(
+        db, "b", links.fresh_secret(), "v1.k.x.y", locale="en", now=NOW, expires_at=NOW + DAY, incident=None,
+        cause="", actor="test",
+    ),
+    "hand tokens out no more": lambda db, _: connections.set_handout(db, "b", False, NOW, "test"),
 }  # fmt: skip
+
+
+def _signal() -> Signal:
+    number = new_id("sig")
+    return Signal(number, "b", NOW, NOW, "k", "unauthorized", 0, "", None, 401, None, "", "probe_now", "")
 
 
 def _link_of(of: Scene) -> Any:

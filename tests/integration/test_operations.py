@@ -133,6 +133,11 @@ WRITES = {
         lambda p, a: notices.retry(p, a, []),
         ("mail.retry", "notice 1"),
     ),
+    "hand out no more": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: connections.set_handout(p, a, "c00", on=False),
+        ("connection.handout", "c00"),
+    ),
     "release the fuse": (
         Right.NOTICES_OPERATE,
         notices.release_fuse,

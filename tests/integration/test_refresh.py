@@ -134,7 +134,8 @@ async def test_a_refusal_leaves_the_pair_as_it_was(rig):
     before = (await rig.known("acme")).sealed
     rig.sandbox.do(rig.grants["acme"], "revoke")
     await rig.after(minutes=8)
-    assert (await show(rig.parts.database, "acme")).sealed == before
+    after = (await show(rig.parts.database, "acme")).sealed
+    assert after == before._replace(refused=before.version), "and whoami refused its access token, too"
     assert (await journal.last(rig.parts.database, "acme"))[0].outcome is Journal.REFUSED
 
 

@@ -29,7 +29,7 @@ from monitor.store.engine import Database
 from monitor.store.imports import NewConnection
 from monitor.tokens.refresh import access_cell
 from monitor.watching.admission import Admission, Pace
-from monitor.watching.pacing import Pacer
+from monitor.watching.pacing import Demand, Pacer
 from monitor.web.ops import Ops, Pulse
 from tests.conftest import ME, START, missing, postgres_url, rigged
 
@@ -77,6 +77,20 @@ async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, s
                 begun += count
             rig.clock.tick(seconds=0.1)
         assert 80 <= begun <= 90 + 5, "the limit's share in a minute, and what was reserved ahead"
+
+
+async def test_renewals_on_demand_have_what_probing_leaves_of_an_app_wide_limit(tmp_path, sandbox):
+    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
+        app, probing = rig.parts.apps["plat"], Pacer(rig.parts.database, rig.clock)
+        await probing.prepare(app)
+        demand, begun = Demand(rig.parts.database, rig.clock, probing), 0
+        while rig.clock.now() < START + timedelta(minutes=1):
+            await demand.turn(app)  # which waits for it
+            begun += 1
+        assert 85 <= begun <= 92, "three a second, of which probing takes half"
+        assert await probing.reserve(app, 1) == 1, "and probing has lost none of it"
+        await demand.hold(app, rig.clock.now() + timedelta(minutes=1))
+        assert await Pacer(rig.parts.database, rig.clock).reserve(app, 1) == 0, "a 429 is everybody's"
 
 
 async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sandbox):

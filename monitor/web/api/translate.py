@@ -18,6 +18,7 @@ from monitor.errors import (
     NotFound,
     Refused,
     TokenHealthError,
+    Unavailable,
 )
 from monitor.operations.actor import MayNot
 from monitor.operations.database import unwell
@@ -34,6 +35,8 @@ def problem_of(error: Exception) -> Problem | None:
         case NotAdmitted():
             after = error.after.total_seconds() if error.after is not None else None
             return Problem(error.code, str(error), after=after, remedies=error.remedies)
+        case Unavailable():
+            return Problem(error.code, str(error), after=error.after.total_seconds())
         case MayNot():
             return Problem("missing_scope", str(error), needs=error.right.value)
         case RequestValidationError():

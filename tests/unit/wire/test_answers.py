@@ -117,7 +117,10 @@ def test_no_expires_in_does_harm(expires_in, seconds):
     answer = read_token_answer({"access_token": "a", "expires_in": expires_in}, NOW, timedelta(seconds=60))
     assert answer is not None
     assert answer.expires_at == NOW + timedelta(seconds=seconds)
+    assert answer.assumed is (seconds == 60), "the provider's file said it, where the answer did not"
     assert read_token_answer({"access_token": "a", "expires_in": 10**9}, NOW).expires_at is None
+    unknown = read_token_answer({"access_token": "a"}, NOW)
+    assert (unknown.expires_at, unknown.assumed) == (None, False)
 
 
 json_values = st.recursive(

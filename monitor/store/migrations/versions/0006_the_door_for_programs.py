@@ -26,6 +26,7 @@ def _columns() -> None:
     op.add_column('credential', sa.Column('expiry_assumed', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('credential', sa.Column('refused_version', sa.Integer(), nullable=True))
     op.add_column('credential', sa.Column('demand_after', when, nullable=True))
+    op.add_column('held_grant', sa.Column('expiry_assumed', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('link', sa.Column('sealed', sa.Text(), nullable=True))
     op.add_column('watch', sa.Column('brought_at', when, nullable=True))
     op.add_column('watch', sa.Column('spared', sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -49,6 +50,7 @@ def _tables() -> None:
     sa.Column('revoked_at', when, nullable=True),
     sa.Column('exposed_at', when, nullable=True),
     sa.Column('told_days', sa.Integer(), nullable=True),
+    sa.Column('networks', sa.JSON(), nullable=True),
     sa.Column('revision', sa.Integer(), server_default='1', nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('handle')

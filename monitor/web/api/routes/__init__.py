@@ -6,6 +6,8 @@ from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
 from monitor.web.api.routes.fleets import ROUTES as FLEETS
 from monitor.web.api.routes.keys import ROUTES as KEYS
 from monitor.web.api.routes.meta import ROUTES as META
+from monitor.web.api.routes.signals import ROUTES as SIGNALS
+from monitor.web.api.routes.tokens import ROUTES as TOKENS
 from monitor.web.api.routes.users import ROUTES as USERS
 
-SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, BULK, FLEETS, KEYS, USERS)
+SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, BULK, FLEETS, KEYS, USERS, TOKENS, SIGNALS)

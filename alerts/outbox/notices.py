@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts.outbox import settling
 from alerts.outbox.envelope import Item
 from alerts.outbox.tables import delivery, notice, notice_item
+from monitor.health.events import Type
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 
@@ -127,9 +129,15 @@ async def open_now(conn: AsyncConnection, number: int, now: datetime) -> None:
 
 async def fail(conn: AsyncConnection, number: int, why: str, now: datetime) -> None:
     """Note that a notice can be sent to nobody."""
-    await conn.execute(
-        update(notice).where(notice.c.id == number).values(state="failed", outcome=why, settled_at=now)
+    failed = await conn.execute(
+        update(notice)
+        .where(notice.c.id == number)
+        .values(state="failed", outcome=why, settled_at=now)
+        .returning(notice.c.client, notice.c.kind)
     )
+    row = failed.one()
+    if row.client:
+        await settling.say(conn, Type.NOTICE_FAILED, number, row.kind, now)
 
 
 async def withdraw(

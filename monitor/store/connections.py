@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import Row, case, delete, func, select, update
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
+from monitor.health import events as said
+from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, fence, gates, incidents
+from monitor.store import audit, bindings, events, fence, gates, incidents
 from monitor.store.columns import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -73,6 +75,7 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
         }
         await fence.fence(conn, moved, rests=None, next_probe_at=None)
         await incidents.close_of(conn, list(moved), now)
+        await events.moved(conn, Type.PAUSED, _by_person(held, moved), now)
         for name in moved:
             await audit.record(conn, now, actor, "connection.pause", name)
     return list(moved)
@@ -100,9 +103,18 @@ async def resume(
                 if was.authorized is authorized
             }
             await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=first_probe)
+        await events.moved(conn, Type.RESUMED, _by_person(held, asleep), now)
         for name in asleep:
             await audit.record(conn, now, actor, "connection.resume", name)
     return list(asleep)
+
+
+def _by_person(held: Mapping[str, fence.Gated], ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return what an event says of each: how it was, and that a person did it."""
+    return {
+        name: {**said.was(held[name].health.state.value, held[name].health.cause.value), "by": "person"}
+        for name in ids
+    }
 
 
 def must_be_configured(connection_id: str, app: str, apps: Collection[str]) -> None:
@@ -120,6 +132,7 @@ async def remove(database: Database, ids: Sequence[str], now: datetime, actor: s
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         must_exist(await fence.hold(conn, ids), ids)
+        await events.moved(conn, Type.REMOVED, ids, now)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
         await incidents.close_of(conn, ids, now)
         for name in ids:
@@ -149,6 +162,7 @@ async def set_account(
             await bindings.drop(conn, connection_id)
             anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
             await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+        await events.moved(conn, Type.CHANGED, [connection_id], now)
         await audit.record(
             conn, now, actor, "connection.accept_account", connection_id, account=account, before=before
         )

@@ -12,9 +12,10 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ImportRefused
+from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import added
-from monitor.store import audit, bindings, fence, gates
+from monitor.store import audit, bindings, events, fence, gates
 from monitor.store.columns import health_columns
 from monitor.store.connections import place_of
 from monitor.store.engine import Database
@@ -99,6 +100,9 @@ async def put(
                     await _update(conn, item, now, tokens_new, keeps)
                     others.append((item, tokens_new))
             await _fence(conn, others, held, now)
+            if not dry_run:
+                await events.moved(conn, Type.CREATED, [item.id for item in fresh], now)
+                await events.moved(conn, Type.CHANGED, [item.id for item, _ in others], now)
         if refused:
             raise ImportRefused(refused)
         if not dry_run and (added or changed):

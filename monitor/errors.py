@@ -77,6 +77,14 @@ class Conflict(TokenHealthError):
     """What was asked for could mean several things, or does not go with what stands."""
 
 
+class Changed(Conflict):
+    """Somebody else changed it since it was looked at; `revision` is the one that stands now."""
+
+    def __init__(self, message: str, revision: int) -> None:
+        super().__init__(message)
+        self.revision = revision
+
+
 class Refused(TokenHealthError):
     """Whoever asked may not do this."""
 

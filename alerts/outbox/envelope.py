@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-
 # The slot of what is told to programs, which no list for people has.
 TO_PROGRAMS = "webhook"
 

@@ -14,7 +14,6 @@ from alerts.outbox.envelope import TO_PROGRAMS
 from alerts.outbox.tables import delivery, notice, notice_item
 from monitor.store.engine import Database
 
-
 _FOR_PEOPLE = notice.c.slot != TO_PROGRAMS
 
 

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, exists, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox import settling
@@ -80,6 +82,37 @@ async def address(conn: AsyncConnection, number: int, to: Sequence[To], due_at: 
                 for one in to
             ],
         )  # fmt: skip
+
+
+async def put_open(
+    conn: AsyncConnection, drafts: Sequence[Draft], to: Sequence[Sequence[To]], now: datetime
+) -> None:
+    """Write notices that are to be sent at once, each with its envelopes.
+
+    An envelope whose id is there already is not written again.
+    """
+    if not drafts:
+        return
+    values = [
+        {
+            "slot": one.slot, "kind": one.kind, "client": one.client, "audience": one.audience,
+            "locale": one.locale, "timezone": one.timezone, "recipients": list(one.recipients),
+            "number": one.number, "reason": one.reason, "requested_by": one.requested_by, "state": "sending",
+            "outcome": "", "planned_at": now, "due_at": one.due_at, "settled_at": now,
+        }
+        for one in drafts
+    ]  # fmt: skip
+    made = await conn.execute(insert(notice).returning(notice.c.id, sort_by_parameter_order=True), values)
+    rows = [
+        {
+            "notice": number, "channel": one.channel, "address": one.address, "state": "waiting",
+            "attempts": 0, "answer": "", "message_id": one.message_id, "next_at": now,
+        }
+        for number, some in zip(made.scalars().all(), to, strict=True)
+        for one in some
+    ]  # fmt: skip
+    new: Any = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
+    await conn.execute(new(delivery).on_conflict_do_nothing(index_elements=["message_id"]), rows)
 
 
 async def rewrite(conn: AsyncConnection, notice_id: int, items: Sequence[Item], **values: Any) -> None:

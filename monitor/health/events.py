@@ -1,7 +1,7 @@
 """What programs are told: every type of event, what it is about, and what its `data` holds.
 
-An event is a confirmed fact: no doubt is ever one, and nobody hears of a quiet probe. Programs ignore types and
-members that they do not know; here things are only added.
+An event is a confirmed fact: no doubt is ever one, and nobody hears of a quiet probe. Programs ignore types
+and members that they do not know; here things are only added.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Type(StrEnum):
     RECOVERED = "connection.recovered"
     PAUSED = "connection.paused"
     RESUMED = "connection.resumed"
-    TOKEN_RENEWED = "token.renewed"  # noqa: S105 - a name
+    TOKEN_RENEWED = "token.renewed"
     INCIDENT_OPENED = "incident.opened"
     INCIDENT_UPDATED = "incident.updated"
     INCIDENT_CLOSED = "incident.closed"

@@ -24,7 +24,7 @@ async def oldest_waiting(database: Database, story: Story, now: datetime) -> flo
 
 
 async def by_channel(conn: AsyncConnection, but: Collection[str] = ()) -> dict[str, datetime]:
-    """Return since when the oldest message to people over each channel has been on its way; some slots left out.
+    """Return since when the oldest message to people over each channel has been on its way; but some slots.
 
     A program that does not answer is for its owner to mend: it is told by itself when it is given up.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, insert, select, update
+from sqlalchemy import Select, delete, exists, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -218,11 +218,18 @@ async def keep_only(conn: AsyncConnection, number: int, channels: Collection[str
 
 
 @retried
-async def forget(database: Database, before: datetime) -> int:
-    """Drop notices that were settled before a time, with their envelopes; return how many."""
+async def forget(database: Database, before: datetime, slots: Collection[str] = ()) -> int:
+    """Drop notices that were settled before a time, with their envelopes; return how many.
+
+    Those of some slots, or of all.
+    """
     old = (
         select(notice.c.id)
-        .where(notice.c.settled_at < before, notice.c.state.in_(["sent", "failed", "withdrawn"]))
+        .where(
+            notice.c.settled_at < before,
+            notice.c.state.in_(["sent", "failed", "withdrawn"]),
+            notice.c.slot.in_(sorted(slots)) if slots else true(),
+        )
         .with_for_update(skip_locked=True)
     )
     async with database.write() as conn:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox import notices, settling
@@ -27,7 +27,7 @@ STATES = ("waiting", "sending", "sent", "failed", "withdrawn")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one endpoint: in which state, after how many attempts, with which last answer."""
+    """One event on its way to one endpoint: its state, after so many attempts, with which last answer."""
 
     id: str
     place: int
@@ -197,8 +197,14 @@ async def end_all(conn: AsyncConnection, endpoint_id: str, why: str, now: dateti
     """Give up what waits for an endpoint."""
     ended = await conn.execute(
         update(delivery)
-        .where(delivery.c.channel == endpoint_id, delivery.c.state == "waiting")
-        .values(state="failed", answer=why[:500], settled_at=now)
+        .where(
+            delivery.c.channel == endpoint_id,
+            or_(
+                delivery.c.state == "waiting",
+                delivery.c.state.in_(["sending", "handed"]) & (delivery.c.lease_until <= now),
+            ),
+        )
+        .values(state="failed", answer=why[:500], settled_at=now, lease_by=None, lease_until=None)
         .returning(delivery.c.notice)
     )
     for number in sorted(set(ended.scalars())):

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.outbox.tables import delivery
 from alerts.webhooks import deliveries
 from alerts.webhooks.story import OLD_SECRET, ONLY_FAILURES
 from monitor.errors import Changed, NotFound, Remedy
@@ -20,6 +19,7 @@ from monitor.health.restriction import Restriction, as_document, of_document
 from monitor.store import audit, events
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
+from monitor.store.events import Event
 from monitor.store.retry import retried
 
 
@@ -49,13 +49,13 @@ class Endpoint:
     old_secret: str | None = None
     old_until: datetime | None = None
 
-    def wants(self, event: events.Event) -> bool:
+    def wants(self, event: Event) -> bool:
         """Whether it is told of an event: one that it asked for, and within what there is for it."""
         return wanted(self.events, event.type) and visible(self.only, event)
 
 
-def visible(only: Restriction, event: events.Event) -> bool:
-    """Whether an event is within a part of the fleet; what is about no connection is for who sees all of it."""
+def visible(only: Restriction, event: Event) -> bool:
+    """Whether an event is within a part of the fleet; what is about no connection is for who sees all."""
     if only.whole:
         return True
     return event.connection is not None and only.covers(event.connection, event.app or "", event.labels)
@@ -81,13 +81,19 @@ async def active(conn: AsyncConnection) -> list[Endpoint]:
     return [_read(row) for row in rows]
 
 
-async def find(database: Database, endpoint_id: str) -> Endpoint:
-    """Return an endpoint. Raises NotFound."""
+async def known(database: Database, endpoint_id: str) -> Endpoint | None:
+    """Return an endpoint, None where it is not there."""
     async with database.read() as conn:
         row = (await conn.execute(select(webhook).where(webhook.c.id == endpoint_id))).one_or_none()
-    if row is None:
+    return None if row is None else _read(row)
+
+
+async def find(database: Database, endpoint_id: str) -> Endpoint:
+    """Return an endpoint. Raises NotFound."""
+    found = await known(database, endpoint_id)
+    if found is None:
         raise none_such(endpoint_id)
-    return _read(row)
+    return found
 
 
 def none_such(endpoint_id: str) -> NotFound:
@@ -139,7 +145,6 @@ async def remove(
         await deliveries.end_all(conn, endpoint_id, "the endpoint was removed", now)
         await _held(conn, endpoint_id, revision)
         await conn.execute(delete(webhook).where(webhook.c.id == endpoint_id))
-        await conn.execute(delete(delivery).where(delivery.c.channel == endpoint_id))
         await audit.record(conn, now, actor, "webhook.remove", endpoint_id)
 
 

@@ -1,4 +1,4 @@
-"""Webhooks as the outbox knows them: one notice an event, one envelope an endpoint, and how patiently it is sent.
+"""Webhooks as the outbox knows them: a notice an event, an envelope an endpoint, and how patiently.
 
 At least once: whoever did not say that it has an event is sent it again, for three days. What could not be
 delivered then can be sent again by hand for as long as the event is kept.

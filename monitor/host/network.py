@@ -25,6 +25,17 @@ def proxy(value: str) -> str:
     return value.strip()
 
 
+def network_of_ours(value: str) -> str:
+    """Check a network that something is allowed in (a validator): an address or a network, not all there is."""
+    try:
+        network = ipaddress.ip_network(value.strip())
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network; write 10.1.2.3 or 10.1.0.0/16") from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{value!r} is every address there is; name your own networks")
+    return value.strip()
+
+
 def loopback(host: str) -> bool:
     """Whether a host that is listened on is reached from this machine alone."""
     if host == "localhost":

@@ -191,6 +191,12 @@ NOTIFICATIONS = Metric(
     "Attempts to tell somebody, by how they ended.",
     ("channel", "kind", "result"),
 )
+WEBHOOK_DELIVERIES = Metric(
+    "token_health_webhook_deliveries",
+    "counter",
+    "Attempts to deliver an event to a webhook, by how they ended: sent, later (tried again), failed (given up).",
+    ("result",),
+)
 OUTBOX_AGE = Metric(
     "token_health_outbox_oldest_age_seconds",
     "gauge",
@@ -303,6 +309,7 @@ OWN = (
     DETECTION,
     RECOVERY,
     NOTIFICATIONS,
+    WEBHOOK_DELIVERIES,
     OUTBOX_AGE,
     SILENCE,
     SMTP_UP,

@@ -17,6 +17,7 @@ from alerts.outbox import notices
 from alerts.pages.send import Pager
 from alerts.silences import silences
 from alerts.silences.windows import Over, Silenced
+from alerts.webhooks.send import Caller
 from monitor import __version__
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.host import descriptors
@@ -26,6 +27,7 @@ from monitor.metrics.meters import Meters
 from monitor.service.assembly import build_pages
 from monitor.settings.builders import (
     Watching,
+    build_caller,
     build_granter,
     build_pager,
     build_pump,
@@ -105,6 +107,7 @@ class Service:
         wire = build_wire(parts)
         pump = build_pump(parts, self._meters, self._name)
         pager = build_pager(parts, self._meters, self._name)
+        caller = build_caller(parts, self._meters, self._name)
         tell = tell_both(pump, pager)
         watching = build_watching(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
@@ -128,7 +131,9 @@ class Service:
                 if self._role is Role.WEB:
                     await watching.ticks.attend()
                 else:
-                    await watching.ticks.start(await self._ticks(watching.presence, pump, pager, granter))
+                    await watching.ticks.start(
+                        await self._ticks(watching.presence, pump, pager, caller, granter)
+                    )
                 log.info(
                     "service.started",
                     role=self._role.value,
@@ -139,11 +144,13 @@ class Service:
                 )
                 await self._first(serving, self._stop.wait(), self._watch_keys())
             except BaseException:
-                await self._end(watching.ticks, granter, wire, serving)
+                await self._end(watching.ticks, granter, caller, wire, serving)
                 raise
-            (await self._end(watching.ticks, granter, wire, serving)).check()
+            (await self._end(watching.ticks, granter, caller, wire, serving)).check()
 
-    async def _end(self, ticks: Ticks, granter: Granter, wire: Wire, serving: asyncio.Task[None]) -> Shutdown:
+    async def _end(
+        self, ticks: Ticks, granter: Granter, caller: Caller, wire: Wire, serving: asyncio.Task[None]
+    ) -> Shutdown:
         """End what is under way; what fails or hangs here keeps nothing after it from its turn.
 
         Clients' requests first: what they began at a provider is drained while the wire and the database
@@ -157,13 +164,14 @@ class Service:
         await shutdown.step("web", serving, WEB_ENDS)
         await shutdown.step("exchanges", granter.drain(), DRAIN_REFRESHES)
         await ticks.stop(shutdown)
+        await shutdown.step("webhooks", caller.stop(), LAST_WORDS)
         await shutdown.step("wire", wire.close(), LAST_WORDS)
         await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
         log.info("service.stopped", unfinished=shutdown.failed)
         return shutdown
 
     async def _ticks(
-        self, presence: Presence, pump: Pump | None, pager: Pager, granter: Granter
+        self, presence: Presence, pump: Pump | None, pager: Pager, caller: Caller, granter: Granter
     ) -> list[Tick]:
         """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""
 
@@ -180,6 +188,11 @@ class Service:
                 before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
                 await notices.forget(self._parts.database, before)
                 await links.forget(self._parts.database, before)
+                await caller.forget()
+
+        async def order() -> None:
+            if presence.leads:
+                await caller.plan()
 
         async def look() -> None:
             if presence.leads:
@@ -207,6 +220,8 @@ class Service:
             Tick("oncall.plan", look, ONCALL_EVERY),
             *(Tick(name, work, SEND_EVERY) for name, work in pager.ticks()),
             Tick("oncall.alive", keep_alive, ALIVE_EVERY),
+            Tick("events", order, SEND_EVERY),
+            Tick("webhooks.send", caller.begin, SEND_EVERY),
         ]
         await pager.recover()
         if pump is None:

@@ -50,7 +50,7 @@ async def moved(
 
     `about` has what else is to be said of each. They are told as they are now, in this transaction.
     """
-    more = about if isinstance(about, Mapping) else dict.fromkeys(about, {})
+    more: Mapping[str, More] = about if isinstance(about, Mapping) else {name: {} for name in about}
     if not more:
         return
     is_sqlite = conn.dialect.name == "sqlite"

@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from monitor.errors import ConfigurationError
 from monitor.host.network import Network
 from monitor.wire.targets import Address, is_cloud_name, is_this_machine, literal, what_it_is
 
@@ -116,6 +118,14 @@ def _is_ours(address: Address) -> bool:
     except OSError:
         return False
     return True
+
+
+def tls(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what checks the certificates of endpoints. Raises ConfigurationError."""
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"http.ca_file: {ca_file}: cannot be read: {error}.") from None
 
 
 async def by_system(host: str, port: int) -> list[str]:

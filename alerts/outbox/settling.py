@@ -43,7 +43,8 @@ async def settle(
 ) -> bool:
     """Write what became of an attempt, and of the notice where it was the last of its envelopes.
 
-    `not_before`: the other side said when it may be tried again. True when that makes the notice one that was told.
+    `not_before`: the other side said when it may be tried again. True when that makes the notice
+    one that was told.
     """
     async with database.write() as conn:
         if outcome is Outcome.LATER:

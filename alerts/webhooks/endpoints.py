@@ -109,8 +109,8 @@ async def add(database: Database, new: Endpoint, now: datetime, actor: str) -> N
     async with database.write() as conn:
         await conn.execute(
             insert(webhook).values(
-                id=new.id, url=new.url, events=list(new.events), only=as_document(new.only), secret=new.secret,
-                state=new.state.value, made_by=new.made_by, created_at=new.created_at,
+                id=new.id, url=new.url, events=list(new.events), only=as_document(new.only),
+                secret=new.secret, state=new.state.value, made_by=new.made_by, created_at=new.created_at,
             )
         )  # fmt: skip
         await audit.record(conn, now, actor, "webhook.add", new.id, events=list(new.events))
@@ -158,7 +158,7 @@ async def rotate(
     now: datetime,
     actor: str,
 ) -> Endpoint:
-    """Give an endpoint another secret; the `old` one, sealed for its new place, signs beside it for a while."""
+    """Give an endpoint another secret; the `old` one, sealed for its new place, signs, too, for a day."""
     async with database.write() as conn:
         await _held(conn, endpoint_id, revision)
         until = now + OLD_SECRET if old is not None else None

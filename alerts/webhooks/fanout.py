@@ -1,7 +1,7 @@
 """Events get their place in the feed, and with it, in the same transaction, the deliveries that they bring.
 
-So nothing is planned twice, and nothing that is in the feed is forgotten: an event without a number is one that
-no endpoint was told of.
+So nothing is planned twice, and nothing that is in the feed is forgotten: an event without a number is one
+that no endpoint was told of.
 """
 
 from __future__ import annotations

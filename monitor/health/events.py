@@ -69,7 +69,7 @@ TABLE: Mapping[Type, Kind] = {
     Type.CHANGED: Kind("what is configured of a connection, its account or its tokens were changed", HOW),
     Type.REMOVED: Kind("a connection was removed; the rest is how it was last", HOW),
     Type.BROKEN: Kind("a break is confirmed", (*HOW, "was", "incident", "gap")),
-    Type.CAUSE_CHANGED: Kind("a break has another cause, or somebody else mends it", (*HOW, "was", "incident")),
+    Type.CAUSE_CHANGED: Kind("a break has another cause, or another owner", (*HOW, "was", "incident")),
     Type.RECOVERED: Kind(
         "it works again; `gap` is from the last good probe before the break to this one",
         (*HOW, "was", "incident", "gap"),
@@ -85,7 +85,7 @@ TABLE: Mapping[Type, Kind] = {
     Type.GUARD_RAISED: Kind("the fleet guard holds what clients would be told", _INCIDENT),
     Type.GUARD_LOWERED: Kind("it holds it no more", _INCIDENT),
     Type.FUSE_BLOWN: Kind("more first mails want out than may be: none goes", ("wanted", "cap")),
-    Type.NOTICE_SENT: Kind("a mail about the connection was taken by a mail server", ("notice", "kind", "incident")),
+    Type.NOTICE_SENT: Kind("a mail about the connection was taken by a server", ("notice", "kind", "incident")),
     Type.NOTICE_OPENED: Kind("the link of a mail was opened for the first time", ("incident",)),
     Type.NOTICE_FAILED: Kind("a mail about the connection reached nobody", ("notice", "kind", "incident")),
     Type.AUTHORIZED: Kind("the client authorized the connection, and its new tokens are stored", HOW),
@@ -95,7 +95,7 @@ TABLE: Mapping[Type, Kind] = {
     Type.KEY_EXPIRING: Kind("an API key ends soon", ("key", "name", "expires_at")),
     Type.KEY_UNUSUAL: Kind("an API key is used as it never was", ("key", "name", "why")),
     Type.WEBHOOK_DISABLED: Kind("an endpoint gets nothing any more", ("webhook", "why")),
-    Type.WEBHOOK_TEST: Kind("somebody tries an endpoint; sent to that one alone, and in no feed", ("webhook",)),
+    Type.WEBHOOK_TEST: Kind("somebody tries an endpoint; sent to it alone, in no feed", ("webhook",)),
 }  # fmt: skip
 
 # Too many for whoever did not ask for them by their whole name.
@@ -170,5 +170,5 @@ def was(state: str, cause: str) -> dict[str, Any]:
 
 
 def gap(last_good: datetime | None, to: datetime) -> dict[str, Any]:
-    """Return the time in which a connection may have missed something: whoever syncs has to catch up on it."""
+    """Return the time in which a connection may have missed something: who syncs has to catch up."""
     return {"gap": {"from": moment(last_good), "to": moment(to)}}

@@ -26,7 +26,7 @@ def proxy(value: str) -> str:
 
 
 def network_of_ours(value: str) -> str:
-    """Check a network that something is allowed in (a validator): an address or a network, not all there is."""
+    """Check a network that something is allowed in (a validator): an address or a network, not all."""
     try:
         network = ipaddress.ip_network(value.strip())
     except ValueError:

@@ -194,7 +194,8 @@ NOTIFICATIONS = Metric(
 WEBHOOK_DELIVERIES = Metric(
     "token_health_webhook_deliveries",
     "counter",
-    "Attempts to deliver an event to a webhook, by how they ended: sent, later (tried again), failed (given up).",
+    "Attempts to deliver an event to a webhook, by how they ended: sent, later (tried again), or "
+    "failed (given up).",
     ("result",),
 )
 OUTBOX_AGE = Metric(

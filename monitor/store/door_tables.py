@@ -236,8 +236,8 @@ class Plan(SQLModel, table=True):
 class Webhook(SQLModel, table=True):
     """One endpoint, which events it wants, and the secrets that sign for it, sealed.
 
-    `state`: active, disabled (by a person), gone (it answered 410) or failing (for too long). A secret whose key
-    is lost is None, until it is rotated. `only` is the part of the fleet that it is told of.
+    `state`: active, disabled (by a person), gone (it answered 410) or failing (for too long). A secret whose
+    key is lost is None, until it is rotated. `only` is the part of the fleet that it is told of.
     """
 
     id: str = _key()

@@ -1,7 +1,7 @@
 """Events for programs: written in the transaction of what came about, put in order, read and forgotten.
 
-An event gets its number, its place in the feed, once it is committed, from one process at a time: whoever reads
-on from a number misses nothing that is committed later with an older time.
+An event gets its number, its place in the feed, once it is committed, from one process at a time: whoever
+reads on from a number misses nothing that is committed later with an older time.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ async def of_incidents(conn: AsyncConnection, of: Type, numbers: Collection[int]
         if of is Type.INCIDENT_CLOSED:
             said |= {"closed_at": events.moment(row.closed_at), "ended": row.ended or None}
         if row.app is not None:
-            made.append(_event(of, now, events.about_connection(row.name, row.app, row.client_name, row.labels, said),
-                               row.name, row.app, row.labels))  # fmt: skip
+            data = events.about_connection(row.name, row.app, row.client_name, row.labels, said)
+            made.append(_event(of, now, data, row.name, row.app, row.labels))
         else:
             made.append(_event(of, now, said))
     await _put(conn, made)

@@ -1,8 +1,8 @@
 """Messages posted to addresses that other people gave us: webhooks, which must not be a way into our network.
 
 A name is resolved once, for each attempt, and what it resolves to is what is connected to: it cannot be one
-address when it is looked at and another when it is used. TLS and `Host` keep the name. Redirects are answers, and
-never followed. No proxy of [http] is used: behind one nobody could say where a name leads.
+address when it is looked at and another when it is used. TLS and `Host` keep the name. Redirects are answers,
+and never followed. No proxy of [http] is used: behind one nobody could say where a name leads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class Posted(NamedTuple):
-    """What became of an attempt: a status, None without an answer; what was said; when it may be tried again."""
+    """What became of an attempt: a status, None without an answer, what was said, and when to try again."""
 
     status: int | None
     said: str
@@ -56,8 +56,8 @@ class NotGoneTo(Exception):
 class Reach:
     """Where messages may go.
 
-    `private`: to private networks. `insecure`: networks to which http is good enough. `own`: hosts and ports that
-    this service listens on, which are never gone to.
+    `private`: to private networks. `insecure`: networks to which http is good enough. `own`: hosts and ports
+    that this service listens on, which are never gone to.
     """
 
     private: bool = False
@@ -65,7 +65,7 @@ class Reach:
     own: tuple[tuple[str, int], ...] = ()
 
     def refused(self, url: str) -> str | None:
-        """Return why nothing is sent to a URL, as far as it shows without resolving its name; None where it is."""
+        """Return why nothing is sent to a URL, as far as it shows before its name is resolved."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
@@ -202,7 +202,8 @@ def _resolver(reach: Reach, scheme: str, resolve: Resolve) -> aiohttp.abc.Abstra
                     raise OSError(0, "not gone to") from NotGoneTo(why)
             return [
                 ResolveResult(
-                    hostname=host, host=str(one), port=port, proto=socket.IPPROTO_TCP, flags=socket.AI_NUMERICHOST,
+                    hostname=host, host=str(one), port=port, proto=socket.IPPROTO_TCP,
+                    flags=socket.AI_NUMERICHOST,
                     family=socket.AF_INET if one.version == 4 else socket.AF_INET6,
                 )
                 for one in found

@@ -85,7 +85,7 @@ TABLE: Mapping[Type, Kind] = {
     Type.GUARD_RAISED: Kind("the fleet guard holds what clients would be told", _INCIDENT),
     Type.GUARD_LOWERED: Kind("it holds it no more", _INCIDENT),
     Type.FUSE_BLOWN: Kind("more first mails want out than may be: none goes", ("wanted", "cap")),
-    Type.NOTICE_SENT: Kind("a mail about the connection was taken by a server", ("notice", "kind", "incident")),
+    Type.NOTICE_SENT: Kind("a mail about the connection was taken", ("notice", "kind", "incident")),
     Type.NOTICE_OPENED: Kind("the link of a mail was opened for the first time", ("incident",)),
     Type.NOTICE_FAILED: Kind("a mail about the connection reached nobody", ("notice", "kind", "incident")),
     Type.AUTHORIZED: Kind("the client authorized the connection, and its new tokens are stored", HOW),

@@ -41,6 +41,14 @@ class ConfigurationError(TokenHealthError):
     """The configuration, a provider file or the command line cannot be used as written."""
 
 
+class Invalid(ConfigurationError):
+    """What somebody asks for cannot be used as written; `at` names the part of it that cannot."""
+
+    def __init__(self, at: str, said: str, *remedies: Remedy) -> None:
+        super().__init__(f"{at}: {said}", *remedies)
+        self.at, self.said = at, said
+
+
 class Unusable(ValueError):
     """A setting that cannot be used as written, and what mends it; the configuration's reader says where."""
 
@@ -77,8 +85,12 @@ class Conflict(TokenHealthError):
     """What was asked for could mean several things, or does not go with what stands."""
 
 
-class Changed(Conflict):
-    """Somebody else changed it since it was looked at; `revision` is the one that stands now."""
+class Exists(Conflict):
+    """What was to be made is there already."""
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody changed it since it was read; `revision` is where it is now (RFC 9110 13.1.1)."""
 
     def __init__(self, message: str, revision: int) -> None:
         super().__init__(message)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.webhooks import deliveries
 from alerts.webhooks.story import OLD_SECRET, ONLY_FAILURES
-from monitor.errors import Changed, NotFound, Remedy
+from monitor.errors import ChangedMeanwhile, NotFound, Remedy
 from monitor.health.events import Type, wanted
 from monitor.health.restriction import Restriction, as_document, of_document
 from monitor.store import audit, events
@@ -125,7 +125,7 @@ async def change(
     now: datetime,
     actor: str,
 ) -> Endpoint:
-    """Change an endpoint that still has this revision, whichever for None. Raises NotFound and Changed."""
+    """Change an endpoint that has this revision, whichever for None. Raises NotFound, ChangedMeanwhile."""
     async with database.write() as conn:
         await _held(conn, endpoint_id, revision)
         stored = dict(values)
@@ -140,7 +140,7 @@ async def change(
 async def remove(
     database: Database, endpoint_id: str, revision: int | None, now: datetime, actor: str
 ) -> None:
-    """Forget an endpoint, and what waits for it. Raises NotFound and Changed."""
+    """Forget an endpoint, and what waits for it. Raises NotFound and ChangedMeanwhile."""
     async with database.write() as conn:
         await deliveries.end_all(conn, endpoint_id, "the endpoint was removed", now)
         await _held(conn, endpoint_id, revision)
@@ -229,7 +229,7 @@ async def _held(conn: AsyncConnection, endpoint_id: str, revision: int | None) -
     if now is None:
         raise none_such(endpoint_id)
     if revision is not None and revision != now:
-        raise Changed(f"{endpoint_id}: somebody else changed it meanwhile; look at it again.", now)
+        raise ChangedMeanwhile(f"{endpoint_id}: somebody else changed it meanwhile; look at it again.", now)
 
 
 async def _put(conn: AsyncConnection, endpoint_id: str, values: Mapping[str, Any]) -> Any:

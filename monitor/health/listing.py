@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
+from monitor.health.restriction import UNRESTRICTED, Restriction
 from monitor.health.rotation import Doubt
 
 MOST = 500  # rows of a page
@@ -35,11 +36,13 @@ class Filter:
     providers: frozenset[str] = frozenset()
     apps: frozenset[str] = frozenset()
     clients: frozenset[str] = frozenset()
+    custodies: frozenset[str] = frozenset()
     ids: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = ""  # in the id, the client's name or the account's
     since_before: datetime | None = None
     in_doubt: bool = False  # a refresh whose answer was lost
+    within: Restriction = UNRESTRICTED  # what there is for whoever asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Listed:
     next_probe_at: datetime | None
     doubt: Doubt | None
     newcomer: bool  # never authorized
+    custody: str = "managed"
+    revision: int = 1
 
 
 class Key(NamedTuple):

@@ -258,6 +258,12 @@ STEPS = Metric(
     "Steps of clients on their way back, from the mail to the approval.",
     ("provider", "step"),
 )
+API_REQUESTS = Metric(
+    "token_health_api_requests",
+    "counter",
+    "Requests of programs and pages to /api/v1, by the route's pattern, and what was answered.",
+    ("route", "method", "status"),
+)
 STEP_SECONDS = Metric(
     "token_health_reauthorization_seconds",
     "histogram",
@@ -317,6 +323,7 @@ OWN = (
     SMTP_DOWN_SINCE,
     FUSE,
     STEPS,
+    API_REQUESTS,
     STEP_SECONDS,
     FENCED,
     TICK_ERRORS,

@@ -55,6 +55,7 @@ class Meters:
         self.outbox_age = self._gauge(catalogue.OUTBOX_AGE)
         self.fuse = self._gauge(catalogue.FUSE)
         self.steps = self._counter(catalogue.STEPS)
+        self.api_requests = self._counter(catalogue.API_REQUESTS)
         self.step_seconds = self._histogram(catalogue.STEP_SECONDS, INCIDENT_SECONDS)
         self._kept: dict[tuple[str, ...], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from monitor.errors import CannotDecrypt, KeyMissing, NotFound
+from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import bindings, connections
@@ -23,6 +24,7 @@ async def accept(parts: Parts, actor: Actor, connection_id: str, account: str) -
     """Take another account as the right one from now on; return the one before."""
     actor.needs(Right.CONNECTIONS_OPERATE)
     known = await connections.show(parts.database, connection_id)
+    actor.sees(known.id, known.place.app, known.labels)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
     await connections.set_account(parts.database, connection_id, account, parts.clock.now(), actor.name)
     return known.account_id
@@ -35,6 +37,7 @@ async def refuse(parts: Parts, actor: Actor, connection_id: str) -> HeldGrant:
     works. Raises NotFound where none waits.
     """
     actor.needs(Right.CONNECTIONS_OPERATE)
+    await reach.all_of(parts, actor, [connection_id])
     grant = await bindings.of_connection(parts.database, connection_id)
     if grant is None:
         raise NotFound(f"{connection_id}: no authorization waits for a decision.")

@@ -74,6 +74,11 @@ class Actor:
     may: frozenset[Right]
     only: Restriction = UNRESTRICTED
 
+    @property
+    def reads_addresses(self) -> bool:
+        """Whether they see the addresses of contacts whole: who may only look does not."""
+        return Right.CONNECTIONS_OPERATE in self.may
+
     def needs(self, right: Right) -> None:
         """Let pass who may. Raises MayNot."""
         if right not in self.may:

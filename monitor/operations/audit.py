@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import audit
 from monitor.store.audit import Entry
+
+
+@contextlib.contextmanager
+def asked_by(address: str, request: str) -> Iterator[None]:
+    """Have every line that is written meanwhile say where the request came from, and its id."""
+    token = audit.REQUEST.set({"from": address, "request_id": request})
+    try:
+        yield
+    finally:
+        audit.REQUEST.reset(token)
 
 
 class Page(NamedTuple):

@@ -13,6 +13,7 @@ from monitor.operations.backup import Done
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import database_of
 from monitor.store import schema
+from monitor.store.engine import UNWELL
 from monitor.tokens.vault import Vault
 
 
@@ -53,3 +54,8 @@ async def restore(loaded: Loaded, actor: Actor, path: Path, *, replace: bool) ->
         return await file.restore(
             database, path, vault, SystemClock(), actor.name, replace=replace, reused=reused
         )
+
+
+def unwell(error: Exception) -> bool:
+    """Whether an error is the database's, which cannot be reached or does not do what it is asked."""
+    return isinstance(error, (*UNWELL, TimeoutError))

@@ -59,7 +59,6 @@ def _cause(known: Known | Listed) -> str | None:
 
 def connection(known: Known) -> dict[str, Any]:
     """Return a connection whole: who it is, and what is known of its tokens, never the tokens."""
-    sealed = known.sealed
     return row(known) | {
         "contacts": list(known.contacts),
         "locale": known.locale,
@@ -72,17 +71,38 @@ def connection(known: Known) -> dict[str, Any]:
         "region": known.place.region,
         "created": iso(known.created_at),
         "last_success": iso(known.last_success_at),
-        "tokens": {
-            "access_token": "stored" if sealed.access else None,
-            "refresh_token": "stored" if sealed.refresh else None,
-            "access_expires_at": iso(sealed.access_expires_at),
-            "refresh_last_used_at": iso(sealed.refresh_used_at),
-            "authorized_at": iso(sealed.authorized_at),
-            "pairs_stored": sealed.version,
-            "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt else None,
-            "refresh_last_tried_at": iso(known.doubt.tried_at) if known.doubt else None,
-            "refresh_lost": sealed.lost,
-        },
+        "tokens": _tokens(known),
+    }
+
+
+def _tokens(known: Known) -> dict[str, Any]:
+    sealed = known.sealed
+    return {
+        "access_token": "stored" if sealed.access else None,
+        "refresh_token": "stored" if sealed.refresh else None,
+        "access_expires_at": iso(sealed.access_expires_at),
+        "refresh_last_used_at": iso(sealed.refresh_used_at),
+        "authorized_at": iso(sealed.authorized_at),
+        "pairs_stored": sealed.version,
+        "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt else None,
+        "refresh_last_tried_at": iso(known.doubt.tried_at) if known.doubt else None,
+        "refresh_lost": sealed.lost,
+    }
+
+
+def status(known: Known, open_incidents: Iterable[int]) -> dict[str, Any]:
+    """Return how a connection is, with what is known of its tokens and the incidents that are open."""
+    return row(known) | {
+        "provider": known.place.provider,
+        "region": known.place.region,
+        "custody": known.custody,
+        "labels": dict(known.labels),
+        "revision": known.revision,
+        "account_id": known.account_id,
+        "account_name": known.account_name,
+        "last_success": iso(known.last_success_at),
+        "tokens": _tokens(known),
+        "incidents": list(open_incidents),
     }
 
 
@@ -131,6 +151,39 @@ def record(known: Known) -> dict[str, Any]:
         "scopes": known.scopes,
         "account_id": known.account_id,
         "labels": dict(known.labels),
+    }
+
+
+def whole(known: Known, *, masked: bool = False) -> dict[str, Any]:
+    """Return a connection as programs read and write it; addresses `masked` for who may only look."""
+    found = record(known)
+    if masked:
+        found["client"]["contacts"] = [mask(address) for address in known.contacts]
+    return found | {
+        "custody": known.custody,
+        "handout": known.handout,
+        "paused": known.health.state is State.PAUSED,
+        "account_name": known.account_name,
+        "created": iso(known.created_at),
+        "updated": iso(known.updated_at),
+        "revision": known.revision,
+    }
+
+
+def mask(address: str) -> str:
+    """Return an address that one recognises and cannot write to: `i…@acme.example`."""
+    name, _, domain = address.rpartition("@")
+    return f"{name[:1]}…@{domain}"
+
+
+def listed(found: Listed) -> dict[str, Any]:
+    """Return a connection as a row of a list."""
+    return row(found) | {
+        "provider": found.place.provider,
+        "region": found.place.region,
+        "custody": found.custody,
+        "labels": dict(found.labels),
+        "revision": found.revision,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from alerts.webhooks.endpoints import visible
-from monitor.errors import ConfigurationError, NotFound
+from monitor.errors import Invalid, NotFound
 from monitor.health import events as catalogue
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
@@ -36,18 +36,18 @@ class Wanted:
     connection: str = ""
 
 
-def check(types: Collection[str]) -> None:
-    """Let pass what may be asked for. Raises ConfigurationError, with the nearest that may."""
+def check(types: Collection[str], at: str = "events") -> None:
+    """Let pass what may be asked for. Raises Invalid, with the nearest that may."""
     for one in catalogue.unknown(types):
         near = difflib.get_close_matches(one, catalogue.patterns(), n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(f"{one!r} is no type of event{hint}")
+        raise Invalid(at, f"{one!r} is no type of event{hint}")
 
 
 async def page(parts: Parts, actor: Actor, limit: int, *, after: str = "", wanted: Wanted = Wanted()) -> Page:
     """Return the events after one, by its id; from the oldest that is kept without. Raises NotFound."""
     actor.needs(Right.EVENTS_READ)
-    check(wanted.types)
+    check(wanted.types, "type")
     return await _page(parts, actor, limit, await _place(parts, after), after, wanted)
 
 
@@ -59,7 +59,7 @@ async def follow(
     Raises NotFound.
     """
     actor.needs(Right.EVENTS_READ)
-    check(wanted.types)
+    check(wanted.types, "type")
     number = await events.last_number(parts.database) if after is None else await _place(parts, after)
     name, quiet = after or "", 0.0
     while True:

@@ -36,6 +36,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     """Gather everything that explains one connection. Raises NotFound."""
     actor.needs(Right.CONNECTIONS_READ)
     known = await connections.show(parts.database, connection_id)
+    actor.sees(known.id, known.place.app, known.labels)
     newest = await history.timeline(parts.database, connection_id, 1)
     open_ones = await incidents.of_connection(parts.database, connection_id)
     larger = open_ones[1] if len(open_ones) > 1 else None

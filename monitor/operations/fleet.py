@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from alerts.silences import silences
@@ -43,7 +43,7 @@ async def page(
 ) -> Page:
     """Return a page of connections, no token among them."""
     actor.needs(Right.CONNECTIONS_READ)
-    return await listing.page(parts.database, which, sort, after, min(limit, MOST))
+    return await listing.page(parts.database, _for(actor, which), sort, after, min(limit, MOST))
 
 
 async def every(
@@ -51,14 +51,19 @@ async def every(
 ) -> AsyncIterator[Listed]:
     """Return all connections that a filter chooses, read page by page."""
     actor.needs(Right.CONNECTIONS_READ)
-    async for row in listing.every(parts.database, which, sort):
+    async for row in listing.every(parts.database, _for(actor, which), sort):
         yield row
 
 
 async def counts(parts: Parts, actor: Actor, which: Filter = ALL) -> Counts:
     """Return how many connections there are, by what they are."""
     actor.needs(Right.CONNECTIONS_READ)
-    return await listing.counts(parts.database, which)
+    return await listing.counts(parts.database, _for(actor, which))
+
+
+def _for(actor: Actor, which: Filter) -> Filter:
+    """Leave out what is not there for whoever asks."""
+    return replace(which, within=actor.only) if not actor.only.whole else which
 
 
 async def doubted(parts: Parts, actor: Actor) -> list[Listed]:

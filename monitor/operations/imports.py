@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.errors import CannotDecrypt, ImportRefused, KeyMissing
-from monitor.operations.actor import Actor, Right
+from monitor.errors import CannotDecrypt, ImportRefused, KeyMissing, Refused
+from monitor.operations.actor import Actor, Right, no_connection
 from monitor.operations.intake import Record, utc
 from monitor.secret import Secret
 from monitor.settings.builders import binding
 from monitor.settings.parts import Parts
-from monitor.store import connections, imports
+from monitor.store import connections, imports, within
 from monitor.store.imports import Imported, NewConnection
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import fingerprint
 
 
-async def take_in(parts: Parts, actor: Actor, records: list[Record], *, dry_run: bool = False) -> Imported:
-    """Seal the tokens of imported records and store them, all or nothing. Raises ImportRefused."""
+async def take_in(
+    parts: Parts,
+    actor: Actor,
+    records: list[Record],
+    *,
+    dry_run: bool = False,
+    expected: Mapping[str, int | None] | None = None,
+    handout: bool | None = None,
+    alone: bool = False,
+) -> Imported:
+    """Seal the tokens of imported records and store them, all or nothing.
+
+    `expected` are revisions that some are taken to have, None: not to be there. Raises ImportRefused, and
+    what `store.imports.put` does.
+    """
     actor.needs(Right.CONNECTIONS_WRITE)
+    await _all_within(parts, actor, records)
     _with_account(parts, records)
     await _not_the_old_tokens(parts, records)
     now = parts.clock.now()
     interval = parts.loaded.settings.schedule.interval.total_seconds()
     rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
     new = [
-        _new_connection(parts, record, now + timedelta(seconds=index / rate))
+        replace(_new_connection(parts, record, now + timedelta(seconds=index / rate)), handout=handout)
         for index, record in enumerate(records)
     ]
     issuers = binding(parts).issuers
-    return await imports.put(parts.database, new, now, actor.name, dry_run=dry_run, issuers=issuers)
+    return await imports.put(
+        parts.database, new, now, actor.name,
+        dry_run=dry_run, issuers=issuers, expected=expected, alone=alone,
+    )  # fmt: skip
+
+
+async def _all_within(parts: Parts, actor: Actor, records: list[Record]) -> None:
+    """Let pass where all of it is within what there is for an actor, before and after. Raises Refused."""
+    if actor.only.whole:
+        return
+    known = await within.of(parts.database, [record.id for record in records])
+    for record in records:
+        was = known.get(record.id)
+        if was is not None and not actor.only.covers(record.id, *was):
+            raise no_connection(record.id)
+        if not actor.only.covers(record.id, record.app, record.labels):
+            raise Refused(f"{record.id} would lie outside of what {actor.name} is restricted to.")
 
 
 def _with_account(parts: Parts, records: list[Record]) -> None:

@@ -11,6 +11,12 @@ from monitor.store import incidents, waves
 from monitor.store.incidents import Closed, OpenIncident
 
 
+async def of(parts: Parts, actor: Actor, connection_id: str) -> list[int]:
+    """Return the numbers of the open incidents that a connection is part of, its own first."""
+    actor.needs(Right.CONNECTIONS_READ)
+    return [one.id for one in await incidents.of_connection(parts.database, connection_id)]
+
+
 async def questions(parts: Parts, actor: Actor) -> list[Question]:
     """Return the open waves, each as the question it is."""
     actor.needs(Right.INCIDENTS_READ)

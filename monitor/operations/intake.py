@@ -94,14 +94,13 @@ class Tokens(Section):
     expires_at: AwareDatetime | None = None
 
 
-class Record(Section):
-    """One connection of an import file."""
+class Wanted(Section):
+    """A connection as somebody wants it, but for its id."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, coerce_numbers_to_str=True
     )
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]*$", max_length=200)]
     app: Annotated[str, _short(100)]
     client: Client
     scopes: Annotated[tuple[Annotated[str, _short(200)], ...], _few(200)] = ()
@@ -120,13 +119,26 @@ class Record(Section):
         return data
 
 
+class Record(Wanted):
+    """One connection of an import file."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]*$", max_length=200)]
+
+
 def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
     """Read and check a whole file.
 
     Raises ImportRefused with one sentence a bad line; then nothing may be written.
     """
-    text = _text(path)
-    rows = _csv(text) if path.suffix.lower() == ".csv" else _json_lines(text)
+    records = parse(_text(path), apps, csv_=path.suffix.lower() == ".csv")
+    if not records:
+        raise ConfigurationError(f"{path}: there is no connection in this file.")
+    return records
+
+
+def parse(text: str, apps: Mapping[str, App], *, csv_: bool) -> list[Record]:
+    """Do the same with a file's text, which may hold none. Raises ImportRefused."""
+    rows = _csv(text) if csv_ else _json_lines(text)
     records: list[Record] = []
     refused: list[str] = []
     first_line: dict[str, int] = {}
@@ -139,7 +151,7 @@ def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
         except ValidationError as error:
             refused += [f"line {line}: {sentence}" for sentence in problems(error, Record)]
             continue
-        if (trouble := _does_not_fit(record, apps)) is not None:
+        if (trouble := does_not_fit(record, apps)) is not None:
             refused.append(f"line {line}: {trouble}")
         elif record.id in first_line:
             refused.append(f"line {line}: id {record.id!r} stands on line {first_line[record.id]} already")
@@ -148,12 +160,11 @@ def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
             records.append(record)
     if refused:
         raise ImportRefused(refused)
-    if not records:
-        raise ConfigurationError(f"{path}: there is no connection in this file.")
     return records
 
 
-def _does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
+def does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
+    """Return why a record does not go with what is configured, None where it does."""
     app = apps.get(record.app)
     if app is None:
         known = ", ".join(apps) or "none yet"

@@ -15,8 +15,8 @@ from alerts.webhooks.signing import new_secret
 from alerts.webhooks.story import KEPT
 from monitor.errors import (
     CannotDecrypt,
-    ConfigurationError,
     Conflict,
+    Invalid,
     KeyMissing,
     NotAdmitted,
     NotFound,
@@ -89,7 +89,7 @@ async def add(
 ) -> Made:
     """Add an endpoint, which is told of what comes about from now on; without `only`, of all the actor sees.
 
-    Raises ConfigurationError for an address that is not gone to or events that there are not, NotAdmitted
+    Raises Invalid for an address that is not gone to or events that there are not, NotAdmitted
     for a part of the fleet beyond the actor's own.
     """
     actor.needs(Right.WEBHOOKS_WRITE)
@@ -126,7 +126,7 @@ async def change(
 ) -> Endpoint:
     """Change what is given of an endpoint that still has this revision, whichever without.
 
-    Raises NotFound, Changed, and what `add` raises.
+    Raises NotFound, ChangedMeanwhile, and what `add` raises.
     """
     actor.needs(Right.WEBHOOKS_WRITE)
     await _mine(parts, actor, endpoint_id)
@@ -143,14 +143,14 @@ async def change(
 
 
 async def remove(parts: Parts, actor: Actor, endpoint_id: str, *, revision: int | None = None) -> None:
-    """Forget an endpoint, and what waits for it. Raises NotFound and Changed."""
+    """Forget an endpoint, and what waits for it. Raises NotFound and ChangedMeanwhile."""
     actor.needs(Right.WEBHOOKS_WRITE)
     await _mine(parts, actor, endpoint_id)
     await endpoints.remove(parts.database, endpoint_id, revision, parts.clock.now(), actor.name)
 
 
 async def rotate(parts: Parts, actor: Actor, endpoint_id: str, *, revision: int | None = None) -> Made:
-    """Give an endpoint another secret; both sign for a day. Raises NotFound and Changed."""
+    """Give an endpoint another secret; both sign for a day. Raises NotFound and ChangedMeanwhile."""
     actor.needs(Right.WEBHOOKS_WRITE)
     before, secret = await _mine(parts, actor, endpoint_id), new_secret()
     try:
@@ -170,7 +170,7 @@ async def rotate(parts: Parts, actor: Actor, endpoint_id: str, *, revision: int 
 
 
 async def enable(parts: Parts, actor: Actor, endpoint_id: str, *, revision: int | None = None) -> Endpoint:
-    """Send an endpoint again what comes about from now on. Raises NotFound and Changed."""
+    """Send an endpoint again what comes about from now on. Raises NotFound and ChangedMeanwhile."""
     actor.needs(Right.WEBHOOKS_WRITE)
     await _mine(parts, actor, endpoint_id)
     return await endpoints.enable(parts.database, endpoint_id, revision, parts.clock.now(), actor.name)
@@ -199,11 +199,11 @@ async def test(parts: Parts, actor: Actor, endpoint_id: str) -> Tested:
 async def sent(
     parts: Parts, actor: Actor, endpoint_id: str, limit: int, *, before: int | None = None, state: str = ""
 ) -> Page:
-    """Return deliveries to an endpoint, those in a state. Raises NotFound and ConfigurationError."""
+    """Return deliveries to an endpoint, those in a state. Raises NotFound and Invalid."""
     actor.needs(Right.WEBHOOKS_READ)
     await _mine(parts, actor, endpoint_id)
     if state and state not in STATES:
-        raise ConfigurationError(f"{state!r} is no state of a delivery; those are {', '.join(STATES)}.")
+        raise Invalid("state", f"is none of {', '.join(STATES)}")
     found = await deliveries.page(parts.database, endpoint_id, limit + 1, before=before, state=state)
     return Page(tuple(found[:limit]), found[limit - 1].place if len(found) > limit else None)
 
@@ -231,16 +231,16 @@ async def replay(
     """Send again what came about from a time on, until another, of some types; return how many events.
 
     Only what the endpoint wants, delivered or not, with the ids of the first time. Raises NotFound,
-    Conflict for an endpoint that is disabled, and ConfigurationError for a time of which nothing is kept.
+    Conflict for an endpoint that is disabled, and Invalid for a time of which nothing is kept.
     """
     actor.needs(Right.WEBHOOKS_WRITE)
     endpoint, now = await _mine(parts, actor, endpoint_id), parts.clock.now()
     _is_active(endpoint)
     last = until or now
     if since >= last:
-        raise ConfigurationError("since: has to be before until.")
+        raise Invalid("since", "has to be before until")
     if since < now - KEPT:
-        raise ConfigurationError(f"since: events are kept for {KEPT.days} days.")
+        raise Invalid("since", f"is longer ago than events are kept: {KEPT.days} days")
     chosen = replace(endpoint, events=_events(events)) if events else endpoint
     types = [one for one in catalogue.types_of(chosen.events) if catalogue.wanted(endpoint.events, one)]
     return await deliveries.replay(
@@ -249,7 +249,7 @@ async def replay(
 
 
 def part_of_fleet(document: Mapping[str, Any]) -> Restriction:
-    """Read which part of the fleet an endpoint is told of: apps, labels and connections, as documents have it."""
+    """Read which part of the fleet an endpoint is told of, as documents have it."""
     return of_document(document)
 
 
@@ -271,13 +271,13 @@ def _is_active(endpoint: Endpoint) -> None:
 def _url(parts: Parts, url: str) -> str:
     why = build_reach(parts.loaded).refused(url)
     if why is not None:
-        raise ConfigurationError(f"url: {why}.")
+        raise Invalid("url", why)
     return url
 
 
 def _events(asked: Sequence[str]) -> tuple[str, ...]:
     if not asked:
-        raise ConfigurationError("events: name at least one type, a group such as 'connection.*', or '*'.")
+        raise Invalid("events", "names none: give types, groups such as 'connection.*', or '*'")
     check(asked)
     return tuple(dict.fromkeys(asked))
 
@@ -286,7 +286,7 @@ def _only(actor: Actor, only: Restriction | None) -> Restriction:
     if only is None:
         return replace(actor.only, networks=())
     if only.networks:
-        raise ConfigurationError("only: a webhook comes from us; networks say nothing of it.")
+        raise Invalid("only", "has networks, which say nothing of what comes from us")
     if not only.within(actor.only):
         raise NotAdmitted("beyond_own_rights", "only: reaches beyond what there is for you.")
     return only

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.store import idempotency
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import audit
@@ -35,6 +36,7 @@ async def record(
     conn: AsyncConnection, now: datetime, actor: str, action: str, subject: str, **detail: Any
 ) -> None:
     """Write a line into the transaction of what it tells of."""
+    await idempotency.done(conn)
     known = {**(REQUEST.get() or {}), **detail}
     await conn.execute(
         insert(audit).values(at=now, actor=actor, action=action, subject=subject, detail=known)

@@ -15,7 +15,7 @@ from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, events, fence, gates, incidents
+from monitor.store import audit, bindings, events, fence, gates, incidents, revisions
 from monitor.store.columns import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -44,6 +44,10 @@ class Known:
     next_probe_at: datetime | None
     reads: Mapping[str, datetime]
     rests: str | None = None  # the maintenance window that paused it, such as "provider clio"
+    custody: str = "managed"
+    handout: bool = True
+    updated_at: datetime | None = None
+    revision: int = 1
 
     @property
     def newcomer(self) -> bool:
@@ -75,6 +79,7 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
         }
         await fence.fence(conn, moved, rests=None, next_probe_at=None)
         await incidents.close_of(conn, list(moved), now)
+        await revisions.count(conn, moved)
         await events.moved(conn, Type.PAUSED, _by_person(held, moved), now)
         for name in moved:
             await audit.record(conn, now, actor, "connection.pause", name)
@@ -103,6 +108,7 @@ async def resume(
                 if was.authorized is authorized
             }
             await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=first_probe)
+            await revisions.count(conn, moved)
         await events.moved(conn, Type.RESUMED, _by_person(held, asleep), now)
         for name in asleep:
             await audit.record(conn, now, actor, "connection.resume", name)
@@ -127,11 +133,19 @@ def must_be_configured(connection_id: str, app: str, apps: Collection[str]) -> N
 
 
 @retried
-async def remove(database: Database, ids: Sequence[str], now: datetime, actor: str) -> None:
+async def remove(
+    database: Database,
+    ids: Sequence[str],
+    now: datetime,
+    actor: str,
+    *,
+    expected: Mapping[str, int] | None = None,
+) -> None:
     """Forget connections and their tokens; the audit keeps that they were there."""
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         must_exist(await fence.hold(conn, ids), ids)
+        await revisions.expect(conn, expected or {})
         await events.moved(conn, Type.REMOVED, ids, now)
         await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
         await incidents.close_of(conn, ids, now)
@@ -158,6 +172,7 @@ async def set_account(
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
+        await revisions.count(conn, [connection_id])
         if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
             await bindings.drop(conn, connection_id)
             anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
@@ -265,4 +280,8 @@ def _known(row: Any) -> Known:
         next_probe_at=row.next_probe_at,
         reads={scope: datetime.fromisoformat(at) for scope, at in row.reads.items()},
         rests=row.rests,
+        custody=row.custody,
+        handout=row.handout,
+        updated_at=row.updated_at,
+        revision=row.revision,
     )

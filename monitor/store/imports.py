@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import ImportRefused
+from monitor.errors import ChangedMeanwhile, Exists, ImportRefused, NotFound
 from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import added
@@ -42,6 +42,7 @@ class NewConnection:
     access_expires_at: datetime | None = None
     imported: str | None = None
     first_probe_at: datetime | None = None
+    handout: bool | None = None  # None: as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,17 @@ async def put(
     *,
     dry_run: bool = False,
     issuers: Mapping[str, str] | None = None,
+    expected: Mapping[str, int | None] | None = None,
+    alone: bool = False,
 ) -> Imported:
     """Insert or update by id, all or nothing.
 
     Tokens are taken only when the file brings others than it did the last time: importing the same
     file twice must not put a spent refresh token back in the place of its successor. They belong to one
     app: another one is taken only with tokens of its own, and ends what was under way with the old one.
-    `issuers` says whose accounts an app's are (`bindings.Binding`). Raises ImportRefused.
+    `issuers` says whose accounts an app's are (`bindings.Binding`). `expected` is the revision that some are
+    taken to have, None where they are taken not to be there; `alone`: each has its own line in the audit.
+    Raises ImportRefused, ChangedMeanwhile, Exists, and NotFound.
     """
     added: list[str] = []
     changed: list[str] = []
@@ -81,6 +86,7 @@ async def put(
         for start in range(0, len(new), 500):
             part = new[start : start + 500]
             known = await _known_rows(conn, [item.id for item in part])
+            _as_expected(known, part, expected or {})
             fresh = [item for item in part if item.id not in known]
             added += [item.id for item in fresh]
             if fresh and not dry_run:
@@ -100,22 +106,30 @@ async def put(
                     await _update(conn, item, now, tokens_new, keeps)
                     others.append((item, tokens_new))
             await _fence(conn, others, held, now)
-            if not dry_run:
-                await events.moved(conn, Type.CREATED, [item.id for item in fresh], now)
-                await events.moved(conn, Type.CHANGED, [item.id for item, _ in others], now)
+            await _say(conn, [] if dry_run else fresh, others, now)
         if refused:
             raise ImportRefused(refused)
         if not dry_run and (added or changed):
-            await audit.record(
-                conn,
-                now,
-                actor,
-                "connections.import",
-                "connections",
-                added=len(added),
-                changed=changed[:100],
-            )
+            if alone:
+                for action, names in (("connection.create", added), ("connection.change", changed)):
+                    for name in names:
+                        await audit.record(conn, now, actor, action, name)
+            else:
+                await audit.record(
+                    conn, now, actor, "connections.import", "connections",
+                    added=len(added), changed=changed[:100],
+                )  # fmt: skip
     return Imported(tuple(added), tuple(changed), tuple(same))
+
+
+async def _say(
+    conn: AsyncConnection,
+    fresh: Sequence[NewConnection],
+    others: Sequence[tuple[NewConnection, bool]],
+    now: datetime,
+) -> None:
+    await events.moved(conn, Type.CREATED, [item.id for item in fresh], now)
+    await events.moved(conn, Type.CHANGED, [item.id for item, _ in others], now)
 
 
 async def _known_rows(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Row[Any]]:
@@ -125,6 +139,19 @@ async def _known_rows(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Ro
         .where(connection.c.id.in_(ids))
     )
     return {row.id: row for row in rows}
+
+
+def _as_expected(
+    known: Mapping[str, Row[Any]], part: Sequence[NewConnection], expected: Mapping[str, int | None]
+) -> None:
+    for name in (item.id for item in part if item.id in expected):
+        was, revision = known.get(name), expected[name]
+        if was is None and revision is not None:
+            raise NotFound(f"There is no connection {name!r}.")
+        if was is not None and revision is None:
+            raise Exists(f"There is a connection {name!r} already.")
+        if was is not None and was.revision != revision:
+            raise ChangedMeanwhile(f"{name} was changed meanwhile.", was.revision)
 
 
 def _differs(item: NewConnection, row: Row[Any]) -> tuple[bool, bool]:
@@ -153,7 +180,8 @@ def _same_accounts(one: Place, other: Place, issuers: Mapping[str, str]) -> bool
 
 
 def _who(item: NewConnection) -> dict[str, Any]:
-    return {
+    switch = {} if item.handout is None else {"handout": item.handout}
+    return switch | {
         "app": item.place.app,
         "provider": item.place.provider,
         "region": item.place.region,
@@ -219,7 +247,8 @@ async def _update(
         who["account_name"] = None
     elif item.account_id is None:
         del who["account_id"]
-    await conn.execute(update(connection).where(connection.c.id == item.id).values(updated_at=now, **who))
+    who |= {"updated_at": now, "revision": connection.c.revision + 1}
+    await conn.execute(update(connection).where(connection.c.id == item.id).values(who))
     if tokens_new:
         await bindings.drop(conn, item.id)  # what waited for a person was to be its tokens; these are
         await conn.execute(

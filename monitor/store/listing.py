@@ -16,6 +16,7 @@ from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
 from monitor.health.listing import ALWAYS, MOST, WORST, Counts, Filter, Key, Listed, Page, Sort
 from monitor.health.rotation import Doubt
+from monitor.store import within
 from monitor.store.columns import HEALTH, read_health
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, credential, watch
@@ -33,6 +34,8 @@ _ROWS = (
         connection.c.client_name,
         connection.c.scopes,
         connection.c.labels,
+        connection.c.custody,
+        connection.c.revision,
         watch.c.last_probe_at,
         watch.c.next_probe_at,
         credential.c.doubt_since,
@@ -50,7 +53,7 @@ async def page(
     database: Database, which: Filter, sort: Sort = Sort.WORST, after: Key | None = None, limit: int = MOST
 ) -> Page:
     """Return up to `limit` connections that follow a key."""
-    query = _ordered(_ROWS.where(*_conditions(which)), sort, after).limit(limit + 1)
+    query = _ordered(_ROWS.where(*_conditions(which, database.is_sqlite)), sort, after).limit(limit + 1)
     async with database.read() as conn:
         rows = [_listed(row) for row in await conn.execute(query)]
     more = len(rows) > limit
@@ -85,7 +88,7 @@ async def counts(database: Database, which: Filter | None = None) -> Counts:
         .select_from(connection)
         .join(watch, watch.c.connection == connection.c.id)
         .join(credential, credential.c.connection == connection.c.id)
-        .where(*_conditions(which or Filter()))
+        .where(*_conditions(which or Filter(), database.is_sqlite))
         .group_by(
             watch.c.state,
             watch.c.provider,
@@ -110,7 +113,7 @@ def _if(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnEle
     return case((condition, column), else_="")
 
 
-def _conditions(which: Filter) -> list[ColumnElement[bool]]:
+def _conditions(which: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [
         column.in_(sorted(values))
         for column, values in (
@@ -120,6 +123,7 @@ def _conditions(which: Filter) -> list[ColumnElement[bool]]:
             (watch.c.provider, which.providers),
             (watch.c.app, which.apps),
             (connection.c.client_name, which.clients),
+            (connection.c.custody, which.custodies),
             (connection.c.id, which.ids),
         )
         if values
@@ -132,7 +136,7 @@ def _conditions(which: Filter) -> list[ColumnElement[bool]]:
         found.append(watch.c.since < which.since_before)
     if which.in_doubt:
         found.append(credential.c.doubt_since.is_not(None) & credential.c.lost.is_(False))
-    return found
+    return found + within.conditions(which.within, is_sqlite)
 
 
 def _ordered(query: Select[Any], sort: Sort, after: Key | None) -> Select[Any]:
@@ -163,6 +167,8 @@ def _listed(row: Any) -> tuple[Listed, Key]:
         client,
         scopes,
         labels,
+        custody,
+        revision,
         last,
         next_,
         since,
@@ -182,5 +188,7 @@ def _listed(row: Any) -> tuple[Listed, Key]:
         next_,
         Doubt(since, tried) if since is not None and not lost else None,
         bool(newcomer),
+        custody,
+        revision,
     )
     return found, Key(int(rank), found.health.since or ALWAYS, name)

@@ -21,10 +21,23 @@ log = structlog.get_logger("monitor.web")
 
 # Seconds for the head of a request (also the wait for it), for its body, and for taking in the answer.
 HEAD_SECONDS, BODY_SECONDS, ANSWER_SECONDS = 5.0, 5.0, 20.0
-# Bytes of a request's line, of its whole head, and of its body; no page of ours takes more than a short form.
-LONGEST_LINE, LARGEST_HEAD, LARGEST_BODY = 8 * 1024, 16 * 1024, 64 * 1024
+# Bytes of a request's line, and of its whole head.
+LONGEST_LINE, LARGEST_HEAD = 8 * 1024, 16 * 1024
 MOST_HEADERS = 100
+# Bytes of a body, and seconds for it: no page of ours takes more than a short form, programs send documents,
+# and a fleet is as large as a file of one. Who a program is, is asked before its body is read.
+BODIES = (
+    (("/api/v1/imports", "/api/v1/plans"), 200 << 20, 300.0),
+    (("/api/v1/",), 1 << 20, 20.0),
+    (("",), 64 << 10, None),
+)
 TELL_EVERY = 60.0  # seconds between two lines of the log that say the places are all taken
+
+
+def body_of(path: str) -> tuple[int, float]:
+    """Return how many bytes the body of a request to a path may have, and how many seconds it may take."""
+    size, seconds = next((most, long) for begins, most, long in BODIES if path.startswith(begins))
+    return size, BODY_SECONDS if seconds is None else seconds
 
 
 class Phase(Enum):
@@ -109,11 +122,15 @@ class Door(H11Protocol):
         if self.phase is Phase.HEAD and not self._received:
             self._allow(HEAD_SECONDS)  # it begins now; before, the connection only waited
         self._received += len(data)
-        if self._received > LARGEST_HEAD + LARGEST_BODY:
-            self.turn_out()
-            return
         super().data_received(data)
         self._look()
+        if self._received > LARGEST_HEAD + self._body[0]:
+            self.turn_out()
+
+    @property
+    def _body(self) -> tuple[int, float]:
+        cycle: Any = self.cycle
+        return body_of(self.scope["path"] if cycle is not None and not cycle.response_complete else "")
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP. In the middle of an answer there is no way left to say so."""
@@ -159,7 +176,7 @@ class Door(H11Protocol):
                 unread = self.transport.get_write_buffer_size() > 0
                 self._allow(ANSWER_SECONDS if unread else HEAD_SECONDS)
             case Phase.BODY:
-                self._allow(BODY_SECONDS)
+                self._allow(self._body[1])
             case Phase.ANSWER:
                 self._allow(None)
 

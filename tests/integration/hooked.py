@@ -7,11 +7,12 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from alerts.webhooks.send import Caller
+from monitor.clock import SystemClock
 from monitor.health.causes import Cause
 from monitor.metrics.meters import Meters
 from monitor.operations import webhooks
@@ -117,6 +118,6 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Open a stage; its clock begins a while ago, so that what is sent in the end is sent about now."""
     path = write_config(folder, "http://127.0.0.1:1", database_url, more=more)
-    clock, meters = SetClock(datetime.now(UTC) - timedelta(minutes=8)), Meters()
+    clock, meters = SetClock(SystemClock().now() - timedelta(minutes=8)), Meters()
     async with opened(load(path, environ()), clock) as parts:
         yield Stage(parts, build_caller(parts, meters, "p1", resolve), clock, meters)

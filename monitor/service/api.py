@@ -1,0 +1,18 @@
+"""Puts the door for programs together; loaded only where it is served."""
+
+from __future__ import annotations
+
+from monitor.metrics.meters import Meters
+from monitor.secret import Secret
+from monitor.settings.parts import Parts
+from monitor.tokens.vault import keyed
+from monitor.web.api.cursors import Cursors
+from monitor.web.api.limits import Limits
+from monitor.web.api.route import Around, Keeper
+
+
+def build_around(parts: Parts, keeper: Keeper, meters: Meters, *works: object) -> Around:
+    """Gather what the routes have at hand; `works` run in this process, and are found by their type."""
+    secret = Secret(keyed(parts.import_key, "cursors"))
+    limits, cursors = Limits(parts.clock), Cursors(secret)
+    return Around(parts, keeper, limits, cursors, meters, {type(work): work for work in works})

@@ -1,0 +1,229 @@
+"""Connections: what people configured of each, and how it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from monitor.errors import ImportRefused
+from monitor.health.listing import Key, Sort
+from monitor.operations import accounts, connections, documents, explain, fleet, imports, incidents, intake
+from monitor.operations.actor import Actor, Right
+from monitor.operations.intake import Record
+from monitor.web.api import shapes
+from monitor.web.api.declared import Routes
+from monitor.web.api.filters import WILD, Which
+from monitor.web.api.paging import Cursor, Limit, page, place
+from monitor.web.api.problems import Problem, Wrong
+from monitor.web.api.revisions import etag, expected
+from monitor.web.api.route import BODY, Here, Who
+from monitor.web.api.shapes import ConnectionChange, ConnectionPut
+from monitor.web.api.strict import Given, Name
+from monitor.web.api.translate import of_body
+
+ROUTES = Routes("Connections")
+
+
+@ROUTES.get(
+    "/connections", needs=Right.CONNECTIONS_READ, shows=shapes.Rows, wild=WILD, problems=("bad_cursor",)
+)
+async def list_connections(
+    request: Request,
+    response: Response,
+    parts: Here,
+    actor: Who,
+    which: Which,
+    sort: Annotated[Sort, Query(description="In which order.")] = Sort.WORST,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Any:
+    """List connections, worst first.
+
+    Filters are names of the query, each with several values as `a,b`; a label is `label.NAME=value`.
+    """
+    found = await fleet.page(parts, actor, which, sort, _key(place(request, actor, cursor, 3)), limit)
+    rows = [documents.listed(one) for one in found.rows]
+    return page(request, response, actor, rows, list(found.after) if found.after else None)
+
+
+def _key(told: list[Any] | None) -> Key | None:
+    return Key(told[0], datetime.fromisoformat(told[1]), told[2]) if told else None
+
+
+@ROUTES.post(
+    "/connections", needs=Right.CONNECTIONS_WRITE, takes=Record, shows=shapes.Connection, status=201,
+    problems=("exists", "beyond_own_rights"),
+)  # fmt: skip
+async def create_connection(
+    response: Response, parts: Here, actor: Who, given: Annotated[Record, BODY]
+) -> Any:
+    """Add a connection, as an import's line has it."""
+    _must_fit(given, parts.apps)
+    await imports.take_in(parts, actor, [given], expected={given.id: None}, alone=True)
+    response.headers["Location"] = f"/api/v1/connections/{given.id}"
+    return await _shown(response, parts, actor, given.id)
+
+
+@ROUTES.get("/connections/{connection}", needs=Right.CONNECTIONS_READ, shows=shapes.Connection)
+async def show_connection(response: Response, parts: Here, actor: Who, connection: Name) -> Any:
+    """Show what people configured of a connection. Its ETag is what If-Match takes."""
+    return await _shown(response, parts, actor, connection)
+
+
+@ROUTES.put(
+    "/connections/{connection}", needs=Right.CONNECTIONS_WRITE, takes=ConnectionPut, shows=shapes.Connection,
+    precondition=True, problems=("exists", "beyond_own_rights", "wrong_state"),
+    more={201: {"description": "Created", "model": shapes.Connection}},
+)  # fmt: skip
+async def put_connection(
+    request: Request, response: Response, parts: Here, actor: Who, connection: Name,
+    given: Annotated[ConnectionPut, BODY],
+) -> Any:  # fmt: skip
+    """Make a connection as it is given, or add it: `If-None-Match: *` only adds."""
+    only_new = request.headers.get("if-none-match", "").strip() == "*"
+    revision = None if only_new else expected(request)
+    if not only_new:
+        was = await connections.show(parts, actor, connection)
+        _must_stay(documents.whole(was), given)
+    record = _record(connection, given.model_dump(exclude=_READ_ONLY))
+    _must_fit(record, parts.apps)
+    wanted: dict[str, int | None] = {connection: revision} if only_new or revision is not None else {}
+    await imports.take_in(parts, actor, [record], expected=wanted, handout=given.handout, alone=True)
+    response.status_code = 201 if only_new else 200
+    return await _shown(response, parts, actor, connection)
+
+
+@ROUTES.patch(
+    "/connections/{connection}", needs=Right.CONNECTIONS_WRITE, takes=ConnectionChange,
+    shows=shapes.Connection, precondition=True, problems=("beyond_own_rights", "wrong_state"),
+)  # fmt: skip
+async def change_connection(
+    request: Request, response: Response, parts: Here, actor: Who, connection: Name,
+    given: Annotated[ConnectionChange, BODY],
+) -> Any:  # fmt: skip
+    """Change what is given and leave the rest, as a merge patch (RFC 7396): null takes out."""
+    revision = expected(request)
+    known = await connections.show(parts, actor, connection)
+    asked = given.model_dump(exclude_unset=True)
+    handout = asked.pop("handout", None)
+    merged = _merged({k: v for k, v in documents.record(known).items() if k != "id"}, asked)
+    record = _record(connection, merged)
+    _must_fit(record, parts.apps)
+    # Without a revision of the caller's it still rests on what was read here.
+    wanted = {connection: known.revision if revision is None else revision}
+    await imports.take_in(parts, actor, [record], expected=wanted, handout=handout, alone=True)
+    return await _shown(response, parts, actor, connection)
+
+
+@ROUTES.delete("/connections/{connection}", needs=Right.CONNECTIONS_WRITE, precondition=True)
+async def remove_connection(request: Request, parts: Here, actor: Who, connection: Name) -> None:
+    """Forget a connection with its tokens and history; the audit keeps its name."""
+    revision = expected(request)
+    wanted = {connection: revision} if revision is not None else None
+    await connections.remove(parts, actor, [connection], expected=wanted)
+
+
+@ROUTES.get("/connections/{connection}/status", needs=Right.CONNECTIONS_READ, shows=shapes.Status)
+async def connection_status(parts: Here, actor: Who, connection: Name) -> Any:
+    """Say how a connection is, and what is known of its tokens, never the tokens."""
+    known = await connections.show(parts, actor, connection)
+    return documents.status(known, await incidents.of(parts, actor, connection))
+
+
+@ROUTES.get("/connections/{connection}/explain", needs=Right.CONNECTIONS_READ, shows=shapes.Explanation)
+async def explain_connection(parts: Here, actor: Who, connection: Name) -> Any:
+    """Say why a connection is as it is: what was asked and answered, who acts, and what comes next."""
+    return (await explain.explained(parts, actor, connection)).document()
+
+
+@ROUTES.post(
+    "/connections/{connection}/pause", needs=Right.CONNECTIONS_OPERATE, takes=Given, shows=shapes.Connection
+)
+async def pause_connection(response: Response, parts: Here, actor: Who, connection: Name) -> Any:
+    """Stop looking at a connection, until somebody resumes it."""
+    await connections.pause(parts, actor, [connection])
+    return await _shown(response, parts, actor, connection)
+
+
+@ROUTES.post(
+    "/connections/{connection}/resume", needs=Right.CONNECTIONS_OPERATE, takes=Given, shows=shapes.Connection,
+    problems=("wrong_state",),
+)  # fmt: skip
+async def resume_connection(response: Response, parts: Here, actor: Who, connection: Name) -> Any:
+    """Look at a paused connection again, starting now."""
+    await connections.resume(parts, actor, [connection])
+    return await _shown(response, parts, actor, connection)
+
+
+@ROUTES.post(
+    "/connections/{connection}/accept-account", needs=Right.CONNECTIONS_OPERATE, takes=shapes.AccountGiven,
+    shows=shapes.Connection, problems=("wrong_state",),
+)  # fmt: skip
+async def accept_account(
+    response: Response, parts: Here, actor: Who, connection: Name, given: Annotated[shapes.AccountGiven, BODY]
+) -> Any:
+    """Take another account as the right one from now on."""
+    await accounts.accept(parts, actor, connection, given.account_id)
+    return await _shown(response, parts, actor, connection)
+
+
+@ROUTES.post(
+    "/connections/{connection}/refuse-account",
+    needs=Right.CONNECTIONS_OPERATE,
+    takes=Given,
+    shows=shapes.Connection,
+)
+async def refuse_account(response: Response, parts: Here, actor: Who, connection: Name) -> Any:
+    """Refuse the account whose authorization waits for a person, and give the grant back."""
+    await accounts.refuse(parts, actor, connection)
+    return await _shown(response, parts, actor, connection)
+
+
+async def _shown(response: Response, parts: Here, actor: Actor, connection: str) -> dict[str, Any]:
+    known = await connections.show(parts, actor, connection)
+    response.headers["ETag"] = etag(known.revision)
+    return documents.whole(known, masked=not actor.reads_addresses)
+
+
+_READ_ONLY = {"id", "custody", "paused", "account_name", "created", "updated", "revision", "handout"}
+
+
+def _record(connection: str, wanted: dict[str, Any]) -> Record:
+    given = {name: value for name, value in wanted.items() if value is not None}
+    try:
+        return Record.model_validate({"id": connection} | given)
+    except ValidationError as error:
+        raise of_body(error) from None
+
+
+def _must_fit(record: Record, apps: Any) -> None:
+    if (trouble := intake.does_not_fit(record, apps)) is not None:
+        raise ImportRefused([trouble])
+
+
+def _must_stay(now: dict[str, Any], given: ConnectionPut) -> None:
+    """Take back what GET showed; what is only shown cannot be changed by sending another."""
+    asked = given.model_dump(mode="json", include=_READ_ONLY - {"handout"}, exclude_unset=True)
+    wrong = [
+        Wrong(f"/{name}", "is read only")
+        for name, value in asked.items()
+        if value is not None and name not in ("updated", "revision") and now[name] != value
+    ]
+    if wrong:
+        raise Problem("invalid", errors=wrong)
+
+
+def _merged(known: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(known) if isinstance(known, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = _merged(found.get(name), value)
+    return found

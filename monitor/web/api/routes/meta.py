@@ -1,0 +1,91 @@
+"""What the API says of itself, and of whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from monitor.web.api import problems
+from monitor.web.api.declared import Routes
+from monitor.web.api.json import compact
+from monitor.web.api.problems import Problem
+from monitor.web.api.route import Who
+from monitor.web.api.strict import Shown
+
+ROUTES = Routes("The API itself")
+
+
+class Code(Shown):
+    """A code of a problem."""
+
+    code: str
+    status: int
+    title: str
+    cure: str
+    type: str
+
+
+class Codes(Shown):
+    """All codes."""
+
+    items: list[Code]
+
+
+class Only(Shown):
+    """What somebody is restricted to: members are ANDed, their lists ORed."""
+
+    apps: list[str]
+    labels: dict[str, list[str]]
+    connections: list[str]
+    networks: list[str]
+
+
+class Me(Shown):
+    """Who asks, and what they may."""
+
+    principal: str
+    door: str
+    scopes: list[str]
+    only: Only | None
+
+
+@ROUTES.get("/problems", needs=None, open=True, shows=Codes)
+async def list_problems() -> Any:
+    """List every code of a problem, what it means, and what to do about it."""
+    return {"items": problems.catalogue()}
+
+
+@ROUTES.get("/problems/{code}", needs=None, open=True, shows=Code)
+async def show_problem(code: str) -> Any:
+    """Say what one code means, and what to do about it."""
+    found = [one for one in problems.catalogue() if one["code"] == code]
+    if not found:
+        raise Problem("not_found", "There is no such code.")
+    return found[0]
+
+
+@ROUTES.get("/openapi.json", needs=None, open=True)
+async def openapi_document(request: Request) -> Response:
+    """Return this document, OpenAPI 3.1."""
+    return Response(compact(request.app.openapi()), media_type="application/json")
+
+
+@ROUTES.get("/me", needs=None, shows=Me)
+async def me(actor: Who) -> Any:
+    """Say who asks, with which scopes, and what they are restricted to."""
+    only = actor.only
+    return {
+        "principal": actor.name,
+        "door": actor.door.value,
+        "scopes": sorted(right.value for right in actor.may),
+        "only": None
+        if only.whole and not only.networks
+        else {
+            "apps": list(only.apps),
+            "labels": {name: list(values) for name, values in only.labels.items()},
+            "connections": list(only.connections),
+            "networks": list(only.networks),
+        },
+    }

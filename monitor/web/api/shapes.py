@@ -1,0 +1,164 @@
+"""What goes out and comes in about connections, as models: the document, and the check of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from monitor.operations.intake import Client, Tokens
+from monitor.web.api.strict import Given, Line, Name, Shown
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Row(Shown):
+    """A connection as a row of a list."""
+
+    id: str
+    app: str
+    client: str
+    state: str
+    cause: str | None
+    owner: str
+    since: Time | None
+    last_probe: Time | None
+    next_probe: Time | None
+    confidence: float
+    refresh_in_doubt_since: Time | None
+    provider: str
+    region: str
+    custody: str
+    labels: dict[str, str]
+    revision: int
+
+
+class Rows(Shown):
+    """A page of connections."""
+
+    items: list[Row]
+    next: str | None
+
+
+class ClientShown(Shown):
+    """Whose connection it is."""
+
+    name: str
+    contacts: list[str]
+    locale: str
+    timezone: str
+
+
+class Connection(Shown):
+    """What people configured of a connection."""
+
+    id: str
+    app: str
+    client: ClientShown
+    scopes: list[str]
+    account_id: str | None
+    labels: dict[str, str]
+    custody: str
+    handout: bool
+    paused: bool
+    account_name: str | None
+    created: Time
+    updated: Time | None
+    revision: int
+
+
+class TokensKnown(Shown):
+    """What is known of the tokens, never the tokens."""
+
+    access_token: str | None
+    refresh_token: str | None
+    access_expires_at: Time | None
+    refresh_last_used_at: Time | None
+    authorized_at: Time | None
+    pairs_stored: int
+    refresh_in_doubt_since: Time | None
+    refresh_last_tried_at: Time | None
+    refresh_lost: bool
+
+
+class Status(Row):
+    """How a connection is."""
+
+    account_id: str | None
+    account_name: str | None
+    last_success: Time | None
+    tokens: TokensKnown
+    incidents: list[int]
+
+
+class RemedyShown(Shown):
+    """What mends something: an operation, and what it is done to."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    operation: str
+    on: str | None
+    does: str
+
+
+class Explanation(Shown):
+    """Why a connection is as it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str
+    headline: str
+    why: list[str]
+    who_acts: str
+    told: list[str]
+    next: list[str]
+    remedies: list[RemedyShown]
+    rule: str
+    evidence: list[dict[str, Any]]
+    evidence_at: Time | None
+
+
+class ConnectionPut(Given):
+    """A connection as it should be. What GET shows may be sent back; what is read only has to be the same."""
+
+    app: Name
+    client: Client
+    scopes: tuple[Line, ...] = ()
+    account_id: Name | None = None
+    labels: dict[Line, Line] = Field(default_factory=dict)
+    tokens: Tokens | None = None
+    handout: bool | None = None
+    id: Line | None = None
+    custody: Line | None = None
+    paused: bool | None = None
+    account_name: str | None = None
+    created: Line | None = None
+    updated: Line | None = None
+    revision: int | None = None
+
+
+class ClientChange(Given):
+    """What changes of a client."""
+
+    name: Name | None = None
+    contacts: tuple[Line, ...] | None = None
+    locale: Line | None = None
+    timezone: Line | None = None
+
+
+class ConnectionChange(Given):
+    """What changes of a connection; null takes out."""
+
+    app: Name | None = None
+    client: ClientChange | None = None
+    scopes: tuple[Line, ...] | None = None
+    account_id: Name | None = None
+    labels: dict[Line, Line | None] | None = None
+    tokens: Tokens | None = None
+    handout: bool | None = None
+
+
+class AccountGiven(Given):
+    """An account at the provider."""
+
+    account_id: Name

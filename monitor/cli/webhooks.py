@@ -148,7 +148,7 @@ def show(
         async with parts(config) as p:
             shown = await operate.find(p, on_this_host(), webhook)
             page = await operate.sent(p, on_this_host(), webhook, limit, state=state)
-        document = documents.webhook_shown(shown)
+        document = documents.webhook(shown.endpoint) | documents.webhook_status(shown)
         some = [documents.delivery(one) for one in page.deliveries]
         if json:
             print_json(document | {"newest": some})
@@ -304,7 +304,7 @@ def tail(
 
         wanted = operate.Wanted(tuple(kind or ()), connection)
         async with parts(config) as p:
-            async for one in operate.follow(p, on_this_host(), after=after, wanted=wanted):
+            async for one in await operate.follow(p, on_this_host(), after=after, wanted=wanted):
                 if one is None:
                     continue
                 if json:

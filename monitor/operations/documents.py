@@ -245,7 +245,6 @@ def webhook(one: Endpoint) -> dict[str, Any]:
         "events": list(one.events),
         "only": as_document(one.only),
         "state": one.state.value,
-        "failing_since": iso(one.failing_since),
         "both_secrets_until": iso(one.old_until),
         "made_by": one.made_by,
         "created_at": iso(one.created_at),
@@ -253,9 +252,15 @@ def webhook(one: Endpoint) -> dict[str, Any]:
     }
 
 
-def webhook_shown(shown: Shown) -> dict[str, Any]:
-    """Return an endpoint with how many deliveries wait and failed."""
-    return webhook(shown.endpoint) | {"deliveries": {"waiting": shown.waiting, "failed": shown.failed}}
+def webhook_status(shown: Shown) -> dict[str, Any]:
+    """Return how an endpoint is: since when it takes nothing, and how many deliveries wait and failed."""
+    return {
+        "id": shown.endpoint.id,
+        "state": shown.endpoint.state.value,
+        "failing_since": iso(shown.endpoint.failing_since),
+        "waiting": shown.waiting,
+        "failed": shown.failed,
+    }
 
 
 def webhook_made(made: Made) -> dict[str, Any]:

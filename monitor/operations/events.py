@@ -17,7 +17,7 @@ from monitor.store.events import Event
 
 SCANNED = 500  # events that are looked at for one page, where most are outside of what there is for somebody
 LOOKS_EVERY = 1.0  # seconds
-QUIET = 15.0  # seconds without a word, after which whoever follows is told that there was nothing
+QUIET = 5.0  # seconds without a word, after which whoever follows is told that there was nothing
 
 
 class Page(NamedTuple):
@@ -54,14 +54,20 @@ async def page(parts: Parts, actor: Actor, limit: int, *, after: str = "", wante
 async def follow(
     parts: Parts, actor: Actor, *, after: str | None = None, wanted: Wanted = Wanted()
 ) -> AsyncIterator[Event | None]:
-    """Give events as they come about, from one on by its id, from now on without; None after a quiet while.
+    """Return what gives events as they come about, from one on by its id, from now on without.
 
-    Raises NotFound.
+    It gives None after each quiet while. Raises NotFound.
     """
     actor.needs(Right.EVENTS_READ)
     check(wanted.types, "type")
     number = await events.last_number(parts.database) if after is None else await _place(parts, after)
-    name, quiet = after or "", 0.0
+    return _following(parts, actor, number, after or "", wanted)
+
+
+async def _following(
+    parts: Parts, actor: Actor, number: int, name: str, wanted: Wanted
+) -> AsyncIterator[Event | None]:
+    quiet = 0.0
     while True:
         found = await _page(parts, actor, SCANNED, number, name, wanted)
         for one in found.events:

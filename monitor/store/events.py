@@ -230,7 +230,7 @@ async def between(
     """Return events of some types that came about in a time, in the order of the feed, after a number."""
     rows = await conn.execute(
         select(event)
-        .where(event.c.number > after, event.c.type.in_(types), event.c.at >= since, event.c.at < until)
+        .where(event.c.number > after, event.c.type.in_(types), event.c.at >= since, event.c.at <= until)
         .order_by(event.c.number)
         .limit(limit)
     )

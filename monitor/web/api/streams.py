@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from monitor.web.api.problems import Problem
 
@@ -40,19 +40,19 @@ class Streams:
     async def one(self, source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
         """Give what comes from a source, until nothing more does or the process ends."""
         self._open += 1
-        ending = asyncio.ensure_future(self._ending.wait())
-        coming: set[asyncio.Future[T]] = set()
+        ending: asyncio.Future[Any] = asyncio.ensure_future(self._ending.wait())
+        coming: set[asyncio.Future[Any]] = set()
         try:
             yield self._until(source, ending, coming)
         finally:
             self._open -= 1
-            for task in (ending, *coming):
+            left = {ending, *coming}
+            for task in left:
                 task.cancel()
-                with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-                    await task
+            await asyncio.wait(left)
 
     async def _until(
-        self, source: AsyncIterator[T], ending: asyncio.Future[bool], coming: set[asyncio.Future[T]]
+        self, source: AsyncIterator[T], ending: asyncio.Future[Any], coming: set[asyncio.Future[Any]]
     ) -> AsyncIterator[T]:
         while True:
             step = asyncio.ensure_future(_next(source))

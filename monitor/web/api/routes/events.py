@@ -23,6 +23,7 @@ from monitor.web.api.route import Here, Who, around, work
 from monitor.web.api.shapes import Time
 from monitor.web.api.streams import Streams
 from monitor.web.api.strict import Line, Shown
+from monitor.web.api.translate import in_query
 
 ROUTES = Routes("Events")
 COMMENT_EVERY = timedelta(seconds=15)  # or proxies take a stream for dead
@@ -77,7 +78,8 @@ async def list_events(
     """
     told = place(request, actor, cursor)
     begins = str(told[0]) if told is not None else after or ""
-    found = await events.page(parts, actor, limit, after=begins, wanted=_wanted(types, connection))
+    with in_query():
+        found = await events.page(parts, actor, limit, after=begins, wanted=_wanted(types, connection))
     items = [documents.event(one) for one in found.events]
     return page(request, response, actor, items, [found.after] if found.more else None)
 
@@ -105,7 +107,8 @@ async def stream_events(
     if since is not None and not (since.isascii() and since.isprintable()):
         raise Problem("invalid", errors=[Wrong("header.Last-Event-ID", "is no event's id")])
     streams.must_have_room()
-    found = await events.follow(parts, actor, after=since, wanted=wanted)
+    with in_query():
+        found = await events.follow(parts, actor, after=since, wanted=wanted)
     told = _told(request, parts, actor, streams, found)
     return StreamingResponse(told, media_type="text/event-stream", headers=_HEADERS)
 

@@ -18,6 +18,7 @@ from monitor.web.api.revisions import etag, expected
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Line, Moment, Name, Shown
+from monitor.web.api.translate import in_query
 
 ROUTES = Routes("Webhooks")
 _REFUSED = ("beyond_own_rights", "wrong_state")
@@ -257,7 +258,8 @@ async def list_deliveries(
 ) -> Any:  # fmt: skip
     """List what became of events for an endpoint, newest first; kept for 30 days."""
     before = number(request, actor, cursor)
-    found = await webhooks.sent(parts, actor, webhook, limit, before=before, state=state or "")
+    with in_query():
+        found = await webhooks.sent(parts, actor, webhook, limit, before=before, state=state or "")
     items = [documents.delivery(one) for one in found.deliveries]
     return page(request, response, actor, items, [found.before] if found.before is not None else None)
 

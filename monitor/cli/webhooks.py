@@ -134,7 +134,7 @@ def show(
     state: Annotated[
         str, typer.Option("--state", help="Only deliveries that are waiting, sending, sent, failed.")
     ] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many deliveries.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", help="How many deliveries.")] = 20,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

@@ -28,7 +28,7 @@ from monitor.metrics.meters import Meters
 from monitor.operations.actor import Actor, Right
 from monitor.operations.events import check
 from monitor.secret import Secret
-from monitor.settings.builders import build_caller, build_reach, secret_cell
+from monitor.settings.builders import build_caller, build_reach, old_secret_cell, secret_cell
 from monitor.settings.parts import Parts
 from monitor.store import audit
 from monitor.text.ids import new_id
@@ -162,7 +162,7 @@ async def rotate(parts: Parts, actor: Actor, endpoint_id: str, *, revision: int 
         endpoint_id,
         before.revision if revision is None else revision,
         parts.vault.seal(secret, secret_cell(endpoint_id)),
-        parts.vault.seal(old, secret_cell(endpoint_id, "old_secret")) if old is not None else None,
+        parts.vault.seal(old, old_secret_cell(endpoint_id)) if old is not None else None,
         parts.clock.now(),
         actor.name,
     )

@@ -211,9 +211,14 @@ def build_pager(parts: Parts, meters: Meters, name: str) -> Pager:
     return Pager(parts.database, oncall, channels, parts.clock, meters, name)
 
 
-def secret_cell(endpoint: str, column: str = "secret") -> Cell:
-    """Return where a secret that signs for an endpoint stands."""
-    return Cell("webhook", endpoint, column)
+def secret_cell(endpoint: str) -> Cell:
+    """Return where the secret that signs for an endpoint stands."""
+    return Cell("webhook", endpoint, "secret")
+
+
+def old_secret_cell(endpoint: str) -> Cell:
+    """Return where the one before the last rotation stands."""
+    return Cell("webhook", endpoint, "old_secret")
 
 
 def build_reach(loaded: Loaded) -> Reach:
@@ -234,12 +239,10 @@ def build_caller(parts: Parts, meters: Meters, name: str, resolve: Resolve | Non
 
     def opened(endpoint: Endpoint, now: datetime) -> list[Secret]:
         both = endpoint.old_until is not None and endpoint.old_until > now
-        sealed = {"secret": endpoint.secret, "old_secret": endpoint.old_secret if both else None}
-        return [
-            vault.open(text, secret_cell(endpoint.id, column))
-            for column, text in sealed.items()
-            if text is not None
-        ]
+        sealed = [(endpoint.secret, secret_cell(endpoint.id))]
+        if both:
+            sealed.append((endpoint.old_secret, old_secret_cell(endpoint.id)))
+        return [vault.open(text, cell) for text, cell in sealed if text is not None]
 
     poster = Poster(
         build_reach(parts.loaded), tls(parts.loaded.settings.http.ca_file), resolve=resolve or by_system

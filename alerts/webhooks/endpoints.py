@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.webhooks import deliveries
@@ -189,7 +189,11 @@ async def disable(
         done = await conn.execute(
             update(webhook)
             .where(webhook.c.id == endpoint_id, webhook.c.state == State.ACTIVE.value)
-            .values(state=state.value, revision=webhook.c.revision + 1)
+            .values(
+                state=state.value,
+                failing_since=func.coalesce(webhook.c.failing_since, now),
+                revision=webhook.c.revision + 1,
+            )
         )
         if done.rowcount == 0:
             return False

@@ -40,6 +40,11 @@ UNWATCHED = Metric(
     "Connections that nobody looks at because their app is not configured.",
     ("app",),
 )
+WEBHOOKS_GIVEN_UP = Metric(
+    "token_health_webhooks_given_up",
+    "gauge",
+    "Webhooks that get no events any more, since they answered 410 or nothing but failures for days.",
+)
 ACCOUNTS_WAITING = Metric(
     "token_health_accounts_waiting",
     "gauge",
@@ -290,6 +295,7 @@ FLEET = (
     CONNECTIONS,
     UNWATCHED,
     ACCOUNTS_WAITING,
+    WEBHOOKS_GIVEN_UP,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
     LAST_SUCCESS,

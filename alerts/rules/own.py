@@ -90,8 +90,8 @@ WEBHOOK_GIVEN_UP = Alert(
     _OPERATOR,
     "{value} webhooks get no events any more",
     "A program's endpoint answered 410, or took nothing for five days. It is sent nothing until somebody "
-    "says so: mend it at its side, 'token-health webhooks enable' it, and 'webhooks replay' what it missed in "
-    "the last 30 days.",
+    "says so: mend it at its side, 'token-health webhooks enable' it, and 'webhooks replay' what it missed "
+    "in the last 30 days.",
     f"max ({m.WEBHOOKS_GIVEN_UP.name}) > 0",
 )
 OUTBOX_STUCK = Alert(

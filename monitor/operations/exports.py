@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import AsyncIterator
@@ -12,6 +14,7 @@ from monitor.errors import Conflict
 from monitor.host import files
 from monitor.operations import documents
 from monitor.operations.actor import Actor, Right
+from monitor.operations.intake import CSV_COLUMNS
 from monitor.settings.parts import Parts
 from monitor.store import audit, connections
 from monitor.store.connections import Known
@@ -21,7 +24,11 @@ from monitor.tokens.refresh import access_cell, refresh_cell
 async def records(parts: Parts, actor: Actor, *, with_secrets: bool = False) -> AsyncIterator[dict[str, Any]]:
     """Return all connections as an import takes them; the audit has it first where tokens are among it."""
     actor.needs(Right.HOST if with_secrets else Right.CONNECTIONS_READ)
-    fleet = await connections.every(parts.database)
+    fleet = [
+        known
+        for known in await connections.every(parts.database)
+        if actor.only.covers(known.id, known.place.app, known.labels)
+    ]
     if with_secrets:
         await audit.write_down(
             parts.database,
@@ -33,6 +40,8 @@ async def records(parts: Parts, actor: Actor, *, with_secrets: bool = False) -> 
         )
     for known in fleet:
         found = documents.record(known)
+        if not actor.reads_addresses:
+            found["client"]["contacts"] = [documents.mask(one) for one in known.contacts]
         if with_secrets and known.sealed.access is not None:
             found["tokens"] = tokens_of(parts, known)
         yield found
@@ -59,6 +68,27 @@ async def write(found: AsyncIterator[dict[str, Any]], path: Path) -> int:
         os.unlink(path)
         raise
     return count
+
+
+async def as_csv(parts: Parts, actor: Actor) -> AsyncIterator[str]:
+    """Return all connections as CSV that an import takes, a piece at a time, its header first."""
+    found = [one async for one in records(parts, actor)]
+    labels = sorted({name for one in found for name in one["labels"]})
+    columns = [name for name in CSV_COLUMNS if name not in ("access_token", "refresh_token", "expires_at")]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*columns, *(f"label.{name}" for name in labels)])
+    for one in found:
+        flat = one | one["client"] | {"client_name": one["client"]["name"]}
+        flat |= {name: " ".join(flat[name]) for name in ("contacts", "scopes")}
+        writer.writerow(
+            [*(flat[name] for name in columns), *(one["labels"].get(name, "") for name in labels)]
+        )
+        if text.tell() > 65536:
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue()
 
 
 def tokens_of(parts: Parts, known: Known) -> dict[str, str]:

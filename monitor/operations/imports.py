@@ -35,16 +35,10 @@ async def take_in(
     what `store.imports.put` does.
     """
     actor.needs(Right.CONNECTIONS_WRITE)
-    await _all_within(parts, actor, records)
-    _with_account(parts, records)
-    await _not_the_old_tokens(parts, records)
-    now = parts.clock.now()
-    interval = parts.loaded.settings.schedule.interval.total_seconds()
-    rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
-    new = [
-        replace(_new_connection(parts, record, now + timedelta(seconds=index / rate)), handout=handout)
-        for index, record in enumerate(records)
-    ]
+    await all_within(parts, actor, records)
+    now, new = parts.clock.now(), await sealed(parts, records)
+    if handout is not None:
+        new = [replace(one, handout=handout) for one in new]
     issuers = binding(parts).issuers
     return await imports.put(
         parts.database, new, now, actor.name,
@@ -52,17 +46,30 @@ async def take_in(
     )  # fmt: skip
 
 
-async def _all_within(parts: Parts, actor: Actor, records: list[Record]) -> None:
+async def sealed(parts: Parts, records: list[Record]) -> list[NewConnection]:
+    """Return connections as they are stored, each first looked at in its turn. Raises ImportRefused."""
+    _with_account(parts, records)
+    await _not_the_old_tokens(parts, records)
+    now = parts.clock.now()
+    interval = parts.loaded.settings.schedule.interval.total_seconds()
+    rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
+    return [
+        _new_connection(parts, record, now + timedelta(seconds=index / rate))
+        for index, record in enumerate(records)
+    ]
+
+
+async def all_within(parts: Parts, who: Actor, records: list[Record]) -> None:
     """Let pass where all of it is within what there is for an actor, before and after. Raises Refused."""
-    if actor.only.whole:
+    if who.only.whole:
         return
     known = await within.of(parts.database, [record.id for record in records])
     for record in records:
         was = known.get(record.id)
-        if was is not None and not actor.only.covers(record.id, *was):
+        if was is not None and not who.only.covers(record.id, *was):
             raise no_connection(record.id)
-        if not actor.only.covers(record.id, record.app, record.labels):
-            raise Refused(f"{record.id} would lie outside of what {actor.name} is restricted to.")
+        if not who.only.covers(record.id, record.app, record.labels):
+            raise Refused(f"{record.id} would lie outside of what {who.name} is restricted to.")
 
 
 def _with_account(parts: Parts, records: list[Record]) -> None:
@@ -98,11 +105,18 @@ async def _not_the_old_tokens(parts: Parts, records: list[Record]) -> None:
         raise ImportRefused(refused)
 
 
+def tokens_of(record: Record) -> tuple[Secret | None, Secret | None]:
+    """Return access and refresh token that a record brings."""
+    tokens = record.tokens
+    if tokens is None:
+        return None, None
+    given = tokens.refresh_token.get_secret_value() if tokens.refresh_token else ""
+    return Secret(tokens.access_token.get_secret_value()), Secret(given) if given else None
+
+
 def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> NewConnection:
     app, tokens = parts.apps[record.app], record.tokens
-    access = Secret(tokens.access_token.get_secret_value()) if tokens else None
-    given = tokens.refresh_token.get_secret_value() if tokens and tokens.refresh_token else ""
-    refresh = Secret(given) if given else None
+    access, refresh = tokens_of(record)
     return NewConnection(
         id=record.id,
         place=app.place,

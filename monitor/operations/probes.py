@@ -10,10 +10,11 @@ from monitor.health.classify import Finding
 from monitor.health.lifecycle import State
 from monitor.health.listing import Filter, Listed
 from monitor.metrics.meters import Meters
+from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.builders import build_pump, build_watching, build_wire
 from monitor.settings.parts import Parts
-from monitor.store import connections, listing
+from monitor.store import connections, due, listing
 from monitor.store.processes import Role, new_name
 from monitor.watching.rounds import Rounds
 
@@ -41,6 +42,7 @@ async def probe(parts: Parts, actor: Actor, ids: Sequence[str], *, rounds: Round
     Raises NotFound.
     """
     actor.needs(Right.CONNECTIONS_OPERATE)
+    await reach.all_of(parts, actor, ids)
     known = await _known(parts, ids)
     chosen = list(ids) or [name for name, row in known.items() if not why_not(row, parts)]
     if rounds is not None:
@@ -53,6 +55,14 @@ async def probe(parts: Parts, actor: Actor, ids: Sequence[str], *, rounds: Round
     busy = "being probed by the service just now"
     missed = {name: why_not(known[name], parts) or busy for name in chosen if name not in findings}
     return Probed(after, findings, missed)
+
+
+async def soon(parts: Parts, actor: Actor, ids: Sequence[str]) -> None:
+    """Have the service look at connections at its next chance, before their time. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_OPERATE)
+    await reach.all_of(parts, actor, ids)
+    await _known(parts, ids)
+    await due.bring_forward(parts.database, ids, parts.clock.now())
 
 
 async def _known(parts: Parts, ids: Sequence[str]) -> dict[str, Listed]:

@@ -24,6 +24,7 @@ from monitor.host import descriptors
 from monitor.host.shutdown import DRAIN_REFRESHES, LAST_WORDS, Shutdown
 from monitor.metrics.exposition import Exposition
 from monitor.metrics.meters import Meters
+from monitor.operations import jobs
 from monitor.service.assembly import build_pages
 from monitor.settings.builders import (
     Watching,
@@ -53,7 +54,7 @@ log = structlog.get_logger("monitor.service")
 KEY_WATCH_SECONDS = 5.0
 WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its own three did not finish
 # Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
-PLAN_EVERY, SEND_EVERY, REVOKE_EVERY = 15.0, 1.0, 30.0
+PLAN_EVERY, SEND_EVERY, REVOKE_EVERY, JOBS_EVERY = 15.0, 1.0, 30.0, 1.0
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
 ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
 
@@ -187,12 +188,16 @@ class Service:
             if presence.leads:
                 before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
                 await notices.forget(self._parts.database, before)
+                await jobs.forget(self._parts)
                 await links.forget(self._parts.database, before)
                 await caller.forget()
 
         async def order() -> None:
             if presence.leads:
                 await caller.plan()
+
+        async def bulk() -> None:
+            await jobs.work(self._parts, self._name)
 
         async def look() -> None:
             if presence.leads:
@@ -216,6 +221,7 @@ class Service:
             Tick("meters", begin, METERS_EVERY),
             Tick("revoke", revoke, REVOKE_EVERY),
             Tick("mails.retention", forget, 3600.0),
+            Tick("jobs", bulk, JOBS_EVERY),
             Tick("windows", windows, WINDOWS_EVERY),
             Tick("oncall.plan", look, ONCALL_EVERY),
             *(Tick(name, work, SEND_EVERY) for name, work in pager.ticks()),

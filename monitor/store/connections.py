@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
 from monitor.health import events as said
@@ -48,6 +49,7 @@ class Known:
     handout: bool = True
     updated_at: datetime | None = None
     revision: int = 1
+    imported: str | None = None  # which tokens a file brought last, as a hash
 
     @property
     def newcomer(self) -> bool:
@@ -144,13 +146,26 @@ async def remove(
     """Forget connections and their tokens; the audit keeps that they were there."""
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
-        must_exist(await fence.hold(conn, ids), ids)
-        await revisions.expect(conn, expected or {})
-        await events.moved(conn, Type.REMOVED, ids, now)
-        await conn.execute(delete(connection).where(connection.c.id.in_(ids)))
-        await incidents.close_of(conn, ids, now)
-        for name in ids:
-            await audit.record(conn, now, actor, "connection.remove", name)
+        await remove_in(conn, ids, now, actor, expected=expected)
+
+
+async def remove_in(
+    conn: AsyncConnection,
+    ids: Sequence[str],
+    now: datetime,
+    actor: str,
+    *,
+    expected: Mapping[str, int] | None = None,
+) -> None:
+    """Do the same in a transaction in which nobody else opens or closes incidents."""
+    must_exist(await fence.hold(conn, ids), ids)
+    await revisions.expect(conn, expected or {})
+    await events.moved(conn, Type.REMOVED, ids, now)
+    for start in range(0, len(ids), 500):
+        await conn.execute(delete(connection).where(connection.c.id.in_(ids[start : start + 500])))
+    await incidents.close_of(conn, ids, now)
+    for name in ids:
+        await audit.record(conn, now, actor, "connection.remove", name)
 
 
 @retried
@@ -284,4 +299,5 @@ def _known(row: Any) -> Known:
         handout=row.handout,
         updated_at=row.updated_at,
         revision=row.revision,
+        imported=row.imported,
     )

@@ -41,6 +41,7 @@ class Event:
 
 More = Mapping[str, Any]
 _IDS: Columns = {"id": Text}
+_NUMBERS: Columns = {"id": BigInteger}
 
 
 async def moved(
@@ -83,7 +84,10 @@ async def of_incidents(conn: AsyncConnection, of: Type, numbers: Collection[int]
     """Write that incidents, under lock 2, began, changed or ended, or that a guard over them did."""
     if not numbers:
         return
-    rows = (await conn.execute(_INCIDENT.where(incident.c.id.in_(sorted(numbers))))).all()
+    is_sqlite = conn.dialect.name == "sqlite"
+    given = unpacked(_NUMBERS, is_sqlite)
+    chosen = _INCIDENT.join(given, given.c.id == incident.c.id).order_by(incident.c.id)
+    rows = (await conn.execute(chosen, packed(_NUMBERS, [(one,) for one in numbers], is_sqlite))).all()
     made = []
     for row in rows:
         said = {

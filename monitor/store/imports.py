@@ -75,50 +75,67 @@ async def put(
     taken to have, None where they are taken not to be there; `alone`: each has its own line in the audit.
     Raises ImportRefused, ChangedMeanwhile, Exists, and NotFound.
     """
+    async with database.write() as conn:
+        await gates.one_import(conn)
+        await gates.one_binding(conn)
+        return await put_in(
+            conn, new, now, actor, dry_run=dry_run, issuers=issuers, expected=expected, alone=alone
+        )
+
+
+async def put_in(
+    conn: AsyncConnection,
+    new: Sequence[NewConnection],
+    now: datetime,
+    actor: str,
+    *,
+    dry_run: bool = False,
+    issuers: Mapping[str, str] | None = None,
+    expected: Mapping[str, int | None] | None = None,
+    alone: bool = False,
+) -> Imported:
+    """Do the same in a transaction that holds both gates of imports."""
     added: list[str] = []
     changed: list[str] = []
     same: list[str] = []
     refused: list[str] = []
-    async with database.write() as conn:
-        await gates.one_import(conn)
-        await gates.one_binding(conn)
-        held = {} if dry_run else await fence.hold(conn, [item.id for item in new])
-        for start in range(0, len(new), 500):
-            part = new[start : start + 500]
-            known = await _known_rows(conn, [item.id for item in part])
-            _as_expected(known, part, expected or {})
-            fresh = [item for item in part if item.id not in known]
-            added += [item.id for item in fresh]
-            if fresh and not dry_run:
-                await _insert(conn, fresh, now)
-            others: list[tuple[NewConnection, bool]] = []
-            for item in (item for item in part if item.id in known):
-                was = known[item.id]
-                tokens_new, who_new = _differs(item, was)
-                moved = place_of(was) != item.place
-                if moved and was.access is not None and not tokens_new:
-                    refused.append(_other_app(item, was))
-                (changed if tokens_new or who_new else same).append(item.id)
-                if not dry_run and (tokens_new or who_new):
-                    if moved:
-                        await bindings.leave_app(conn, item.id, now)
-                    keeps = not moved or _same_accounts(item.place, place_of(was), issuers or {})
-                    await _update(conn, item, now, tokens_new, keeps)
-                    others.append((item, tokens_new))
-            await _fence(conn, others, held, now)
-            await _say(conn, [] if dry_run else fresh, others, now)
-        if refused:
-            raise ImportRefused(refused)
-        if not dry_run and (added or changed):
-            if alone:
-                for action, names in (("connection.create", added), ("connection.change", changed)):
-                    for name in names:
-                        await audit.record(conn, now, actor, action, name)
-            else:
-                await audit.record(
-                    conn, now, actor, "connections.import", "connections",
-                    added=len(added), changed=changed[:100],
-                )  # fmt: skip
+    held = {} if dry_run else await fence.hold(conn, [item.id for item in new])
+    for start in range(0, len(new), 500):
+        part = new[start : start + 500]
+        known = await _known_rows(conn, [item.id for item in part])
+        _as_expected(known, part, expected or {})
+        fresh = [item for item in part if item.id not in known]
+        added += [item.id for item in fresh]
+        if fresh and not dry_run:
+            await _insert(conn, fresh, now)
+        others: list[tuple[NewConnection, bool]] = []
+        for item in (item for item in part if item.id in known):
+            was = known[item.id]
+            tokens_new, who_new = _differs(item, was)
+            moved = place_of(was) != item.place
+            if moved and was.access is not None and not tokens_new:
+                refused.append(_other_app(item, was))
+            (changed if tokens_new or who_new else same).append(item.id)
+            if not dry_run and (tokens_new or who_new):
+                if moved:
+                    await bindings.leave_app(conn, item.id, now)
+                keeps = not moved or _same_accounts(item.place, place_of(was), issuers or {})
+                await _update(conn, item, now, tokens_new, keeps)
+                others.append((item, tokens_new))
+        await _fence(conn, others, held, now)
+        await _say(conn, [] if dry_run else fresh, others, now)
+    if refused:
+        raise ImportRefused(refused)
+    if not dry_run and (added or changed):
+        if alone:
+            for action, names in (("connection.create", added), ("connection.change", changed)):
+                for name in names:
+                    await audit.record(conn, now, actor, action, name)
+        else:
+            await audit.record(
+                conn, now, actor, "connections.import", "connections",
+                added=len(added), changed=changed[:100],
+            )  # fmt: skip
     return Imported(tuple(added), tuple(changed), tuple(same))
 
 

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health import incidents
 from monitor.store import audit, gates
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.door_tables import idempotency, webhook
+from monitor.store.door_tables import idempotency, plan, webhook
 from monitor.store.engine import Database
 from monitor.store.fence import FENCED
 from monitor.store.retry import retried
@@ -87,6 +87,7 @@ PLACES = (
     SealedColumn(idempotency, idempotency.c.id, idempotency.c.answer, idempotency.c.id),
     SealedColumn(webhook, webhook.c.id, webhook.c.secret, webhook.c.id),
     SealedColumn(webhook, webhook.c.id, webhook.c.old_secret, webhook.c.id),
+    SealedColumn(plan, plan.c.id, plan.c.records, plan.c.id),
 )
 
 

@@ -94,7 +94,9 @@ def test_kill_9_between_verdict_and_delivery_and_the_event_comes_all_the_same(tm
     # Neither a token nor the secret stands anywhere, nor is either sent.
     tokens = [
         pair[name]
-        for pair in (line["tokens"] for line in map(json.loads, (tmp_path / "fleet.jsonl").open()))
+        for pair in (
+            line["tokens"] for line in map(json.loads, (tmp_path / "fleet.jsonl").read_text().splitlines())
+        )
         for name in ("access_token", "refresh_token")
     ]
     written = b"".join(

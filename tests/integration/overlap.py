@@ -88,11 +88,9 @@ TABLES = (
     "delivery", "process", "webhook", "event",
 )  # fmt: skip
 _KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
+_EMPTIED = ("notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event")
 _RESTORE = "; ".join(
-    [
-        f"DELETE FROM {name}"
-        for name in ("notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event")
-    ]  # noqa: S608
+    [f"DELETE FROM {name}" for name in _EMPTIED]  # noqa: S608
     + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
 )
 

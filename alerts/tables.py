@@ -5,6 +5,5 @@ from __future__ import annotations
 from alerts.mails.tables import address, mail_server
 from alerts.outbox.tables import delivery, fuse, notice, notice_item
 from alerts.silences.tables import silence
-from alerts.webhooks.tables import webhook
 
-TABLES = (notice, notice_item, delivery, fuse, address, mail_server, silence, webhook)
+TABLES = (notice, notice_item, delivery, fuse, address, mail_server, silence)

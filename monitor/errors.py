@@ -41,6 +41,14 @@ class ConfigurationError(TokenHealthError):
     """The configuration, a provider file or the command line cannot be used as written."""
 
 
+class Invalid(ConfigurationError):
+    """What somebody asks for cannot be used as written; `at` names the part of it that cannot."""
+
+    def __init__(self, at: str, said: str, *remedies: Remedy) -> None:
+        super().__init__(f"{at}: {said}", *remedies)
+        self.at, self.said = at, said
+
+
 class Unusable(ValueError):
     """A setting that cannot be used as written, and what mends it; the configuration's reader says where."""
 

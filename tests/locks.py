@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 # The ranks of the order. What only inserts takes no part, nor what passes over what is locked.
-IMPORTS, BINDINGS, INCIDENTS = "7238917", "7238918", "7238916"
+IMPORTS, BINDINGS, INCIDENTS, NUMBERING = "7238917", "7238918", "7238916", "7238919"
 RANK = {
-    IMPORTS: 1, BINDINGS: 1.5, INCIDENTS: 2, "process": 3, "watch": 4,
+    IMPORTS: 1, BINDINGS: 1.5, INCIDENTS: 2, NUMBERING: 2.5, "process": 3, "watch": 4,
     "connection": 5, "credential": 5, "refresh_journal": 5, "probe_count": 5, "history": 5, "link": 5, "consent": 5,
     "held_grant": 5,
     "incident": 6, "notice": 7, "notice_item": 7, "delivery": 7, "address": 7, "fuse": 7,
     "duty": 8, "budget": 8, "silence": 8, "key_check": 8, "audit": 8,
-    "token_use": 8, "signal": 8,
+    "token_use": 8, "signal": 8, "webhook": 8, "event": 8,
     "api_key": 8, "person": 8, "session": 8, "sign_in_attempt": 8, "sign_in_trip": 8,
 }  # fmt: skip
 GATED = {"connection", "credential", "refresh_journal", "probe_count", "history"}

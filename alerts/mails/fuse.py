@@ -17,9 +17,10 @@ from alerts.mails.plan import Wish
 from alerts.mails.standing import Client, Kind, Slot
 from alerts.mails.voice import Voice
 from alerts.outbox.tables import fuse, notice, notice_item
+from monitor.health.events import Type
 from monitor.health.incidents import About
 from monitor.health.surprise import Usual, expected_mails
-from monitor.store import audit, incidents, published
+from monitor.store import audit, events, incidents, published
 from monitor.store.engine import Database
 from monitor.store.expected import Ordinary
 from monitor.store.retry import retried
@@ -100,6 +101,7 @@ async def judge(conn: AsyncConnection, voice: Voice, cap: Cap, now: datetime) ->
     if after != before:
         await _keep(conn, after)
     if blown_at is not None and before.blown_at is None:
+        await events.general(conn, Type.FUSE_BLOWN, now, {"wanted": len(since), "cap": limit})
         await _tell_operator(conn, f"{len(since)} first mails want out, the cap is {limit}", voice, now)
     return after
 

@@ -25,7 +25,9 @@ from alerts.outbox import notices
 from alerts.outbox.envelope import Item
 from alerts.outbox.notices import Draft, To
 from alerts.outbox.tables import notice, notice_item
-from monitor.store import incidents
+from monitor.health import events as said
+from monitor.health.events import Type
+from monitor.store import events, incidents
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.text import addresses
@@ -161,4 +163,7 @@ async def write_new(
         for to in addresses.once(recipients)
     ]
     await notices.address(conn, number, envelopes, wish.due_at)
+    if wish.slot is Slot.EXPIRING:
+        ends = {item.connection: {"expires_at": said.moment(item.since)} for item in wish.items}
+        await events.concerned(conn, Type.EXPIRING, ends, now)
     return number

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.outbox.envelope import Story
+from alerts.outbox.envelope import TO_PROGRAMS, Story
 from alerts.outbox.tables import delivery, fuse, notice
 from monitor.store.engine import Database
 
@@ -24,11 +24,14 @@ async def oldest_waiting(database: Database, story: Story, now: datetime) -> flo
 
 
 async def by_channel(conn: AsyncConnection, but: Collection[str] = ()) -> dict[str, datetime]:
-    """Return since when the oldest message over each channel has been on its way; some slots left out."""
+    """Return since when the oldest message to people over each channel has been on its way; but some slots.
+
+    A program that does not answer is for its owner to mend: it is told by itself when it is given up.
+    """
     rows = await conn.execute(
         select(delivery.c.channel, func.min(notice.c.settled_at))
         .join(notice, notice.c.id == delivery.c.notice)
-        .where(notice.c.state == "sending", notice.c.slot.not_in(sorted(but)))
+        .where(notice.c.state == "sending", notice.c.slot.not_in(sorted({*but, TO_PROGRAMS})))
         .group_by(delivery.c.channel)
     )
     return {channel: since for channel, since in rows if since is not None}

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+# The slot of what is told to programs, which no list for people has.
+TO_PROGRAMS = "webhook"
+
 
 class Outcome(StrEnum):
     """What became of one attempt: a closed set of words, each with its own next step in the outbox."""
@@ -61,7 +64,8 @@ class Envelope:
 class Story:
     """One kind of telling, such as mails to clients: which notices are its own, and how patiently it is sent.
 
-    `back_off`: so long until the next attempt after a failure that passes; the last is repeated.
+    `back_off`: so long until the next attempt after a failure that passes; the last is repeated. `jitter`: a
+    share by which a wait is longer or shorter, so that what failed together is not tried again together.
     `gives_up`: whether an envelope that failed once more is not tried again at this time. `heard` writes down
     what the story wants to remember of an answer, in the transaction that settles it.
     """
@@ -73,7 +77,8 @@ class Story:
     gives_up: Callable[[Envelope, datetime], bool]
     nobody: str  # what is noted of a notice that no address takes
     heard: Callable[[Any, Envelope, Outcome, str, datetime], Awaitable[None]] | None = None
+    jitter: float = 0.0
 
-    def wait(self, attempts: int) -> timedelta:
-        """Return how long the next attempt waits after so many."""
-        return self.back_off[min(attempts, len(self.back_off)) - 1]
+    def wait(self, attempts: int, luck: float = 0.0) -> timedelta:
+        """Return how long the next attempt waits after so many; `luck` is from -1 to 1."""
+        return self.back_off[min(attempts, len(self.back_off)) - 1] * (1 + self.jitter * luck)

@@ -10,8 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
+from alerts.outbox.envelope import TO_PROGRAMS
 from alerts.outbox.tables import delivery, notice, notice_item
 from monitor.store.engine import Database
+
+_FOR_PEOPLE = notice.c.slot != TO_PROGRAMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,17 @@ async def page(
 async def counted(database: Database) -> dict[str, int]:
     """Return how many notices are in each state that there is."""
     async with database.read() as conn:
-        rows = await conn.execute(select(notice.c.state, func.count().label("n")).group_by(notice.c.state))
+        mine = select(notice.c.state, func.count().label("n")).where(_FOR_PEOPLE)
+        rows = await conn.execute(mine.group_by(notice.c.state))
         return {row.state: row.n for row in rows}
 
 
 async def _read(database: Database, which: Any, limit: int) -> list[Told]:
     async with database.read() as conn:
         rows = (
-            await conn.execute(select(notice).where(which).order_by(notice.c.id.desc()).limit(limit))
+            await conn.execute(
+                select(notice).where(_FOR_PEOPLE, which).order_by(notice.c.id.desc()).limit(limit)
+            )
         ).all()
         numbers = [row.id for row in rows]
         items: dict[int, list[str]] = defaultdict(list)

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, insert, select, update
+from sqlalchemy import Select, delete, exists, insert, select, true, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts.outbox import settling
 from alerts.outbox.envelope import Item
 from alerts.outbox.tables import delivery, notice, notice_item
+from monitor.health.events import Type
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 
@@ -80,6 +84,37 @@ async def address(conn: AsyncConnection, number: int, to: Sequence[To], due_at: 
         )  # fmt: skip
 
 
+async def put_open(
+    conn: AsyncConnection, drafts: Sequence[Draft], to: Sequence[Sequence[To]], now: datetime
+) -> None:
+    """Write notices that are to be sent at once, each with its envelopes.
+
+    An envelope whose id is there already is not written again.
+    """
+    if not drafts:
+        return
+    values = [
+        {
+            "slot": one.slot, "kind": one.kind, "client": one.client, "audience": one.audience,
+            "locale": one.locale, "timezone": one.timezone, "recipients": list(one.recipients),
+            "number": one.number, "reason": one.reason, "requested_by": one.requested_by, "state": "sending",
+            "outcome": "", "planned_at": now, "due_at": one.due_at, "settled_at": now,
+        }
+        for one in drafts
+    ]  # fmt: skip
+    made = await conn.execute(insert(notice).returning(notice.c.id, sort_by_parameter_order=True), values)
+    rows = [
+        {
+            "notice": number, "channel": one.channel, "address": one.address, "state": "waiting",
+            "attempts": 0, "answer": "", "message_id": one.message_id, "next_at": now,
+        }
+        for number, some in zip(made.scalars().all(), to, strict=True)
+        for one in some
+    ]  # fmt: skip
+    new: Any = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
+    await conn.execute(new(delivery).on_conflict_do_nothing(index_elements=["message_id"]), rows)
+
+
 async def rewrite(conn: AsyncConnection, notice_id: int, items: Sequence[Item], **values: Any) -> None:
     """Change a notice that waits, and what it is about."""
     await conn.execute(update(notice).where(notice.c.id == notice_id).values(**values))
@@ -127,9 +162,15 @@ async def open_now(conn: AsyncConnection, number: int, now: datetime) -> None:
 
 async def fail(conn: AsyncConnection, number: int, why: str, now: datetime) -> None:
     """Note that a notice can be sent to nobody."""
-    await conn.execute(
-        update(notice).where(notice.c.id == number).values(state="failed", outcome=why, settled_at=now)
+    failed = await conn.execute(
+        update(notice)
+        .where(notice.c.id == number)
+        .values(state="failed", outcome=why, settled_at=now)
+        .returning(notice.c.client, notice.c.kind)
     )
+    row = failed.one()
+    if row.client:
+        await settling.say(conn, Type.NOTICE_FAILED, number, row.kind, now)
 
 
 async def withdraw(
@@ -177,11 +218,18 @@ async def keep_only(conn: AsyncConnection, number: int, channels: Collection[str
 
 
 @retried
-async def forget(database: Database, before: datetime) -> int:
-    """Drop notices that were settled before a time, with their envelopes; return how many."""
+async def forget(database: Database, before: datetime, slots: Collection[str] = ()) -> int:
+    """Drop notices that were settled before a time, with their envelopes; return how many.
+
+    Those of some slots, or of all.
+    """
     old = (
         select(notice.c.id)
-        .where(notice.c.settled_at < before, notice.c.state.in_(["sent", "failed", "withdrawn"]))
+        .where(
+            notice.c.settled_at < before,
+            notice.c.state.in_(["sent", "failed", "withdrawn"]),
+            notice.c.slot.in_(sorted(slots)) if slots else true(),
+        )
         .with_for_update(skip_locked=True)
     )
     async with database.write() as conn:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, exists, update
+from sqlalchemy import case, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox.envelope import Envelope, Outcome, Story
-from alerts.outbox.tables import delivery, notice
+from alerts.outbox.tables import delivery, notice, notice_item
+from monitor.health.events import Type
+from monitor.store import events
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 
@@ -35,16 +38,20 @@ async def settle(
     outcome: Outcome,
     answer: str,
     now: datetime,
+    *,
+    not_before: datetime | None = None,
 ) -> bool:
     """Write what became of an attempt, and of the notice where it was the last of its envelopes.
 
-    True when that makes the notice one that was told.
+    `not_before`: the other side said when it may be tried again. True when that makes the notice
+    one that was told.
     """
     async with database.write() as conn:
         if outcome is Outcome.LATER:
             if not story.gives_up(envelope, now):
-                wait = story.wait(envelope.attempts)
-                await _free(conn, process, envelope, answer, state="waiting", next_at=now + wait)
+                next_at = now + story.wait(envelope.attempts, random.uniform(-1, 1))  # noqa: S311
+                next_at = max(next_at, not_before or next_at)
+                await _free(conn, process, envelope, answer, state="waiting", next_at=next_at)
                 return False
             outcome, answer = Outcome.FAILED, f"given up after {envelope.attempts} attempts: {answer}"
         if not await _free(conn, process, envelope, answer, state=outcome.value, settled_at=now):
@@ -82,6 +89,22 @@ async def conclude(conn: AsyncConnection, number: int, now: datetime, why: str =
             outcome=case((taken, ""), else_=why[:500]),
             settled_at=now,
         )
-        .returning(notice.c.state)
+        .returning(notice.c.state, notice.c.client, notice.c.kind)
     )
-    return bool(done.scalar() == "sent")
+    row = done.one_or_none()
+    if row is None:
+        return False
+    if row.client:
+        await say(
+            conn, Type.NOTICE_SENT if row.state == "sent" else Type.NOTICE_FAILED, number, row.kind, now
+        )
+    return bool(row.state == "sent")
+
+
+async def say(conn: AsyncConnection, what: Type, number: int, kind: str, now: datetime) -> None:
+    """Tell programs what became of a notice to a client, for each connection that it is about."""
+    items = await conn.execute(
+        select(notice_item.c.connection, notice_item.c.incident).where(notice_item.c.notice == number)
+    )
+    about = {row.connection: {"notice": number, "kind": kind, "incident": row.incident} for row in items}
+    await events.concerned(conn, what, about, now)

@@ -65,6 +65,8 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
     facts += await _conditions(conn, now)
     if tickets:
         facts += await _waiting_accounts(conn, oncall)
+        for name, since in await published.webhooks_given_up(conn):
+            facts.append(Fact(own.WEBHOOK_GIVEN_UP, since, reasons=(f"{name} gets nothing any more",)))
     silent = await silences.holding(conn, oncall.windows, now)
     told, quiet = worth_telling(standing(facts, oncall.team), silent)
     return Seen(told, quiet)

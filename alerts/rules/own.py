@@ -84,6 +84,16 @@ ACCOUNT_WAITS = Alert(
     with_team(f"max by (provider, app) ({m.ACCOUNTS_WAITING.name}) > 0"),
     has_team=True,
 )
+WEBHOOK_GIVEN_UP = Alert(
+    "TokenHealthWebhookGivenUp",
+    Severity.TICKET,
+    _OPERATOR,
+    "{value} webhooks get no events any more",
+    "A program's endpoint answered 410, or took nothing for five days. It is sent nothing until somebody "
+    "says so: mend it at its side, 'token-health webhooks enable' it, and 'webhooks replay' what it missed "
+    "in the last 30 days.",
+    f"max ({m.WEBHOOKS_GIVEN_UP.name}) > 0",
+)
 OUTBOX_STUCK = Alert(
     "TokenHealthOutboxStuck",
     Severity.PAGE,
@@ -171,6 +181,6 @@ SILENCED = Alert(
 
 ALL = (
     DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, APP_NOT_CONFIGURED, ACCOUNT_WAITS,
-    OUTBOX_STUCK,
+    WEBHOOK_GIVEN_UP, OUTBOX_STUCK,
     MAILS_REFUSED, SMTP_DOWN, ONCALL_FAILING, OWN_ERRORS, REPLICA_MISSING, SCRAPE_SLOW,
 )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,56 @@ class Restriction:
                 or any(fnmatchcase(connection, glob_only_stars(one)) for one in self.connections)
             )
         )
+
+    def within(self, larger: Restriction) -> bool:
+        """Whether whatever is within this is within another, as far as it shows from how both are written."""
+        return (
+            _narrows(self.apps, larger.apps)
+            and all(
+                name in self.labels and _narrows(self.labels[name], values)
+                for name, values in larger.labels.items()
+            )
+            and (
+                not larger.connections
+                or (
+                    bool(self.connections)
+                    and all(
+                        any(fnmatchcase(one, glob_only_stars(wide)) for wide in larger.connections)
+                        for one in self.connections
+                    )
+                )
+            )
+        )
+
+
+def _narrows(some: Sequence[str], more: Sequence[str]) -> bool:
+    return not more or (bool(some) and set(some) <= set(more))
+
+
+def as_document(only: Restriction) -> dict[str, Any] | None:
+    """Return a restriction as it is stored and shown, None where there is none."""
+    said: dict[str, Any] = {
+        "apps": list(only.apps),
+        "labels": {name: list(values) for name, values in only.labels.items()},
+        "connections": list(only.connections),
+        "networks": list(only.networks),
+    }
+    return {name: value for name, value in said.items() if value} or None
+
+
+def of_document(document: Mapping[str, Any] | None) -> Restriction:
+    """Read what `as_document` wrote; a label may have one value, not in a list."""
+    given = document or {}
+    labels = {
+        name: (values,) if isinstance(values, str) else tuple(values)
+        for name, values in (given.get("labels") or {}).items()
+    }
+    return Restriction(
+        tuple(given.get("apps") or ()),
+        labels,
+        tuple(given.get("connections") or ()),
+        tuple(given.get("networks") or ()),
+    )
 
 
 def glob_only_stars(pattern: str) -> str:

@@ -46,6 +46,17 @@ def within(address: str, networks: Iterable[str]) -> bool:
     return any(found in ipaddress.ip_network(one) for one in networks)
 
 
+def network_of_ours(value: str) -> str:
+    """Check a network that something is allowed in (a validator): an address or a network, not all."""
+    try:
+        network = ipaddress.ip_network(value.strip())
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network; write 10.1.2.3 or 10.1.0.0/16") from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{value!r} is every address there is; name your own networks")
+    return value.strip()
+
+
 def loopback(host: str) -> bool:
     """Whether a host that is listened on is reached from this machine alone."""
     if host == "localhost":

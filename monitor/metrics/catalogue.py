@@ -40,6 +40,11 @@ UNWATCHED = Metric(
     "Connections that nobody looks at because their app is not configured.",
     ("app",),
 )
+WEBHOOKS_GIVEN_UP = Metric(
+    "token_health_webhooks_given_up",
+    "gauge",
+    "Webhooks that get no events any more, since they answered 410 or nothing but failures for days.",
+)
 ACCOUNTS_WAITING = Metric(
     "token_health_accounts_waiting",
     "gauge",
@@ -191,6 +196,13 @@ NOTIFICATIONS = Metric(
     "Attempts to tell somebody, by how they ended.",
     ("channel", "kind", "result"),
 )
+WEBHOOK_DELIVERIES = Metric(
+    "token_health_webhook_deliveries",
+    "counter",
+    "Attempts to deliver an event to a webhook, by how they ended: sent, later (tried again), or "
+    "failed (given up).",
+    ("result",),
+)
 OUTBOX_AGE = Metric(
     "token_health_outbox_oldest_age_seconds",
     "gauge",
@@ -302,6 +314,7 @@ FLEET = (
     CONNECTIONS,
     UNWATCHED,
     ACCOUNTS_WAITING,
+    WEBHOOKS_GIVEN_UP,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
     LAST_SUCCESS,
@@ -328,6 +341,7 @@ OWN = (
     DETECTION,
     RECOVERY,
     NOTIFICATIONS,
+    WEBHOOK_DELIVERIES,
     OUTBOX_AGE,
     SILENCE,
     SMTP_UP,

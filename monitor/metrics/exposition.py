@@ -250,10 +250,12 @@ class Exposition:
         unwatched = await connections.unwatched(self._database, self._apps)
         doubts = await fleet.in_doubt(self._database)
         waiting = await bindings.counted(self._database)
+        given_up = await fleet.webhooks_given_up(self._database)
         return (
             family(catalogue.CONNECTIONS, (((p, a, s), n) for p, a, s, n in states))
             + family(catalogue.UNWATCHED, (((app,), n) for app, n in unwatched.items()))
             + family(catalogue.ACCOUNTS_WAITING, (((p, a), n) for p, a, n in waiting))
+            + family(catalogue.WEBHOOKS_GIVEN_UP, [((), given_up)])
             + family(catalogue.OPEN_INCIDENTS, (((k, c, o), n) for k, c, o, n in open_incidents))
             + family(catalogue.GUARD_ACTIVE, ((labels, 1) for labels in guards))
             + family(

@@ -52,6 +52,7 @@ class Meters:
         self.detection = self._histogram(catalogue.DETECTION, INCIDENT_SECONDS)
         self.recovery = self._histogram(catalogue.RECOVERY, INCIDENT_SECONDS)
         self.notifications = self._counter(catalogue.NOTIFICATIONS)
+        self.webhook_deliveries = self._counter(catalogue.WEBHOOK_DELIVERIES)
         self.outbox_age = self._gauge(catalogue.OUTBOX_AGE)
         self.fuse = self._gauge(catalogue.FUSE)
         self.steps = self._counter(catalogue.STEPS)

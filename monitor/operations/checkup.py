@@ -13,6 +13,8 @@ from alerts.channels.smtp import NO_UTF8, Sender, Session, Unreachable
 from alerts.mails.language import languages
 from alerts.mails.mailserver import on_record
 from alerts.mails.standing import KINDS
+from alerts.webhooks import endpoints
+from alerts.webhooks.endpoints import State
 from monitor.clock import SystemClock
 from monitor.errors import Remedy, TokenHealthError
 from monitor.health.evidence import Fault
@@ -76,6 +78,7 @@ async def _inside(parts: Parts, actor: Actor) -> list[Check]:
         *await _providers(parts),
         *await _stretched(parts),
         *await access_lines(parts),
+        *await webhooks_checked(parts, actor),
     ]
 
 
@@ -176,6 +179,34 @@ async def _stretched(parts: Parts) -> Iterable[Check]:
         )
         for app, interval, wanted in await stretched_now(parts)
     ]
+
+
+async def webhooks_checked(parts: Parts, actor: Actor) -> list[Check]:
+    """Say which endpoints get nothing, or take nothing; one line where all is well."""
+    actor.needs(Right.SETTINGS_READ)
+    found, now = await endpoints.every(parts.database), parts.clock.now()
+    checks = []
+    for one in found:
+        if one.secret is None:
+            says = f"{one.id}: its secret is lost with its key, so it gets nothing."
+            checks.append(
+                Check("webhooks", False, says, (Remedy("webhooks.rotate", "gives it another", one.id),))
+            )
+        elif one.state in (State.GONE, State.FAILING):
+            says = f"{one.id} is {one.state.value}: it gets nothing. Mend it at its side first."
+            checks.append(
+                Check(
+                    "webhooks", False, says, (Remedy("webhooks.enable", "lets it get events again", one.id),)
+                )
+            )
+        elif one.state is State.ACTIVE and one.failing_since is not None:
+            says = f"{one.id} has taken nothing for {span(now - one.failing_since)}."
+            checks.append(Check("webhooks", None, says, (Remedy("webhooks.test", "tries it", one.id),)))
+    if found and not checks:
+        checks.append(
+            Check("webhooks", True, f"{len(found)} of them take what they are sent, or had nothing yet.")
+        )
+    return checks
 
 
 async def _smtp(loaded: Loaded) -> tuple[Check, bool | None]:

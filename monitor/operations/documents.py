@@ -9,19 +9,24 @@ from typing import Any
 
 from alerts.mails.told import document
 from alerts.pages import wording
+from alerts.webhooks.deliveries import Delivery
+from alerts.webhooks.endpoints import Endpoint
 from monitor.errors import Remedy
 from monitor.health.causes import Cause
 from monitor.health.explain import Explanation, Story
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
 from monitor.health.question import Question
+from monitor.health.restriction import as_document
 from monitor.operations.checks import Check
 from monitor.operations.notices import Outbox
 from monitor.operations.oncall import Watch
 from monitor.operations.silences import Silences
+from monitor.operations.webhooks import Made, Shown
 from monitor.providers.schema import Provider
-from monitor.store.api_keys import ApiKey, only_document
+from monitor.store.api_keys import ApiKey
 from monitor.store.connections import Known
+from monitor.store.events import Event
 from monitor.store.people import Person
 
 
@@ -230,6 +235,56 @@ def on_call(watch: Watch) -> dict[str, Any]:
     }
 
 
+def event(one: Event) -> dict[str, Any]:
+    """Return an event of the feed."""
+    return {"id": one.id, "type": one.type, "timestamp": iso(one.at), "data": dict(one.data)}
+
+
+def webhook(one: Endpoint) -> dict[str, Any]:
+    """Return an endpoint, without its secrets."""
+    return {
+        "id": one.id,
+        "url": one.url,
+        "events": list(one.events),
+        "only": as_document(one.only),
+        "state": one.state.value,
+        "both_secrets_until": iso(one.old_until),
+        "made_by": one.made_by,
+        "created_at": iso(one.created_at),
+        "revision": one.revision,
+    }
+
+
+def webhook_status(shown: Shown) -> dict[str, Any]:
+    """Return how an endpoint is: since when it takes nothing, and how many deliveries wait and failed."""
+    return {
+        "id": shown.endpoint.id,
+        "state": shown.endpoint.state.value,
+        "failing_since": iso(shown.endpoint.failing_since),
+        "waiting": shown.waiting,
+        "failed": shown.failed,
+    }
+
+
+def webhook_made(made: Made) -> dict[str, Any]:
+    """Return an endpoint with its secret, which is shown this once."""
+    return webhook(made.endpoint) | {"secret": made.secret.reveal()}
+
+
+def delivery(one: Delivery) -> dict[str, Any]:
+    """Return what became of an event for an endpoint."""
+    return {
+        "id": one.id,
+        "event": one.event,
+        "type": one.type,
+        "state": one.state,
+        "attempts": one.attempts,
+        "answer": one.answer or None,
+        "next_at": iso(one.next_at),
+        "settled_at": iso(one.settled_at),
+    }
+
+
 def checks(found: Iterable[Check]) -> list[dict[str, Any]]:
     """Return what a checkup found."""
     return [{"check": one.name, "ok": one.ok, "says": one.says} for one in found]
@@ -254,7 +309,7 @@ def api_key(one: ApiKey, now: datetime) -> dict[str, Any]:
         "id": one.id,
         "name": one.name,
         "scopes": list(one.scopes),
-        "only": only_document(one.only) or {},
+        "only": as_document(one.only) or {},
         "state": one.state(now),
         "made_by": one.made_by,
         "created_at": iso(one.created_at),

@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.errors import Conflict, NotFound, TokenHealthError
 from monitor.health.listing import Filter, Sort
-from monitor.health.restriction import Restriction
+from monitor.health.restriction import as_document, of_document
 from monitor.operations import connections, fleet, probes
 from monitor.operations.actor import Actor, Door, Right
 from monitor.operations.documents import iso
@@ -160,20 +160,14 @@ def document(found: Job) -> dict[str, Any]:
 
 
 def _written(actor: Actor) -> dict[str, Any]:
-    only = actor.only
     return {
         "name": actor.name,
         "door": actor.door.value,
         "may": sorted(right.value for right in actor.may),
-        "only": {"apps": only.apps, "labels": dict(only.labels), "connections": only.connections},
+        "only": as_document(actor.only),
     }
 
 
 def _read(written: Mapping[str, Any]) -> Actor:
-    only = written["only"]
-    part = Restriction(
-        tuple(only["apps"]),
-        {name: tuple(values) for name, values in only["labels"].items()},
-        tuple(only["connections"]),
-    )
-    return Actor(written["name"], Door(written["door"]), frozenset(map(Right, written["may"])), part)
+    may = frozenset(map(Right, written["may"]))
+    return Actor(written["name"], Door(written["door"]), may, of_document(written["only"]))

@@ -9,10 +9,12 @@ from monitor.tokens.vault import keyed
 from monitor.web.api.cursors import Cursors
 from monitor.web.api.limits import Limits
 from monitor.web.api.route import Around, Keeper
+from monitor.web.api.streams import Streams
 
 
 def build_around(parts: Parts, keeper: Keeper, meters: Meters, *works: object) -> Around:
     """Gather what the routes have at hand; `works` run in this process, and are found by their type."""
     secret = Secret(keyed(parts.import_key, "cursors"))
     limits, cursors = Limits(parts.clock), Cursors(secret)
-    return Around(parts, keeper, limits, cursors, meters, {type(work): work for work in works})
+    at_work = {type(work): work for work in (Streams(), *works)}
+    return Around(parts, keeper, limits, cursors, meters, at_work)

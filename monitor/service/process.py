@@ -17,6 +17,7 @@ from alerts.outbox import notices
 from alerts.pages.send import Pager
 from alerts.silences import silences
 from alerts.silences.windows import Over, Silenced
+from alerts.webhooks.send import Caller
 from monitor import __version__
 from monitor.errors import ConfigurationError, TokenHealthError
 from monitor.host import descriptors
@@ -28,6 +29,7 @@ from monitor.operations.admittance import closed_to_strangers
 from monitor.service.assembly import Access, build_api, build_pages
 from monitor.settings.builders import (
     Watching,
+    build_caller,
     build_granter,
     build_pager,
     build_pump,
@@ -110,6 +112,7 @@ class Service:
         wire = build_wire(parts)
         pump = build_pump(parts, self._meters, self._name)
         pager = build_pager(parts, self._meters, self._name)
+        caller = build_caller(parts, self._meters, self._name)
         tell = tell_both(pump, pager)
         watching = build_watching(parts, wire, self._meters, self._name, self._role, tell)
         granter = build_granter(parts, wire)
@@ -140,7 +143,10 @@ class Service:
                     await watching.ticks.attend(_of_programs(watching))
                 else:
                     await watching.ticks.start(
-                        [*await self._ticks(watching.presence, pump, pager, granter), *_of_programs(watching)]
+                        [
+                            *await self._ticks(watching.presence, pump, pager, caller, granter),
+                            *_of_programs(watching),
+                        ]
                     )
                 log.info(
                     "service.started",
@@ -152,12 +158,12 @@ class Service:
                 )
                 await self._first(serving, self._stop.wait(), self._watch_keys())
             except BaseException:
-                await self._end(watching, granter, wire, serving)
+                await self._end(watching, granter, caller, wire, serving)
                 raise
-            (await self._end(watching, granter, wire, serving)).check()
+            (await self._end(watching, granter, caller, wire, serving)).check()
 
     async def _end(
-        self, watching: Watching, granter: Granter, wire: Wire, serving: asyncio.Task[None]
+        self, watching: Watching, granter: Granter, caller: Caller, wire: Wire, serving: asyncio.Task[None]
     ) -> Shutdown:
         """End what is under way; what fails or hangs here keeps nothing after it from its turn.
 
@@ -175,13 +181,14 @@ class Service:
         await shutdown.step("renewals", watching.custody.drain(), DRAIN_REFRESHES)
         await watching.ticks.stop(shutdown)
         await shutdown.step("uses", watching.uses.write(), LAST_WORDS)
+        await shutdown.step("webhooks", caller.stop(), LAST_WORDS)
         await shutdown.step("wire", wire.close(), LAST_WORDS)
         await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
         log.info("service.stopped", unfinished=shutdown.failed)
         return shutdown
 
     async def _ticks(
-        self, presence: Presence, pump: Pump | None, pager: Pager, granter: Granter
+        self, presence: Presence, pump: Pump | None, pager: Pager, caller: Caller, granter: Granter
     ) -> list[Tick]:
         """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""
 
@@ -201,6 +208,11 @@ class Service:
                 await links.forget(self._parts.database, before)
                 await uses.forget(self._parts.database, before)
                 await signals.forget(self._parts.database, before)
+                await caller.forget()
+
+        async def order() -> None:
+            if presence.leads:
+                await caller.plan()
 
         async def bulk() -> None:
             await jobs.work(self._parts, self._name)
@@ -238,6 +250,8 @@ class Service:
             Tick("oncall.plan", look, ONCALL_EVERY),
             *(Tick(name, work, SEND_EVERY) for name, work in pager.ticks()),
             Tick("oncall.alive", keep_alive, ALIVE_EVERY),
+            Tick("events", order, SEND_EVERY),
+            Tick("webhooks.send", caller.begin, SEND_EVERY),
         ]
         await pager.recover()
         if pump is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,9 +25,12 @@ from alerts.pages import routes
 from alerts.pages.routes import Route
 from alerts.pages.send import Pager
 from alerts.pages.truth import Oncall
+from alerts.webhooks.endpoints import Endpoint
+from alerts.webhooks.send import Caller
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
 from monitor.metrics.meters import Meters
+from monitor.secret import Secret
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts
 from monitor.store import bindings
@@ -40,6 +44,7 @@ from monitor.tokens.custody import Custody
 from monitor.tokens.grant import Granter
 from monitor.tokens.refresh import Refresher
 from monitor.tokens.uses import Uses
+from monitor.tokens.vault import Cell
 from monitor.watching.admission import Admission, Pace
 from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
@@ -56,6 +61,7 @@ log = structlog.get_logger("monitor.settings")
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Wire
+    from monitor.wire.endpoints import Reach, Resolve
     from monitor.wire.oidc import OpenIdProvider
 
 
@@ -266,6 +272,45 @@ def build_pager(parts: Parts, meters: Meters, name: str) -> Pager:
     oncall = build_oncall(parts)
     channels = {route.name: build_channel(parts.loaded, route) for route in oncall.routes}
     return Pager(parts.database, oncall, channels, parts.clock, meters, name)
+
+
+def secret_cell(endpoint: str) -> Cell:
+    """Return where the secret that signs for an endpoint stands."""
+    return Cell("webhook", endpoint, "secret")
+
+
+def old_secret_cell(endpoint: str) -> Cell:
+    """Return where the one before the last rotation stands."""
+    return Cell("webhook", endpoint, "old_secret")
+
+
+def build_reach(loaded: Loaded) -> Reach:
+    """Gather where events may be sent, from the settings; never to ourselves."""
+    from monitor.wire.endpoints import Reach
+
+    allowed, web = loaded.settings.webhooks, loaded.settings.web
+    networks = tuple(ipaddress.ip_network(one) for one in allowed.insecure_networks)
+    own = tuple((one.host, one.port) for one in web.listeners)
+    return Reach(allowed.private_networks, networks, own)
+
+
+def build_caller(parts: Parts, meters: Meters, name: str, resolve: Resolve | None = None) -> Caller:
+    """Put together what tells programs; `resolve` stands in for this machine's way to find names."""
+    from monitor.wire.endpoints import Poster, by_system, tls
+
+    vault = parts.vault
+
+    def opened(endpoint: Endpoint, now: datetime) -> list[Secret]:
+        both = endpoint.old_until is not None and endpoint.old_until > now
+        sealed = [(endpoint.secret, secret_cell(endpoint.id))]
+        if both:
+            sealed.append((endpoint.old_secret, old_secret_cell(endpoint.id)))
+        return [vault.open(text, cell) for text, cell in sealed if text is not None]
+
+    poster = Poster(
+        build_reach(parts.loaded), tls(parts.loaded.settings.http.ca_file), resolve=resolve or by_system
+    )
+    return Caller(parts.database, poster, opened, parts.clock, meters, name)
 
 
 def tell_both(pump: Pump | None, pager: Pager) -> Tell:

@@ -15,7 +15,7 @@ from monitor.errors import Remedy, Unusable
 from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
-from monitor.host.network import loopback, network, proxy
+from monitor.host.network import loopback, network, network_of_ours, proxy
 from monitor.providers.schema import OptionalUrl
 from monitor.text.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
@@ -199,6 +199,14 @@ class GuardSettings(Section):
             SurprisePolicy(self.once_in, self.doubt_once_in, self.settle),
             WavePolicy(self.canary_after, self.alone, self.settle),
         )
+
+
+class WebhookSettings(Section):
+    """[webhooks]: where events may be sent; which endpoints there are is kept in the database"""
+
+    private_networks: bool = False  # whether endpoints may be in private networks
+    # Networks to which http is good enough; this machine is one.
+    insecure_networks: tuple[Annotated[str, AfterValidator(network_of_ours)], ...] = ()
 
 
 class HistorySettings(Section):

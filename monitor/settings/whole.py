@@ -27,6 +27,7 @@ from monitor.settings.sections import (
     MetricsSettings,
     ScheduleSettings,
     SecuritySettings,
+    WebhookSettings,
     WebSettings,
 )
 from monitor.store.history import Kept
@@ -56,6 +57,7 @@ class Settings(Section):
     email: EmailSettings = EmailSettings()
     brand: BrandSettings = BrandSettings()
     oncall: OncallSettings = OncallSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     silences: tuple[SilenceSettings, ...] = ()
     apps: tuple[AppSettings, ...] = ()
 

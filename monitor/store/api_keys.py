@@ -15,7 +15,7 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ChangedMeanwhile, Conflict, NotFound, Remedy
-from monitor.health.restriction import Restriction
+from monitor.health.restriction import Restriction, as_document, of_document
 from monitor.store import audit, incidents
 from monitor.store.door_tables import api_key, event
 from monitor.store.engine import Database
@@ -69,13 +69,13 @@ async def add(database: Database, key: ApiKey, handle: str, now: datetime, bell:
         await conn.execute(
             insert(api_key).values(
                 id=key.id, handle=handle, name=key.name, hash=key.hash, scopes=list(key.scopes),
-                only=only_document(key.only), made_by=key.made_by, created_at=now, expires_at=key.expires_at,
+                only=as_document(key.only), made_by=key.made_by, created_at=now, expires_at=key.expires_at,
             )
         )  # fmt: skip
         await _tell(conn, bell, why, now)
         await audit.record(
             conn, now, key.made_by, "key.create", key.id, name=key.name, scopes=list(key.scopes),
-            only=only_document(key.only), expires_at=key.expires_at.isoformat(),
+            only=as_document(key.only), expires_at=key.expires_at.isoformat(),
         )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ async def change(
         if "scopes" in stored:
             stored["scopes"] = list(stored["scopes"])
         if "only" in stored:
-            stored["only"] = only_document(stored["only"])
+            stored["only"] = as_document(stored["only"])
         if "expires_at" in stored:
             stored["told_days"] = None  # another end is told of anew
         await _write(conn, row.id, **stored)
@@ -268,31 +268,9 @@ async def _one(conn: AsyncConnection, name: str, *, lock: bool = False) -> Row[A
     raise NotFound(f"There is no key {name!r}.", Remedy("api_keys.list", "shows those there are"))
 
 
-def only_document(only: Restriction) -> dict[str, Any] | None:
-    """Return a restriction as it is stored and shown, None where there is none."""
-    said: dict[str, Any] = {
-        "apps": list(only.apps),
-        "labels": {name: list(values) for name, values in only.labels.items()},
-        "connections": list(only.connections),
-        "networks": list(only.networks),
-    }
-    return {name: value for name, value in said.items() if value} or None
-
-
-def only_of(document: Mapping[str, Any] | None) -> Restriction:
-    """Return a restriction from what is stored of it."""
-    said = document or {}
-    return Restriction(
-        tuple(said.get("apps", ())),
-        {name: tuple(values) for name, values in said.get("labels", {}).items()},
-        tuple(said.get("connections", ())),
-        tuple(said.get("networks", ())),
-    )
-
-
 def _key(row: Row[Any]) -> ApiKey:
     return ApiKey(
-        row.id, row.name, row.hash, row.old_hash, row.old_until, tuple(row.scopes), only_of(row.only),
+        row.id, row.name, row.hash, row.old_hash, row.old_until, tuple(row.scopes), of_document(row.only),
         row.made_by, row.created_at, row.expires_at, row.last_used_at, row.revoked_at, row.exposed_at,
         row.revision,
     )  # fmt: skip

@@ -20,10 +20,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
+from monitor.health import events as said
+from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import given_back
 from monitor.health.rotation import Journal
-from monitor.store import audit, fence, incidents
+from monitor.store import audit, events, fence, incidents
 from monitor.store.engine import Database
 from monitor.store.fence import Gated
 from monitor.store.retry import retried
@@ -163,6 +165,8 @@ async def take_out(
         conn, {connection_id: given_back(was.health, now)}, next_probe_at=None, scopes_all=True, reads={}
     )
     await incidents.close_of(conn, [connection_id], now)
+    before = said.was(was.health.state.value, was.health.cause.value)
+    await events.moved(conn, Type.CHANGED, {connection_id: before}, now)
     await audit.record(
         conn, now, audit.SERVICE, "account.held", connection_id, account=account.id, why=why, by="import"
     )
@@ -224,6 +228,7 @@ async def bind(conn: AsyncConnection, connection_id: str, was: Gated, account: s
             .where(link.c.connection == connection_id, link.c.used_at.is_(None), link.c.made_at <= now)
             .values(used_at=now)
         )
+        await events.moved(conn, Type.AUTHORIZED, [connection_id], now)
     await drop(conn, connection_id)
     return True
 

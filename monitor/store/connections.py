@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,12 @@ from sqlalchemy import Row, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
+from monitor.health import events as said
+from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, fence, gates, incidents, revisions
+from monitor.store import audit, bindings, events, fence, gates, incidents, revisions
 from monitor.store.columns import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -80,6 +82,7 @@ async def pause(database: Database, ids: Sequence[str], now: datetime, actor: st
         await fence.fence(conn, moved, rests=None, next_probe_at=None)
         await incidents.close_of(conn, list(moved), now)
         await revisions.count(conn, moved)
+        await events.moved(conn, Type.PAUSED, _by_person(held, moved), now)
         for name in moved:
             await audit.record(conn, now, actor, "connection.pause", name)
     return list(moved)
@@ -108,9 +111,18 @@ async def resume(
             }
             await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=first_probe)
             await revisions.count(conn, moved)
+        await events.moved(conn, Type.RESUMED, _by_person(held, asleep), now)
         for name in asleep:
             await audit.record(conn, now, actor, "connection.resume", name)
     return list(asleep)
+
+
+def _by_person(held: Mapping[str, fence.Gated], ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return what an event says of each: how it was, and that a person did it."""
+    return {
+        name: {**said.was(held[name].health.state.value, held[name].health.cause.value), "by": "person"}
+        for name in ids
+    }
 
 
 def must_be_configured(connection_id: str, app: str, apps: Collection[str]) -> None:
@@ -148,6 +160,7 @@ async def remove_in(
     """Do the same in a transaction in which nobody else opens or closes incidents."""
     must_exist(await fence.hold(conn, ids), ids)
     await revisions.expect(conn, expected or {})
+    await events.moved(conn, Type.REMOVED, ids, now)
     for start in range(0, len(ids), 500):
         await conn.execute(delete(connection).where(connection.c.id.in_(ids[start : start + 500])))
     await incidents.close_of(conn, ids, now)
@@ -197,6 +210,7 @@ async def set_account(
             await bindings.drop(conn, connection_id)
             anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
             await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+        await events.moved(conn, Type.CHANGED, [connection_id], now)
         await audit.record(
             conn, now, actor, "connection.accept_account", connection_id, account=account, before=before
         )

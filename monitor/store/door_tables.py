@@ -245,6 +245,27 @@ class Plan(SQLModel, table=True):
     __table_args__ = (Index("plan_expires", "expires_at"),)
 
 
+class Webhook(SQLModel, table=True):
+    """One endpoint, which events it wants, and the secrets that sign for it, sealed.
+
+    `state`: active, disabled (by a person), gone (it answered 410) or failing (for too long). A secret whose
+    key is lost is None, until it is rotated. `only` is the part of the fleet that it is told of.
+    """
+
+    id: str = _key()
+    url: str = Field(sa_type=Text)
+    events: list[str] = Field(sa_type=JSON)
+    only: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    secret: str | None = Field(default=None, sa_type=Text)
+    old_secret: str | None = Field(default=None, sa_type=Text)
+    old_until: datetime | None = _time(default=None)
+    state: str = Field(default="active", sa_type=Text)
+    failing_since: datetime | None = _time(default=None)
+    made_by: str = Field(sa_type=Text)
+    created_at: datetime = _time()
+    revision: int = _revision()
+
+
 api_key = table(ApiKey)
 token_use = table(TokenUse)
 person = table(Person)
@@ -254,5 +275,6 @@ trip = table(SignInTrip)
 idempotency = table(Idempotency)
 signal = table(Signal)
 event = table(Event)
+webhook = table(Webhook)
 job = table(Job)
 plan = table(Plan)

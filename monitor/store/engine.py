@@ -6,6 +6,7 @@ so that two of them wait for each other and never in a circle:
 1. `gates.one_import`, the lock of imports, the only ones that add connections; then `gates.one_binding`, of
    whoever puts an account on record.
 2. `incidents.one_at_a_time`: whoever may open or close incidents, or plans what is to be told.
+   `events.one_numbering`, of whoever puts events in order.
 3. Rows of `process`.
 4. The gates: rows of `watch`, by id, all at once (`store.gates`). Whoever writes other rows of a connection
    holds its gate; what only reserves or probes passes over gates that are taken (SKIP LOCKED).
@@ -13,7 +14,7 @@ so that two of them wait for each other and never in a circle:
    is held for them, links. A link before its trips.
 6. Incidents, under lock 2.
 7. Deliveries, addresses, notices, the fuse; a delivery before its notice.
-8. The rest, a row each: duty, budget, silence, key check.
+8. The rest, a row each: duty, budget, silence, key check, webhook, event.
 
 What is forgotten because it is old is passed over while somebody holds it. Only rows that exist are waited
 for; inserting takes no part. Where the order fails nevertheless, the database takes one of the two back, and

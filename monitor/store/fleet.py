@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, case, func, or_, select
 from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Subject
 from monitor.health.lifecycle import State
-from monitor.store import incidents
+from monitor.store import incidents, published
 from monitor.store.engine import Database, epoch
 from monitor.store.tables import connection, credential, incident, link, watch
 
@@ -226,3 +226,9 @@ async def guards(database: Database) -> list[tuple[str, str, str]]:
             )
         )
         return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def webhooks_given_up(database: Database) -> int:
+    """Return how many endpoints of programs get nothing any more, though nobody said so."""
+    async with database.read() as conn:
+        return len(await published.webhooks_given_up(conn))

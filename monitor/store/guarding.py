@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.breaks import MAILABLE, Break
 from monitor.health.causes import Cause, Owner, Subject, consequence
+from monitor.health.events import Type
 from monitor.health.guard import GuardPolicy, Hold, Tally, judge
 from monitor.health.holding import Result, run
 from monitor.health.incidents import About, Place
@@ -23,7 +24,7 @@ from monitor.health.lifecycle import State
 from monitor.health.question import reasons
 from monitor.health.surprise import Judgement, Usual
 from monitor.health.surprise import judge as judge_surprise
-from monitor.store import waves
+from monitor.store import events, waves
 from monitor.store.engine import Database
 from monitor.store.expected import BEFORE_HOLDING, OLDEST, Ordinary
 from monitor.store.incidents import close_empty, is_open, one_at_a_time
@@ -115,6 +116,7 @@ async def _share(conn: AsyncConnection, policy: GuardPolicy, now: datetime) -> t
             await conn.execute(
                 update(incident).where(incident.c.id == number).values(guard=False, updated_at=now)
             )
+            await events.of_incidents(conn, Type.GUARD_LOWERED, [number], now)
     await close_empty(conn, now)
     return holds
 
@@ -165,6 +167,7 @@ async def _raise(
         "updated_at": now,
         "guard": True,
     }
+    up_already = standing is not None
     if standing is None:
         row = (await conn.execute(select(incident.c.id).where(is_open(hold.about)))).one_or_none()
         standing = int(row.id) if row is not None else None
@@ -175,8 +178,11 @@ async def _raise(
             .returning(incident.c.id)
         )
         standing = int(made.scalar_one())
+        await events.of_incidents(conn, Type.INCIDENT_OPENED, [standing], now)
     else:
         await conn.execute(update(incident).where(incident.c.id == standing).values(**values))
+    if not up_already:
+        await events.of_incidents(conn, Type.GUARD_RAISED, [standing], now)
     # Only what failed with it is part of it: neither what is older, nor what its own client has to mend.
     await conn.execute(
         update(incident)

@@ -12,9 +12,10 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ChangedMeanwhile, Exists, ImportRefused, NotFound
+from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import added
-from monitor.store import audit, bindings, fence, gates
+from monitor.store import audit, bindings, events, fence, gates
 from monitor.store.columns import health_columns
 from monitor.store.connections import place_of
 from monitor.store.engine import Database
@@ -122,6 +123,7 @@ async def put_in(
                 await _update(conn, item, now, tokens_new, keeps)
                 others.append((item, tokens_new))
         await _fence(conn, others, held, now)
+        await _say(conn, [] if dry_run else fresh, others, now)
     if refused:
         raise ImportRefused(refused)
     if not dry_run and (added or changed):
@@ -135,6 +137,16 @@ async def put_in(
                 added=len(added), changed=changed[:100],
             )  # fmt: skip
     return Imported(tuple(added), tuple(changed), tuple(same))
+
+
+async def _say(
+    conn: AsyncConnection,
+    fresh: Sequence[NewConnection],
+    others: Sequence[tuple[NewConnection, bool]],
+    now: datetime,
+) -> None:
+    await events.moved(conn, Type.CREATED, [item.id for item in fresh], now)
+    await events.moved(conn, Type.CHANGED, [item.id for item, _ in others], now)
 
 
 async def _known_rows(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Row[Any]]:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health import breaks
 from monitor.health.breaks import ALONE, AUTHORIZED, PROOF, asks_client
 from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.events import Type
 from monitor.health.incidents import About, Place, shared_subject
 from monitor.health.lifecycle import IncidentChange
+from monitor.store import events
 from monitor.store.engine import Database
 from monitor.store.tables import connection, credential, incident
 
@@ -71,17 +73,26 @@ async def one_at_a_time(conn: AsyncConnection) -> None:
         await conn.execute(select(func.pg_advisory_xact_lock(7238916)))
 
 
-async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime) -> None:
-    """Make the incident changes of a batch, and keep the shared ones in step."""
+async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime) -> dict[str, int]:
+    """Make the incident changes of a batch, and keep the shared ones in step.
+
+    Return the numbers of the incidents that began, changed or ended, by connection.
+    """
+    numbers: dict[str, int] = {}
     opened = [c for c in changes if c.change is IncidentChange.OPEN]
     updated = [c for c in changes if c.change is IncidentChange.UPDATE]
     closed = [c for c in changes if c.change is IncidentChange.CLOSE]
+    told: dict[Type, list[int]] = {}
     for change in opened + updated:
         shared = shared_subject(change.cause, change.place)
         parent = await _open_shared(conn, shared, change, now) if shared is not None else None
-        await _put(conn, change, parent)
+        numbers[change.connection], what = await _put(conn, change, parent)
+        if what is not None:
+            told.setdefault(what, []).append(numbers[change.connection])
+    for what, some in told.items():
+        await events.of_incidents(conn, what, some, now)
     if closed:
-        await conn.execute(
+        rows = await conn.execute(
             update(incident)
             .where(
                 incident.c.kind == Subject.CONNECTION.value,
@@ -89,11 +100,16 @@ async def apply(conn: AsyncConnection, changes: Sequence[Change], now: datetime)
                 incident.c.closed_at.is_(None),
             )
             .values(closed_at=now, updated_at=now, ended=_how_it_ended(now))
+            .returning(incident.c.name, incident.c.id)
         )
+        over = {row.name: row.id for row in rows}
+        await events.of_incidents(conn, Type.INCIDENT_CLOSED, over.values(), now)
+        numbers |= over
     if closed or updated:
         await close_empty(conn, now)
     if changes:
         await _follow_members(conn, now)
+    return numbers
 
 
 def _how_it_ended(now: datetime) -> Any:
@@ -112,7 +128,8 @@ def _how_it_ended(now: datetime) -> Any:
     return case((authorized.exists(), AUTHORIZED), (changed.exists(), ""), else_=ALONE)
 
 
-async def _put(conn: AsyncConnection, change: Change, parent: int | None) -> None:
+async def _put(conn: AsyncConnection, change: Change, parent: int | None) -> tuple[int, Type | None]:
+    # Its number, and what programs are told of it.
     about = About(Subject.CONNECTION, change.connection)
     values: dict[str, Any] = {
         "cause": change.cause.value,
@@ -125,17 +142,21 @@ async def _put(conn: AsyncConnection, change: Change, parent: int | None) -> Non
         await conn.execute(select(incident.c.id, incident.c.cause, incident.c.owner).where(is_open(about)))
     ).one_or_none()
     if row is None:
-        await conn.execute(
-            insert(incident).values(
+        made = await conn.execute(
+            insert(incident)
+            .values(
                 kind=about.kind.value, name=about.name, guard=False, opened_at=change.at, **values, **turned
             )
+            .returning(incident.c.id)
         )
-        return
+        return int(made.scalar_one()), Type.INCIDENT_OPENED
     # A client's break stays in its wave, and as old as it is, whatever else is found out about it.
     still = asks_client(Cause(row.cause), Owner(row.owner)) and asks_client(change.cause, change.owner)
     await conn.execute(
         update(incident).where(incident.c.id == row.id).values(**values, **({} if still else turned))
     )
+    same = (row.cause, row.owner) == (change.cause.value, change.owner.value)
+    return int(row.id), None if same else Type.INCIDENT_UPDATED
 
 
 async def note_told(conn: AsyncConnection, numbers: Sequence[int], now: datetime) -> None:
@@ -176,7 +197,9 @@ async def _open_shared(conn: AsyncConnection, about: About, change: Change, now:
         )
         .returning(incident.c.id)
     )
-    return int(made.scalar_one())
+    number = int(made.scalar_one())
+    await events.of_incidents(conn, Type.INCIDENT_OPENED, [number], now)
+    return number
 
 
 async def _follow_members(conn: AsyncConnection, now: datetime) -> None:
@@ -213,35 +236,42 @@ async def _follow_members(conn: AsyncConnection, now: datetime) -> None:
             cause, owner, why = (await conn.execute(said)).one()
             values = {"cause": cause, "owner": owner, "reasons": why, "updated_at": now}
             await conn.execute(update(incident).where(incident.c.id == number).values(**values))
+            await events.of_incidents(conn, Type.INCIDENT_UPDATED, [number], now)
 
 
 async def close_of(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
     """Close the incidents of connections that are not looked at any more, under lock 2."""
-    await conn.execute(
-        update(incident)
-        .where(
+    await _close(
+        conn,
+        and_(
             incident.c.kind == Subject.CONNECTION.value,
             incident.c.name.in_(ids),
             incident.c.closed_at.is_(None),
-        )
-        .values(closed_at=now, updated_at=now)
+        ),
+        now,
     )
     await close_empty(conn, now)
+
+
+async def _close(conn: AsyncConnection, which: ColumnElement[bool], now: datetime) -> None:
+    done = update(incident).where(which).values(closed_at=now, updated_at=now).returning(incident.c.id)
+    numbers = (await conn.execute(done)).scalars().all()
+    await events.of_incidents(conn, Type.INCIDENT_CLOSED, numbers, now)
 
 
 async def close_empty(conn: AsyncConnection, now: datetime) -> None:
     """Close shared incidents that no open incident of a connection belongs to any more."""
     member = incident.alias("member")
-    await conn.execute(
-        update(incident)
-        .where(
+    await _close(
+        conn,
+        and_(
             incident.c.kind != Subject.CONNECTION.value,
             incident.c.closed_at.is_(None),
             incident.c.guard.is_(False),
             incident.c.wave.is_(False),
             ~exists().where(member.c.parent_id == incident.c.id, member.c.closed_at.is_(None)),
-        )
-        .values(closed_at=now, updated_at=now)
+        ),
+        now,
     )
 
 

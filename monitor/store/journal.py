@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.rotation import Doubt, Ending, Journal
-from monitor.store import gates
+from monitor.store import events, gates
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import credential, journal, watch
@@ -144,6 +144,7 @@ async def store_pair(
             .values(**values)
         )
         if done.rowcount == 1:
+            await events.renewed(conn, entry.connection, now)
             return True
         # A commit whose acknowledgement was lost is tried again, and finds its own pair.
         kept = await conn.execute(

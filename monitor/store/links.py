@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.health.events import OF_TRIP, Type
 from monitor.health.incidents import Place
 from monitor.secret import Secret
-from monitor.store import audit, bindings, fence, gates
+from monitor.store import audit, bindings, events, fence, gates
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
@@ -133,10 +134,18 @@ async def of_connection(database: Database, connection_id: str, limit: int = 20)
 async def note_opened(database: Database, number: int, now: datetime) -> bool:
     """Note the first opening, for the statistics alone; True when it was the first."""
     async with database.write() as conn:
-        done = await conn.execute(
-            update(link).where(link.c.id == number, link.c.opened_at.is_(None)).values(opened_at=now)
+        first = await conn.execute(
+            update(link)
+            .where(link.c.id == number, link.c.opened_at.is_(None))
+            .values(opened_at=now)
+            .returning(link.c.connection, link.c.incident, link.c.always)
         )
-        return done.rowcount == 1
+        row = first.one_or_none()
+        if row is not None and not row.always:  # an operator's own link was in no mail
+            await events.concerned(
+                conn, Type.NOTICE_OPENED, {row.connection: {"incident": row.incident}}, now
+            )
+        return row is not None
 
 
 @retried
@@ -186,8 +195,12 @@ async def spend(database: Database, number: int, outcome: str, now: datetime) ->
             update(consent)
             .where(consent.c.id == number, consent.c.spent_at.is_(None))
             .values(spent_at=now, outcome=outcome, verifier=None)
+            .returning(consent.c.connection)
         )
-        return done.rowcount == 1
+        connection_id = done.scalar_one_or_none()
+        if connection_id is not None and (what := OF_TRIP.get(outcome)) is not None:
+            await events.concerned(conn, what, {connection_id: {}}, now)
+        return connection_id is not None
 
 
 @retried
@@ -205,6 +218,8 @@ async def conclude(
         await _end(conn, of.id, outcome, account, leftover)
         if account is not None:
             await _write_down(conn, of, outcome, account, now)
+        if (what := OF_TRIP.get(outcome)) is not None:
+            await events.concerned(conn, what, {of.connection: {}}, now)
 
 
 @retried
@@ -279,6 +294,7 @@ async def replace_pair(
             .values(used_at=now)
         )
         await _end(conn, of.id, Placed.STORED.value, account, leftover)
+        await events.moved(conn, Type.AUTHORIZED, [of.connection], now)
     return Placed.STORED
 
 

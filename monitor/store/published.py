@@ -19,6 +19,7 @@ from monitor.health.breaks import RELEASED
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
 from monitor.store import incidents
+from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
 from monitor.store.tables import connection, credential, held, history, incident, watch
 
@@ -349,3 +350,16 @@ async def breaks(
         )
         for row in rows
     ]  # fmt: skip
+
+
+# -- programs -----------------------------------------------------------------------------------------
+
+
+async def webhooks_given_up(conn: AsyncConnection) -> list[tuple[str, datetime]]:
+    """Return the endpoints that get nothing any more, though nobody said so, and since when."""
+    rows = await conn.execute(
+        select(webhook.c.id, webhook.c.failing_since)
+        .where(webhook.c.state.in_(["gone", "failing"]))
+        .order_by(webhook.c.id)
+    )
+    return [(row.id, row.failing_since) for row in rows]

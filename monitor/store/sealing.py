@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health import incidents
 from monitor.store import audit, gates
 from monitor.store.bulk import Columns, packed, unpacked
-from monitor.store.door_tables import idempotency, plan
+from monitor.store.door_tables import idempotency, plan, webhook
 from monitor.store.engine import Database
 from monitor.store.fence import FENCED
 from monitor.store.retry import retried
@@ -86,6 +86,8 @@ PLACES = (
     SealedColumn(held, held.c.connection, held.c.refresh, held.c.connection, apps=True, name="credential"),
     SealedColumn(secret, secret.c.name, secret.c.sealed, secret.c.name),
     SealedColumn(idempotency, idempotency.c.id, idempotency.c.answer, idempotency.c.id),
+    SealedColumn(webhook, webhook.c.id, webhook.c.secret, webhook.c.id),
+    SealedColumn(webhook, webhook.c.id, webhook.c.old_secret, webhook.c.id),
     SealedColumn(plan, plan.c.id, plan.c.records, plan.c.id),
 )
 
@@ -198,6 +200,9 @@ async def forget_key(
             await conn.execute(update(consent).where(_begins(column, prefixes)).values({column.name: None}))
         await conn.execute(delete(held).where(_begins(held.c.access, prefixes)))
         await conn.execute(delete(secret).where(_begins(secret.c.sealed, prefixes)))
+        # Endpoints get nothing until their secret is rotated: nobody could sign for it.
+        for column in (webhook.c.secret, webhook.c.old_secret):
+            await conn.execute(update(webhook).where(_begins(column, prefixes)).values({column.name: None}))
         await conn.execute(delete(key_check).where(key_check.c.key_id == key_id))
         await audit.record(conn, now, actor, "keys.forget", key_id, connections=len(ids))
         return len(ids)

@@ -8,7 +8,7 @@
 2. Write how each connection is, and when it is looked at next; free it of whoever had a lease. Whether the
    provider's API takes its access token is kept, too.
 3. Count the probes.
-4. For what changed: the history with its evidence, and the incident opened, updated or closed.
+4. For what changed: the history with its evidence, the incident opened, updated or closed, and the event.
 5. If a break began, changed or ended: let the fleet guard judge, before anybody is told.
 6. Tell: what is to be said about the changed incidents is written in this same transaction (promise 3).
 """
@@ -25,9 +25,12 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.health import events as said
+from monitor.health.events import Type
 from monitor.health.guard import GuardPolicy
+from monitor.health.lifecycle import IncidentChange
 from monitor.health.ruling import Ruling
-from monitor.store import bindings, gates, guarding, incidents
+from monitor.store import bindings, events, gates, guarding, incidents
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.columns import HEALTH, health_columns
@@ -182,12 +185,38 @@ async def settle(
         changed = [s for s in written if s.ruling.verdict.changed]
         if changed:
             await conn.execute(insert(history), [_history(s) for s in changed])
-            await incidents.apply(conn, [_incident_change(s) for s in changed], now)
+            numbers = await incidents.apply(conn, [_incident_change(s) for s in changed], now)
+            await _say(conn, changed, numbers, now)
             about = [s.lease.id for s in changed if s.ruling.verdict.incident is not None]
             await guarding.guard(conn, terms.guard, now, terms.ordinary, breaks=bool(about))
             if terms.tell is not None and about:
                 await terms.tell(conn, about, now)
     return written
+
+
+_SAYS = {
+    IncidentChange.OPEN: Type.BROKEN,
+    IncidentChange.UPDATE: Type.CAUSE_CHANGED,
+    IncidentChange.CLOSE: Type.RECOVERED,
+}
+
+
+async def _say(
+    conn: AsyncConnection, changed: Sequence[Settlement], numbers: Mapping[str, int], now: datetime
+) -> None:
+    """Write the events of what is confirmed; a doubt is none."""
+    about: dict[Type, dict[str, Mapping[str, Any]]] = {}
+    for settlement in changed:
+        lease, change = settlement.lease, settlement.ruling.verdict.incident
+        if change is None:
+            continue
+        more = said.was(lease.health.state.value, lease.health.cause.value)
+        more["incident"] = numbers.get(lease.id)
+        if change is not IncidentChange.UPDATE:
+            more |= said.gap(lease.last_success_at, settlement.ruling.at)
+        about.setdefault(_SAYS[change], {})[lease.id] = more
+    for what, some in about.items():
+        await events.moved(conn, what, some, now)
 
 
 async def _in_time(

@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.errors import NotFound, Remedy
 from monitor.health.breaks import CANARY, DAY, MAILABLE, Break
 from monitor.health.causes import Cause, Owner, Subject, consequence
+from monitor.health.events import Type
 from monitor.health.holding import Held, Run, Trouble
 from monitor.health.incidents import About, Place
 from monitor.health.lifecycle import State
 from monitor.health.wave import Wave, by_person, densest, members
-from monitor.store import audit
+from monitor.store import audit, events
 from monitor.store.engine import Database
 from monitor.store.incidents import one_at_a_time
 from monitor.store.retry import retried
@@ -193,6 +194,20 @@ async def write(
         await _note(conn, "wave.end", made.provider, now, why=made.end.value, released=len(left))
     if known is None or _differs(values, known, made):
         await conn.execute(update(incident).where(incident.c.id == number).values(**values, updated_at=now))
+        await _say(conn, number, known, values, now)
+
+
+async def _say(
+    conn: AsyncConnection, number: int, known: Standing | None, values: Mapping[str, Any], now: datetime
+) -> None:
+    """Tell programs what changed of a wave that programs know of: its guard, and its end."""
+    up = known.guard if known is not None else False
+    if values["guard"] != up:
+        await events.of_incidents(
+            conn, Type.GUARD_RAISED if values["guard"] else Type.GUARD_LOWERED, [number], now
+        )
+    if "closed_at" in values:
+        await events.of_incidents(conn, Type.INCIDENT_CLOSED, [number], now)
 
 
 def _differs(values: Mapping[str, Any], known: Standing, made: Run) -> bool:
@@ -214,8 +229,10 @@ async def _begin(conn: AsyncConnection, made: Run, why: tuple[str, ...], now: da
         )
         .returning(incident.c.id)
     )  # fmt: skip
+    number = int(done.scalar_one())
     await _note(conn, "wave.begin", made.provider, now, why=list(why), connections=len(made.joins))
-    return int(done.scalar_one())
+    await events.of_incidents(conn, Type.INCIDENT_OPENED, [number], now)
+    return number
 
 
 def _mostly(breaks: Iterable[Break]) -> str:
@@ -259,6 +276,7 @@ async def decide(database: Database, provider: str, word: str, now: datetime, ac
             .where(incident.c.id == known.id)
             .values(mails=word, guard=False, closed_at=now, updated_at=now)
         )
+        await _say(conn, known.id, known, {"guard": False, "closed_at": now}, now)
         await audit.record(conn, now, actor, f"mails.{word}", str(known.about), connections=len(held))
     return len(held)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -11,6 +12,12 @@ LENGTH = 22  # base62 digits that hold 128 bits
 def new_id(kind: str) -> str:
     """Return a new name, such as `evt_…`: unguessable, and good in a URL."""
     return f"{kind}_{base62(secrets.randbits(128), LENGTH)}"
+
+
+def derived_id(kind: str, *of: str) -> str:
+    """Return the name of what follows from other names: the same each time."""
+    digest = hashlib.sha256("\x1f".join(of).encode()).digest()
+    return f"{kind}_{base62(int.from_bytes(digest[:16]), LENGTH)}"
 
 
 def base62(number: int, length: int) -> str:

@@ -76,6 +76,11 @@ def is_this_machine(host: str) -> bool:
     return name in ("localhost", "localhost.localdomain") or name.endswith(".localhost")
 
 
+def is_cloud_name(host: str) -> bool:
+    """Whether a host is known as what clouds tell their machines."""
+    return host.lower().rstrip(".") in _CLOUD_NAMES
+
+
 def refused(url: str, issuer: str, *, private: bool) -> str | None:
     """Return why an endpoint of a server's metadata is not gone to, None where it may be.
 
@@ -97,7 +102,7 @@ def refused(url: str, issuer: str, *, private: bool) -> str | None:
         return None
     if is_this_machine(host):
         return None if at_home else "is this machine"
-    if host.lower().rstrip(".") in _CLOUD_NAMES:
+    if is_cloud_name(host):
         return "is the metadata service of a cloud"
     address = literal(host)
     return _said(what_it_is(address), private) if address is not None else None

@@ -22,9 +22,12 @@ from alerts.outbox import claims, notices
 from alerts.outbox.tables import delivery, notice, notice_item
 from alerts.pages import reconcile as pages
 from alerts.pages.truth import Oncall
+from alerts.webhooks import deliveries, endpoints, fanout
+from alerts.webhooks.endpoints import State
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.classify import found
+from monitor.health.events import Type, types_of
 from monitor.health.evidence import Identity
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import Policy, step
@@ -34,6 +37,7 @@ from monitor.store import (
     connections,
     custody,
     due,
+    events,
     guarding,
     history,
     imports,
@@ -49,6 +53,7 @@ from monitor.store import (
     verdicts,
 )
 from monitor.store.bindings import Account
+from monitor.store.door_tables import webhook
 from monitor.store.due import Lease
 from monitor.store.engine import Database
 from monitor.store.journal import Line, SealedPair
@@ -87,11 +92,12 @@ class Scene:
 # In the order in which rows refer to each other.
 TABLES = (
     "connection", "watch", "credential", "refresh_journal", "link", "consent", "incident", "notice", "notice_item",
-    "delivery", "process",
+    "delivery", "process", "webhook", "event",
 )  # fmt: skip
 _KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
+_EMPTIED = ("notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event")
 _RESTORE = "; ".join(
-    [f"DELETE FROM {name}" for name in ("notice", "connection", "incident", "process", "duty", "fuse")]  # noqa: S608
+    [f"DELETE FROM {name}" for name in _EMPTIED]  # noqa: S608
     + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
 )
 
@@ -127,6 +133,9 @@ async def set_up(database: Database) -> Scene:
         )
         await conn.execute(
             insert(process).values(id="p1", role="all", version="1", started_at=NOW - DAY, beat_at=NOW - DAY)
+        )
+        await conn.execute(
+            insert(webhook).values(id="wh_1", url="https://x", events=["*"], made_by="test", created_at=NOW)
         )
         number = (
             await conn.execute(
@@ -236,6 +245,26 @@ async def _forget(database: Database, _of: Scene) -> None:
     await notices.forget(database, later)
 
 
+async def _told_programs(database: Database, of: Scene) -> None:
+    async with database.write() as conn:
+        await events.concerned(conn, Type.DECLINED, {"b": {}}, NOW)
+    await fanout.put_in_order(database, NOW)
+
+
+async def _disabled(database: Database, of: Scene) -> None:
+    await _told_programs(database, of)
+    await endpoints.note_failure(database, "wh_1", NOW)
+    await endpoints.disable(database, "wh_1", State.GONE, "it answered 410", NOW)
+
+
+async def _sent_again(database: Database, of: Scene) -> None:
+    await _told_programs(database, of)
+    endpoint = await endpoints.find(database, "wh_1")
+    types = types_of(endpoint.events)
+    await deliveries.replay(database, "wh_1", endpoint.wants, types, NOW - DAY, NOW + DAY, NOW, "test")
+    await fanout.forget(database, NOW + DAY * 60)
+
+
 async def _recover(database: Database, of: Scene) -> None:
     await claims.claim(database, MAIL, "p2", NOW)
 
@@ -280,6 +309,11 @@ WRITERS: dict[str, Writer] = {
         cause="", actor="test",
     ),
     "hand tokens out no more": lambda db, _: connections.set_handout(db, "b", False, NOW, "test"),
+    "put events in order": _told_programs,
+    "disable an endpoint": _disabled,
+    "send again what an endpoint was sent": _sent_again,
+    "change an endpoint": lambda db, _: endpoints.change(db, "wh_1", None, {"events": ["*"]}, NOW, "test"),
+    "remove an endpoint": lambda db, _: endpoints.remove(db, "wh_1", None, NOW, "test"),
 }  # fmt: skip
 
 

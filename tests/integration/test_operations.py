@@ -11,14 +11,18 @@ from sqlalchemy.exc import DBAPIError
 
 from alerts.outbox.tables import delivery, fuse, notice
 from alerts.silences.tables import silence
+from alerts.webhooks import fanout
+from alerts.webhooks.signing import new_secret
 from monitor.errors import NotFound, Refused, TokenHealthError
 from monitor.health.causes import Cause
 from monitor.operations import audit as audit_lines
-from monitor.operations import connections, keys, notices, silences
+from monitor.operations import connections, keys, notices, silences, webhooks
 from monitor.operations import database as databases
 from monitor.operations import incidents as standing
 from monitor.operations.actor import Actor, Door, Right
+from monitor.settings.builders import secret_cell
 from monitor.settings.file import load
+from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
 from monitor.store.tables import audit, connection, incident
@@ -71,6 +75,7 @@ async def told(rig):
     await _healthy(database, FIRMS, START)
     await _break(database, FIRMS[:8], Cause.REVOKED, START + timedelta(minutes=1))
     rig.clock.time = START + HOUR
+    await fanout.put_in_order(database, rig.clock.time)
     failed = ROWS["notice"][0] | {"state": "failed", "outcome": "550 no such user"}
     async with database.write() as conn:
         await conn.execute(update(connection).values(contacts=["it@firm.example"]))
@@ -84,6 +89,15 @@ async def told(rig):
                     begun_at=START, until=None, pauses=False,
                 )
             )  # fmt: skip
+        hook = {
+            "id": "wh_1",
+            "url": "http://127.0.0.1:9/x",
+            "events": ["*"],
+            "made_by": "ann",
+            "created_at": START,
+        }
+        sealed = rig.parts.vault.seal(new_secret(), secret_cell("wh_1"))
+        await conn.execute(insert(webhook).values(**hook, secret=sealed))
     return rig
 
 
@@ -138,6 +152,46 @@ WRITES = {
         lambda p, a: connections.set_handout(p, a, "c00", on=False),
         ("connection.handout", "c00"),
     ),
+    "add a webhook": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.add(p, a, "https://hooks.example.com/x", ["connection.*"]),
+        ("webhook.add", lambda made: made.endpoint.id),
+    ),
+    "change a webhook": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.change(p, a, "wh_1", events=["connection.broken"]),
+        ("webhook.change", "wh_1"),
+    ),
+    "rotate a webhook's secret": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.rotate(p, a, "wh_1"),
+        ("webhook.rotate", "wh_1"),
+    ),
+    "enable a webhook": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.enable(p, a, "wh_1"),
+        ("webhook.enable", "wh_1"),
+    ),
+    "disable a webhook": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.disable(p, a, "wh_1"),
+        ("webhook.disable", "wh_1"),
+    ),
+    "send events again": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.replay(p, a, "wh_1", START - HOUR),
+        ("webhook.replay", "wh_1"),
+    ),
+    "try a webhook": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.test(p, a, "wh_1"),
+        ("webhook.test", "wh_1"),
+    ),
+    "remove a webhook": (
+        Right.WEBHOOKS_WRITE,
+        lambda p, a: webhooks.remove(p, a, "wh_1"),
+        ("webhook.remove", "wh_1"),
+    ),
     "release the fuse": (
         Right.NOTICES_OPERATE,
         notices.release_fuse,
@@ -158,8 +212,9 @@ async def test_what_is_changed_has_its_line_and_who_may_not_changes_nothing(told
         with pytest.raises(DBAPIError, match="full"):
             await work(told.parts, ME)
         assert await everything(database) == before, "no line, no change"
-    await work(told.parts, ME)
-    assert await lines(database) == [(ME.name, *line)]
+    done = await work(told.parts, ME)
+    action, subject = line
+    assert await lines(database) == [(ME.name, action, subject(done) if callable(subject) else subject)]
     assert await everything(database) != before
 
 

@@ -82,6 +82,7 @@ class Numbered:
         number = _request_id(scope["headers"])
         scope.setdefault("state", {})["request_id"] = number
         if scope["method"] == "HEAD" and not scope["path"].endswith("/token"):
+            scope["state"]["head"] = True
             # The server leaves the body out by itself, as it still knows how it was asked (RFC 9110 9.3.2).
             scope = dict(scope, method="GET")
         own = [(b"x-request-id", number.encode()), (b"cache-control", b"no-store")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +15,7 @@ from monitor.errors import (
     Conflict,
     Exists,
     ImportRefused,
+    Invalid,
     NotAdmitted,
     NotFound,
     Refused,
@@ -50,9 +52,20 @@ def problem_of(error: Exception) -> Problem | None:
             )
         case ChangedMeanwhile():
             return Problem("changed_meanwhile", str(error), revision=error.revision)
+        case Invalid():
+            return Problem("invalid", errors=[Wrong(f"/{error.at}", error.said)], remedies=error.remedies)
         case TokenHealthError():
             return Problem(_code(error), str(error), remedies=error.remedies)
     return Problem("database_unavailable") if unwell(error) else None
+
+
+@contextmanager
+def in_query() -> Iterator[None]:
+    """Say of what an operation finds wrong that it stands in the query."""
+    try:
+        yield
+    except Invalid as error:
+        raise Problem("invalid", errors=[Wrong(f"?{error.at}", error.said)]) from None
 
 
 def _code(error: TokenHealthError) -> str:

@@ -157,7 +157,7 @@ def _tables() -> None:
     sa.Column('url', sa.Text(), nullable=False),
     sa.Column('events', sa.JSON(), nullable=False),
     sa.Column('only', sa.JSON(), nullable=True),
-    sa.Column('secret', sa.Text(), nullable=False),
+    sa.Column('secret', sa.Text(), nullable=True),
     sa.Column('old_secret', sa.Text(), nullable=True),
     sa.Column('old_until', when, nullable=True),
     sa.Column('state', sa.Text(), nullable=False),

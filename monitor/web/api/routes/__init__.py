@@ -3,11 +3,15 @@
 from monitor.web.api.declared import Routes
 from monitor.web.api.routes.bulk import ROUTES as BULK
 from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
+from monitor.web.api.routes.events import ROUTES as EVENTS
 from monitor.web.api.routes.fleets import ROUTES as FLEETS
 from monitor.web.api.routes.keys import ROUTES as KEYS
 from monitor.web.api.routes.meta import ROUTES as META
 from monitor.web.api.routes.signals import ROUTES as SIGNALS
 from monitor.web.api.routes.tokens import ROUTES as TOKENS
 from monitor.web.api.routes.users import ROUTES as USERS
+from monitor.web.api.routes.webhooks import ROUTES as WEBHOOKS
 
-SUBJECTS: tuple[Routes, ...] = (META, CONNECTIONS, BULK, FLEETS, KEYS, USERS, TOKENS, SIGNALS)
+SUBJECTS: tuple[Routes, ...] = (
+    META, CONNECTIONS, TOKENS, SIGNALS, BULK, FLEETS, EVENTS, WEBHOOKS, KEYS, USERS,
+)  # fmt: skip

@@ -167,6 +167,7 @@ FACTS = {
         fleet.CLIENT_BROKEN, NOW, 9, provider="clio", app="us", team="legal", connection="acme", client="Acme LLP",
         cause="revoked", tier="gold",
     ),
+    "TokenHealthWebhookGivenUp": Fact(own.WEBHOOK_GIVEN_UP, NOW, 2),
     "TokenHealthOutboxStuck": Fact(own.OUTBOX_STUCK, NOW, 1200, channel="email"),
 }  # fmt: skip
 

@@ -161,6 +161,10 @@ CASES = {
         "2 first authorizations of us wait for a person: whose account is it?",
         near={'token_health_accounts_waiting{provider="clio",app="us"}': "0x60", APP: UP}, quiet=3,
     ),
+    "TokenHealthWebhookGivenUp": Case(
+        {"token_health_webhooks_given_up": "0x4 2x20 0x60"}, 8, 40, {},
+        "2 webhooks get no events any more", near={"token_health_webhooks_given_up": "0x60"}, quiet=3,
+    ),
     "TokenHealthIntervalStretched": Case(
         {'token_health_probe_interval_stretched{provider="clio",app="us"}': "1x4 3x60 1x60", APP: UP}, 50, 90,
         {"provider": "clio", "app": "us", "team": "legal"},

@@ -91,14 +91,14 @@ def actor_of(key: ApiKey) -> Actor:
     return Actor(f"key:{key.id}", Door.API, may, key.only)
 
 
-def is_for_machines(actor: Actor) -> bool:
+def is_for_machines(who: Actor) -> bool:
     """Whether somebody has a right that no person has: it must not travel where others listen."""
-    return bool(actor.may & MACHINES_ONLY)
+    return bool(who.may & MACHINES_ONLY)
 
 
-def may_come_from(actor: Actor, address: str) -> bool:
+def may_come_from(who: Actor, address: str) -> bool:
     """Whether somebody may come from an address."""
-    return not actor.only.networks or within(address, actor.only.networks)
+    return not who.only.networks or within(address, who.only.networks)
 
 
 def _keep(of: OrderedDict[str, V], key: str, value: V) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -62,16 +63,18 @@ def build_pages(parts: Parts, granter: Granter, rounds: Rounds, meters: Meters) 
 
 
 class Access(NamedTuple):
-    """What the API's listener serves beside the rest."""
+    """What the API's listener serves beside the rest, and what ends its streams before its server ends."""
 
     sign_in: SignIn | None = None
     api: ASGIApp | None = None
+    stop: Callable[[], None] = lambda: None
 
 
 def build_api(parts: Parts, wire: Wire, on: Listener, meters: Meters, *works: object) -> Access:
     """Put together what programs ask and where people sign in; loaded only where it is served."""
     from monitor.service.api import build_around
     from monitor.web.api.app import build
+    from monitor.web.api.streams import Streams
 
     doorkeeper, provider = Doorkeeper(parts, on.host), build_openid_provider(parts, wire)
     single: SingleSignOn | None = None
@@ -79,5 +82,6 @@ def build_api(parts: Parts, wire: Wire, on: Listener, meters: Meters, *works: ob
         from monitor.operations import single_sign_on
 
         single = single_sign_on.SingleSignOn(parts, provider)
-    api = build(build_around(parts, doorkeeper, meters, *works))
-    return Access(SignIn(parts, doorkeeper, single), api)
+    streams = Streams()
+    api = build(build_around(parts, doorkeeper, meters, streams, *works))
+    return Access(SignIn(parts, doorkeeper, single), api, streams.stop)

@@ -7,16 +7,12 @@ import contextlib
 import gc
 import platform
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.mails.send import Pump
-from alerts.outbox import notices
-from alerts.pages.send import Pager
-from alerts.silences import silences
-from alerts.silences.windows import Over, Silenced
 from alerts.webhooks.send import Caller
 from monitor import __version__
 from monitor.errors import ConfigurationError, TokenHealthError
@@ -24,9 +20,9 @@ from monitor.host import descriptors
 from monitor.host.shutdown import DRAIN_REFRESHES, LAST_WORDS, Shutdown
 from monitor.metrics.exposition import Exposition
 from monitor.metrics.meters import Meters
-from monitor.operations import api_keys, jobs, people
 from monitor.operations.admittance import closed_to_strangers
 from monitor.service.assembly import Access, build_api, build_pages
+from monitor.service.chores import chores
 from monitor.settings.builders import (
     Watching,
     build_caller,
@@ -41,10 +37,9 @@ from monitor.settings.builders import (
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
 from monitor.settings.sections import EXPOSED, Listener
-from monitor.store import audit, connections, fleet, links, maintenance, processes, schema, signals, uses
+from monitor.store import audit, connections, processes, schema
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
-from monitor.watching.presence import Presence
 from monitor.watching.ticks import Tick, Ticks
 from monitor.web.app import Server, application, server
 from monitor.web.ops import Ops, Pulse
@@ -54,12 +49,7 @@ log = structlog.get_logger("monitor.service")
 
 KEY_WATCH_SECONDS = 5.0
 WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its own three did not finish
-# Seconds between looks for what a timer has to say, for mails that are due, and for tokens to be revoked.
-PLAN_EVERY, SEND_EVERY, REVOKE_EVERY, JOBS_EVERY = 15.0, 1.0, 30.0, 1.0
-# Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
 USES_EVERY = 5.0  # seconds between two writings down of what programs read
-ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
-ACCESS_EVERY = 300.0  # between looks at keys that end soon, and at sessions that are over
 
 
 def calm_collector() -> None:
@@ -92,6 +82,7 @@ class Service:
         parts.database.on_taken_back = self._taken_back
         self._stop = asyncio.Event()
         self._servers: list[Server] = []
+        self._streams: list[Callable[[], None]] = []
 
     async def run(self) -> None:
         """Run until `stop`, or a SIGTERM or SIGINT; then end what is under way, within ten seconds."""
@@ -130,6 +121,7 @@ class Service:
                 sign_in=access.sign_in,
                 api=access.api,
             )
+            self._streams.append(access.stop)
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))
             if one.exposed:
                 log.warning("web.open_to_all", listen=one.address, why=EXPOSED)
@@ -144,7 +136,16 @@ class Service:
                 else:
                     await watching.ticks.start(
                         [
-                            *await self._ticks(watching.presence, pump, pager, caller, granter),
+                            *await chores(
+                                parts,
+                                self._name,
+                                self._meters,
+                                watching.presence,
+                                pump,
+                                pager,
+                                caller,
+                                granter,
+                            ),
                             *_of_programs(watching),
                         ]
                     )
@@ -174,6 +175,8 @@ class Service:
         shutdown = Shutdown()
         watching.ticks.halt()
         watching.custody.stop()
+        for end in self._streams:
+            end()
         for web in self._servers:
             web.should_exit = True
         await shutdown.step("web", serving, WEB_ENDS)
@@ -186,102 +189,6 @@ class Service:
         await shutdown.step("audit", self._record("service.stop"), LAST_WORDS)
         log.info("service.stopped", unfinished=shutdown.failed)
         return shutdown
-
-    async def _ticks(
-        self, presence: Presence, pump: Pump | None, pager: Pager, caller: Caller, granter: Granter
-    ) -> list[Tick]:
-        """What else is done now and then: mails, pages, windows, and tokens that nobody needs any more."""
-
-        async def plan() -> None:
-            if pump is not None and presence.leads:
-                await pump.plan()
-
-        async def revoke() -> None:
-            if presence.leads:
-                await granter.revoke_leftovers()
-
-        async def forget() -> None:
-            if presence.leads:
-                before = self._parts.clock.now() - self._parts.loaded.settings.kept.changes
-                await notices.forget(self._parts.database, before)
-                await jobs.forget(self._parts)
-                await links.forget(self._parts.database, before)
-                await uses.forget(self._parts.database, before)
-                await signals.forget(self._parts.database, before)
-                await caller.forget()
-
-        async def order() -> None:
-            if presence.leads:
-                await caller.plan()
-
-        async def bulk() -> None:
-            await jobs.work(self._parts, self._name)
-
-        async def look() -> None:
-            if presence.leads:
-                await pager.plan()
-
-        async def keep_alive() -> None:
-            if presence.leads:
-                await pager.keep_alive()
-
-        async def windows() -> None:
-            await self._keep_windows(leads=presence.leads)
-
-        async def mail_server() -> None:
-            if pump is not None:
-                await pump.mail_server.watch(leads=presence.leads)
-
-        async def begin() -> None:
-            self._meters.begin(await fleet.speaking(self._parts.database))
-
-        async def access() -> None:
-            if presence.leads:
-                await api_keys.warn_of_ends(self._parts)
-                await people.forget(self._parts)
-
-        ticks: list[Tick] = [
-            Tick("access", access, ACCESS_EVERY),
-            Tick("meters", begin, METERS_EVERY),
-            Tick("revoke", revoke, REVOKE_EVERY),
-            Tick("mails.retention", forget, 3600.0),
-            Tick("jobs", bulk, JOBS_EVERY),
-            Tick("windows", windows, WINDOWS_EVERY),
-            Tick("oncall.plan", look, ONCALL_EVERY),
-            *(Tick(name, work, SEND_EVERY) for name, work in pager.ticks()),
-            Tick("oncall.alive", keep_alive, ALIVE_EVERY),
-            Tick("events", order, SEND_EVERY),
-            Tick("webhooks.send", caller.begin, SEND_EVERY),
-        ]
-        await pager.recover()
-        if pump is None:
-            log.warning("mail.off", why="smtp.from is not set; no client is mailed")
-        else:
-            ticks += [
-                Tick("mails.plan", plan, PLAN_EVERY),
-                Tick("mails.send", pump.pump, SEND_EVERY),
-                Tick("mails.server", mail_server, SMTP_EVERY),
-            ]
-        return ticks
-
-    async def _keep_windows(self, *, leads: bool) -> None:
-        """Let connections rest while their maintenance holds, and show what is silent."""
-        now = self._parts.clock.now()
-        if not leads:
-            self._meters.silence.clear()
-            return
-        async with self._parts.database.read() as conn:
-            standing = await silences.holding(conn, self._parts.loaded.settings.windows, now)
-        windows = {s.identity: (s.over.value, s.name) for s in standing if s.pauses}
-        rested, woken = await maintenance.keep(self._parts.database, windows, now)
-        if rested or woken:
-            log.info("maintenance", windows=sorted(windows), rested=rested, woken=woken)
-        # Without a wait in between: a scrape that saw none would let Alertmanager page.
-        self._meters.silence.clear()
-        for silence in standing:
-            # A name that must not be a label cannot be shown; an empty one would cover everything.
-            if silence.over is not Over.CLIENT or self._parts.loaded.settings.metrics.client_names:
-                self._meters.silence.labels(*_silence_labels(silence)).set(1)
 
     def _taken_back(self, why: str) -> None:
         self._meters.taken_back.labels(why).inc()
@@ -386,11 +293,6 @@ def _of_programs(watching: Watching) -> list[Tick]:
         Tick("uses", watching.uses.write, USES_EVERY),
         Tick("signals", watching.hearing.write, USES_EVERY),
     ]
-
-
-def _silence_labels(silence: Silenced) -> tuple[str, ...]:
-    named = [silence.name if silence.over is over else "" for over in Over if over is not Over.ALL]
-    return silence.over.value, *named, str(silence.pauses).lower()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select, true
 
+from alerts.outbox.envelope import Envelope, Item
 from alerts.outbox.tables import delivery, notice, notice_item
 from monitor.store.engine import Database
 
@@ -100,6 +101,22 @@ def _about(items: ColumnElement[bool]) -> ColumnElement[bool]:
     return notice.c.id.in_(select(notice_item.c.notice).where(items))
 
 
+async def unaddressed(database: Database, number: int, among: Select[Any] | None = None) -> Envelope | None:
+    """Return a notice as it is handed to whoever writes it, addressed to nobody; None where there is none."""
+    async with database.read() as conn:
+        row = (await conn.execute(select(notice).where(notice.c.id == number))).one_or_none()
+        if row is None:
+            return None
+        which = select(notice_item).where(notice_item.c.notice == number)
+        which = which if among is None else which.where(notice_item.c.connection.in_(among))
+        items = await conn.execute(which.order_by(notice_item.c.connection))
+        return Envelope(
+            0, row.id, row.slot, row.kind, row.audience, row.client, row.locale, row.timezone, row.number,
+            row.reason, "", "", "", 0, row.planned_at, row.settled_at, row.matter or {},
+            tuple(Item(one.connection, one.incident, one.cause, one.since) for one in items),
+        )  # fmt: skip
+
+
 async def counted(database: Database) -> dict[str, int]:
     """Return how many notices are in each state that there is."""
     async with database.read() as conn:
@@ -107,9 +124,7 @@ async def counted(database: Database) -> dict[str, int]:
         return {row.state: row.n for row in rows}
 
 
-async def _read(
-    database: Database, which: Any, limit: int, among: Select[Any] | None = None
-) -> list[Told]:
+async def _read(database: Database, which: Any, limit: int, among: Select[Any] | None = None) -> list[Told]:
     mine = notice_item.c.connection.in_(among) if among is not None else true()
     async with database.read() as conn:
         rows = (

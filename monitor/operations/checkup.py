@@ -20,6 +20,7 @@ from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
+from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.apps import not_watched, stretched_now
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
@@ -58,6 +59,7 @@ class Check:
 async def checkup(path: Path, actor: Actor) -> list[Check]:
     """Check everything that can be checked of a configuration without changing anything."""
     actor.needs(Right.SETTINGS_READ)
+    reach.whole(actor, "the checkup is of everything")
     try:
         loaded = load(path, confined.environment())
         confined.take_out(loaded.secret_variables())

@@ -9,7 +9,7 @@ from typing import Any
 
 from alerts.mails.told import document, remedies, sentence
 from alerts.outbox import listing
-from alerts.outbox.listing import Told
+from alerts.outbox.listing import Told, Wanted
 from alerts.pages import told as pages_told
 from alerts.silences import silences
 from alerts.silences.windows import Scope
@@ -22,7 +22,7 @@ from monitor.operations.actor import Actor, Right
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
 from monitor.settings.parts import Parts
-from monitor.store import audit, bindings, connections, history, incidents, journal, links
+from monitor.store import audit, bindings, connections, history, incidents, journal, links, published
 from monitor.store.audit import Entry
 from monitor.store.connections import Known
 from monitor.store.history import Changed
@@ -42,7 +42,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     larger = open_ones[1] if len(open_ones) > 1 else None
     app, change = parts.apps.get(known.place.app), newest[0] if newest else None
     now = parts.clock.now()
-    told = await listing.about_connection(parts.database, connection_id, 8)
+    told = await _told(parts, actor, connection_id, 8)
     settings = parts.loaded.settings
     waits, choices = await _held_back(parts, open_ones, now)
     grant = await bindings.of_connection(parts.database, connection_id)
@@ -84,6 +84,12 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         account=grant.account.id if grant is not None else "",
         mails=bool(settings.smtp.sender),
     )
+
+
+async def _told(parts: Parts, actor: Actor, connection_id: str, limit: int) -> list[Told]:
+    """Return what was said about a connection, to whoever asks: a digest is about their own part only."""
+    among = None if actor.only.whole else published.seen_by(actor.only, parts.database)
+    return await listing.page(parts.database, Wanted(connection=connection_id, among=among), limit)
 
 
 async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:
@@ -186,5 +192,5 @@ async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained
         text=explain(tale, parts.clock.now()),
         before=await history.timeline(parts.database, connection_id, 6),
         audit=await audit.of_subject(parts.database, connection_id, 3),
-        told=await listing.about_connection(parts.database, connection_id),
+        told=await _told(parts, actor, connection_id, 20),
     )

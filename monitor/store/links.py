@@ -372,8 +372,8 @@ async def forget(database: Database, before: datetime) -> int:
 
 def _link(row: Any) -> Link:
     return Link(
-        row.id, name_of(row.hash), row.connection, row.provider, row.incident, row.locale, row.cause, row.always, row.made_at,
-        row.expires_at, row.opened_at, row.started_at, row.used_at,
+        row.id, name_of(row.hash), row.connection, row.provider, row.incident, row.locale, row.cause,
+        row.always, row.made_at, row.expires_at, row.opened_at, row.started_at, row.used_at,
     )  # fmt: skip
 
 

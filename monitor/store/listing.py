@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal, or_, select, tuple_
 
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
@@ -85,9 +85,7 @@ async def counts(database: Database, which: Filter | None = None) -> Counts:
             _if(broken, watch.c.cause),
             func.count(),
         )
-        .select_from(connection)
-        .join(watch, watch.c.connection == connection.c.id)
-        .join(credential, credential.c.connection == connection.c.id)
+        .select_from(_needed(which or Filter()))
         .where(*_conditions(which or Filter(), database.is_sqlite))
         .group_by(
             watch.c.state,
@@ -107,6 +105,15 @@ async def counts(database: Database, which: Filter | None = None) -> Counts:
                     found[value] = found.get(value, 0) + int(count)
     states, providers, apps, owners, causes = sums
     return Counts(total, states, owners, causes, providers, apps)
+
+
+def _needed(which: Filter) -> FromClause:
+    """Return no more tables than a filter needs: to count the whole fleet is one walk through how it is."""
+    beyond = (which.clients, which.custodies, which.ids, which.labels, which.text)
+    if not any(beyond) and which.within.whole and not which.in_doubt:
+        return watch
+    found = connection.join(watch, watch.c.connection == connection.c.id)
+    return found.join(credential, credential.c.connection == connection.c.id) if which.in_doubt else found
 
 
 def _if(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from alerts.outbox.listing import Wanted
 from alerts.outbox.tables import delivery, fuse, notice
 from alerts.silences.tables import silence
 from monitor.errors import NotFound, Refused, TokenHealthError
@@ -206,9 +207,9 @@ async def test_notices_are_paged_by_their_numbers_and_filtered(told):
         if (before := found.before) is None:
             break
     assert seen == [6, 5, 4, 3, 2, 1]
-    assert [one.id for one in (await notices.page(told.parts, ME, 9, client="A")).notices] == [6, 4, 2]
-    assert [one.id for one in (await notices.page(told.parts, ME, 9, states=["failed"])).notices] == [1]
-    assert (await notices.page(told.parts, ME, 9, connection="c00")).notices == ()
+    assert [one.id for one in (await notices.page(told.parts, ME, 9, Wanted(client="A"))).notices] == [6, 4, 2]
+    assert [one.id for one in (await notices.page(told.parts, ME, 9, Wanted(states=["failed"]))).notices] == [1]
+    assert (await notices.page(told.parts, ME, 9, Wanted(connection="c00"))).notices == ()
     assert await notices.counts(told.parts, ME) == {"failed": 1, "sent": 5}
     assert (await notices.show(told.parts, ME, 4)).client == "A"
     with pytest.raises(NotFound, match="There is no notice 7"):

@@ -12,7 +12,7 @@ from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 
 SET = "set"
-# What is, or may carry, a secret: passwords stand in URLs, and addresses of services are secrets by themselves.
+# What is, or may carry, a secret: passwords stand in URLs, and some addresses are secrets by themselves.
 _SECRET = re.compile(r"(^|_)(urls?|proxy|secret|password|passwords?|tokens?|keys?)$")
 _OPEN = ("public_url", "base_url", "auth_url")  # where clients and apps go
 

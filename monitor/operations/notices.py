@@ -30,6 +30,7 @@ from monitor.settings.parts import Parts
 from monitor.store import connections, published, waves
 
 ANY = Wanted()
+STATES = frozenset({"waiting", "sending", "sent", "failed", "withdrawn"})
 FUSE_STAYS_WHOLE = timedelta(hours=1)
 
 
@@ -238,6 +239,14 @@ async def _plan_now(parts: Parts) -> None:
     """Bring the waiting mails in line with what a person has just said; the service sends them."""
     if (post := build_post(parts)) is not None:
         await reconcile.plan_all(parts.database, post.voice, parts.clock.now())
+
+
+async def retry_one(parts: Parts, actor: Actor, number: int) -> Told:
+    """Have one failed mail tried again; return how it stands. Raises NotFound, ConfigurationError."""
+    actor.needs(Right.NOTICES_OPERATE)
+    await _one(parts, actor, number)
+    await retry(parts, actor, [number])
+    return await _one(parts, actor, number)
 
 
 async def retry(parts: Parts, actor: Actor, numbers: Sequence[int]) -> list[int]:

@@ -110,7 +110,7 @@ async def now(
 ) -> Looked:
     """Have a connection probed now, and wait for the verdict for so long; the probe goes on after that.
 
-    `rounds` look from here; without, whoever looks at the fleet does. Raises NotFound, and Conflict for what
+    `rounds` look from here; without, whoever watches the fleet does. Raises NotFound, and Conflict for what
     cannot be probed.
     """
     actor.needs(Right.CONNECTIONS_OPERATE)

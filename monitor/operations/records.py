@@ -210,6 +210,5 @@ def entry(one: Entry) -> dict[str, Any]:
 
 def check(one: Check) -> dict[str, Any]:
     """Return what one check of the checkup found, with what mends it."""
-    return {
-        "check": one.name, "ok": one.ok, "says": one.says, "remedies": [remedy(what) for what in one.remedies],
-    }  # fmt: skip
+    remedies = [remedy(what) for what in one.remedies]
+    return {"check": one.name, "ok": one.ok, "says": one.says, "remedies": remedies}

@@ -37,6 +37,16 @@ class Begun:
     maintenance: bool
     to_come: bool
     beside: tuple[Silenced, ...]
+    reason: str
+    by: str
+
+    @property
+    def silenced(self) -> Silenced:
+        """Return it as what lies now."""
+        return Silenced(
+            Over(self.over), self.name, self.reason, self.by, self.begin, self.until, self.maintenance,
+            self.number,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +75,22 @@ async def every(parts: Parts, actor: Actor) -> Silences:
 def name_of(one: Silenced | Window) -> str:
     """Return what programs call a silence by: a person's its number, one of the configuration what it is."""
     if isinstance(one, Silenced) and one.number is not None:
-        return f"sil_{base62(one.number, LENGTH)}"
+        return numbered(one.number)
     title = one.title if isinstance(one, Window) else one.by.removeprefix("the configuration (")[:-1]
     what = hashlib.sha256(f"{title}\n{one.over.value}\n{one.name}".encode()).digest()[:16]
     return f"sil_{base62(int.from_bytes(what) | 1 << 127, LENGTH)}"
 
 
+def numbered(number: int) -> str:
+    """Return what programs call a person's silence by."""
+    return f"sil_{base62(number, LENGTH)}"
+
+
 async def find(parts: Parts, actor: Actor, name: str) -> Silenced | Window:
     """Return the silence that programs call so. Raises NotFound."""
     found = await every(parts, actor)
-    for one in (*found.laid, *found.not_now):
+    there: tuple[Silenced | Window, ...] = (*found.laid, *found.not_now)
+    for one in there:
         if name_of(one) == name:
             return one
     raise NotFound(
@@ -86,8 +102,10 @@ async def remove(parts: Parts, actor: Actor, name: str) -> None:
     """End a silence, or call it off. Raises NotFound, and Conflict for one of the configuration."""
     actor.needs(Right.SILENCES_WRITE)
     now = parts.clock.now()
-    laid = await silences.standing(parts.database, parts.loaded.settings.windows, now)
-    for one in (*laid, *parts.loaded.settings.windows):
+    windows = parts.loaded.settings.windows
+    laid = await silences.standing(parts.database, windows, now)
+    there: tuple[Silenced | Window, ...] = (*laid, *windows)
+    for one in there:
         if name_of(one) == name and await reach.sees(parts, actor, one.over.value, one.name):
             if isinstance(one, Window) or one.number is None:
                 raise Conflict("It stands in the configuration, and ends there.")
@@ -129,7 +147,9 @@ async def begin(
         for one in await silences.standing(parts.database, (), now)
         if (one.over, one.name) == (what, name) and one.number != number
     ]
-    return Begun(number, what.value, name, first, until, maintenance, first > now, tuple(beside))
+    return Begun(
+        number, what.value, name, first, until, maintenance, first > now, tuple(beside), reason, actor.name
+    )
 
 
 async def end(parts: Parts, actor: Actor, over: str, name: str) -> Ended:

@@ -18,7 +18,8 @@ from monitor.health.wave import members
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import audit, incident_pages, incidents, listing, published, waves
-from monitor.store.incident_pages import Seen, Wanted
+from monitor.store.incident_pages import Seen
+from monitor.store.incident_pages import Wanted as Wanted  # noqa: PLC0414 - doors say by it what they want
 from monitor.store.incidents import Closed, OpenIncident
 
 ANY = Wanted()

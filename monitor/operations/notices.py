@@ -14,7 +14,8 @@ from alerts.mails.refusals import undeliverable
 from alerts.mails.story import MAIL
 from alerts.mails.told import remedies
 from alerts.outbox import listing
-from alerts.outbox.listing import Told, Wanted
+from alerts.outbox.listing import Told
+from alerts.outbox.listing import Wanted as Wanted  # noqa: PLC0414 - doors say by it what they want
 from alerts.silences import silences
 from alerts.silences.windows import Silenced
 from monitor.errors import Conflict, NotFound, Remedy

@@ -23,7 +23,7 @@ from monitor.settings.parts import Parts
 from monitor.store import connections, due, listing
 from monitor.store.connections import Known
 from monitor.store.processes import Role, new_name
-from monitor.watching.rounds import Rounds
+from monitor.watching.rounds import Rounds as Rounds  # noqa: PLC0414 - doors find it by its type
 
 WAITS = 5  # seconds for connections that the service is looking at just now
 BATCH = 500
@@ -98,7 +98,7 @@ async def _look(
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of asking for a probe. `verdict`: there is one, made since it was asked for or just before."""
+    """What came of asking for a probe. `verdict`: there is one, since it was asked for or just before."""
 
     known: Known
     verdict: bool

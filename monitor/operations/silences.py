@@ -24,6 +24,11 @@ class Silences:
     laid: tuple[Silenced, ...]
     not_now: tuple[Window, ...]
 
+    @property
+    def all(self) -> list[Silenced | Window]:
+        """All of them, those of the configuration that do not hold now too."""
+        return [*self.laid, *self.not_now]
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -88,9 +93,7 @@ def numbered(number: int) -> str:
 
 async def find(parts: Parts, actor: Actor, name: str) -> Silenced | Window:
     """Return the silence that programs call so. Raises NotFound."""
-    found = await every(parts, actor)
-    there: tuple[Silenced | Window, ...] = (*found.laid, *found.not_now)
-    for one in there:
+    for one in (await every(parts, actor)).all:
         if name_of(one) == name:
             return one
     raise NotFound(

@@ -28,7 +28,7 @@ Expand = Annotated[Line | None, Query(description="`connections`, `notices`, or 
 @ROUTES.get("/incidents", needs=Right.INCIDENTS_READ, shows=shapes.Incidents, problems=("bad_cursor",))
 async def list_incidents(
     request: Request, response: Response, parts: Here, actor: Who,
-    open: Annotated[bool | None, Query(description="Those that stand, or those that are over.")] = None,
+    standing: Annotated[bool | None, Query(alias="open", description="Which stand, or are over.")] = None,
     cause: Annotated[Line | None, Query(description="Causes, `a,b`.")] = None,
     owner: Annotated[Line | None, Query(description="Who has to act.")] = None,
     about: Annotated[Line | None, Query(description="Such as `connection:acme`, `provider:clio`.")] = None,
@@ -38,7 +38,7 @@ async def list_incidents(
 ) -> Any:  # fmt: skip
     """List incidents, newest first."""
     which = Wanted(
-        open=open, causes=words(cause, "cause", CAUSES), owners=words(owner, "owner", OWNERS),
+        open=standing, causes=words(cause, "cause", CAUSES), owners=words(owner, "owner", OWNERS),
         about=_about(about), members=members, guard=guard,
     )  # fmt: skip
     beside = words(expand, "expand", _EXPANDED)

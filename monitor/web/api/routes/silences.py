@@ -27,8 +27,7 @@ async def list_silences(
     request: Request, response: Response, parts: Here, actor: Who, limit: Limit = 50, cursor: Cursor = None
 ) -> Any:
     """List the silences that hold or are to come, and those of the configuration, by id."""
-    found = await silences.every(parts, actor)
-    rows = [records.silence(one) for one in (*found.laid, *found.not_now)]
+    rows = [records.silence(one) for one in (await silences.every(parts, actor)).all]
     return sliced(request, response, actor, rows, "id", limit, cursor)
 
 

@@ -136,6 +136,7 @@ async def members(database: Database, number: int, only: Restriction, limit: int
         own = own.where(incident.c.name.in_(_names(only, is_sqlite)))
     theirs = (
         select(_member.c.id, _member.c.name)
+        .select_from(_member)
         .join(incident, _belongs(only, is_sqlite))
         .where(incident.c.id == number)
         .order_by(_member.c.id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import insert, select, update
@@ -42,6 +43,7 @@ class Stage:
     failed: int  # a notice about c00 and c20
     waiting: int  # a notice about acme
     silence: str  # over c20
+    answers: Counter[int] = field(default_factory=Counter)
 
 
 @contextlib.asynccontextmanager

@@ -75,34 +75,21 @@ async def every(
 
 async def counts(database: Database, which: Filter | None = None) -> Counts:
     """Return how many there are."""
-    broken = watch.c.state == State.BROKEN.value
+    what = (watch.c.state, watch.c.provider, watch.c.app, watch.c.owner, watch.c.cause)
     query = (
-        select(
-            watch.c.state,
-            watch.c.provider,
-            watch.c.app,
-            _if(broken, watch.c.owner),
-            _if(broken, watch.c.cause),
-            func.count(),
-        )
+        select(*what, func.count())
         .select_from(_needed(which or Filter()))
         .where(*_conditions(which or Filter(), database.is_sqlite))
-        .group_by(
-            watch.c.state,
-            watch.c.provider,
-            watch.c.app,
-            _if(broken, watch.c.owner),
-            _if(broken, watch.c.cause),
-        )
+        .group_by(*what)
     )
     sums: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {})
     total = 0
     async with database.read() as conn:
-        for *values, count in await conn.execute(query):
+        for state, provider, app, owner, cause, count in await conn.execute(query):
             total += int(count)
-            for found, value in zip(sums, values, strict=True):
-                if value:
-                    found[value] = found.get(value, 0) + int(count)
+            broken = (owner, cause) if state == State.BROKEN.value else ()
+            for found, value in zip(sums, (state, provider, app, *broken), strict=False):
+                found[value] = found.get(value, 0) + int(count)
     states, providers, apps, owners, causes = sums
     return Counts(total, states, owners, causes, providers, apps)
 
@@ -114,10 +101,6 @@ def _needed(which: Filter) -> FromClause:
         return watch
     found = connection.join(watch, watch.c.connection == connection.c.id)
     return found.join(credential, credential.c.connection == connection.c.id) if which.in_doubt else found
-
-
-def _if(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((condition, column), else_="")
 
 
 def _conditions(which: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:

@@ -206,9 +206,8 @@ class Incident(SQLModel, table=True):
     updated_at: datetime = _time()
     closed_at: datetime | None = _time(default=None)
     parent_id: int | None = Field(default=None, foreign_key="incident.id", index=True)
-    mails: str = (
-        _text()
-    )  # what was said of held mails: released, dropped; canary: its client is asked on trial
+    # What was said of held mails: released, dropped; canary: its client is asked on trial.
+    mails: str = _text()
     turned_at: datetime | None = _time(default=None)  # a connection's: since when its client mends it, or not
     ended: str = _text()  # how a connection's closed: alone, authorized; otherwise nothing
     told_at: datetime | None = _time(default=None)  # when its client was first told

@@ -253,3 +253,10 @@ async def test_who_only_looks_sees_no_address_whole_wherever_it_stands(stage, ap
         assert "it@" not in masked and "ops@" not in masked, path
         if "/notices" in path and "preview" not in path:
             assert "it@" in whole, path
+
+
+async def test_how_many_others_broke_is_not_told_to_who_sees_a_part(stage, api):
+    whole = (await good(await api.get("/connections/c00/explain")))["told"]
+    assert "8 clients" in str(whole), whole
+    seen = await api.get("/connections/c00/explain", as_=part(stage, "c00"))
+    assert seen.status_code == 200 and "8 clients" not in seen.text and "fleet guard" in seen.text

@@ -32,10 +32,12 @@ format: $(VENV)/.installed-dev
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-# The files that Prometheus, Alertmanager and Grafana load, and docs/metrics.md; tests prove them current.
+# The files that Prometheus, Alertmanager and Grafana load, docs/metrics.md, docs/api.md and docs/openapi.json; tests prove
+# them current.
 generate: $(VENV)/.installed-dev
 	$(RUN)/python -m alerts.rules.build
 	$(RUN)/python -m dashboards.build
+	$(RUN)/python -m monitor.web.api.reference
 
 bench: $(VENV)/.installed-dev
 	$(RUN)/python -m tests.bench

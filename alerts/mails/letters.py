@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from alerts.channels.smtp import Letter
-from alerts.mails.compose import Topic
+from alerts.mails.compose import Topic, Written
 from alerts.mails.message import build
 from alerts.mails.standing import Kind, Slot
 from alerts.mails.threads import thread_of
@@ -29,8 +29,9 @@ class Unwritable(TokenHealthError):
 class Writer:
     """Writes letters. Links are made at each attempt: nothing that could open one is kept between two."""
 
-    def __init__(self, database: Database, post: Post, clock: Clock) -> None:
+    def __init__(self, database: Database, post: Post, clock: Clock, *, previews: bool = False) -> None:
         self._database, self._post, self._clock = database, post, clock
+        self._previews = previews  # no link is made: what is written is for whoever looks at it
 
     async def letter(self, envelope: Envelope) -> Letter:
         """Write a mail. Raises Unwritable, whatever went wrong: one mail's fault is its own."""
@@ -44,10 +45,10 @@ class Writer:
             said = "" if isinstance(error, SQLAlchemyError) else f": {' '.join(str(error).split())[:200]}"
             raise Unwritable(f"{type(error).__name__}{said}") from None
 
-    async def _write(self, envelope: Envelope) -> Letter:
+    async def words(self, envelope: Envelope) -> Written:
+        """Write what a mail says. Raises Unwritable where there is nothing to say any more."""
         post = self._post
         async with self._database.read() as conn:
-            thread = await thread_of(conn, envelope)
             known = await published.described(conn, [item.connection for item in envelope.items])
         # One that was removed meanwhile is told nothing about.
         topics = [
@@ -57,9 +58,15 @@ class Writer:
         ]
         if envelope.items and not topics:
             raise Unwritable("its connections were removed")
-        written = post.composer.write(
+        return post.composer.write(
             envelope.kind, envelope.client, topics, envelope.locale, envelope.timezone, reason=envelope.reason
         )
+
+    async def _write(self, envelope: Envelope) -> Letter:
+        post = self._post
+        async with self._database.read() as conn:
+            thread = await thread_of(conn, envelope)
+        written = await self.words(envelope)
         return Letter.of(
             build(
                 written,
@@ -97,6 +104,8 @@ class Writer:
             return "", None
         now = self._clock.now()
         until = now + self._post.link_lifetime
+        if self._previews:
+            return f"{self._post.public_url}/r/…", until
         secret = await links.issue(
             self._database,
             item.connection,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, true
 
-from alerts.outbox.envelope import TO_PROGRAMS
+from alerts.outbox.envelope import TO_PROGRAMS, Envelope, Item
 from alerts.outbox.tables import delivery, notice, notice_item
 from monitor.store.engine import Database
 
@@ -70,30 +70,63 @@ async def listing(database: Database, limit: int, *, everything: bool = False) -
     return await _read(database, open_ones if not everything else notice.c.id > 0, limit)
 
 
-async def page(
-    database: Database,
-    limit: int,
-    *,
-    before: int | None = None,
-    number: int | None = None,
-    states: Collection[str] = (),
-    client: str = "",
-    connection_id: str = "",
-) -> list[Told]:
-    """Return what was said or waits, newest first, before a number; all, or what is asked for."""
-    which: list[ColumnElement[bool]] = [notice.c.id > 0]
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which notices: each that is given has to hold, and of several values one.
+
+    `among` are the names of the connections that there are for whoever asks, as a query; None: all. Of a
+    notice that is about others too, they see their own part.
+    """
+
+    number: int | None = None
+    states: Collection[str] = ()
+    kinds: Collection[str] = ()
+    client: str = ""
+    connection: str = ""
+    incidents: Collection[int] = ()
+    among: Select[Any] | None = None
+
+
+async def page(database: Database, which: Wanted, limit: int, before: int | None = None) -> list[Told]:
+    """Return what was said or waits, newest first, before a number."""
+    found: list[ColumnElement[bool]] = [notice.c.id > 0]
     if before is not None:
-        which.append(notice.c.id < before)
-    if number is not None:
-        which.append(notice.c.id == number)
-    if states:
-        which.append(notice.c.state.in_(states))
-    if client:
-        which.append(notice.c.client == client)
-    if connection_id:
-        mine = select(notice_item.c.notice).where(notice_item.c.connection == connection_id)
-        which.append(notice.c.id.in_(mine))
-    return await _read(database, and_(*which), limit)
+        found.append(notice.c.id < before)
+    if which.number is not None:
+        found.append(notice.c.id == which.number)
+    if which.states:
+        found.append(notice.c.state.in_(which.states))
+    if which.kinds:
+        found.append(notice.c.kind.in_(which.kinds))
+    if which.client:
+        found.append(notice.c.client == which.client)
+    if which.connection:
+        found.append(_about(notice_item.c.connection == which.connection))
+    if which.incidents:
+        found.append(_about(notice_item.c.incident.in_(which.incidents)))
+    if which.among is not None:
+        found.append(_about(notice_item.c.connection.in_(which.among)))
+    return await _read(database, and_(*found), limit, which.among)
+
+
+def _about(items: ColumnElement[bool]) -> ColumnElement[bool]:
+    return notice.c.id.in_(select(notice_item.c.notice).where(items))
+
+
+async def unaddressed(database: Database, number: int, among: Select[Any] | None = None) -> Envelope | None:
+    """Return a notice as it is handed to whoever writes it, addressed to nobody; None where there is none."""
+    async with database.read() as conn:
+        row = (await conn.execute(select(notice).where(notice.c.id == number))).one_or_none()
+        if row is None:
+            return None
+        which = select(notice_item).where(notice_item.c.notice == number)
+        which = which if among is None else which.where(notice_item.c.connection.in_(among))
+        items = await conn.execute(which.order_by(notice_item.c.connection))
+        return Envelope(
+            0, row.id, row.slot, row.kind, row.audience, row.client, row.locale, row.timezone, row.number,
+            row.reason, "", "", "", 0, row.planned_at, row.settled_at, row.matter or {},
+            tuple(Item(one.connection, one.incident, one.cause, one.since) for one in items),
+        )  # fmt: skip
 
 
 async def counted(database: Database) -> dict[str, int]:
@@ -104,7 +137,8 @@ async def counted(database: Database) -> dict[str, int]:
         return {row.state: row.n for row in rows}
 
 
-async def _read(database: Database, which: Any, limit: int) -> list[Told]:
+async def _read(database: Database, which: Any, limit: int, among: Select[Any] | None = None) -> list[Told]:
+    mine = notice_item.c.connection.in_(among) if among is not None else true()
     async with database.read() as conn:
         rows = (
             await conn.execute(
@@ -115,7 +149,7 @@ async def _read(database: Database, which: Any, limit: int) -> list[Told]:
         items: dict[int, list[str]] = defaultdict(list)
         for row in await conn.execute(
             select(notice_item.c.notice, notice_item.c.connection)
-            .where(notice_item.c.notice.in_(numbers))
+            .where(notice_item.c.notice.in_(numbers), mine)
             .order_by(notice_item.c.connection)
         ):
             items[row.notice].append(row.connection)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from monitor.errors import NotFound
 from monitor.health import cadence
+from monitor.health.listing import Filter
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
-from monitor.store import connections
+from monitor.settings.sections import AppSettings
+from monitor.store import budgets, connections, listing
+from monitor.wire.apps import App
 
 
 async def unwatched(parts: Parts, actor: Actor) -> list[str]:
@@ -24,6 +29,61 @@ def not_watched(app: str, count: int) -> str:
         f"{these} of app {app!r}, which is not in [[apps]], {are} not looked at: add the app again, or "
         "pause, remove or import them with another app."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """An app as it is used. `settings` and `app` are None for one that is on record and not configured."""
+
+    id: str
+    provider: str
+    app: App | None
+    settings: AppSettings | None
+    connections: int  # those that there are for whoever asks
+    interval: timedelta
+    configured: timedelta
+    free_at: datetime | None  # when the budget lets the next request start
+    probed_at: datetime | None  # the newest probe of any of its connections
+    well_at: datetime | None  # the newest that found its connection well
+
+
+async def every(parts: Parts, actor: Actor) -> list[Used]:
+    """Return the apps that are configured, or have connections, as far as there are any for who asks."""
+    actor.needs(Right.CATALOGUE_READ)
+    counted = (await listing.counts(parts.database, Filter(within=actor.only))).apps
+    named = [*parts.apps, *(name for name in counted if name not in parts.apps)]
+    if not actor.only.whole:
+        named = [name for name in named if name in (actor.only.apps or counted)]
+    sizes, lately = await connections.per_app(parts.database), await connections.lately(parts.database)
+    free, wanted = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
+    given = {one.id: one for one in parts.loaded.settings.apps}
+    found = []
+    for name in sorted(named):
+        app, seen = parts.apps.get(name), lately.get(name)
+        limit = app.limits.app_wide if app is not None else None
+        found.append(
+            Used(
+                id=name,
+                provider=app.provider.name if app else seen.provider if seen else "",
+                app=app,
+                settings=given.get(name),
+                connections=counted.get(name, 0),
+                interval=cadence.stretched(wanted, sizes.get(name, 0), limit),
+                configured=wanted,
+                free_at=free.get(name) if limit is not None else None,
+                probed_at=seen.probed_at if seen else None,
+                well_at=seen.well_at if seen else None,
+            )
+        )
+    return found
+
+
+async def show(parts: Parts, actor: Actor, app: str) -> Used:
+    """Return one app. Raises NotFound."""
+    for one in await every(parts, actor):
+        if one.id == app:
+            return one
+    raise NotFound(f"There is no app {app!r}.")
 
 
 async def stretched(parts: Parts, actor: Actor) -> list[tuple[str, timedelta, timedelta]]:

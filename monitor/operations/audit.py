@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from monitor.operations.actor import Actor, Right
@@ -38,11 +39,16 @@ async def page(
     subject: str = "",
     by: str = "",
     action: str = "",
+    since: datetime | None = None,
 ) -> Page:
-    """Return lines about a subject, by somebody, of one action; all without."""
+    """Return lines about a subject, by somebody, of one action, since a time; all without.
+
+    Who is restricted sees the lines about connections that there are for them.
+    """
     actor.needs(Right.AUDIT_READ)
     found = await audit.page(
-        parts.database, limit + 1, before=before, subject=subject, actor=by, action=action
-    )
+        parts.database, limit + 1, before=before, subject=subject, actor=by, action=action, since=since,
+        only=actor.only,
+    )  # fmt: skip
     more = len(found) > limit
     return Page([line for _, line in found[:limit]], found[limit - 1][0] if more else None)

@@ -22,6 +22,7 @@ from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
+from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.admittance import access_lines
 from monitor.operations.apps import not_watched, stretched_now
@@ -46,6 +47,7 @@ LARGEST_SKEW = timedelta(seconds=30)
 async def checkup(path: Path, actor: Actor) -> list[Check]:
     """Check everything that can be checked of a configuration without changing anything."""
     actor.needs(Right.SETTINGS_READ)
+    reach.whole(actor, "the checkup is of everything")
     try:
         loaded = load(path, confined.environment())
         confined.take_out(loaded.secret_variables())

@@ -13,7 +13,7 @@ from monitor.operations.backup import Done
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import database_of
 from monitor.store import schema
-from monitor.store.engine import UNWELL
+from monitor.store.engine import UNWELL, ours
 from monitor.tokens.vault import Vault
 
 
@@ -58,4 +58,4 @@ async def restore(loaded: Loaded, actor: Actor, path: Path, *, replace: bool) ->
 
 def unwell(error: Exception) -> bool:
     """Whether an error is the database's, which cannot be reached or does not do what it is asked."""
-    return isinstance(error, (*UNWELL, TimeoutError))
+    return isinstance(error, (*UNWELL, TimeoutError)) and not ours(error)

@@ -9,7 +9,7 @@ from typing import Any
 
 from alerts.mails.told import document, remedies, sentence
 from alerts.outbox import listing
-from alerts.outbox.listing import Told
+from alerts.outbox.listing import Told, Wanted
 from alerts.pages import told as pages_told
 from alerts.silences import silences
 from alerts.silences.windows import Scope
@@ -22,7 +22,7 @@ from monitor.operations.actor import Actor, Right
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
 from monitor.settings.parts import Parts
-from monitor.store import audit, bindings, connections, history, incidents, journal, links
+from monitor.store import audit, bindings, connections, history, incidents, journal, links, published
 from monitor.store.audit import Entry
 from monitor.store.connections import Known
 from monitor.store.history import Changed
@@ -42,9 +42,9 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     larger = open_ones[1] if len(open_ones) > 1 else None
     app, change = parts.apps.get(known.place.app), newest[0] if newest else None
     now = parts.clock.now()
-    told = await listing.about_connection(parts.database, connection_id, 8)
+    told = await _told(parts, actor, connection_id, 8)
     settings = parts.loaded.settings
-    waits, choices = await _held_back(parts, open_ones, now)
+    waits, choices = await _held_back(parts, actor, open_ones, now)
     grant = await bindings.of_connection(parts.database, connection_id)
     heard = await signals.said_of(parts, actor, connection_id, 5)
     return Story(
@@ -63,13 +63,13 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         next_probe_at=known.next_probe_at,
         next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence, now) if app else None,
         incident_since=open_ones[0].opened_at if open_ones else None,
-        larger=_larger(larger) if larger else None,
+        larger=_larger(larger, actor) if larger else None,
         waits=waits,
         choices=(*choices, *(one for said in told for one in remedies(said))),
         policy=settings.policy,
         said=(
             *await _silenced(parts, known),
-            *await _paged(parts, known),
+            *await _paged(parts, actor, known),
             *await _steps(parts, connection_id),
             *await _mail_server(parts, actor, told),
             *(sentence(one, now) for one in told),
@@ -89,6 +89,12 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     )
 
 
+async def _told(parts: Parts, actor: Actor, connection_id: str, limit: int) -> list[Told]:
+    """Return what was said about a connection, to whoever asks: a digest is about their own part only."""
+    among = None if actor.only.whole else published.seen_by(actor.only, parts.database)
+    return await listing.page(parts.database, Wanted(connection=connection_id, among=among), limit)
+
+
 async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:
     now, interval = parts.clock.now(), parts.loaded.settings.history.interval
     since = first_of(now, max(SPANS), interval)
@@ -102,12 +108,14 @@ async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:
 
 
 async def _held_back(
-    parts: Parts, open_ones: list[OpenIncident], now: datetime
+    parts: Parts, actor: Actor, open_ones: list[OpenIncident], now: datetime
 ) -> tuple[str, tuple[Remedy, ...]]:
     """Say why the first mail about a break is held or late, and what may be said about that."""
     own, larger = open_ones[0] if open_ones else None, open_ones[1] if len(open_ones) > 1 else None
     if own is None or own.told_at is not None or own.mails:
         return "", ()
+    if larger is not None and larger.wave and not actor.only.whole:
+        return "The fleet guard holds its mail: many broke together.", ()
     if larger is not None and larger.wave:
         for one in await waves_open(parts):
             if one.provider == larger.about.name:
@@ -130,7 +138,7 @@ async def _mail_server(parts: Parts, actor: Actor, told: Sequence[Told]) -> list
     return [trouble] if trouble else []
 
 
-async def _paged(parts: Parts, known: Known) -> list[str]:
+async def _paged(parts: Parts, actor: Actor, known: Known) -> list[str]:
     """Say what on-call was told that this connection is part of."""
     async with parts.database.read() as conn:
         standing = await pages_told.standing_pages(conn)
@@ -138,7 +146,8 @@ async def _paged(parts: Parts, known: Known) -> list[str]:
     return [
         f"On-call was told over {', '.join(took) or 'no channel yet'}: {matter['summary']}."
         for _, matter, took in standing
-        if matter["labels"].get("cause", known.health.cause.value) == known.health.cause.value
+        if (actor.only.whole or matter["labels"].get("connection") == known.id)
+        and matter["labels"].get("cause", known.health.cause.value) == known.health.cause.value
         and all(matter["labels"].get(name, value) == value for name, value in mine.items())
     ]
 
@@ -157,7 +166,10 @@ async def _steps(parts: Parts, connection_id: str) -> list[str]:
     return []
 
 
-def _larger(found: OpenIncident) -> str:
+def _larger(found: OpenIncident, actor: Actor) -> str:
+    """Say what a connection's break is part of; how many others broke is not told to who sees a part."""
+    if not actor.only.whole:
+        return f"{found.cause.value} of {found.about}."
     whole = found.wave or found.guard
     return found.reasons[0] if whole and found.reasons else f"{found.cause.value} of {found.about}."
 
@@ -189,5 +201,5 @@ async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained
         text=explain(tale, parts.clock.now()),
         before=await history.timeline(parts.database, connection_id, 6),
         audit=await audit.of_subject(parts.database, connection_id, 3),
-        told=await listing.about_connection(parts.database, connection_id),
+        told=await _told(parts, actor, connection_id, 20),
     )

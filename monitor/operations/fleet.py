@@ -6,15 +6,19 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from alerts.mails.fuse import FuseState
 from alerts.silences import silences
 from alerts.silences.windows import Silenced
+from monitor.health.causes import Subject
 from monitor.health.listing import MOST, Counts, Filter, Key, Listed, Page, Sort
 from monitor.health.question import Question
-from monitor.operations import accounts, apps, incidents
+from monitor.operations import accounts, apps, incidents, notices
+from monitor.operations import silences as silences_now
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import listing
 from monitor.store.bindings import HeldGrant
+from monitor.store.incident_pages import Wanted
 from monitor.store.incidents import OpenIncident
 
 ALL = Filter()
@@ -59,6 +63,34 @@ async def counts(parts: Parts, actor: Actor, which: Filter = ALL) -> Counts:
     """Return how many connections there are, by what they are."""
     actor.needs(Right.CONNECTIONS_READ)
     return await listing.counts(parts.database, _for(actor, which))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The fleet in sums, and what stands over it; None: whoever asks may not see that."""
+
+    counts: Counts
+    guards: tuple[incidents.Shown, ...] | None
+    shared: tuple[incidents.Shown, ...] | None
+    fuse: FuseState | None
+    silent: Sequence[Silenced] | None
+
+
+async def summary(parts: Parts, actor: Actor) -> Summary:
+    """Return the fleet in sums, and what stands over it, as far as the actor may see it."""
+    counted = await counts(parts, actor)
+    guards = shared = fuse = silent = None
+    if Right.INCIDENTS_READ in actor.may:
+        beyond = Wanted(open=True, kinds=[kind.value for kind in Subject if kind is not Subject.CONNECTION])
+        found = (await incidents.page(parts, actor, MOST, which=beyond)).rows
+        guards = tuple(one for one in found if one.seen.wave)
+        shared = tuple(one for one in found if not one.seen.wave)
+    if Right.NOTICES_READ in actor.may and actor.only.whole:
+        fuse = await notices.fuse_now(parts, actor)
+    if Right.SILENCES_READ in actor.may:
+        laid = await silences_now.every(parts, actor)
+        silent = [one for one in laid.laid if one.begun_at <= laid.at]
+    return Summary(counted, guards, shared, fuse, silent)
 
 
 def _for(actor: Actor, which: Filter) -> Filter:

@@ -2,43 +2,87 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from alerts.mails import asking
 from monitor.errors import ConfigurationError
+from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.builders import build_post
 from monitor.settings.parts import Parts
-from monitor.store import audit, connections, incidents, links
+from monitor.store import connections, incidents, links
+from monitor.store.connections import Known
+from monitor.store.links import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A link that was made; whoever has the URL may authorize the connection."""
+
+    name: str
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some links, newest first. The next page is that `before` the number, None after the last."""
+
+    links: tuple[Link, ...]
+    before: int | None
+
+
+async def of(parts: Parts, actor: Actor, connection_id: str, limit: int, before: int | None = None) -> Page:
+    """Return the links of a connection, never what opens them. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_READ)
+    known = await _known(parts, actor, connection_id)
+    found = await links.of_connection(parts.database, known.id, limit + 1, before)
+    return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
 
 async def new(parts: Parts, actor: Actor, connection_id: str) -> str:
+    """Make a link that an operator hands over; return its URL."""
+    return (await make(parts, actor, connection_id)).url
+
+
+async def make(parts: Parts, actor: Actor, connection_id: str) -> Made:
     """Make a link that an operator hands over; it starts whatever the connection's state is."""
     actor.needs(Right.LINKS_CREATE)
-    known = await connections.show(parts.database, connection_id)
+    known = await _known(parts, actor, connection_id)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
     settings, now = parts.loaded.settings, parts.clock.now()
     open_ones = await incidents.of_connection(parts.database, connection_id)
+    until = now + settings.email.link_lifetime
     secret = await links.issue(
         parts.database,
         connection_id,
         locale=known.locale,
         now=now,
-        expires_at=now + settings.email.link_lifetime,
+        expires_at=until,
         incident=open_ones[0].id if open_ones else None,
         cause="pending" if known.newcomer else known.health.cause.value,
         always=True,
+        by=actor.name,
     )
-    await audit.write_down(parts.database, now, actor.name, "link.made", connection_id)
-    return f"{settings.web.public_url}/r/{secret.reveal()}"
+    url = f"{settings.web.public_url}/r/{secret.reveal()}"
+    return Made(links.name_of(links.hashed(secret)), url, until)
 
 
 async def mail(parts: Parts, actor: Actor, connection_id: str) -> int:
     """Have the client mailed now; return the notice's number. Raises where it would mend nothing."""
     actor.needs(Right.LINKS_CREATE)
+    known = await _known(parts, actor, connection_id)
     post = build_post(parts)
     if post is None:
         raise ConfigurationError(
             f"{parts.loaded.path}: set smtp.from (and smtp.url) first; then mails go out."
         )
-    known = await connections.show(parts.database, connection_id)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
     return await asking.request(parts.database, post.voice, known, parts.clock.now(), actor.name)
+
+
+async def _known(parts: Parts, actor: Actor, connection_id: str) -> Known:
+    known = await connections.show(parts.database, connection_id)
+    reach.one(actor, known)
+    return known

@@ -57,11 +57,12 @@ def previews(loaded: Loaded, actor: Actor, kind: str = "", language: str = "") -
     for name in [kind] if kind else KINDS:
         for spoken in [language] if language else languages():
             mail = sample(composer, name, spoken, A_DAY)
-            found.append(Preview(name, spoken, mail.subject, _whole(mail.html, logo), mail.text))
+            found.append(Preview(name, spoken, mail.subject, whole(mail.html, logo), mail.text))
     return found
 
 
-def _whole(html: str, logo: Logo | None) -> str:
+def whole(html: str, logo: Logo | None) -> str:
+    """Return the HTML of a mail with its logo inside, since what is only looked at has no attachments."""
     if logo is None:
         return html
     data = base64.b64encode(logo.data).decode()

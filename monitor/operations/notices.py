@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from alerts.mails import again, fuse, reconcile
+from alerts.mails.compose import Written
+from alerts.mails.letters import Unwritable, Writer
 from alerts.mails.refusals import undeliverable
+from alerts.mails.story import MAIL
 from alerts.mails.told import remedies
 from alerts.outbox import listing
 from alerts.outbox.listing import Told
+from alerts.outbox.listing import Wanted as Wanted  # noqa: PLC0414 - doors say by it what they want
 from alerts.silences import silences
 from alerts.silences.windows import Silenced
-from monitor.errors import NotFound, Remedy
+from monitor.errors import Conflict, NotFound, Remedy
 from monitor.health.breaks import DROPPED, RELEASED
 from monitor.health.question import Question
+from monitor.operations import incidents, reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.incidents import waves_open
-from monitor.operations.mails import server_trouble
+from monitor.operations.mails import server_trouble, whole
 from monitor.operations.silences import over_of
 from monitor.settings.builders import build_post
 from monitor.settings.parts import Parts
-from monitor.store import waves
+from monitor.store import connections, published, waves
 
+ANY = Wanted()
+STATES = frozenset({"waiting", "sending", "sent", "failed", "withdrawn"})
 FUSE_STAYS_WHOLE = timedelta(hours=1)
 
 
@@ -60,6 +68,7 @@ class Outbox:
 async def every(parts: Parts, actor: Actor, limit: int, *, everything: bool = False) -> Outbox:
     """Return the newest notices that are open or failed, or `everything`; and what holds them back."""
     actor.needs(Right.NOTICES_READ)
+    reach.whole(actor, "what waits is of more")
     now = parts.clock.now()
     refused = await undeliverable(parts.database)
     return Outbox(
@@ -81,35 +90,61 @@ class Page:
 
 
 async def page(
-    parts: Parts,
-    actor: Actor,
-    limit: int,
-    *,
-    before: int | None = None,
-    states: Collection[str] = (),
-    client: str = "",
-    connection: str = "",
+    parts: Parts, actor: Actor, limit: int, which: Wanted = ANY, before: int | None = None
 ) -> Page:
-    """Return notices in these states, to a client, about a connection: so many, before a number."""
+    """Return notices: so many, before a number. Who is restricted sees their part of each."""
     actor.needs(Right.NOTICES_READ)
-    found = await listing.page(
-        parts.database,
-        limit + 1,
-        before=before,
-        states=states,
-        client=client,
-        connection_id=connection,
-    )
+    return await _page(parts, actor, limit, which, before)
+
+
+async def about(
+    parts: Parts, actor: Actor, connection_id: str, limit: int, before: int | None = None
+) -> Page:
+    """Return what was said, or waits to be said, about a connection. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_READ)
+    reach.one(actor, await connections.show(parts.database, connection_id))
+    return await _page(parts, actor, limit, Wanted(connection=connection_id), before)
+
+
+async def _page(parts: Parts, actor: Actor, limit: int, which: Wanted, before: int | None) -> Page:
+    wanted = replace(which, among=_among(parts, actor))
+    found = await listing.page(parts.database, wanted, limit + 1, before)
     return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+
+def _among(parts: Parts, actor: Actor) -> Any:
+    return None if actor.only.whole else published.seen_by(actor.only, parts.database)
 
 
 async def show(parts: Parts, actor: Actor, number: int) -> Told:
     """Return one notice. Raises NotFound."""
     actor.needs(Right.NOTICES_READ)
-    found = await listing.page(parts.database, 1, number=number)
+    return await _one(parts, actor, number)
+
+
+async def _one(parts: Parts, actor: Actor, number: int) -> Told:
+    found = await listing.page(parts.database, Wanted(number, among=_among(parts, actor)), 1)
     if not found:
         raise NotFound(f"There is no notice {number}.", Remedy("notices.list", "shows those there are"))
     return found[0]
+
+
+async def preview(parts: Parts, actor: Actor, number: int) -> Written:
+    """Return what a mail says, or said, as it would be written now; its links lead nowhere.
+
+    Raises NotFound, and Conflict for what is no mail or cannot be written any more.
+    """
+    actor.needs(Right.NOTICES_READ)
+    told = await _one(parts, actor, number)
+    envelope = await listing.unaddressed(parts.database, number, _among(parts, actor))
+    post = build_post(parts)
+    if envelope is None or told.slot not in MAIL.slots or post is None:
+        raise Conflict(f"Notice {number} goes out as no mail.")
+    try:
+        written = await Writer(parts.database, post, parts.clock, previews=True).words(envelope)
+    except Unwritable as error:
+        raise Conflict(f"Notice {number} cannot be written: {error}.") from None
+    return replace(written, html=whole(written.html, post.logo))
 
 
 async def counts(parts: Parts, actor: Actor) -> dict[str, int]:
@@ -126,6 +161,7 @@ async def hold(
     `over` as `silences.begin` has it. Raises NotFound for what there is not.
     """
     actor.needs(Right.NOTICES_OPERATE)
+    await reach.covers(parts, actor, over_of(over).value, name)
     now = parts.clock.now()
     until = now + length if length is not None else None
     return await silences.begin(parts.database, over_of(over), name, reason, until, now, actor.name)
@@ -134,6 +170,7 @@ async def hold(
 async def unhold(parts: Parts, actor: Actor, over: str, name: str) -> int:
     """Lift what lies over something; return how many holds. Raises NotFound, and Conflict as a silence."""
     actor.needs(Right.NOTICES_OPERATE)
+    await reach.covers(parts, actor, over_of(over).value, name)
     return len(await silences.end(parts.database, over_of(over), name, parts.clock.now(), actor.name))
 
 
@@ -156,7 +193,24 @@ async def drop(parts: Parts, actor: Actor, wave: str) -> int:
 
 async def _decide(parts: Parts, actor: Actor, wave: str, word: str) -> int:
     actor.needs(Right.NOTICES_OPERATE)
-    count = await waves.decide(parts.database, wave, word, parts.clock.now(), actor.name)
+    reach.whole(actor, "a wave is held over more")
+    return await _said(parts, actor, wave, word)
+
+
+async def release_incident(parts: Parts, actor: Actor, number: int) -> int:
+    """Do as `release` with the wave that an incident is. Raises NotFound, Conflict."""
+    wave = await incidents.held_wave(parts, actor, number)
+    return await _said(parts, actor, wave, RELEASED, number)
+
+
+async def drop_incident(parts: Parts, actor: Actor, number: int) -> int:
+    """Do as `drop` with the wave that an incident is. Raises NotFound, Conflict."""
+    wave = await incidents.held_wave(parts, actor, number)
+    return await _said(parts, actor, wave, DROPPED, number)
+
+
+async def _said(parts: Parts, actor: Actor, wave: str, word: str, number: int | None = None) -> int:
+    count = await waves.decide(parts.database, wave, word, parts.clock.now(), actor.name, number)
     await _plan_now(parts)
     return count
 
@@ -164,7 +218,20 @@ async def _decide(parts: Parts, actor: Actor, wave: str, word: str) -> int:
 async def ask_first(parts: Parts, actor: Actor, wave: str, count: int) -> tuple[str, ...]:
     """Ask a few clients of a wave on trial, and hold the rest; return which. Raises NotFound."""
     actor.needs(Right.NOTICES_OPERATE)
-    asked = await waves.ask_first(parts.database, wave, count, parts.clock.now(), actor.name)
+    reach.whole(actor, "a wave is held over more")
+    return await _asked(parts, actor, wave, count)
+
+
+async def ask_first_of(parts: Parts, actor: Actor, number: int, count: int) -> tuple[str, ...]:
+    """Do as `ask_first` with the wave that an incident is. Raises NotFound, Conflict."""
+    wave = await incidents.held_wave(parts, actor, number)
+    return await _asked(parts, actor, wave, count, number)
+
+
+async def _asked(
+    parts: Parts, actor: Actor, wave: str, count: int, number: int | None = None
+) -> tuple[str, ...]:
+    asked = await waves.ask_first(parts.database, wave, count, parts.clock.now(), actor.name, number)
     await _plan_now(parts)
     return asked
 
@@ -175,16 +242,40 @@ async def _plan_now(parts: Parts) -> None:
         await reconcile.plan_all(parts.database, post.voice, parts.clock.now())
 
 
+async def retry_one(parts: Parts, actor: Actor, number: int) -> Told:
+    """Have one failed mail tried again; return how it stands. Raises NotFound, ConfigurationError."""
+    actor.needs(Right.NOTICES_OPERATE)
+    await _one(parts, actor, number)
+    await retry(parts, actor, [number])
+    return await _one(parts, actor, number)
+
+
 async def retry(parts: Parts, actor: Actor, numbers: Sequence[int]) -> list[int]:
     """Have failed mails tried again, all of them without numbers; return which.
 
     Raises ConfigurationError for a number that is none of a failed mail.
     """
     actor.needs(Right.NOTICES_OPERATE)
+    if not numbers:
+        reach.whole(actor, "there are mails beside its own")
+    elif not actor.only.whole:
+        for number in numbers:
+            mine = await _one(parts, actor, number)
+            (all_of_it,) = await listing.page(parts.database, Wanted(number), 1)
+            if mine.connections != all_of_it.connections:
+                reach.whole(actor, f"notice {number} is about more")
     return await again.retry(parts.database, numbers, parts.clock.now(), actor.name)
+
+
+async def fuse_now(parts: Parts, actor: Actor) -> fuse.FuseState:
+    """Return how the fuse is."""
+    actor.needs(Right.NOTICES_READ)
+    async with parts.database.read() as conn:
+        return await fuse.read(conn)
 
 
 async def release_fuse(parts: Parts, actor: Actor) -> None:
     """Let first mails out for an hour, however many."""
     actor.needs(Right.NOTICES_OPERATE)
+    reach.whole(actor, "the fuse is the whole fleet's")
     await fuse.release(parts.database, parts.clock.now(), FUSE_STAYS_WHOLE, actor.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.store import idempotency
+from monitor.health.restriction import UNRESTRICTED, Restriction
+from monitor.store import idempotency, within
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import audit
+from monitor.store.tables import audit, connection
 
 SERVICE = "service"
 # What is known of the request that a change comes by, such as where it came from; a door sets it.
@@ -60,15 +61,33 @@ async def page(
     subject: str = "",
     actor: str = "",
     action: str = "",
+    since: datetime | None = None,
+    only: Restriction = UNRESTRICTED,
 ) -> list[tuple[int, Entry]]:
-    """Return lines with their numbers, newest first, before a number; all, or what is asked for."""
+    """Return lines with their numbers, newest first, before a number; all, or what is asked for.
+
+    Whoever sees a part of the fleet `only` sees the lines about its connections.
+    """
     given = ((audit.c.subject, subject), (audit.c.actor, actor), (audit.c.action, action))
     query = select(audit).where(*(column == value for column, value in given if value))
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    if not only.whole:
+        mine = select(connection.c.id).where(*within.conditions(only, database.is_sqlite))
+        query = query.where(audit.c.subject.in_(mine))
     if before is not None:
         query = query.where(audit.c.id < before)
     async with database.read() as conn:
         rows = await conn.execute(query.order_by(audit.c.id.desc()).limit(limit))
         return [(row.id, Entry(row.at, row.actor, row.action, row.subject, row.detail)) for row in rows]
+
+
+async def newest(database: Database, action: str, subjects: Sequence[str]) -> dict[str, Entry]:
+    """Return the newest line of an action about each of these subjects that has one."""
+    query = select(audit).where(audit.c.action == action, audit.c.subject.in_(subjects)).order_by(audit.c.id)
+    async with database.read() as conn:
+        rows = await conn.execute(query)
+        return {row.subject: Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows}
 
 
 async def of_subject(database: Database, subject: str, limit: int = 20) -> list[Entry]:

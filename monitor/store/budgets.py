@@ -40,6 +40,13 @@ async def take(
     return [first + gap * index for index in range(count)]
 
 
+async def free_at(database: Database) -> dict[str, datetime]:
+    """Return when each app's next request may start."""
+    async with database.read() as conn:
+        rows = await conn.execute(select(budget.c.app, budget.c.free_at))
+        return {row.app: row.free_at for row in rows}
+
+
 @retried
 async def hold(database: Database, app: str, until: datetime) -> None:
     """Let no request of an app start before a time: the provider said Retry-After."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -271,6 +271,28 @@ async def per_app(database: Database) -> dict[str, int]:
             select(watch.c.app, func.count()).where(watch.c.next_probe_at.is_not(None)).group_by(watch.c.app)
         )
         return {row[0]: int(row[1]) for row in rows}
+
+
+class Lately(NamedTuple):
+    """When connections of an app were last looked at, and last found well."""
+
+    provider: str
+    probed_at: datetime | None
+    well_at: datetime | None
+
+
+async def lately(database: Database) -> dict[str, Lately]:
+    """Return when connections of each app were last looked at."""
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(
+                watch.c.app,
+                func.max(watch.c.provider),
+                func.max(watch.c.last_probe_at),
+                func.max(watch.c.last_success_at),
+            ).group_by(watch.c.app)
+        )
+        return {app: Lately(*seen) for app, *seen in rows}
 
 
 async def elsewhere(database: Database, places: Mapping[str, Place]) -> dict[str, int]:

@@ -34,7 +34,17 @@ from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Text, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    CompileError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InvalidRequestError,
+    PendingRollbackError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -279,6 +289,14 @@ _NO_BEGIN: dict[str, Any] = {"no_begin": True}
 _AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 # What a database that is not well raises, beside errors of our own.
 UNWELL = (SQLAlchemyError, OSError)
+# Among these, what is a fault of ours: a statement that is none, a value that no column takes.
+OURS = (ArgumentError, CompileError, DataError, IntegrityError, ProgrammingError)
+
+
+def ours(error: Exception) -> bool:
+    """Whether an error of the database's library is a fault of whoever asked it."""
+    asked_wrongly = isinstance(error, InvalidRequestError) and not isinstance(error, PendingRollbackError)
+    return asked_wrongly or isinstance(error, OURS)
 
 
 def _nobody_counts(_why: str) -> None:

@@ -53,6 +53,18 @@ async def timeline(database: Database, connection: str, limit: int = 20) -> list
         return [_changed(row) for row in rows]
 
 
+async def page(
+    database: Database, connection: str, limit: int, before: int | None = None
+) -> list[tuple[int, Changed]]:
+    """Return the changes of a connection with their numbers, newest first, before a number."""
+    query = select(history).where(history.c.connection == connection)
+    if before is not None:
+        query = query.where(history.c.id < before)
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(history.c.id.desc()).limit(limit))
+        return [(row.id, _changed(row)) for row in rows]
+
+
 async def since(database: Database, number: int, limit: int = 500) -> list[tuple[int, str, Changed]]:
     """Return the changes of all connections after a number, oldest first, with number and connection."""
     async with database.read() as conn:

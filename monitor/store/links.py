@@ -21,6 +21,7 @@ from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.retry import retried
 from monitor.store.tables import connection, consent, credential, link
+from monitor.text.ids import LENGTH, base62
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Link:
     """A link as it stands. `always`: an operator's, which starts also where nothing is broken."""
 
     id: int
+    name: str  # what programs call it by
     connection: str
     provider: str
     incident: int | None
@@ -75,6 +77,11 @@ def fresh_secret() -> Secret:
     return Secret(secrets.token_urlsafe(32))
 
 
+def name_of(hash_: str) -> str:
+    """Return what programs call a link by: a part of its hash, which opens nothing."""
+    return f"lnk_{base62(int(hash_[:32], 16), LENGTH)}"
+
+
 def hashed(secret: Secret) -> str:
     """Return what is kept of a secret. It is random, so a plain hash is enough."""
     return hashlib.sha256(secret.reveal().encode()).hexdigest()
@@ -91,8 +98,12 @@ async def issue(
     incident: int | None = None,
     cause: str = "",
     always: bool = False,
+    by: str | None = None,
 ) -> Secret:
-    """Make a link for one connection; return its secret, which is nowhere else."""
+    """Make a link for one connection; return its secret, which is nowhere else.
+
+    One that somebody asked for has its line in the audit, with who it was.
+    """
     secret = fresh_secret()
     async with database.write() as conn:
         await conn.execute(
@@ -101,6 +112,8 @@ async def issue(
                 always=always, made_at=now, expires_at=expires_at,
             )
         )  # fmt: skip
+        if by is not None:
+            await audit.record(conn, now, by, "link.made", connection_id)
     return secret
 
 
@@ -121,12 +134,15 @@ async def by_id(database: Database, number: int) -> Link | None:
     return None if row is None else link_of(row)
 
 
-async def of_connection(database: Database, connection_id: str, limit: int = 20) -> list[Link]:
-    """Return the newest links of a connection, newest first."""
+async def of_connection(
+    database: Database, connection_id: str, limit: int = 20, before: int | None = None
+) -> list[Link]:
+    """Return the newest links of a connection, newest first, before a number."""
+    query = LINK.where(link.c.connection == connection_id)
+    if before is not None:
+        query = query.where(link.c.id < before)
     async with database.read() as conn:
-        rows = await conn.execute(
-            LINK.where(link.c.connection == connection_id).order_by(link.c.id.desc()).limit(limit)
-        )
+        rows = await conn.execute(query.order_by(link.c.id.desc()).limit(limit))
         return [link_of(row) for row in rows]
 
 
@@ -376,8 +392,8 @@ async def forget(database: Database, before: datetime) -> int:
 def link_of(row: Any) -> Link:
     """Read a row of `LINK`."""
     return Link(
-        row.id, row.connection, row.provider, row.incident, row.locale, row.cause, row.always, row.made_at,
-        row.expires_at, row.opened_at, row.started_at, row.used_at, row.hash,
+        row.id, name_of(row.hash), row.connection, row.provider, row.incident, row.locale, row.cause,
+        row.always, row.made_at, row.expires_at, row.opened_at, row.started_at, row.used_at, row.hash,
     )  # fmt: skip
 
 

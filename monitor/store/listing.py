@@ -10,7 +10,18 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    case,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
@@ -75,42 +86,38 @@ async def every(
 
 async def counts(database: Database, which: Filter | None = None) -> Counts:
     """Return how many there are."""
-    broken = watch.c.state == State.BROKEN.value
-    query = (
-        select(
-            watch.c.state,
-            watch.c.provider,
-            watch.c.app,
-            _if(broken, watch.c.owner),
-            _if(broken, watch.c.cause),
-            func.count(),
-        )
-        .select_from(connection)
-        .join(watch, watch.c.connection == connection.c.id)
-        .join(credential, credential.c.connection == connection.c.id)
+    # In the order of `watch_sums`, in which the whole fleet is counted without a look at its rows. For a part
+    # SQLite would follow it, too, from row to row; a first value that is in no index has it sort instead.
+    what: tuple[ColumnElement[Any], ...] = (
+        watch.c.state, watch.c.cause, watch.c.owner, watch.c.provider, watch.c.app,
+    )  # fmt: skip
+    of = _needed(which or Filter())
+    by = what if of is watch else (func.coalesce(watch.c.state, literal_column("''")), *what[1:])
+    query: Select[Any] = (
+        select(by[0], *what[1:], func.count())
+        .select_from(of)
         .where(*_conditions(which or Filter(), database.is_sqlite))
-        .group_by(
-            watch.c.state,
-            watch.c.provider,
-            watch.c.app,
-            _if(broken, watch.c.owner),
-            _if(broken, watch.c.cause),
-        )
+        .group_by(*by)
     )
     sums: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {})
     total = 0
     async with database.read() as conn:
-        for *values, count in await conn.execute(query):
+        for state, cause, owner, provider, app, count in await conn.execute(query):
             total += int(count)
-            for found, value in zip(sums, values, strict=True):
-                if value:
-                    found[value] = found.get(value, 0) + int(count)
+            broken = (owner, cause) if state == State.BROKEN.value else ()
+            for found, value in zip(sums, (state, provider, app, *broken), strict=False):
+                found[value] = found.get(value, 0) + int(count)
     states, providers, apps, owners, causes = sums
     return Counts(total, states, owners, causes, providers, apps)
 
 
-def _if(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return case((condition, column), else_="")
+def _needed(which: Filter) -> FromClause:
+    """Return no more tables than a filter needs: to count the whole fleet is one walk through how it is."""
+    beyond = (which.clients, which.custodies, which.ids, which.labels, which.text)
+    if not any(beyond) and which.within.whole and not which.in_doubt:
+        return watch
+    found = connection.join(watch, watch.c.connection == connection.c.id)
+    return found.join(credential, credential.c.connection == connection.c.id) if which.in_doubt else found
 
 
 def _conditions(which: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.breaks import RELEASED
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
-from monitor.store import incidents
+from monitor.health.restriction import Restriction
+from monitor.store import incidents, within
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
 from monitor.store.tables import connection, credential, held, history, incident, watch
@@ -87,6 +88,11 @@ def _watched() -> Select[Any]:
 
 async def _clients(conn: AsyncConnection, query: Select[Any]) -> set[str]:
     return set((await conn.execute(query.distinct())).scalars())
+
+
+def seen_by(only: Restriction, database: Database) -> Select[Any]:
+    """Return the query for the names of the connections that there are for somebody."""
+    return select(connection.c.id).where(*within.conditions(only, database.is_sqlite))
 
 
 # -- connections --------------------------------------------------------------------------------------

@@ -117,6 +117,7 @@ class Watch(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="watch_state"),
         Index("watch_due", "app", "next_probe_at"),
+        Index("watch_sums", "state", "cause", "owner", "provider", "app"),
         Index(
             "watch_bad",
             "bad_since",

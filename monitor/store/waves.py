@@ -261,14 +261,17 @@ def _chunks(numbers: Collection[int]) -> Iterable[list[int]]:
 
 
 @retried
-async def decide(database: Database, provider: str, word: str, now: datetime, actor: str) -> int:
+async def decide(
+    database: Database, provider: str, word: str, now: datetime, actor: str, number: int | None = None
+) -> int:
     """Release or drop all that a wave holds, which ends it; return of how many connections.
 
-    Who was told already, and what broke before the wave, is not touched. Raises NotFound.
+    Who was told already, and what broke before the wave, is not touched. Raises NotFound, also where the
+    wave is another one by now than the `number` that is meant.
     """
     async with database.write() as conn:
         await one_at_a_time(conn)
-        known = await _named(conn, provider)
+        known = await _named(conn, provider, number)
         held = [one.incident for one in known.held.breaks if one.untold]
         await _mark(conn, held, word)
         await conn.execute(
@@ -283,12 +286,12 @@ async def decide(database: Database, provider: str, word: str, now: datetime, ac
 
 @retried
 async def ask_first(
-    database: Database, provider: str, count: int, now: datetime, actor: str
+    database: Database, provider: str, count: int, now: datetime, actor: str, number: int | None = None
 ) -> tuple[str, ...]:
     """Ask a few of those that a wave holds on trial, because a person says so; return which clients."""
     async with database.write() as conn:
         await one_at_a_time(conn)
-        known = await _named(conn, provider)
+        known = await _named(conn, provider, number)
         chosen = densest(members(known.held.breaks, now), count)
         await _mark(
             conn, [one.incident for one in known.held.breaks if one.untold and one.client in chosen], CANARY
@@ -301,9 +304,9 @@ async def ask_first(
     return tuple(sorted(chosen))
 
 
-async def _named(conn: AsyncConnection, provider: str) -> Standing:
+async def _named(conn: AsyncConnection, provider: str, number: int | None) -> Standing:
     known = (await standing(conn)).get(provider)
-    if known is None:
+    if known is None or number not in (None, known.id):
         raise NotFound(f"No wave is held over {provider!r}.", Remedy("notices.list", "shows those that are"))
     return known
 

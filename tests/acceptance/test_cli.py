@@ -311,3 +311,17 @@ def test_what_others_load_is_written_with_this_agencys_names(fleet, tmp_path):
 def test_a_fresh_key_for_the_environment():
     key = run("keys", "new").stdout.strip()
     assert "." in key and "\n" not in key
+
+
+def test_the_audit_says_who_did_what_as_a_table_and_as_json(fleet):
+    cli(fleet, "connections", "pause", "firm-0", code=0)
+    found = json.loads(cli(fleet, "audit", "--action", "connection.pause", "--json", code=0))
+    assert [(line["subject"], line["action"], line["from"]) for line in found] == [
+        ("firm-0", "connection.pause", None)
+    ]
+    assert found[0]["actor"].startswith("cli:")
+    shown = cli(fleet, "audit", "--subject", "firm-0", "--since", "1h", code=0)
+    assert "connection.pause" in shown and "firm-0" in shown
+    assert "No line" in cli(fleet, "audit", "--actor", "nobody", code=0)
+    wrong = run("audit", "--since", "moonday", "--config", str(fleet), env=environ())
+    assert wrong.returncode == 2 and "--since: 'moonday' is no time" in wrong.stderr

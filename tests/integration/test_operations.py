@@ -9,26 +9,29 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from alerts.outbox.listing import Wanted
 from alerts.outbox.tables import delivery, fuse, notice
 from alerts.silences.tables import silence
 from alerts.webhooks import fanout
 from alerts.webhooks.signing import new_secret
 from monitor.errors import NotFound, Refused, TokenHealthError
 from monitor.health.causes import Cause
+from monitor.health.incidents import Place
 from monitor.operations import audit as audit_lines
-from monitor.operations import connections, keys, notices, silences, webhooks
+from monitor.operations import connections, keys, links, notices, silences, webhooks
 from monitor.operations import database as databases
 from monitor.operations import incidents as standing
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.builders import secret_cell
 from monitor.settings.file import load
+from monitor.store import imports
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
 from monitor.store.tables import audit, connection, incident
 from monitor.tokens.vault import new_key, write_key_file
 from tests.conftest import ME, START, by, environ
-from tests.integration.test_store import _break, _healthy
+from tests.integration.test_store import _break, _healthy, new
 from tests.migration.rows import ROWS
 
 HOUR = timedelta(hours=1)
@@ -75,6 +78,7 @@ async def told(rig):
     await _healthy(database, FIRMS, START)
     await _break(database, FIRMS[:8], Cause.REVOKED, START + timedelta(minutes=1))
     rig.clock.time = START + HOUR
+    await imports.put(database, [new("acme", place=Place("clio", "clio", "us"))], START, "test")
     await fanout.put_in_order(database, rig.clock.time)
     failed = ROWS["notice"][0] | {"state": "failed", "outcome": "550 no such user"}
     async with database.write() as conn:
@@ -192,6 +196,41 @@ WRITES = {
         lambda p, a: webhooks.remove(p, a, "wh_1"),
         ("webhook.remove", "wh_1"),
     ),
+    "acknowledge an incident": (
+        Right.INCIDENTS_OPERATE,
+        lambda p, a: standing.acknowledge(p, a, 1, "calling"),
+        ("incident.acknowledge", "incident 1"),
+    ),
+    "release what an incident holds": (
+        Right.INCIDENTS_OPERATE,
+        lambda p, a: notices.release_incident(p, a, 9),
+        ("mails.released", "provider clio"),
+    ),
+    "drop what an incident holds": (
+        Right.INCIDENTS_OPERATE,
+        lambda p, a: notices.drop_incident(p, a, 9),
+        ("mails.dropped", "provider clio"),
+    ),
+    "ask a few of what an incident holds first": (
+        Right.INCIDENTS_OPERATE,
+        lambda p, a: notices.ask_first_of(p, a, 9, 2),
+        ("mails.canary", "provider clio"),
+    ),
+    "retry one": (
+        Right.NOTICES_OPERATE,
+        lambda p, a: notices.retry_one(p, a, 1),
+        ("mail.retry", "notice 1"),
+    ),
+    "end a silence by what programs call it": (
+        Right.SILENCES_WRITE,
+        lambda p, a: silences.remove(p, a, silences.numbered(2)),
+        ("silence.end", "client Firm c01"),
+    ),
+    "make a link": (
+        Right.LINKS_CREATE,
+        lambda p, a: links.make(p, a, "acme"),
+        ("link.made", "acme"),
+    ),
     "release the fuse": (
         Right.NOTICES_OPERATE,
         notices.release_fuse,
@@ -266,9 +305,15 @@ async def test_notices_are_paged_by_their_numbers_and_filtered(told):
         if (before := found.before) is None:
             break
     assert seen == [6, 5, 4, 3, 2, 1]
-    assert [one.id for one in (await notices.page(told.parts, ME, 9, client="A")).notices] == [6, 4, 2]
-    assert [one.id for one in (await notices.page(told.parts, ME, 9, states=["failed"])).notices] == [1]
-    assert (await notices.page(told.parts, ME, 9, connection="c00")).notices == ()
+    assert [one.id for one in (await notices.page(told.parts, ME, 9, Wanted(client="A"))).notices] == [
+        6,
+        4,
+        2,
+    ]
+    assert [one.id for one in (await notices.page(told.parts, ME, 9, Wanted(states=["failed"]))).notices] == [
+        1
+    ]
+    assert (await notices.page(told.parts, ME, 9, Wanted(connection="c00"))).notices == ()
     assert await notices.counts(told.parts, ME) == {"failed": 1, "sent": 5}
     assert (await notices.show(told.parts, ME, 4)).client == "A"
     with pytest.raises(NotFound, match="There is no notice 7"):

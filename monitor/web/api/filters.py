@@ -17,20 +17,22 @@ WILD = ("label.",)
 MOST_IDS = 500
 
 
-def _several(given: str | None) -> frozenset[str]:
+def several(given: str | None) -> frozenset[str]:
+    """Return the values that stand in one parameter as `a,b`."""
     return frozenset(part for part in (given or "").split(",") if part)
 
 
-def _of(given: str | None, name: str, words: frozenset[str]) -> frozenset[str]:
-    found = _several(given)
-    if not found <= words:
-        raise Problem("invalid", errors=[Wrong(f"?{name}", f"is one or more of {', '.join(sorted(words))}")])
+def words(given: str | None, name: str, known: frozenset[str]) -> frozenset[str]:
+    """Do the same for words of a fixed list. Raises Problem for another."""
+    found = several(given)
+    if not found <= known:
+        raise Problem("invalid", errors=[Wrong(f"?{name}", f"is one or more of {', '.join(sorted(known))}")])
     return found
 
 
-_STATES = frozenset(state.value for state in State)
-_CAUSES = frozenset(cause.value for cause in Cause)
-_OWNERS = frozenset(owner.value for owner in Owner)
+STATES = frozenset(state.value for state in State)
+CAUSES = frozenset(cause.value for cause in Cause)
+OWNERS = frozenset(owner.value for owner in Owner)
 
 
 async def _filter(
@@ -46,18 +48,18 @@ async def _filter(
     q: Annotated[Line | None, Query(description="A part of id, client or account.", max_length=200)] = None,
     since_before: Annotated[Moment | None, Query(description="In their state since before.")] = None,
 ) -> Filter:
-    named = _several(ids)
+    named = several(ids)
     if len(named) > MOST_IDS:
         raise Problem("invalid", errors=[Wrong("?ids", f"names more than {MOST_IDS}")])
-    _of(custody, "custody", frozenset({"managed", "observed"}))
+    words(custody, "custody", frozenset({"managed", "observed"}))
     return Filter(
-        states=_of(state, "state", _STATES),
-        causes=_of(cause, "cause", _CAUSES),
-        owners=_of(owner, "owner", _OWNERS),
-        providers=_several(provider),
-        apps=_several(app),
-        clients=_several(client),
-        custodies=_several(custody),
+        states=words(state, "state", STATES),
+        causes=words(cause, "cause", CAUSES),
+        owners=words(owner, "owner", OWNERS),
+        providers=several(provider),
+        apps=several(app),
+        clients=several(client),
+        custodies=several(custody),
         ids=named,
         labels=_labels(request),
         text=q or "",

@@ -47,3 +47,15 @@ def page(
     query = str(request.url.replace_query_params(**dict(asked), cursor=cursor).query)
     response.headers["Link"] = f'<{base}?{query}>; rel="next"'
     return {"items": items, "next": cursor}
+
+
+def sliced(
+    request: Request, response: Response, actor: Actor, rows: Sequence[dict[str, Any]], by: str, limit: int,
+    cursor: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return a page of a list that is short and read whole, in the order of one of its members."""
+    told = place(request, actor, cursor)
+    ordered = sorted(rows, key=lambda row: str(row[by]))
+    left = [row for row in ordered if told is None or str(row[by]) > str(told[0])]
+    more = len(left) > limit
+    return page(request, response, actor, left[:limit], [left[limit - 1][by]] if more else None)

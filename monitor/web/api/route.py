@@ -83,10 +83,10 @@ BODY = Depends(_given)
 
 
 def work(kind: type[Any]) -> Any:
-    """Have an endpoint take what runs in this process, by its type."""
+    """Have an endpoint take what runs in this process, by its type; None where nothing of it does."""
 
     async def find(request: Request) -> Any:
-        return around(request).works[kind]
+        return around(request).works.get(kind)
 
     return Depends(find)
 

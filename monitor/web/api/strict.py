@@ -40,6 +40,7 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, str) else value
 
 
+LONGEST = timedelta(days=3653)
 _SPAN = re.compile(r"([0-9]{1,9})([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -57,7 +58,16 @@ def _span(value: Any) -> Any:
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the years that there are") from None
+
+
+def _bounded(value: timedelta) -> timedelta:
+    if value > LONGEST:
+        raise ValueError("is longer than ten years")
+    return value
 
 
 # Text of several lines, and of one.
@@ -66,6 +76,7 @@ Line = Annotated[str, AfterValidator(_one_line), Field(max_length=1000)]
 Name = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=200)]
 # A number of a query, and a length of time: `90` (seconds), `90s`, `5m`, `2h`, `3d`.
 Whole = Annotated[int, BeforeValidator(whole)]
+Number = Annotated[int, Field(ge=0, le=999_999_999), BeforeValidator(whole)]  # of an incident or a notice
 Span = Annotated[
     timedelta,
     BeforeValidator(_span),
@@ -79,6 +90,7 @@ Span = Annotated[
         }
     ),
 ]
+Bounded = Annotated[Span, AfterValidator(_bounded)]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, OperationalError
 
 from monitor.health.restriction import Restriction
 from monitor.operations import audit as audit_lines
 from monitor.operations.actor import Right
 from monitor.web.api.app import declared
+from monitor.web.api.translate import problem_of
 from tests.conftest import ME
 
 PROBLEM = "application/problem+json"
@@ -47,6 +49,8 @@ async def test_who_asks_is_looked_at_before_what_is_asked(api):
         ("/connections?sort=best", "invalid", "?sort"),
         ("/connections?q=%00", "invalid", "?q"),
         ("/connections?since_before=2026-01-01T00:00:00", "invalid", "?since_before"),
+        ("/connections?since_before=9999-12-31T23:59:59-01:00", "invalid", "?since_before"),
+        ("/audit?since=0001-01-01T00:00:00%2B01:00", "invalid", "?since"),
     ],
 )
 async def test_a_query_that_is_not_understood_is_refused_by_name(api, path, code, at):
@@ -163,6 +167,13 @@ async def test_what_lies_outside_of_a_restriction_is_not_there(api):
         removed = await api.ask("DELETE", "/connections/bolt", as_="part", headers={"If-Match": "*"})
         wrong(removed, 404, "not_found")
     assert (await api.rig.state("bolt"))[0] != "paused"
+
+
+def test_a_fault_of_ours_is_not_said_to_be_the_databases():
+    gone = OperationalError("SELECT", {}, Exception("connection refused"))
+    assert getattr(problem_of(gone), "code", "") == "database_unavailable"
+    for fault in (IntegrityError("INSERT", {}, Exception("null")), InvalidRequestError("no such join")):
+        assert problem_of(fault) is None, "it stands in the log, and is answered as 500"
 
 
 def test_every_route_says_who_may_and_every_path_is_told_in_one_way():

@@ -30,6 +30,7 @@ def _columns() -> None:
     op.add_column('link', sa.Column('sealed', sa.Text(), nullable=True))
     op.add_column('watch', sa.Column('brought_at', when, nullable=True))
     op.add_column('watch', sa.Column('spared', sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.create_index('watch_sums', 'watch', ['state', 'cause', 'owner', 'provider', 'app'])
     op.add_column('watch', sa.Column('sequence', sa.Integer(), server_default='0', nullable=False))
 
 

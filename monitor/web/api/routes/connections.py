@@ -11,7 +11,17 @@ from starlette.requests import Request
 
 from monitor.errors import ImportRefused
 from monitor.health.listing import Key, Sort
-from monitor.operations import accounts, connections, documents, explain, fleet, imports, incidents, intake
+from monitor.operations import (
+    accounts,
+    connections,
+    documents,
+    explain,
+    fleet,
+    imports,
+    incidents,
+    intake,
+    records,
+)
 from monitor.operations.actor import Actor, Right
 from monitor.operations.intake import Record
 from monitor.web.api import shapes
@@ -137,7 +147,7 @@ async def connection_status(parts: Here, actor: Who, connection: Name) -> Any:
 @ROUTES.get("/connections/{connection}/explain", needs=Right.CONNECTIONS_READ, shows=shapes.Explanation)
 async def explain_connection(parts: Here, actor: Who, connection: Name) -> Any:
     """Say why a connection is as it is: what was asked and answered, who acts, and what comes next."""
-    return (await explain.explained(parts, actor, connection)).document()
+    return records.for_eyes(actor, (await explain.explained(parts, actor, connection)).document())
 
 
 @ROUTES.post(

@@ -1,0 +1,214 @@
+"""What incidents, links, changes, apps and lines of the audit look like as JSON; connections: `documents`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from alerts.mails import told
+from alerts.outbox.listing import Told
+from alerts.silences.windows import Silenced, Window
+from monitor.operations.actor import Actor
+from monitor.operations.apps import Used
+from monitor.operations.checks import Check
+from monitor.operations.documents import iso, listed, mask, remedy
+from monitor.operations.fleet import Summary
+from monitor.operations.incidents import Shown
+from monitor.operations.probes import Looked
+from monitor.operations.silences import name_of
+from monitor.store.audit import Entry
+from monitor.store.history import Changed
+from monitor.store.links import Link
+
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+\.[^\s<>()\[\],;:\"'@]+")
+
+
+def for_eyes(actor: Actor, document: Any) -> Any:
+    """Return a document as somebody may see it: who only looks sees no address whole, wherever it stands."""
+    return document if actor.reads_addresses else _masked(document)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(one) for one in value]
+    if isinstance(value, str):
+        return _ADDRESS.sub(lambda found: mask(found[0]), value)
+    return value
+
+
+def incident(one: Shown) -> dict[str, Any]:
+    """Return an incident, with what was asked to be told beside it."""
+    seen, word = one.seen, one.acknowledged
+    found: dict[str, Any] = {
+        "id": seen.id,
+        "about": {"kind": seen.about.kind.value, "name": seen.about.name},
+        "cause": seen.cause.value,
+        "owner": seen.owner.value,
+        "guard": seen.guard,
+        "wave": seen.wave,
+        "members": seen.members,
+        "part_of": seen.part_of,
+        "reasons": list(seen.reasons),
+        "opened": iso(seen.opened_at),
+        "updated": iso(seen.updated_at),
+        "closed": iso(seen.closed_at),
+        "ended": seen.ended or None,
+        "mails": seen.mails or None,
+        "told": iso(seen.told_at),
+        "acknowledged": {"by": word.by, "at": iso(word.at), "note": word.note or None} if word else None,
+    }
+    if one.connections is not None:
+        found["connections"] = [listed(row) for row in one.connections]
+    if one.notices is not None:
+        found["notices"] = [told.document(notice) for notice in one.notices]
+    return found
+
+
+def notice(one: Told) -> dict[str, Any]:
+    """Return what was told, or waits to be."""
+    return told.document(one)
+
+
+def summary(found: Summary) -> dict[str, Any]:
+    """Return the fleet in sums; null is what whoever asks may not see."""
+    counts = found.counts
+    fuse = found.fuse
+    return {
+        "total": counts.total,
+        "states": dict(counts.states),
+        "owners": dict(counts.owners),
+        "causes": dict(counts.causes),
+        "providers": dict(counts.providers),
+        "apps": dict(counts.apps),
+        "guards": _each(found.guards),
+        "incidents": _each(found.shared),
+        "fuse": None
+        if fuse is None
+        else {
+            "blown_since": iso(fuse.blown_at),
+            "wanted": fuse.wanted,
+            "released_until": iso(fuse.released_until),
+        },
+        "silences": None if found.silent is None else [silence(one) for one in found.silent],
+    }
+
+
+def _each(found: Iterable[Shown] | None) -> list[dict[str, Any]] | None:
+    return None if found is None else [incident(one) for one in found]
+
+
+def change(number: int, one: Changed) -> dict[str, Any]:
+    """Return one change of a verdict, with what it rested on."""
+    return {
+        "id": number,
+        "at": iso(one.at),
+        "state": one.state.value,
+        "cause": one.cause.value,
+        "owner": one.owner.value,
+        "confidence": one.confidence,
+        "rule": one.rule,
+        "scope": one.scope,
+        "reasons": list(one.reasons),
+        "evidence": list(one.evidence),
+    }
+
+
+def link(one: Link) -> dict[str, Any]:
+    """Return a link, never what opens it."""
+    return {
+        "id": one.name,
+        "incident": one.incident,
+        "cause": one.cause or None,
+        "made": iso(one.made_at),
+        "expires_at": iso(one.expires_at),
+        "opened": iso(one.opened_at),
+        "started": iso(one.started_at),
+        "used": iso(one.used_at),
+    }
+
+
+def looked(one: Looked) -> dict[str, Any]:
+    """Return what came of asking for a probe."""
+    health = one.known.health
+    return {
+        "id": one.known.id,
+        "verdict": one.verdict,
+        "coalesced": one.coalesced,
+        "state": health.state.value,
+        "cause": health.cause.value,
+        "owner": health.owner.value,
+        "found": health.candidate.value if one.verdict else None,
+        "last_probe": iso(one.known.last_probe_at),
+    }
+
+
+def silence(one: Silenced | Window) -> dict[str, Any]:
+    """Return a silence: a person's, or one of the configuration, which may not hold now."""
+    found = one.document() if isinstance(one, Silenced) else _window(one)
+    number = found["id"]
+    return found | {"id": name_of(one), "number": number, "from_file": number is None}
+
+
+def _window(one: Window) -> dict[str, Any]:
+    return {
+        "id": None,
+        "over": one.over.value,
+        "name": one.name,
+        "reason": one.reason or one.title,
+        "by": f"the configuration ({one.title})",
+        "from": iso(one.begin),
+        "until": iso(one.until),
+        "maintenance": one.pauses,
+    }
+
+
+def app(one: Used) -> dict[str, Any]:
+    """Return an app as it is used, never its secret."""
+    limits = one.app.limits if one.app is not None else None
+    return {
+        "id": one.id,
+        "configured": one.app is not None,
+        "provider": one.provider,
+        "region": one.app.region if one.app else None,
+        "base_url": one.app.base_url if one.app else None,
+        "scopes": sorted(one.app.scopes) if one.app else [],
+        "team": one.settings.team if one.settings else None,
+        "callback": one.settings.callback if one.settings else None,
+        "connections": one.connections,
+        "interval_seconds": round(one.interval.total_seconds()) if one.app else None,
+        "configured_interval_seconds": round(one.configured.total_seconds()),
+        "stretched": one.app is not None and one.interval > one.configured,
+        "budget": None
+        if limits is None or limits.requests_per_minute is None
+        else {
+            "requests_per_minute": limits.requests_per_minute,
+            "per": limits.per,
+            "share": limits.share,
+            "free_at": iso(one.free_at),
+        },
+        "last_probe": iso(one.probed_at),
+        "last_success": iso(one.well_at),
+    }
+
+
+def entry(one: Entry) -> dict[str, Any]:
+    """Return a line of the audit."""
+    detail = dict(one.detail)
+    return {
+        "at": iso(one.at),
+        "actor": one.actor,
+        "action": one.action,
+        "subject": one.subject,
+        "from": detail.pop("from", None),
+        "request_id": detail.pop("request_id", None),
+        "detail": detail,
+    }
+
+
+def check(one: Check) -> dict[str, Any]:
+    """Return what one check of the checkup found, with what mends it."""
+    remedies = [remedy(what) for what in one.remedies]
+    return {"check": one.name, "ok": one.ok, "says": one.says, "remedies": remedies}

@@ -1,0 +1,137 @@
+"""What goes out and comes in about the fleet, its incidents, and what lies silent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from monitor.web.api.shapes import Row, Time
+from monitor.web.api.shapes_notices import Notice
+from monitor.web.api.strict import Bounded, Given, Line, Moment, Shown
+
+Over = Literal["all", "provider", "app", "client", "connection"]
+
+
+class About(Shown):
+    """What an incident is about."""
+
+    kind: str
+    name: str
+
+
+class Acknowledged(Shown):
+    """Who has taken an incident up."""
+
+    by: str
+    at: Time
+    note: str | None
+
+
+class Incident(Shown):
+    """A confirmed break, of a connection or of what several share. `members` are those that one sees.
+
+    `connections` and `notices` are there where they are asked for with `expand`, 100 at most.
+    """
+
+    id: int
+    about: About
+    cause: str
+    owner: str
+    guard: bool
+    wave: bool
+    members: int
+    part_of: int | None
+    reasons: list[str]
+    opened: Time
+    updated: Time
+    closed: Time | None
+    ended: str | None
+    mails: str | None
+    told: Time | None
+    acknowledged: Acknowledged | None
+    connections: list[Row] | None = None
+    notices: list[Notice] | None = None
+
+
+class Incidents(Shown):
+    """A page of incidents."""
+
+    items: list[Incident]
+    next: str | None
+
+
+class Note(Given):
+    """What one has to say with it."""
+
+    note: Line = ""
+
+
+class Release(Given):
+    """How what is held goes out: all of it, or `first` so many clients, and the rest is held."""
+
+    first: int = Field(default=0, ge=0, le=1000)
+
+
+class Decided(Shown):
+    """Of how many connections the clients are told, or never told; or which clients are asked first."""
+
+    connections: int | None
+    clients: list[str]
+
+
+class Fuse(Shown):
+    """The last fuse before clients."""
+
+    blown_since: Time | None
+    wanted: int
+    released_until: Time | None
+
+
+class Silence(Shown):
+    """What nobody is told about for a while. `number` is a person's, as the command line has it."""
+
+    id: str
+    number: int | None
+    over: str
+    name: str
+    reason: str
+    by: str
+    from_: Time | None = Field(alias="from")
+    until: Time | None
+    maintenance: bool
+    from_file: bool
+
+
+class Silences(Shown):
+    """A page of silences."""
+
+    items: list[Silence]
+    next: str | None
+
+
+class SilenceGiven(Given):
+    """A silence that is to be laid: for two hours, unless said otherwise."""
+
+    over: Over
+    name: Line = ""
+    for_: Bounded | None = Field(default=None, alias="for")
+    from_: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = None
+    reason: Line = ""
+    maintenance: bool = False
+
+
+class Fleet(Shown):
+    """The fleet in sums; null is what whoever asks may not see."""
+
+    total: int
+    states: dict[str, int]
+    owners: dict[str, int]
+    causes: dict[str, int]
+    providers: dict[str, int]
+    apps: dict[str, int]
+    guards: list[Incident] | None
+    incidents: list[Incident] | None
+    fuse: Fuse | None
+    silences: list[Silence] | None

@@ -1,0 +1,112 @@
+"""What goes out about providers, apps, and the service itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from monitor.web.api.shapes import RemedyShown, Time
+from monitor.web.api.strict import Shown
+
+
+class Provider(Shown):
+    """A provider that is known."""
+
+    name: str
+    title: str
+    regions: list[str]
+
+
+class Providers(Shown):
+    """A page of providers."""
+
+    items: list[Provider]
+    next: str | None
+
+
+class ProviderWhole(Shown):
+    """All that is understood of a provider's file."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    title: str
+    regions: dict[str, Any]
+
+
+class Budget(Shown):
+    """What a provider lets an app ask. `share` is the part of it that probing takes."""
+
+    requests_per_minute: float
+    per: str
+    share: float
+    free_at: Time | None
+
+
+class App(Shown):
+    """An app as it is used, never its secret."""
+
+    id: str
+    configured: bool
+    provider: str
+    region: str | None
+    base_url: str | None
+    scopes: list[str]
+    team: str | None
+    callback: str | None
+    connections: int
+    interval_seconds: int | None
+    configured_interval_seconds: int
+    stretched: bool
+    budget: Budget | None
+    last_probe: Time | None
+    last_success: Time | None
+
+
+class Apps(Shown):
+    """A page of apps."""
+
+    items: list[App]
+    next: str | None
+
+
+class Entry(Shown):
+    """A line of the audit."""
+
+    at: Time
+    actor: str
+    action: str
+    subject: str
+    from_: str | None = Field(alias="from")
+    request_id: str | None
+    detail: dict[str, Any]
+
+
+class Entries(Shown):
+    """A page of the audit, newest first."""
+
+    items: list[Entry]
+    next: str | None
+
+
+class Settings(Shown):
+    """The settings as loaded, by section; of a secret it says `set`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Check(Shown):
+    """One check; `ok` null is worth knowing, and no trouble."""
+
+    check: str
+    ok: bool | None
+    says: str
+    remedies: list[RemedyShown]
+
+
+class Checkup(Shown):
+    """What the checkup found."""
+
+    ok: bool
+    items: list[Check]

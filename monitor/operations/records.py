@@ -24,9 +24,9 @@ from monitor.store.links import Link
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+\.[^\s<>()\[\],;:\"'@]+")
 
 
-def for_eyes(actor: Actor, document: Any) -> Any:
+def for_eyes(who: Actor, document: Any) -> Any:
     """Return a document as somebody may see it: who only looks sees no address whole, wherever it stands."""
-    return document if actor.reads_addresses else _masked(document)
+    return document if who.reads_addresses else _masked(document)
 
 
 def _masked(value: Any) -> Any:

@@ -98,7 +98,7 @@ class Watch(SQLModel, table=True):
     flaps_at: datetime | None = _time(default=None)
     last_probe_at: datetime | None = _time(default=None)
     last_success_at: datetime | None = _time(default=None)
-    last_seconds: float | None = None  # how long the last probe took
+    last_seconds: float | None = None  # of the last probe
     next_probe_at: datetime | None = _time(default=None)  # None: not looked at (pending, paused)
     lease_by: str | None = Field(default=None, sa_type=Text)
     lease_until: datetime | None = _time(default=None)
@@ -110,7 +110,7 @@ class Watch(SQLModel, table=True):
     scopes_all: bool = True  # check every scope with the next probe: right after an authorization
     reads: dict[str, str] = _json()  # scope -> last good read, since the authorization
     rests: str | None = Field(default=None, sa_type=Text)  # the maintenance that paused it, None: a person
-    brought_at: datetime | None = _time(default=None)  # when a signal last brought its look forward
+    brought_at: datetime | None = _time(default=None)  # by a signal, forward
     spared: bool = _no()  # a signal put its look off; never twice in a row
     sequence: int = _count()  # counts the events about it
 
@@ -140,9 +140,8 @@ class Credential(SQLModel, table=True):
     refresh_used_at: datetime | None = _time(default=None)
     granted: list[str] | None = Field(default=None, sa_type=JSON)
     lost: bool = False  # the refresh token is spent or given up (rotation.Journal.LOST)
-    # The refresh token may be spent, since this refresh's answer was lost; when it was last sent again.
-    doubt_since: datetime | None = _time(default=None)
-    doubt_tried_at: datetime | None = _time(default=None)
+    doubt_since: datetime | None = _time(default=None)  # a refresh's answer was lost: it may be spent
+    doubt_tried_at: datetime | None = _time(default=None)  # when it was last sent again
     imported: str | None = Field(default=None, sa_type=Text)  # which tokens a file brought, as a hash
     expiry_assumed: bool = _no()  # the provider did not say when the access token ends: its file did
     refused_version: int | None = None  # the pair whose access token the provider's own API refused

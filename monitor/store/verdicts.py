@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Double, Integer, Text, bindparam, false, insert, literal, or_, select, true, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Double, Text, bindparam, false, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health import events as said
@@ -30,7 +28,7 @@ from monitor.health.events import Type
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import IncidentChange
 from monitor.health.ruling import Ruling
-from monitor.store import bindings, events, gates, guarding, incidents
+from monitor.store import bindings, counting, events, gates, guarding, incidents
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.columns import HEALTH, health_columns
@@ -39,7 +37,7 @@ from monitor.store.engine import Database, UtcDateTime
 from monitor.store.expected import Ordinary
 from monitor.store.fence import FENCED, Gated
 from monitor.store.retry import retried
-from monitor.store.tables import connection, credential, history, probe_count, watch
+from monitor.store.tables import connection, credential, history, watch
 
 # Writes what is to be said about these connections into the transaction it is handed.
 Tell = Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[None]]
@@ -122,25 +120,6 @@ def _write_quiet(is_sqlite: bool) -> Any:
     )  # fmt: skip
 
 
-_COUNTS: Columns = {"connection": Text, "bucket": Integer, "cause": Text, "seconds": Double}
-
-
-def _add_counts(is_sqlite: bool) -> Any:
-    given = unpacked(_COUNTS, is_sqlite)
-    added: Any = (sqlite_insert if is_sqlite else postgres_insert)(probe_count).from_select(
-        ["connection", "bucket", "cause", "probes", "seconds"],
-        # `WHERE true` keeps SQLite from reading ON CONFLICT as a join condition.
-        select(given.c.connection, given.c.bucket, given.c.cause, literal(1), given.c.seconds).where(true()),
-    )
-    return added.on_conflict_do_update(
-        index_elements=["connection", "bucket", "cause"],
-        set_={
-            "probes": probe_count.c.probes + added.excluded.probes,
-            "seconds": probe_count.c.seconds + added.excluded.seconds,
-        },
-    )
-
-
 _IDS: Columns = {"id": Text}
 
 
@@ -154,10 +133,7 @@ def _numbers(is_sqlite: bool) -> Any:
     )
 
 
-_BULK = {
-    is_sqlite: (_write_quiet(is_sqlite), _add_counts(is_sqlite), _numbers(is_sqlite))
-    for is_sqlite in (True, False)
-}
+_BULK = {is_sqlite: (_write_quiet(is_sqlite), _numbers(is_sqlite)) for is_sqlite in (True, False)}
 
 
 @retried
@@ -181,7 +157,8 @@ async def settle(
             return []
         await _write_watch(conn, terms.process, written, database.is_sqlite)
         await _write_refused(conn, written)
-        await _count(conn, written, terms.bucket, database.is_sqlite)
+        found = [(s.lease.id, s.ruling.at, s.ruling.finding.cause, s.seconds) for s in written]
+        await counting.add(conn, found, terms.bucket)
         changed = [s for s in written if s.ruling.verdict.changed]
         if changed:
             await conn.execute(insert(history), [_history(s) for s in changed])
@@ -224,7 +201,7 @@ async def _in_time(
 ) -> list[Settlement]:
     """Take the gates, and keep what carries its row's number; of two with the same number the first."""
     ids = packed(_IDS, [(s.lease.id,) for s in settlements], is_sqlite)
-    numbers = {row[0]: (row[1], row[2]) for row in await conn.execute(_BULK[is_sqlite][2], ids)}
+    numbers = {row[0]: (row[1], row[2]) for row in await conn.execute(_BULK[is_sqlite][1], ids)}
     kept = []
     for settlement in settlements:
         lease = settlement.lease
@@ -364,22 +341,6 @@ async def _record(conn: AsyncConnection, settlements: Sequence[Settlement]) -> N
             .values(account_id=bindparam("account"), account_name=bindparam("name")),
             accounts,
         )
-
-
-async def _count(
-    conn: AsyncConnection, settlements: Sequence[Settlement], bucket: timedelta, is_sqlite: bool
-) -> None:
-    size = int(bucket.total_seconds())
-    rows = [
-        (
-            s.lease.id,
-            int(s.ruling.at.timestamp()) // size * size,
-            s.ruling.finding.cause.value,
-            s.seconds,
-        )
-        for s in settlements
-    ]
-    await conn.execute(_BULK[is_sqlite][1], packed(_COUNTS, rows, is_sqlite))
 
 
 def _history(settlement: Settlement) -> dict[str, Any]:

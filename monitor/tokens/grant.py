@@ -30,7 +30,7 @@ from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
 from monitor.health.evidence import Fault, account_number
 from monitor.secret import Secret
-from monitor.store import connections, links
+from monitor.store import connections, leftovers, links
 from monitor.store.bindings import Account, Binding
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
@@ -288,7 +288,7 @@ class Granter:
         expected: str | None,
     ) -> Arrived:
         """Refuse, overwrite nothing, and give back what was granted by mistake where that harms nobody."""
-        shared = await links.others_with_account(
+        shared = await leftovers.others_with_account(
             self._database, trip.connection, app.provider.name, account.id
         )
         token = pair.refresh if app.provider.oauth.revoke_with == "token" and pair.refresh else pair.access
@@ -359,19 +359,19 @@ class Granter:
     async def revoke_leftovers(self) -> int:
         """Revoke at the provider what nobody needs any more; return how many. A refusal is an end, too."""
         done = 0
-        for number, place, sealed, since in await links.leftovers(self._database):
+        for number, place, sealed, since in await leftovers.waiting(self._database):
             app = await self._app(place.app)
             if app is not None and app.place != place:
                 app = None  # the configuration names another provider for it now: it gets no token of before
             late = self._clock.now() - since > KEEP_LEFTOVERS
             if late or app is None or app.endpoints is None or not app.endpoints.revoke:
                 if late or (app is not None and app.endpoints is not None):
-                    await links.drop_leftover(self._database, number)
+                    await leftovers.drop(self._database, number)
                 continue
             try:
                 token = self._vault.open(sealed, leftover_cell(number))
             except (CannotDecrypt, KeyMissing):
-                await links.drop_leftover(self._database, number)
+                await leftovers.drop(self._database, number)
                 continue
             if app.provider.oauth.revoke_with == "bearer":
                 form, authorization = Secret(""), Secret(f"Bearer {token.reveal()}")
@@ -382,7 +382,7 @@ class Granter:
                 authorization = own  # type: ignore[assignment]
             reply = await self._wire.post_form(app.endpoints.revoke, form, authorization)
             if not isinstance(reply, Fault) and reply.status < 500 and reply.status != 429:
-                await links.drop_leftover(self._database, number)
+                await leftovers.drop(self._database, number)
                 done += 1
         return done
 

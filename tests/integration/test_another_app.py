@@ -14,7 +14,7 @@ from monitor.operations import exports, imports, intake, keys
 from monitor.operations import links as asking
 from monitor.operations.checkup import watched
 from monitor.secret import Secret
-from monitor.store import due, journal, links, sealing
+from monitor.store import due, journal, leftovers, sealing
 from monitor.store.tables import credential
 from monitor.tokens.refresh import access_cell
 from monitor.tokens.vault import Cell
@@ -107,7 +107,7 @@ async def test_with_tokens_of_its_own_it_leaves_the_old_app_with_all_that_was_un
     opened = two.parts.vault.open(known.sealed.access, access_cell("acme", known.place))
     assert opened.reveal() == "new-one"
     assert await journal.unfinished(two.parts.database, "acme") is None
-    assert await links.leftovers(two.parts.database) == []
+    assert await leftovers.waiting(two.parts.database) == []
 
 
 async def test_a_provider_that_changed_under_an_apps_name_gets_no_token_of_before(two):

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     WithJsonSchema,
 )
 
@@ -80,6 +81,7 @@ Number = Annotated[int, Field(ge=0, le=999_999_999), BeforeValidator(whole)]  # 
 Span = Annotated[
     timedelta,
     BeforeValidator(_span),
+    PlainSerializer(lambda span: f"{int(span.total_seconds())}s", when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [

@@ -50,7 +50,7 @@ class Stage:
 async def staged(folder, sandbox, database_url) -> AsyncIterator[Stage]:
     """Put it on the stage: `acme` and `bolt` are real, the firms are rows."""
     more = MAIL.format(url="smtp://canary-user:canary-password@127.0.0.1:9") + CONFIG
-    async with rigged(folder, sandbox, database_url, more=more) as rig, served(rig) as api:
+    async with rigged(folder, sandbox, database_url, more=more) as rig, served(rig, rig.watching) as api:
         database = rig.parts.database
         await _healthy(database, FIRMS, START)
         await _break(database, FIRMS[:8], Cause.REVOKED, START + timedelta(minutes=1))

@@ -13,9 +13,11 @@ from tests.integration.api.stage import staged
 from tests.integration.api.test_frame import wrong
 
 ROUTES = declared()
-READS = [one for one in ROUTES if one.method == "GET"]
+# A stream has no end to be looked at; test_webhooks and test_events listen to it.
+READS = [one for one in ROUTES if one.method == "GET" and one.path != "/events/stream"]
 # Words of which a route needs one to come as far as its connection.
 BODIES = {
+    "report_signal": {"kind": "success", "generation": 0},
     "accept_account": {"account_id": "7"},
     "put_connection": {"app": "clio", "client": {"name": "Firm", "contacts": []}},
 }
@@ -69,33 +71,34 @@ async def test_who_only_looks_changes_nothing(stage):
             assert found["needs"] == one.needs.value
 
 
-@pytest.mark.parametrize("one", [one for one in ROUTES if "{connection}" in one.path], ids=named)
-async def test_a_connection_outside_is_not_there_on_any_route(stage, one):
-    part = stage.api.program("part", only=Restriction(connections=("acme",)))
-    answer = await sent(stage, one, path_of(stage, one, "bolt"), part)
-    wrong(answer, 404, "not_found")
-    none = await sent(stage, one, path_of(stage, one, "nobody"), part)
-    mine, theirs = none.json(), answer.json()
-    assert theirs["detail"].replace("bolt", "nobody") == mine["detail"], "it reads as one that never was"
+async def test_a_connection_outside_is_not_there_on_any_route(stage):
+    for one in ROUTES:
+        if "{connection}" not in one.path:
+            continue
+        part = stage.api.program(f"part {named(one)}", only=Restriction(connections=("acme",)))
+        answer = await sent(stage, one, path_of(stage, one, "bolt"), part)
+        wrong(answer, 404, "not_found")
+        none = await sent(stage, one, path_of(stage, one, "nobody"), part)
+        mine, theirs = none.json(), answer.json()
+        assert theirs["detail"].replace("bolt", "nobody") == mine["detail"], f"{named(one)} tells that it is"
 
 
-@pytest.mark.parametrize("one", READS, ids=named)
-async def test_what_lies_outside_is_in_no_answer(stage, one):
+async def test_what_lies_outside_is_in_no_answer(stage):
     """Whoever sees c05 sees no other firm: not by its name, its client's, or an address of theirs."""
-    part = stage.api.program("part", only=Restriction(connections=("c05",)))
-    answer = await sent(stage, one, path_of(stage, one, "c05"), part)
-    assert answer.status_code in (200, 403, 404), answer.text
-    seen = set(re.findall(r"\b(?:c[0-4]\d|acme|bolt|novice)\b", answer.text))
-    if one.open or one.path.startswith("/providers"):
-        return
-    assert seen <= {"c05"}, f"{named(one)}: {sorted(seen)}"
+    for one in READS:
+        part = stage.api.program(f"part {named(one)}", only=Restriction(connections=("c05",)))
+        answer = await sent(stage, one, path_of(stage, one, "c05"), part)
+        assert answer.status_code in (200, 403, 404, 409), f"{named(one)}: {answer.text}"
+        seen = set(re.findall(r"\b(?:c[0-4]\d|acme|bolt|novice)\b", answer.text))
+        if not (one.open or one.path.startswith("/providers")):
+            assert seen <= {"c05"}, f"{named(one)}: {sorted(seen)}"
 
 
-@pytest.mark.parametrize("one", READS, ids=named)
-async def test_no_secret_is_in_any_answer(stage, one):
+async def test_no_secret_is_in_any_answer_but_the_one_that_is_asked_for(stage):
     sealed = (await stage.api.rig.known("acme")).sealed
-    answer = await sent(stage, one, path_of(stage, one), "all")
-    assert answer.status_code in (200, 404, 409), answer.text
-    for secret in ("canary-", "s3cret", sealed.access or "-", sealed.refresh or "-"):
-        assert secret not in answer.text, named(one)
-    assert not re.search(r"/r/[A-Za-z0-9_-]{20}", answer.text), "no link but the one that was just made"
+    for one in READS:
+        answer = await sent(stage, one, path_of(stage, one), stage.api.program(named(one)))
+        assert answer.status_code in (200, 404, 409), f"{named(one)}: {answer.text}"
+        for secret in ("canary-", "s3cret", sealed.access or "-", sealed.refresh or "-"):
+            assert secret not in answer.text, named(one)
+        assert not re.search(r"/r/[A-Za-z0-9_-]{20}", answer.text), "no link but the one that was just made"

@@ -55,7 +55,7 @@ class KeyChange(Given):
 class Rotation(Given):
     """How long the text before is good yet."""
 
-    grace: Span = GRACE
+    grace: Span | None = None  # 24 hours
 
 
 class OnlyShown(Shown):
@@ -162,7 +162,7 @@ async def rotate_key(
 ) -> Any:
     """Give a key another text; the one before is good for `grace` yet, 7 days at most."""
     try:
-        made = await api_keys.rotate(parts, actor, key, given.grace)
+        made = await api_keys.rotate(parts, actor, key, GRACE if given.grace is None else given.grace)
     except ConfigurationError as error:
         raise Problem("invalid", str(error)) from None
     return _made(response, parts, made)

@@ -76,8 +76,11 @@ class Actor:
 
     @property
     def reads_addresses(self) -> bool:
-        """Whether they see the addresses of contacts whole: who may only look does not."""
-        return Right.CONNECTIONS_OPERATE in self.may
+        """Whether they see the addresses of contacts whole: who may only look does not.
+
+        Who writes them does: what was hidden would be written back.
+        """
+        return bool(self.may & {Right.CONNECTIONS_OPERATE, Right.CONNECTIONS_WRITE})
 
     def needs(self, right: Right) -> None:
         """Let pass who may. Raises MayNot."""

@@ -37,8 +37,8 @@ class Kept:
     ) -> Response:
         """Do it, or say again what was answered. Raises Problem where neither can be."""
         query = request.scope["query_string"].decode("latin-1")
-        given = request.state.given.model_dump_json() if hasattr(request.state, "given") else ""
-        asked = f"{request.method}\n{request.scope['path']}?{query}\n{given}".encode()
+        given: bytes = getattr(request.state, "text", b"")
+        asked = f"{request.method}\n{request.scope['path']}?{query}\n".encode() + given
         once = await idempotency.begin(self._parts, self._actor.name, self._key, asked)
         match once.before:
             case idempotency.Kept(status, headers, body):

@@ -173,7 +173,7 @@ def _look_at_names(request: Request, declared: Declared, known: set[str]) -> Non
 
 async def _read(request: Request, declared: Declared) -> Any:
     assert declared.takes is not None  # noqa: S101 - asked for by the caller
-    text = await body(request, declared.largest)
+    text = request.state.text = await body(request, declared.largest)
     if not text and "content-type" not in request.headers and _may_be_empty(declared):
         return declared.takes()
     _must_be(request, (declared.media,))

@@ -137,6 +137,12 @@ class ConnectionPut(Given):
     revision: int | None = None
 
 
+class ConnectionNew(ConnectionPut):
+    """A connection to be added."""
+
+    id: Name
+
+
 class ClientChange(Given):
     """What changes of a client."""
 

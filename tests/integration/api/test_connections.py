@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from monitor.operations.actor import Right
 from tests.integration.api.test_frame import wrong
 
 ACME = {
@@ -125,8 +126,6 @@ async def test_a_cursor_is_good_for_its_own_list_only(api):
 
 
 async def test_who_only_looks_sees_no_address_whole(api):
-    from monitor.operations.actor import Right
-
     await api.post("/connections", ACME)
     viewer = api.program("viewer", Right.CONNECTIONS_READ)
     shown = (await api.get("/connections/acme", as_=viewer)).json()
@@ -146,6 +145,29 @@ async def test_the_same_post_twice_is_done_once_and_answered_twice(api):
     wrong(await api.post("/connections", ACME, headers=key, as_="other"), 409, "exists")
     api.rig.clock.tick(hours=25)
     wrong(await api.post("/connections", ACME, headers=key), 409, "exists")
+
+
+async def test_the_same_key_with_other_tokens_is_another_request(api):
+    """Secrets hide themselves where a body is written down; what was sent is compared as it was sent."""
+    key = {"Idempotency-Key": "made-1"}
+    tokens = {"access_token": "one", "refresh_token": "two"}
+    await api.post("/connections", ACME | {"tokens": tokens}, headers=key)
+    other = ACME | {"tokens": tokens | {"access_token": "three"}}
+    wrong(await api.post("/connections", other, headers=key), 422, "idempotency_reused")
+
+
+async def test_a_number_is_no_text(api):
+    wrong(await api.post("/connections", ACME | {"account_id": 7}), 422, "invalid")
+    wrong(await api.post("/connections", ACME | {"labels": {"tier": 1}}), 422, "invalid")
+
+
+async def test_who_writes_addresses_reads_them_whole(api):
+    """Else what was hidden would be written back."""
+    await api.post("/connections", ACME)
+    writer = api.program("writer", Right.CONNECTIONS_READ, Right.CONNECTIONS_WRITE)
+    shown = await api.get("/connections/acme", as_=writer)
+    again = await api.ask("PUT", "/connections/acme", shown.json(), headers={"If-Match": "*"}, as_=writer)
+    assert again.json()["client"]["contacts"] == ["it@acme.example"]
 
 
 async def test_the_same_post_at_the_same_moment_has_one_effect(api):

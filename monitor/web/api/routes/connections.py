@@ -31,7 +31,7 @@ from monitor.web.api.paging import Cursor, Limit, page, place
 from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.revisions import etag, expected
 from monitor.web.api.route import BODY, Here, Who
-from monitor.web.api.shapes import ConnectionChange, ConnectionPut
+from monitor.web.api.shapes import ConnectionChange, ConnectionNew, ConnectionPut
 from monitor.web.api.strict import Given, Name
 from monitor.web.api.translate import of_body
 
@@ -65,15 +65,18 @@ def _key(told: list[Any] | None) -> Key | None:
 
 
 @ROUTES.post(
-    "/connections", needs=Right.CONNECTIONS_WRITE, takes=Record, shows=shapes.Connection, status=201,
+    "/connections", needs=Right.CONNECTIONS_WRITE, takes=ConnectionNew, shows=shapes.Connection, status=201,
     problems=("exists", "beyond_own_rights"),
 )  # fmt: skip
 async def create_connection(
-    response: Response, parts: Here, actor: Who, given: Annotated[Record, BODY]
+    response: Response, parts: Here, actor: Who, given: Annotated[ConnectionNew, BODY]
 ) -> Any:
     """Add a connection, as an import's line has it."""
-    _must_fit(given, parts.apps)
-    await imports.take_in(parts, actor, [given], expected={given.id: None}, alone=True)
+    record = _record(given.id, given.model_dump(exclude=_READ_ONLY))
+    _must_fit(record, parts.apps)
+    await imports.take_in(
+        parts, actor, [record], expected={given.id: None}, handout=given.handout, alone=True
+    )
     response.headers["Location"] = f"/api/v1/connections/{given.id}"
     return await _shown(response, parts, actor, given.id)
 

@@ -324,7 +324,7 @@ def _signal() -> Signal:
 
 def _link_of(of: Scene) -> Any:
     trip = of.trips["b"]
-    return links.Link(trip.link, "b", "clio", None, "en", "", True, NOW, NOW + DAY, None, None, None)
+    return links.Link(trip.link, "lnk_1", "b", "clio", None, "en", "", True, NOW, NOW + DAY, None, None, None)
 
 
 # -- the stage ----------------------------------------------------------------------------------------

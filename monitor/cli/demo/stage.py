@@ -28,6 +28,7 @@ from monitor.cli.root import out
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
+    from monitor.cli.demo.middleware import Middleware
     from monitor.settings.parts import Parts
 
 
@@ -123,6 +124,9 @@ class Stage:
     mails: int = 0  # how many were shown
     grants: dict[str, str] = field(default_factory=dict)
     seen: dict[str, list[str]] = field(default_factory=dict)  # connection -> causes confirmed
+    approved: dict[str, float] = field(default_factory=dict)  # connection -> when its client did
+    middleware: Middleware | None = None
+    beside: list[subprocess.Popen[str]] = field(default_factory=list)  # ends before the service does
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the sandbox's admin interface."""
@@ -192,7 +196,10 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
         stage = Stage(folder, line.strip(), mails, smtp, f"http://127.0.0.1:{port}", began)
         _authorize(stage)
         async with serving(stage, GUARD_OFF, APPS) as parts:
-            yield stage, parts
+            try:
+                yield stage, parts
+            finally:
+                _end(*stage.beside)
     finally:
         _end(sandbox, mailbox)
 

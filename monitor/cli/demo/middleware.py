@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
-import queue
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from monitor.cli.demo import DEMO
-from monitor.cli.demo.stage import FIRMS, Stage
+from monitor.cli.demo.stage import FIRMS, Middleware, Stage
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
@@ -28,27 +22,9 @@ if TYPE_CHECKING:
 SCOPES = ("tokens:read", "signals:write", "events:read")
 
 
-@dataclass
-class Middleware:
-    """What the process has said so far, and who was parked or goes on."""
-
-    said: queue.SimpleQueue[tuple[float, str]] = field(default_factory=queue.SimpleQueue)
-    parked: set[str] = field(default_factory=set)
-    mended: set[str] = field(default_factory=set)
-
-    def listen(self, stream: IO[str]) -> None:
-        """Take what it says, with the moment, until it ends."""
-        for line in stream:
-            self.said.put((time.monotonic(), line.strip()))
-
-
-async def service_answers(stage: Stage, _parts: Parts) -> bool:
-    """Whether the service is there to be asked."""
-    try:
-        await asyncio.to_thread(lambda: urllib.request.urlopen(f"{stage.web}/healthz", timeout=2).close())  # noqa: S310
-    except (OSError, urllib.error.URLError):
-        return False
-    return True
+async def at_work(stage: Stage, _parts: Parts) -> bool:
+    """Whether it has been through all firms once, or there is none: somebody has never authorized."""
+    return stage.middleware is None or bool(stage.middleware.parked)
 
 
 async def begins(stage: Stage, parts: Parts) -> None:
@@ -60,7 +36,7 @@ async def begins(stage: Stage, parts: Parts) -> None:
         stage.say("[dim]Without its client library (clients/python of a checkout) no middleware plays.[/]")
         return
     made = await api_keys.new(parts, DEMO, "middleware", SCOPES)
-    stage.say(f"A middleware begins to sync, with a key for {', '.join(SCOPES)}; tokens it asks for.")
+    stage.say(f"A middleware begins. It has a key ({', '.join(SCOPES)}) and no tokens.")
     env = os.environ | found | {"TOKEN_HEALTH_URL": stage.web, "TOKEN_HEALTH_KEY": made.secret.reveal()}
     with (stage.folder / "middleware.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603, ASYNC220 - ourselves

@@ -104,8 +104,8 @@ async def _story(stage: Stage, parts: Parts) -> int:
     """Play the acts, report each verdict as the service reaches it; return the newest one's number."""
     acts = [
         Act(0.5, _imported, _at_once),
-        Act(0.5, middleware.begins, middleware.service_answers),
-        Act(6.0, _troubles, _as_imported),
+        Act(0.5, middleware.begins, _as_imported),
+        Act(6.0, _troubles, middleware.at_work),
         Act(6.0, _firewall, _found(*BEFORE_TROUBLES)),
         Act(13.0, _outage, _at_once),
         Act(20.0, _mend, _found("role_restricted")),

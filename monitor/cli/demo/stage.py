@@ -7,6 +7,7 @@ import contextlib
 import html
 import http.cookiejar
 import json
+import queue
 import re
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.padding import Padding
 from rich.table import Table
@@ -28,7 +29,6 @@ from monitor.cli.root import out
 from monitor.errors import TokenHealthError
 
 if TYPE_CHECKING:
-    from monitor.cli.demo.middleware import Middleware
     from monitor.settings.parts import Parts
 
 
@@ -109,6 +109,20 @@ APPS = (
     ("clio-au", "clio", "au", "au"),
     ("platform", "clio-platform", "us", "platform-us"),
 )
+
+
+@dataclass
+class Middleware:
+    """What the middleware's process has said so far, and who was parked or goes on."""
+
+    said: queue.SimpleQueue[tuple[float, str]] = field(default_factory=queue.SimpleQueue)
+    parked: set[str] = field(default_factory=set)
+    mended: set[str] = field(default_factory=set)
+
+    def listen(self, stream: IO[str]) -> None:
+        """Take what it says, with the moment, until it ends."""
+        for line in stream:
+            self.said.put((time.monotonic(), line.strip()))
 
 
 @dataclass

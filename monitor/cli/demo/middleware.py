@@ -36,7 +36,7 @@ async def begins(stage: Stage, parts: Parts) -> None:
         stage.say("[dim]Without its client library (clients/python of a checkout) no middleware plays.[/]")
         return
     made = await api_keys.new(parts, DEMO, "middleware", SCOPES)
-    stage.say(f"A middleware begins. It has a key ({', '.join(SCOPES)}) and no tokens.")
+    stage.say(f"A middleware begins: a key for {', '.join(SCOPES)}, and no tokens.")
     env = os.environ | found | {"TOKEN_HEALTH_URL": stage.web, "TOKEN_HEALTH_KEY": made.secret.reveal()}
     with (stage.folder / "middleware.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603, ASYNC220 - ourselves

@@ -64,13 +64,15 @@ def recovered(receiver: Receiver, secret: str) -> dict:
 
 
 @pytest.mark.timeout(90)
-def test_the_client_approves_and_the_middleware_works_again(tmp_path, sandbox, catcher, page, receiver):
+def test_the_client_approves_and_the_middleware_works_again(
+    tmp_path, database_url, sandbox, catcher, page, receiver
+):
     smtp, mailbox = catcher
     receiver.go.set()
     port = free_port()
     web = f"http://127.0.0.1:{port}"
     sandbox.app("clio", redirect_uris=[f"{web}/oauth/callback"])
-    path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", port, more=MAIL.format(smtp=smtp))
+    path = config(tmp_path, sandbox, database_url, port, more=MAIL.format(smtp=smtp))
     path.write_text(path.read_text() + f'public_url = "{web}"\n')
     (grant,) = import_fleet(path, sandbox, "clio", "us", 1)
     scopes = [

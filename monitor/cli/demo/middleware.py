@@ -33,7 +33,7 @@ async def begins(stage: Stage, parts: Parts) -> None:
 
     found = _library()
     if found is None:
-        stage.say("[dim]Without its client library (clients/python of a checkout) no middleware plays.[/]")
+        stage.say("[dim]No middleware plays: its client library is not here.[/]")
         return
     made = await api_keys.new(parts, DEMO, "middleware", SCOPES)
     stage.say(f"A middleware begins: a key for {', '.join(SCOPES)}, and no tokens.")

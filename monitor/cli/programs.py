@@ -22,6 +22,7 @@ UrlOption = Annotated[
     str | None,
     typer.Option("--url", help="Where the API is.", show_default=f"{over_http.URL}, or web.public_url"),
 ]
+KINDS = f"What was seen: {', '.join(kind.value for kind in Kind)}."
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def token(
     connection: IdArgument,
     min_ttl: Annotated[
-        str | None, typer.Option("--min-ttl", help="Life that it should have left: 5m.", show_default="5m")
+        str | None, typer.Option("--min-ttl", help="Life that it should have left; 5m if unsaid.")
     ] = None,
     url: UrlOption = None,
     json: JsonOption = False,
@@ -41,7 +42,7 @@ def token(
 ) -> None:
     """Print a connection's access token, as a program gets it: by the API, with TOKEN_HEALTH_API_KEY.
 
-    Exit code 1: there is none now. No command prints a token from the database.
+    Exit code 1: there is none now.
     """
     base = over_http.address(url or os.environ.get(over_http.URL), config)
     query = {"min_ttl": _span("--min-ttl", min_ttl)} if min_ttl else {}
@@ -61,7 +62,7 @@ def token(
 @signals.command()
 def send(
     connection: IdArgument,
-    kind: Annotated[Kind, typer.Argument(help="What was seen.", show_default=False)],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help=KINDS, show_default=False)],
     generation: Annotated[
         int | None, typer.Option("--generation", help="Which token was used, as it was handed out.")
     ] = None,

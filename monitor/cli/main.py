@@ -11,7 +11,19 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from monitor.cli import access, audit, connections, look, mail, oncall, providers, run, upkeep, webhooks
+from monitor.cli import (
+    access,
+    audit,
+    connections,
+    look,
+    mail,
+    oncall,
+    programs,
+    providers,
+    run,
+    upkeep,
+    webhooks,
+)
 from monitor.cli.demo import play as demo
 from monitor.cli.help import readable
 from monitor.cli.remedies import said
@@ -24,7 +36,7 @@ from monitor.host.confined import leave_no_image
 def command() -> TyperGroup:
     """Return all commands as one, with a help that people can read."""
     for module in (
-        run, demo, look, mail, oncall, webhooks, connections, providers, access, audit, upkeep,
+        run, demo, look, mail, oncall, webhooks, connections, programs, providers, access, audit, upkeep,
     ):  # fmt: skip
         module.register(app)
     found = cast("TyperGroup", get_command(app))

@@ -27,7 +27,7 @@ class Books:
 
     `generation` counts the pairs that were stored; `refused` is the one whose access token the provider's own
     API refused. `expires_at` is None where nobody knows when it ends. `not_before`: no renewal on demand
-    before, since the last one failed.
+    before, since the last one failed. `next_look`: when our loop looks next, and may settle a doubt.
     """
 
     health: Health
@@ -39,6 +39,7 @@ class Books:
     issued_at: datetime | None = None
     expires_at: datetime | None = None
     not_before: datetime | None = None
+    next_look: datetime | None = None
     custody: str = "managed"
     handout: bool = True
 
@@ -131,7 +132,9 @@ def decided(books: Books, wish: Wish, now: datetime) -> Decision:
             return Give(NotNow(Trouble.CANNOT_RENEW, why.why))
         return why
     if books.not_before is not None and now < books.not_before:
-        return without_renewal(books, wish, now, NotNow(_trouble(books), None, books.not_before))
+        trouble = _trouble(books)
+        retry_at = ask_again(trouble, books.not_before, books.next_look)
+        return without_renewal(books, wish, now, NotNow(trouble, None, retry_at))
     return Renew()
 
 
@@ -140,6 +143,13 @@ def without_renewal(books: Books, wish: Wish, now: datetime, why: NotNow) -> Giv
     if why.cause is None and books.health.cause is not Cause.OK:
         why = NotNow(why.trouble, books.health.cause, why.retry_at)
     return Give(why) if _has(books, wish.accept_ttl, now) else Later(why)
+
+
+def ask_again(trouble: Trouble, not_before: datetime, next_look: datetime | None) -> datetime:
+    """Return when to ask again: for a doubt when our next look may have settled it, not when we may renew."""
+    if trouble is not Trouble.REFUSED_ONCE or next_look is None:
+        return not_before
+    return min(not_before, next_look)
 
 
 def applied(books: Books, wish: Wish) -> timedelta:

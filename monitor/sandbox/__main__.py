@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import socket
 
 import uvicorn
@@ -82,7 +83,8 @@ def main() -> None:
     config = uvicorn.Config(
         droppable(application(World())), log_level="critical", access_log=False, lifespan="off"
     )
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C of the demo reaches it, too
+        asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 
 if __name__ == "__main__":

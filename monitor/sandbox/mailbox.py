@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import email
 import email.policy
 import html
@@ -137,7 +138,8 @@ def main() -> None:
     parser.add_argument("--smtp", type=int, default=1025, help="where mail is taken; 0 takes a free port")
     parser.add_argument("--port", type=int, default=8025, help="where it is read; 0 takes a free port")
     given = parser.parse_args()
-    asyncio.run(_serve(given.smtp, given.port))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C of the demo reaches it, too
+        asyncio.run(_serve(given.smtp, given.port))
 
 
 if __name__ == "__main__":

@@ -60,13 +60,14 @@ _HELD = (
         credential.c.access_expires_at,
         credential.c.expiry_assumed,
         credential.c.demand_after,
+        watch.c.next_probe_at,
         *HEALTH,
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
     .where(connection.c.id == bindparam("id"))
 )
-_FIRST_HEALTH = 20
+_FIRST_HEALTH = 21
 
 
 async def held(database: Database, connection_id: str) -> Held | None:
@@ -78,7 +79,7 @@ async def held(database: Database, connection_id: str) -> Held | None:
     values = tuple(row)
     (
         app, provider, region, labels, created, account, name, scopes, custody, handout, granted, access,
-        renews, lost, version, refused, issued, expires, assumed, after,
+        renews, lost, version, refused, issued, expires, assumed, after, next_look,
     ) = values[:_FIRST_HEALTH]  # fmt: skip
     books = Books(
         read_health(values[_FIRST_HEALTH:]),
@@ -90,6 +91,7 @@ async def held(database: Database, connection_id: str) -> Held | None:
         issued_at=issued,
         expires_at=expires,
         not_before=after,
+        next_look=next_look,
         custody=custody,
         handout=handout,
     )

@@ -272,7 +272,8 @@ class Custody:
                 # The loop looks at once, but not before the time that the provider asked for.
                 look_at = landed.why.retry_at or now
                 not_before = max(now + REST, look_at)
-                landed = replace(landed, why=replace(landed.why, retry_at=not_before))
+                retry_at = handout.ask_again(landed.why.trouble, not_before, look_at)
+                landed = replace(landed, why=replace(landed.why, retry_at=retry_at))
                 await books.give_back(self._database, lease, self._process, not_before, look_at)
             land(landed)
         finally:

@@ -187,6 +187,8 @@ def test_the_demo_finds_out_every_fate():
     assert "13 of 13 fates found out" in done.stdout
     assert done.stdout.count("recovered; its incident is closed") >= 5
     assert "That was another account" in done.stdout and "Thank you, it works" in done.stdout
+    assert "middleware: maple parked: revoked, the client acts" in done.stdout
+    assert "middleware: maple works again," in done.stdout
     wave = " ".join(done.stdout.partition("Second act")[2].split())
     assert "6 clients of clio broke together (6 connections); the mails to 6 of them are held." in wave
     assert "each was asked once" in wave

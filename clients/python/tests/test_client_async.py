@@ -154,3 +154,16 @@ def test_closed_is_closed(run):
             await th.token("acme-clio")
 
     run(body)
+
+
+def test_whoever_hears_that_it_works_again_asks_anew(run, server):
+    async def body(th):
+        server.next = [needs_person("acme-clio")]
+        for _ in range(2):
+            with pytest.raises(NeedsPerson):
+                await th.token("acme-clio")
+        th.forget("acme-clio")
+        assert (await th.token("acme-clio")).generation == 17
+
+    run(body)
+    assert len(server.asked) == 2

@@ -179,3 +179,38 @@ def test_what_no_waiting_mends_is_raised_at_once(th, clock):
     with pytest.raises(NotFound):
         th.wait_until_mended("initech", 3600)
     assert clock.slept == []
+
+
+def test_whoever_hears_that_it_works_again_asks_anew_at_once(th, server):
+    server.always["token"] = needs_person("acme-clio")
+    with pytest.raises(NeedsPerson):
+        th.token("acme-clio")
+    del server.always["token"]
+    with pytest.raises(NeedsPerson):
+        th.token("acme-clio")  # from memory
+    th.forget("acme-clio")
+    assert th.token("acme-clio").generation == 17
+    assert len(server.asked) == 2
+
+
+def test_what_was_asked_before_that_is_the_word_of_another_time(th, server, clock):
+    said, gate = [], threading.Event()
+    server.gate = gate
+
+    def work():
+        with pytest.raises(NeedsPerson):
+            th.token("acme-clio")
+        said.append("parked")
+
+    before = threading.Thread(target=work)
+    before.start()
+    assert server.arrived.wait(5)
+    server.gate = None
+    clock.tick(1)
+    th.forget("acme-clio")
+    token = th.token("acme-clio")  # does not join who asked before
+    server.next = [needs_person("acme-clio")]
+    gate.set()
+    before.join(5)
+    assert said == ["parked"]
+    assert th.token("acme-clio") is token

@@ -90,6 +90,11 @@ class AsyncTokenHealth:
         """As TokenHealth.wait_until_mended."""
         return _token(await self._hold(self._open().mended(checked(connection), seconds)))
 
+    def forget(self, connection: str) -> None:
+        """As TokenHealth.forget; call it on the event loop."""
+        self._open().ask_anew(checked(connection))
+        self._flights.pop(connection, None)
+
     async def flush(self) -> None:
         """Send the signals that wait, now. Never raises."""
         try:
@@ -138,10 +143,15 @@ class AsyncTokenHealth:
             if flying is None:
                 task = asyncio.get_running_loop().create_task(self._hold(talk))
                 flying = self._flights[connection] = (purpose, task)
-                task.add_done_callback(lambda _: self._flights.pop(connection, None))
+                task.add_done_callback(lambda done: self._land(connection, done))
             outcome = await asyncio.shield(flying[1])
             if flying[0] == purpose:
                 return outcome
+
+    def _land(self, connection: str, task: asyncio.Task[Outcome]) -> None:
+        flying = self._flights.get(connection)
+        if flying is not None and flying[1] is task:
+            del self._flights[connection]
 
     async def _hold(self, talk: Talk) -> Outcome:
         heard: Optional[Heard] = None

@@ -115,6 +115,11 @@ class TokenHealth:
         """
         return _token(self._hold(self._open().mended(checked(connection), seconds)))
 
+    def forget(self, connection: str) -> None:
+        """Ask anew at the next call: for whoever hears that something changed, as by a webhook."""
+        self._open().ask_anew(checked(connection))
+        self._flights.leave_alone(connection)
+
     def flush(self) -> None:
         """Send the signals that wait, now and here. Never raises."""
         self._sender.send_all()
@@ -209,6 +214,11 @@ class _Flights:
                 return flight, False
             flight = self._flying[connection] = _Flight(purpose)
             return flight, True
+
+    def leave_alone(self, connection: str) -> None:
+        """Let nobody join the flight of a connection any more; who has, hears how it ends."""
+        with self._lock:
+            self._flying.pop(connection, None)
 
     def land(self, connection: str, flight: _Flight) -> None:
         """End a flight and wake who waits for it."""

@@ -109,6 +109,7 @@ class Core:
         self._clock = clock
         self._chance = chance
         self._known: dict[str, Known] = {}
+        self._anew: dict[str, float] = {}  # what was asked before is the word of another time
         self._down = UP
         self._server_time: Optional[tuple[datetime, float]] = None
 
@@ -140,6 +141,11 @@ class Core:
     def forget(self) -> None:
         """Let go of every token."""
         self._known.clear()
+
+    def ask_anew(self, connection: str) -> None:
+        """Answer nothing about a connection from memory, nor keep what was asked before now."""
+        self._anew[connection] = self._clock()
+        self._known.pop(connection, None)
 
     # Talks
 
@@ -197,17 +203,19 @@ class Core:
             self._heard_time(heard)
             return self._learn(connection, meaning, asked_at)
         if isinstance(meaning, Problem):
-            return self._learn_problem(connection, meaning, heard)
+            return self._learn_problem(connection, meaning, heard, asked_at)
         if known.token is not None:
             self._heard_time(heard)
             return self._still_good(connection, known, known.token)
         lost = Lost("304 to a question without a condition", connected=True)
-        return self._learn_problem(connection, problem_of(connection, lost), lost)
+        return self._learn_problem(connection, problem_of(connection, lost), lost, asked_at)
 
     def _learn(self, connection: str, token: Token, asked_at: float) -> Outcome:
         held, now = self._known.get(connection, NOTHING), self._clock()
         if held.token is not None and held.token.generation > token.generation and asked_at < held.learned_at:
             return held.token  # an answer that was overtaken by a younger one
+        if self._outdated(connection, asked_at):
+            return token
         left = token.seconds_left
         self._down = UP
         self._known[connection] = Known(
@@ -217,6 +225,9 @@ class Core:
             serves_until=now + (UNKNOWN_SERVES if math.isinf(left) else left),
         )
         return token
+
+    def _outdated(self, connection: str, asked_at: float) -> bool:
+        return asked_at < self._anew.get(connection, -math.inf)
 
     def _still_good(self, connection: str, known: Known, token: Token) -> Outcome:
         """Keep a token for what is left of it; without jitter, which would make ever smaller steps."""
@@ -238,7 +249,7 @@ class Core:
         spare = left - self.terms.min_ttl
         return spare if spare > 0 else left * SHORT_SHARE
 
-    def _learn_problem(self, connection: str, problem: Problem, heard: Heard) -> Problem:
+    def _learn_problem(self, connection: str, problem: Problem, heard: Heard, asked_at: float) -> Problem:
         known, now = self._known.get(connection, NOTHING), self._clock()
         if problem.code == "unreachable":
             pause = min(FIRST_PAUSE * 2**known.misses, LONGEST_PAUSE)
@@ -248,6 +259,8 @@ class Core:
                 return replace(problem, retry_after=FIRST_PAUSE)
         else:
             self._heard_time(heard)
+        if self._outdated(connection, asked_at):
+            return problem
         remembered = PERSON_REMEMBERED if problem.status == 409 else problem.retry_after
         until = now + (remembered or 0.0)
         if problem.code in OWN_TROUBLE:

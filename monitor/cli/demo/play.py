@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 from rich.rule import Rule
 
-from monitor.cli.demo import DEMO
+from monitor.cli.demo import DEMO, middleware
 from monitor.cli.demo.second_act import second_act
 from monitor.cli.demo.stage import FIRMS, Firm, Reader, Stage, stage_set
 from monitor.cli.root import out
@@ -54,8 +54,8 @@ def demo(
 async def _demo(keep: bool) -> None:
     out.print(Rule("[bold]Token Health[/]: a minute in the life of a fleet", align="left"))
     out.print(
-        "A Clio sandbox, a mailbox and the service start as processes of their own. The service knows "
-        "nothing of what is about to happen; it only sees answers.\n"
+        "A Clio sandbox, a mailbox, the service and a middleware start as processes of their own. The "
+        "service knows nothing of what is about to happen; it only sees answers.\n"
     )
     folder = Path(tempfile.mkdtemp(prefix="token-health-demo-"))
     try:
@@ -104,7 +104,8 @@ async def _story(stage: Stage, parts: Parts) -> int:
     """Play the acts, report each verdict as the service reaches it; return the newest one's number."""
     acts = [
         Act(0.5, _imported, _at_once),
-        Act(6.0, _troubles, _as_imported),
+        Act(0.5, middleware.begins, _as_imported),
+        Act(6.0, _troubles, middleware.at_work),
         Act(6.0, _firewall, _found(*BEFORE_TROUBLES)),
         Act(13.0, _outage, _at_once),
         Act(20.0, _mend, _found("role_restricted")),
@@ -116,7 +117,7 @@ async def _story(stage: Stage, parts: Parts) -> int:
         while acts and elapsed >= acts[0].earliest and await acts[0].ready(stage, parts):
             await acts.pop(0).play(stage, parts)
         told = await _report(stage, parts, told)
-        if not acts and _complete(stage):
+        if not acts and _complete(stage) and middleware.goes_on(stage):
             return await _report(stage, parts, told)
         await asyncio.sleep(0.25)
     return told
@@ -163,6 +164,7 @@ async def _client_reads(stage: Stage, parts: Parts) -> None:
     said = await asyncio.to_thread(reader.approve, link, "Harbor Legal")
     stage.line(f"  the page says: [yellow]{said}[/]", "[dim]Nothing was overwritten.[/]")
     stage.say("The same link once more, now with Maple's own account.")
+    stage.approved["maple"] = time.monotonic()
     said = await asyncio.to_thread(reader.approve, link, "Maple & Partners")
     stage.line(f"  the page says: [green]{said}[/]")
     stage.say("The operator invites Newcomer: token-health reauthorize newcomer --send")
@@ -231,6 +233,7 @@ async def _report(stage: Stage, parts: Parts, after: int) -> int:
     for mail in (arrived := stage.arrived())[stage.mails :]:
         stage.line(f"[cyan]✉[/] {escape(mail['to'])}: [italic]{escape(mail['subject'])}[/]")
     stage.mails = len(arrived)
+    middleware.report(stage)
     return after
 
 
@@ -294,5 +297,7 @@ async def _summary(stage: Stage, parts: Parts) -> None:
         f"{known} of {len(FIRMS)} fates found out in {time.monotonic() - stage.began:.0f} s. "
         f"{len(arrived)} mails; the outage came and went without one."
     )
+    if said := middleware.summary(stage):
+        out.print(said)
     if wrong:
         raise TokenHealthError(f"{wrong} of the demo's connections were not found out; this is a defect.")

@@ -7,6 +7,7 @@ import contextlib
 import html
 import http.cookiejar
 import json
+import queue
 import re
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.padding import Padding
 from rich.table import Table
@@ -111,6 +112,20 @@ APPS = (
 
 
 @dataclass
+class Middleware:
+    """What the middleware's process has said so far, and who was parked or goes on."""
+
+    said: queue.SimpleQueue[tuple[float, str]] = field(default_factory=queue.SimpleQueue)
+    parked: set[str] = field(default_factory=set)
+    mended: set[str] = field(default_factory=set)
+
+    def listen(self, stream: IO[str]) -> None:
+        """Take what it says, with the moment, until it ends."""
+        for line in stream:
+            self.said.put((time.monotonic(), line.strip()))
+
+
+@dataclass
 class Stage:
     """The running demo: where things are, and what has been seen so far."""
 
@@ -123,6 +138,9 @@ class Stage:
     mails: int = 0  # how many were shown
     grants: dict[str, str] = field(default_factory=dict)
     seen: dict[str, list[str]] = field(default_factory=dict)  # connection -> causes confirmed
+    approved: dict[str, float] = field(default_factory=dict)  # connection -> when its client did
+    middleware: Middleware | None = None
+    beside: list[subprocess.Popen[str]] = field(default_factory=list)  # ends before the service does
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the sandbox's admin interface."""
@@ -192,7 +210,10 @@ async def stage_set(folder: Path) -> AsyncIterator[tuple[Stage, Parts]]:
         stage = Stage(folder, line.strip(), mails, smtp, f"http://127.0.0.1:{port}", began)
         _authorize(stage)
         async with serving(stage, GUARD_OFF, APPS) as parts:
-            yield stage, parts
+            try:
+                yield stage, parts
+            finally:
+                _end(*stage.beside)
     finally:
         _end(sandbox, mailbox)
 
@@ -235,6 +256,7 @@ def _end(*processes: subprocess.Popen[Any]) -> None:
 
 def _authorize(stage: Stage) -> None:
     """Let every firm but the pending one authorize its app at the sandbox, and write the import file."""
+    stage.call("/admin/limits", {"per_minute": 500})  # 50 by Clio's own; here a minute passes in seconds
     for app, provider, _, _ in APPS:
         system = "platform" if provider == "clio-platform" else "manage"
         life = {"lifetime": 14} if system == "platform" else {}

@@ -90,7 +90,7 @@ KINDS: Mapping[str, Kind] = {
     "needs_person": Kind(
         409,
         "No token until a person acts",
-        "Park the work. `connection.recovered`, or a long poll, tells when it goes on.",
+        "Park the work. `connection.recovered` tells when it goes on.",
     ),
     "not_custodian": Kind(409, "Token Health does not hold these tokens", "Ask whoever refreshes them."),
     "exists": Kind(409, "It is there already", "Change it, or choose another name."),

@@ -180,3 +180,11 @@ def test_the_provider_is_asked_only_where_something_may_come_of_it(known, wish):
     if decided(known, wish, NOW) == Renew():
         assert known.renewable and known.authorized
         assert known.not_before is None or known.not_before <= NOW
+
+
+def test_a_doubt_is_asked_about_again_when_our_next_look_may_have_settled_it():
+    until, look = NOW + timedelta(seconds=30), NOW + timedelta(seconds=5)
+    refused = {"refused": 17, "not_before": until, "next_look": look}
+    for health, retry_at in ((suspect(Cause.REVOKED), look), (suspect(Cause.PROVIDER_OUTAGE), until)):
+        told = decided(books(HOUR, health, **refused), Wish(), NOW)
+        assert isinstance(told, Later) and told.why.retry_at == retry_at

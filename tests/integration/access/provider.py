@@ -156,7 +156,12 @@ def nonsense(of: Provider, claims: dict[str, Any]) -> str:
 async def running(provider: Provider) -> AsyncIterator[Provider]:
     """Serve a provider on loopback."""
     config = uvicorn.Config(
-        provider.app(), port=0, log_level="critical", access_log=False, lifespan="off", ws="none"
+        provider.app(),
+        port=0,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        log_config=None,  # its own would stay for every test after
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]

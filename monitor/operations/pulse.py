@@ -1,8 +1,9 @@
 """Whoever waits for the database hears soon that it is away, however long its connections would hang.
 
-A database that was stopped refuses at once; one that hangs, or whose network swallows what is sent, says nothing
-for minutes, and to take a question back waits for it as well. So while requests are under way the database is
-asked for a sign of life. Where none comes, all who wait are told; what they asked for is left to end by itself.
+A database that was stopped refuses at once; one that hangs, or whose network swallows what is sent, says
+nothing for minutes, and to take a question back waits for it as well. So while requests are under way the
+database is asked for a sign of life. Where none comes, all who wait are told; what they asked for is left to
+end by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 class Pulse:
-    """Watches over requests of one process while they are under way. SQLite is a file here, and is not asked."""
+    """Watches over requests of one process while they are under way. SQLite is a file here, and not asked."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,12 +29,12 @@ class Pulse:
         self._looking: asyncio.Task[None] | None = None
 
     async def within(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what the work returns. Raises Unavailable where the database gives no sign of life meanwhile."""
+        """Return what the work returns. Raises Unavailable where the database gives no sign of life."""
         if self._database.is_sqlite:
             return await work
         over = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: over.done() or over.set_result(None))
+        task.add_done_callback(lambda _: _end(over))
         self._waiting.add(over)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -47,7 +48,7 @@ class Pulse:
 
     async def _look(self) -> None:
         while self._waiting:
-            await asyncio.sleep(EVERY)
+            await _pause(EVERY)
             if self._waiting and not await self._answers():
                 for over in self._waiting:
                     if not over.done():
@@ -59,8 +60,7 @@ class Pulse:
         asked = asyncio.create_task(self._database.gives_sign())
         done, _ = await asyncio.wait((asked,), timeout=PATIENCE)
         if not done:
-            # Where our own loop stood still, the answer is here and was not read yet.
-            await asyncio.sleep(0.05)
+            await _pause(0.05)  # where our own loop stood still, the answer is here and was not read yet
         if asked.done():
             return asked.result()
         self._leave(asked)
@@ -76,3 +76,15 @@ class Pulse:
         self._left.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+async def _pause(seconds: float) -> None:
+    """Wait by the real clock: it is a real database that does not answer."""
+    over = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(seconds, _end, over)
+    await over
+
+
+def _end(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)

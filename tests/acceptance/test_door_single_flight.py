@@ -72,7 +72,7 @@ def test_the_process_that_renews_is_killed_in_the_middle(tmp_path, sandbox, data
         gone = until(lambda: _answered(one, "plat", 409), 90, 0.5)
         assert (gone["cause"], gone["owner"]) == ("refresh_lost", "client"), gone
         assert sandbox.seen()["early"] == 0
-        assert states(one, 1) == {"clio": "healthy", "plat": "broken"}
+        until(lambda: states(one, 1) == {"clio": "healthy", "plat": "broken"})
 
 
 def _lost(one: House, name: str) -> None:

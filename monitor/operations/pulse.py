@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 from monitor.errors import Unavailable
 from monitor.store.engine import Database
 
-EVERY, PATIENCE = 0.3, 1.0  # seconds between two looks, and that a sign of life may take
+EVERY = 0.3  # seconds between two looks
+# So often the loop has to come round without a sign of life, a second in all: where our own process is what
+# is slow, its turns are longer, and nothing is said of the database.
+TURNS, TURN = 20, 0.05
 T = TypeVar("T")
 
 
@@ -58,11 +61,10 @@ class Pulse:
 
     async def _answers(self) -> bool:
         asked = asyncio.create_task(self._database.gives_sign())
-        done, _ = await asyncio.wait((asked,), timeout=PATIENCE)
-        if not done:
-            await _pause(0.05)  # where our own loop stood still, the answer is here and was not read yet
-        if asked.done():
-            return asked.result()
+        for _ in range(TURNS):
+            await asyncio.wait((asked,), timeout=TURN)
+            if asked.done():
+                return asked.result()
         self._leave(asked)
         return False
 

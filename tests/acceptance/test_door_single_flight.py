@@ -20,7 +20,9 @@ def test_200_callers_over_two_processes_are_one_refresh_and_one_token(tmp_path, 
             before = sandbox.seen()["refreshes"]
             asked = [("GET", n % 2, f"/connections/acme-{app}/token") for n in range(200)]
             answers = one.at_once(*asked)
-            assert {answer.status_code for answer in answers} == {200}
+            assert {answer.status_code for answer in answers} == {200}, [
+                a.text for a in answers if a.status_code != 200
+            ][:3]
             assert len({answer.json()["access_token"] for answer in answers}) == 1
             assert {answer.json()["generation"] for answer in answers} == {1}
             assert sandbox.seen()["refreshes"] == before + 1

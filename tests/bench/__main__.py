@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.usage import cpu_of
+
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -30,7 +31,12 @@ http {{
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{
+    listen 127.0.0.1:{plain};
     listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+    location /oauth/token {{
+      default_type application/json;
+      return 200 '{{"access_token":"a-new-one","token_type":"bearer","expires_in":604800}}';
+    }}
     location / {{
       default_type application/json;
       add_header X-RateLimit-Limit 50; add_header X-RateLimit-Remaining 49;
@@ -39,6 +45,7 @@ http {{
   }}
 }}
 """
+PLAIN = 18080  # without TLS: what a service of its own process asks
 BLACKBOX = """
 modules:
   http_2xx:
@@ -105,7 +112,7 @@ def _certificates(folder: Path) -> None:
 def _nginx(folder: Path) -> Iterator[str]:
     _certificates(folder)
     port = 18443
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, plain=PLAIN))
     folder.chmod(0o755)  # nginx's worker is another user when root starts it
     process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
     time.sleep(0.7)
@@ -128,17 +135,12 @@ def _blackbox(folder: Path, url: str, probes: int) -> dict[str, float] | None:
     try:
         time.sleep(1)
         _row(folder, f"http://127.0.0.1:19115/probe?module=http_2xx&target={url}/", "drive", probes // 10)
-        before = _cpu_of(process.pid)
+        before = cpu_of(process.pid)
         _row(folder, f"http://127.0.0.1:19115/probe?module=http_2xx&target={url}/", "drive", probes)
-        return {"cpu": (_cpu_of(process.pid) - before) / probes * 1000}
+        return {"cpu": (cpu_of(process.pid) - before) / probes * 1000}
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _cpu_of(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _print(console: Console, rows: dict[str, dict[str, float] | None], sizes: tuple[int, ...]) -> None:

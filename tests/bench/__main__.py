@@ -45,13 +45,13 @@ http {{
   }}
 }}
 """
-OTHERS = """What the documented ways of others cost in the same terms (by their documents; neither was run here):
-  Vault, KV v2       a read is a login's token looked up and one secret fetched: 2 reads by key, and each is
-                     decrypted. It renews no OAuth token: whoever wrote it there has to, by a job of their own.
-  Nango, GET /connection/{id}
-                     the key's environment and the connection's row: 2 to 3 reads by key; it refreshes when asked
-                     for a token near its end, and writes when the token was last fetched.
-Ours is 1 read by key: the caller's key is believed for 5 s, and reads are counted in memory and written each 5 s."""
+OTHERS = """What the documented ways of others cost in the same terms; neither was run here, rows are counted by us:
+  Vault, KV v2    a request's token and the secret's latest version: 2 rows by key at the least. It renews no
+                  OAuth token; whoever put it there has to, by a job of their own, and watch that job.
+  Nango           a connection fetched with its credentials: the API key and the connection, 2 rows by key at the
+                  least. By its documents each fetch looks whether the token has expired, and renews it then.
+  Token Health    1 row by key. The caller's key is believed for 5 s; reads are counted in memory, and written
+                  every 5 s for all of them."""
 PLAIN = 18080  # without TLS: what a service of its own process asks
 BLACKBOX = """
 modules:

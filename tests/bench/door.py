@@ -104,6 +104,7 @@ async def door(size: int, url: str, folder: Path) -> dict[str, float]:
             figures |= await _flight(parts, client)
             figures |= await _pages(client)
             await _evenly_due(parts, size)
+            client.idle.clear()  # closed by the service meanwhile
             before = await _probes()
             took = await client.paced(lambda number: _token(number, size), PER_SECOND, SECONDS)
             figures["probes"] = (await _probes() - before) / SECONDS

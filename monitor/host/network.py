@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
+# Of each request an address is asked about several times, and most come from few; strangers' are forgotten.
+known = lru_cache(maxsize=10_000)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -37,6 +40,11 @@ def network(value: str) -> str:
 
 def within(address: str, networks: Iterable[str]) -> bool:
     """Whether an address is in one of these networks; an IPv4 address also when it is written as IPv6."""
+    return _within(address, tuple(networks))
+
+
+@known
+def _within(address: str, networks: tuple[str, ...]) -> bool:
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -57,6 +65,7 @@ def network_of_ours(value: str) -> str:
     return value.strip()
 
 
+@known
 def loopback(host: str) -> bool:
     """Whether a host that is listened on is reached from this machine alone."""
     if host == "localhost":
@@ -67,6 +76,7 @@ def loopback(host: str) -> bool:
         return False
 
 
+@known
 def whose(address: str) -> str:
     """Return the key under which requests from an address are counted together.
 

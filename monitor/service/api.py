@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitor.metrics.meters import Meters
+from monitor.operations.pulse import Pulse
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
 from monitor.tokens.vault import keyed
@@ -17,4 +18,4 @@ def build_around(parts: Parts, keeper: Keeper, meters: Meters, *works: object) -
     secret = Secret(keyed(parts.import_key, "cursors"))
     limits, cursors = Limits(parts.clock), Cursors(secret)
     at_work = {type(work): work for work in (Streams(), *works)}
-    return Around(parts, keeper, limits, cursors, meters, at_work)
+    return Around(parts, keeper, limits, cursors, meters, Pulse(parts.database), at_work)

@@ -130,6 +130,8 @@ class Database:
         self._lock_file: int | None = None
         self._writer = self._sqlite_engine(1) if self.is_sqlite else self._postgres_engine(pool_size)
         self._reader = self._sqlite_engine(4, read_only=True) if self.is_sqlite else self._writer
+        # A pool that is busy is no database that is away: signs of life have a connection of their own.
+        self._apart = self._reader if self.is_sqlite else self._postgres_engine(1, connect_timeout=2)
 
     @property
     def path(self) -> Path | None:
@@ -201,8 +203,20 @@ class Database:
             return False
         return True
 
+    async def gives_sign(self) -> bool:
+        """Whether the database says anything at all, be it that it takes no more connections."""
+        try:
+            async with self._apart.connect() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+        except (SQLAlchemyError, OSError) as error:
+            state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+            return state is not None and not state.startswith(_GOING)
+        return True
+
     async def close(self) -> None:
         """Return all connections and give up the file."""
+        if self._apart is not self._reader:
+            await self._apart.dispose()
         await self._reader.dispose()
         if self._writer is not self._reader:
             await self._writer.dispose()
@@ -272,7 +286,7 @@ class Database:
 
         return engine
 
-    def _postgres_engine(self, size: int) -> AsyncEngine:
+    def _postgres_engine(self, size: int, **more: Any) -> AsyncEngine:
         return create_async_engine(
             self.url,
             pool_size=size,
@@ -280,10 +294,12 @@ class Database:
             pool_pre_ping=True,
             hide_parameters=True,
             # PgBouncer in transaction mode knows no prepared statements.
-            connect_args={"prepare_threshold": None, "application_name": "token-health"},
+            connect_args={"prepare_threshold": None, "application_name": "token-health"} | more,
         )
 
 
+# PostgreSQL's states while it starts and stops (its manual, appendix A: operator intervention).
+_GOING = "57P"
 # SQLite's own mode, without a BEGIN, and PostgreSQL's: each statement for itself.
 _NO_BEGIN: dict[str, Any] = {"no_begin": True}
 _AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}

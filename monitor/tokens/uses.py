@@ -7,6 +7,7 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from monitor.clock import Clock
+from monitor.host.network import known
 from monitor.store import uses
 from monitor.store.engine import UNWELL, Database
 from monitor.store.uses import Use
@@ -67,6 +68,7 @@ class Uses:
             raise
 
 
+@known
 def network_of(address: str) -> str:
     """Return the network that an address is of, as people tell networks apart: /24, or /48 of IPv6."""
     try:

@@ -21,8 +21,6 @@ from sqlalchemy import bindparam, select, update
 from monitor.health.incidents import Place
 from monitor.metrics.exposition import Exposition, Extent
 from monitor.metrics.meters import Meters
-from monitor.operations import tokens
-from monitor.operations.actor import Actor, Door, Right
 from monitor.secret import Secret
 from monitor.service.process import calm_collector
 from monitor.settings.builders import build_watching
@@ -103,7 +101,7 @@ async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
     if not (folder / "token-health.key").exists():
         write_key_file(folder / "token-health.key", [new_key()])
     async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
-        await _fill(parts, size)
+        await fill(parts, size)
         found, meters = wire(folder), Meters()
         watching = build_watching(parts, found, meters, "bench", Role.ALL)
         await watching.ticks.prepare()
@@ -125,83 +123,30 @@ async def pipeline(size: int, url: str, folder: Path) -> dict[str, float]:
 
 
 _ONE = select(credential.c.access).where(credential.c.connection == bindparam("id"))
-READS, PER_SECOND, PROBES = 4_000, 200, 333.0
+READS = 4_000
 
 
-async def token(size: int, url: str, folder: Path) -> dict[str, float]:
-    """Good tokens read out, beside the floor: one row by its key from the same database.
-
-    Then so many a second beside probing at the pace of a hundred thousand connections.
-    """
-    await pipeline(size, url, folder)  # leaves a fleet of healthy connections
-    path = folder / f"bench-{size}.toml"
-    path.write_text(CONFIG.format(url=url, size=size, pace=1_000_000.0))
-    program = Actor("key:bench", Door.API, frozenset({Right.TOKENS_READ}))
-    async with opened(load(path, {"BENCH_SECRET": "secret"})) as parts:
-        found, meters = wire(folder), Meters()
-        watching = build_watching(parts, found, meters, "bench", Role.ALL)
-        await watching.ticks.prepare()
-        calm_collector()
-
-        async def floor(number: int) -> None:
-            async with parts.database.look() as conn:
-                assert (await conn.execute(_ONE, {"id": _name(number, size)})).scalar()
-
-        async def read(number: int) -> None:
-            handed = await tokens.hand_out(parts, watching, program, _name(number, size))
-            assert isinstance(handed, tokens.Token) and handed.document()["access_token"]
-
-        for number in range(READS):
-            await read(number)  # the first read of each goes into the audit
-        figures = {"floor": await _cpu_each(floor), "cpu": await _cpu_each(read)}
-        await _due_one_after_the_other(parts)
-        figures |= await _paced(read, watching.loop)
-        await watching.ticks.stop()
-        await found.close()
-    return figures
-
-
-def _name(number: int, size: int) -> str:
+def name(number: int, size: int) -> str:
+    """Return the name of one of those that are read."""
     return f"client-{number % min(size, READS):06}"
 
 
-async def _cpu_each(read: Any) -> float:
+async def floor_cpu(parts: Any, size: int) -> float:
+    """CPU-milliseconds of the least that a read costs: one row by its key, and nothing done with it."""
+
+    async def read(number: int) -> None:
+        async with parts.database.look() as conn:
+            assert (await conn.execute(_ONE, {"id": name(number, size)})).scalar()
+
+    for number in range(READS // 10):
+        await read(number)
     before = cpu()
     for number in range(READS):
         await read(number)
     return (cpu() - before) / READS * 1000
 
 
-async def _paced(read: Any, loop: Any) -> dict[str, float]:
-    took: list[float] = []
-
-    async def timed(number: int) -> None:
-        began = time.perf_counter()
-        await read(number)
-        took.append(time.perf_counter() - began)
-
-    async def probing() -> None:
-        while True:
-            await loop.pull()
-            for _ in range(4):
-                await asyncio.sleep(0.25)  # noqa: TID251
-                await loop.settle()
-
-    beside, tasks = asyncio.create_task(probing()), []
-    began = time.perf_counter()
-    for number in range(PER_SECOND * 10):
-        tasks.append(asyncio.create_task(timed(number)))
-        ahead = began + (number + 1) / PER_SECOND - time.perf_counter()
-        await asyncio.sleep(max(0.0, ahead))  # noqa: TID251
-    await asyncio.gather(*tasks)
-    beside.cancel()
-    loop.halt()
-    await loop.idle()
-    took.sort()
-    return {"p50": took[len(took) // 2], "p99": took[int(len(took) * 0.99)]}
-
-
-async def _fill(parts: Any, size: int) -> None:
+async def fill(parts: Any, size: int) -> None:
     now, seal = datetime.now(UTC), parts.vault.seal  # noqa: TID251 - a bench, not a test
     for start in range(0, size, 5000):
         names = [f"client-{number:06}" for number in range(start, min(size, start + 5000))]
@@ -219,16 +164,6 @@ async def _fill(parts: Any, size: int) -> None:
             ],
             now, "bench",
         )  # fmt: skip
-
-
-async def _due_one_after_the_other(parts: Any) -> None:
-    now, each = datetime.now(UTC), timedelta(seconds=1 / PROBES)  # noqa: TID251
-    async with parts.database.write() as conn:
-        names = (await conn.execute(select(watch.c.connection))).scalars().all()
-        later = (
-            update(watch).where(watch.c.connection == bindparam("_id")).values(next_probe_at=bindparam("at"))
-        )
-        await conn.execute(later, [{"_id": name, "at": now + each * n} for n, name in enumerate(names)])
 
 
 async def _all_due(parts: Any) -> None:
@@ -286,7 +221,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     what, size, url, folder = sys.argv[1:5]
-    work = {"bare": bare, "drive": drive, "pipeline": pipeline, "token": token}[what]
+    work = {"bare": bare, "drive": drive, "pipeline": pipeline}[what]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(work(int(size), url, Path(folder)))))
 

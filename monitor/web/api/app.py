@@ -40,7 +40,8 @@ def application(around: Around | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.around = around
     app.router.route_class = Route
-    for one in declared():
+    # Routes are tried one after the other: those that are asked for a hundred times a second come first.
+    for one in sorted(declared(), key=lambda one: one.rate == "requests"):
         app.add_api_route(
             one.path,
             one.endpoint,

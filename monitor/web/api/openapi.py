@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -129,7 +129,7 @@ def _header(name: str, says: str, *, required: bool = False) -> dict[str, Any]:
     }
 
 
-def document(app: FastAPI, declared: Iterable[Declared]) -> dict[str, Any]:
+def document(app: FastAPI, declared: Sequence[Declared]) -> dict[str, Any]:
     """Return the whole document."""
     found = get_openapi(
         title="Token Health",
@@ -141,6 +141,8 @@ def document(app: FastAPI, declared: Iterable[Declared]) -> dict[str, Any]:
         routes=app.routes,
         servers=[{"url": "/api/v1"}],
     )
+    # In the order of the declarations, whichever is looked for first.
+    found["paths"] = {path: found["paths"][path] for path in dict.fromkeys(one.path for one in declared)}
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(_bodies({one.takes for one in declared if one.takes is not None}))
     schemas["Problem"] = PROBLEM

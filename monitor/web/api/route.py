@@ -27,6 +27,7 @@ from starlette.responses import Response
 from monitor.metrics.meters import Meters
 from monitor.operations import audit
 from monitor.operations.actor import Actor
+from monitor.operations.pulse import Pulse
 from monitor.settings.parts import Parts
 from monitor.web.api.cursors import Cursors
 from monitor.web.api.declared import Declared
@@ -54,6 +55,7 @@ class Around:
     limits: Limits
     cursors: Cursors
     meters: Meters
+    pulse: Pulse
     works: dict[type, Any]
 
 
@@ -106,7 +108,7 @@ class Route(APIRoute):
         async def handle(request: Request) -> Response:
             here = around(request)
             try:
-                response = await _answered(request, here, declared, known, answer)
+                response = await here.pulse.within(_answered(request, here, declared, known, answer))
             except ClientDisconnect:
                 raise
             except Exception as error:

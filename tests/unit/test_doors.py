@@ -1,0 +1,125 @@
+"""What programs may do over the API, people may at the command line: each route has its command, or a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.cli import main
+from monitor.web.api.app import declared
+
+# What a route does is done by a command of another name, or by none, and why.
+COMMANDS = {
+    "show_fleet": "status",
+    "list_connections": "status",
+    "show_connection": "connections show",
+    "create_connection": "connections import",
+    "put_connection": "connections import",
+    "change_connection": "connections import",
+    "remove_connection": "connections remove",
+    "connection_status": "connections show",
+    "explain_connection": "explain",
+    "connection_history": "explain",
+    "connection_signals": "explain",
+    "pause_connection": "connections pause",
+    "resume_connection": "connections resume",
+    "accept_account": "connections accept-account",
+    "refuse_account": "connections refuse-account",
+    "create_link": "reauthorize",
+    "connection_notices": "notices list",
+    "probe_connection": "probe",
+    "begin_bulk": "connections pause",
+    "import_connections": "connections import",
+    "plan_fleet": "connections plan",
+    "show_plan": "connections plan",
+    "apply_plan": "connections apply",
+    "export_connections": "connections export",
+    "list_incidents": "status",
+    "show_incident": "notices list",
+    "release_incident": "notices release",
+    "drop_incident": "notices drop",
+    "list_notices": "notices list",
+    "show_notice": "notices list",
+    "preview_notice": "email preview",
+    "retry_notice": "notices retry",
+    "hold_notices": "notices hold",
+    "release_notices": "notices release",
+    "release_fuse": "notices release",
+    "list_silences": "silence list",
+    "show_silence": "silence list",
+    "create_silence": "silence add",
+    "end_silence": "silence end",
+    "list_events": "events tail",
+    "stream_events": "events tail",
+    "list_webhooks": "webhooks list",
+    "create_webhook": "webhooks add",
+    "show_webhook": "webhooks show",
+    "webhook_status": "webhooks show",
+    "remove_webhook": "webhooks remove",
+    "test_webhook": "webhooks test",
+    "rotate_webhook": "webhooks rotate",
+    "enable_webhook": "webhooks enable",
+    "disable_webhook": "webhooks disable",
+    "list_deliveries": "webhooks show",
+    "replay_webhook": "webhooks replay",
+    "list_providers": "providers list",
+    "show_provider": "providers show",
+    "list_keys": "api keys list",
+    "create_key": "api keys new",
+    "show_key": "api keys show",
+    "rotate_key": "api keys rotate",
+    "revoke_key": "api keys revoke",
+    "list_users": "users list",
+    "create_user": "users add",
+    "show_user": "users list",
+    "change_user": "users role",
+    "remove_user": "users remove",
+    "list_audit": "audit",
+    "doctor": "doctor",
+}
+_ITSELF = "it tells programs about the API itself"
+_NUMBERS = "a program goes on with what it began; a command waits until it is done"
+_FILE = "people read it in token-health.toml, on the same machine"
+REASONS = {
+    "list_problems": _ITSELF,
+    "show_problem": _ITSELF,
+    "openapi_document": _ITSELF,
+    "me": "a command is whoever has this machine",
+    "connection_token": "the host's command line prints no token; programs have the library in clients/python",
+    "report_signal": "only who sent a token knows how it fared, and that is a program with its key",
+    "report_signals": "only who sent a token knows how it fared, and that is a program with its key",
+    "list_jobs": _NUMBERS,
+    "show_job": _NUMBERS,
+    "stop_job": _NUMBERS,
+    "list_links": "a link is told once; who has one more is told by 'reauthorize'",
+    "acknowledge_incident": "people take an incident up where they are paged, at the channel",
+    "put_webhook": "a command removes an endpoint and adds it anew",
+    "change_webhook": "a command removes an endpoint and adds it anew",
+    "replay_delivery": "'webhooks replay' sends a range again",
+    "list_apps": _FILE,
+    "show_app": _FILE,
+    "show_settings": _FILE,
+    "change_key": "a command revokes a key and makes another",
+}
+ROUTES = [one.endpoint.__name__ for one in declared()]
+
+
+def commands(command: object, so_far: tuple[str, ...] = ()) -> set[str]:
+    """Every command there is, in words."""
+    below = getattr(command, "commands", {})
+    if not below:
+        return {" ".join(so_far)}
+    return set().union(*(commands(one, (*so_far, name)) for name, one in below.items()))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_each_route_has_its_command_or_a_reason_why_there_is_none(route):
+    assert (route in COMMANDS) != (route in REASONS), "name its command, or say why there is none"
+
+
+def test_each_command_that_is_named_is_there_and_no_route_is_named_that_is_not():
+    assert set(COMMANDS.values()) - commands(main.command()) == set()
+    assert {*COMMANDS, *REASONS} - set(ROUTES) == set()
+
+
+def test_a_name_is_of_one_route():
+    assert len(ROUTES) == len(set(ROUTES))

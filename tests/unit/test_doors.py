@@ -9,6 +9,8 @@ from monitor.web.api.app import declared
 
 # What a route does is done by a command of another name, or by none, and why.
 COMMANDS = {
+    "connection_token": "token",
+    "report_signal": "signals send",
     "show_fleet": "status",
     "list_connections": "status",
     "show_connection": "connections show",
@@ -84,9 +86,7 @@ REASONS = {
     "show_problem": _ITSELF,
     "openapi_document": _ITSELF,
     "me": "a command is whoever has this machine",
-    "connection_token": "the host's command line prints no token; programs have the library in clients/python",
-    "report_signal": "only who sent a token knows how it fared, and that is a program with its key",
-    "report_signals": "only who sent a token knows how it fared, and that is a program with its key",
+    "report_signals": "a command sends one at a time",
     "list_jobs": _NUMBERS,
     "show_job": _NUMBERS,
     "stop_job": _NUMBERS,

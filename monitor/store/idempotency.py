@@ -1,9 +1,10 @@
 """Requests that are done once, however often they are sent: what was answered to each, for a day.
 
 1. A row that says "running" stands before the work, leased for as long as a request may take.
-2. The transaction in which the work takes effect takes the lease off (`done`, with its line of the audit).
-3. The answer is written after it. A process that ends between 2 and 3 leaves a row that says: done, and the
-   answer is lost. So nothing is ever done twice; at worst its answer has to be looked up.
+2. The transaction in which the work takes effect says so (`done`, with its line of the audit): from then on
+   nobody does it again, though the lease runs out.
+3. The answer is written after it. A process that ends between 2 and 3 leaves a row that says, once its lease
+   is over: done, and the answer is lost. So nothing is ever done twice; at worst its answer is looked up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from monitor.store.retry import retried
 
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=24)
+DONE = 0  # the status of what took effect and is not answered yet
 # The row of the request that is being answered.
 RUNNING: ContextVar[str | None] = ContextVar("idempotent", default=None)
 
@@ -45,9 +47,9 @@ async def begin(database: Database, row: str, request: str, now: datetime) -> Be
                 await conn.execute(select(idempotency).where(idempotency.c.id == row).with_for_update())
             ).one_or_none()
             if found is not None and found.at > now - KEPT:
-                given_up = found.running_until is not None and found.running_until <= now
-                if not given_up or found.request != request:
-                    return Before(found.request, found.running_until is not None, found.status, found.answer)
+                runs = found.running_until is not None and found.running_until > now
+                if runs or found.status is not None or found.request != request:
+                    return Before(found.request, runs, found.status or None, found.answer)
             if found is not None:
                 await conn.execute(delete(idempotency).where(idempotency.c.id == row))
             await conn.execute(
@@ -62,7 +64,7 @@ async def done(conn: AsyncConnection) -> None:
     """Say, in the transaction of an effect, that the request that runs took effect."""
     row = RUNNING.get()
     if row is not None:
-        await conn.execute(update(idempotency).where(idempotency.c.id == row).values(running_until=None))
+        await conn.execute(update(idempotency).where(idempotency.c.id == row).values(status=DONE))
 
 
 @retried
@@ -80,9 +82,7 @@ async def keep(database: Database, row: str, status: int, answer: str) -> None:
 async def give_up(database: Database, row: str) -> None:
     """Forget a request that took no effect, so that it may be sent again."""
     async with database.write() as conn:
-        await conn.execute(
-            delete(idempotency).where(idempotency.c.id == row, idempotency.c.running_until.is_not(None))
-        )
+        await conn.execute(delete(idempotency).where(idempotency.c.id == row, idempotency.c.status.is_(None)))
 
 
 @retried

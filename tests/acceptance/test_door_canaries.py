@@ -127,4 +127,4 @@ def _put_where_they_do_not_belong(one, said, token: str, key: str) -> None:
     tokens = {"access_token": {"really": token}, "refresh_token": key, "expires_at": token}
     record = {"app": "clio", "client": {"name": "Firm", "contacts": []}, "tokens": tokens}
     assert said(one.ask("PUT", "/connections/bolt", json=record)).status_code == 422
-    assert said(one.ask("GET", "/me", key=key[:-1] + "x")).status_code == 401
+    assert said(one.ask("GET", "/me", key=key[:-1] + ("y" if key.endswith("x") else "x"))).status_code == 401

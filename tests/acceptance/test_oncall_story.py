@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from dashboards import build
 from monitor.cli.demo.stage import Reader
 from tests.acceptance.oncall_stage import ROOT, Webhook, alertmanager, ask, filled, need, prometheus, queries
@@ -157,8 +159,8 @@ class Story:
         """Six firms at once are more than chance brings about: held, until somebody decides."""
         for n in range(100, 106):
             self.sandbox.do(self.grants[f"us-{n}"], "revoke")
-        until(lambda: self._held() == 6, 40)
-        until(seen, 30)
+        until(lambda: self._held() == 6, 100)
+        until(seen, 60)
         assert not any(self.link(f"us-{n}") for n in range(100, 106))
         cli(self.path, "notices", "drop", "--guard", "clio", apps=APPS)
         assert self._held() == 0
@@ -191,6 +193,7 @@ def exported(story: Story, what: str) -> str:
     return file.read_text()
 
 
+@pytest.mark.timeout(300)  # two servers of others, and a busy machine
 def test_with_prometheus(tmp_path, sandbox, catcher):
     need("prometheus", "prometheus-alertmanager")
     webhook = Webhook()
@@ -202,7 +205,7 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
             alertmanager(tmp_path, exported(story, "alertmanager"), webhook) as manager,
             prometheus(tmp_path, exported(story, "rules"), manager, story.port) as server,
         ):
-            until(lambda: set(story.states().values()) == {"healthy ok"}, 40)
+            until(lambda: set(story.states().values()) == {"healthy ok"}, 60)
             until(lambda: _found(server, "token_health_reauthorization_steps_total"), 20)
             story.revocations(webhook)
             story.outage(webhook)
@@ -272,7 +275,7 @@ def test_without_prometheus(tmp_path, sandbox, catcher):
         program = Program(story.path, APPS)
         try:
             until(lambda: get(story.port, "/readyz")[0] == 200, 30)
-            until(lambda: set(story.states().values()) == {"healthy ok"}, 40)
+            until(lambda: set(story.states().values()) == {"healthy ok"}, 60)
             story.revocations(webhook)
             story.outage(webhook)
             story.leaked_secret(webhook)

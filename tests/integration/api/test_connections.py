@@ -180,3 +180,20 @@ async def test_the_same_post_at_the_same_moment_has_one_effect(api):
             assert answer.json()["code"] == "idempotency_in_progress"
             assert answer.headers["retry-after"] == "1"
     assert (await api.post("/connections", ACME, headers=key)).headers["idempotency-replayed"] == "true"
+
+
+async def test_what_took_effect_is_never_done_again_though_its_answer_was_lost(api):
+    """The process ends between the effect and the answer: the row says so, and the lease runs out."""
+    from monitor.operations import idempotency
+
+    parts, asked = api.rig.parts, b"POST /connections"
+    once = await idempotency.begin(parts, "key:all", "lost", asked)
+    with idempotency.running(once):
+        await api.rig.add("acme", tokens=False)
+    assert (await idempotency.begin(parts, "key:all", "lost", asked)).before == idempotency.RUNNING
+    await idempotency.give_up(parts, once)
+    api.rig.clock.tick(seconds=61)
+    assert (await idempotency.begin(parts, "key:all", "lost", asked)).before == idempotency.LOST
+    never = await idempotency.begin(parts, "key:all", "no effect", asked)
+    await idempotency.give_up(parts, never)
+    assert (await idempotency.begin(parts, "key:all", "no effect", asked)).before is None

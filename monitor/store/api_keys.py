@@ -15,12 +15,12 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ChangedMeanwhile, Conflict, NotFound, Remedy
+from monitor.health.events import Type
 from monitor.health.restriction import Restriction, as_document, of_document
-from monitor.store import audit, incidents
-from monitor.store.door_tables import api_key, event
+from monitor.store import audit, events, incidents
+from monitor.store.door_tables import api_key
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.text.ids import new_id
 
 Bell = Callable[[AsyncConnection, str, datetime], Awaitable[None]]
 USED_EVERY = timedelta(minutes=1)  # how exactly `last_used_at` is known
@@ -221,7 +221,7 @@ async def warn(database: Database, keys: Sequence[ApiKey], days: int, now: datet
                 conn, f"the key {key.name!r} ({key.id}) ends on {key.expires_at:%Y-%m-%d %H:%M} UTC", now
             )
             said = {"key": key.id, "name": key.name, "expires_at": f"{key.expires_at:%Y-%m-%dT%H:%M:%SZ}"}
-            await conn.execute(insert(event).values(id=new_id("evt"), at=now, type="key.expiring", data=said))
+            await events.general(conn, Type.KEY_EXPIRING, now, said)
     return told
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import Integer, Text, delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from monitor.store import audit
+from monitor.health.events import Type
+from monitor.store import audit, events
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.door_tables import api_key, token_use
 from monitor.store.engine import Database, UtcDateTime
@@ -53,11 +54,17 @@ async def note_first(database: Database, use: Use, actor: str, network: str, now
         if not network:
             return
         row = (
-            await conn.execute(select(api_key.c.networks).where(api_key.c.id == use.key).with_for_update())
+            await conn.execute(
+                select(api_key.c.networks, api_key.c.name).where(api_key.c.id == use.key).with_for_update()
+            )
         ).one_or_none()
         known: list[str] = list(row.networks or []) if row is not None else []
         if network not in known:
             await audit.record(conn, now, actor, "token.new_network", use.connection, network=network)
+            if row is not None and known:
+                why = f"it reads tokens from {network} for the first time"
+                said = {"key": use.key, "name": row.name, "why": why}
+                await events.general(conn, Type.KEY_UNUSUAL, now, said)
             if row is not None and len(known) < MOST_NETWORKS:
                 await conn.execute(
                     update(api_key).where(api_key.c.id == use.key).values(networks=[*known, network])

@@ -17,6 +17,7 @@ from monitor.operations.actor import MACHINES_ONLY, PEOPLE_ONLY, Actor, Door, Ri
 from monitor.operations.callers import Callers, actor_of
 from monitor.operations.roles import MAY, SCOPES, Role
 from monitor.secret import Secret
+from monitor.store import uses
 from monitor.store.door_tables import api_key, event
 from monitor.store.people import Person
 from monitor.text.api_key import make
@@ -209,3 +210,16 @@ async def test_what_is_changed_has_its_line_or_is_not(home, name):
 def test_a_key_is_not_logged():
     text = make("7QmPx0aZ19").reveal()
     assert text not in redact(f"GET /x?key={text} {text}", 500)
+
+
+async def test_a_key_that_reads_tokens_from_elsewhere_is_told_of_once(house):
+    """The first network that a key comes from is its usual one; each other one is worth a look."""
+    made = await api_keys.new(house.parts, ADMIN, "mw", ["tokens:read"])
+    now = house.rig.clock.now()
+    for network in ("10.1.2.0/24", "10.1.2.0/24", "203.0.113.0/24", "203.0.113.0/24"):
+        use = uses.Use(made.key.id, "acme", 0, 1, now, now, 0)
+        await uses.note_first(house.parts.database, use, f"key:{made.key.id}", network, now)
+    async with house.parts.database.read() as conn:
+        (found,) = (await conn.execute(select(event))).all()
+    assert (found.type, found.data["name"]) == ("key.unusual", "mw")
+    assert "203.0.113.0/24" in found.data["why"]

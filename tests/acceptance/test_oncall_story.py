@@ -156,12 +156,20 @@ class Story:
         assert "clio is down" in alert["annotations"]["summary"]
 
     def wave(self, seen: Callable[[], bool]) -> None:
-        """Six firms at once are more than chance brings about: held, until somebody decides."""
-        for n in range(100, 106):
-            self.sandbox.do(self.grants[f"us-{n}"], "revoke")
-        until(lambda: self._held() == 6, 100)
+        """Six firms at once are more than chance brings about: held, until somebody decides.
+
+        A busy machine may find six breaks so far apart that they are no wave: then six more have their turn.
+        """
+        for first in (100, 110):
+            names = [f"us-{n}" for n in range(first, first + 6)]
+            for name in names:
+                self.sandbox.do(self.grants[name], "revoke")
+            with contextlib.suppress(AssertionError):
+                until(lambda: self._held() >= 6, 50)
+                break
+        assert self._held() >= 6
         until(seen, 60)
-        assert not any(self.link(f"us-{n}") for n in range(100, 106))
+        assert not any(self.link(name) for name in names)
         cli(self.path, "notices", "drop", "--guard", "clio", apps=APPS)
         assert self._held() == 0
 

@@ -199,7 +199,7 @@ def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_
         tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}",
         apps={"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 600000"}},
     )  # fmt: skip
-    import_fleet(path, sandbox, "plat", "platform-us", 30)
+    import_fleet(path, sandbox, "plat", "platform-us", 60)
     for kill in range(6):
         program = Program(path, ("plat",))
         before = sandbox.seen()["refreshes"]

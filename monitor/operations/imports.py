@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from monitor.errors import CannotDecrypt, ImportRefused, KeyMissing, Refused
 from monitor.operations.actor import Actor, Right, no_connection
-from monitor.operations.intake import Record, utc
+from monitor.operations.intake import Record, does_not_fit, utc
 from monitor.secret import Secret
 from monitor.settings.builders import binding
 from monitor.settings.parts import Parts
@@ -44,6 +44,19 @@ async def take_in(
         parts.database, new, now, actor.name,
         dry_run=dry_run, issuers=issuers, expected=expected, alone=alone,
     )  # fmt: skip
+
+
+async def put_one(
+    parts: Parts, actor: Actor, record: Record, expected: Mapping[str, int | None], handout: bool | None
+) -> None:
+    """Add or change one connection that is `expected` to have a revision, or not to be there; none: whatever.
+
+    Raises ImportRefused for what does not go with what is configured, and what `take_in` does.
+    """
+    actor.needs(Right.CONNECTIONS_WRITE)
+    if (trouble := does_not_fit(record, parts.apps)) is not None:
+        raise ImportRefused([trouble])
+    await take_in(parts, actor, [record], expected=expected, handout=handout, alone=True)
 
 
 async def sealed(parts: Parts, records: list[Record]) -> list[NewConnection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -124,13 +124,13 @@ def document(made: Planned) -> dict[str, Any]:
 def _part(actor: Actor, within: str) -> Restriction:
     only = actor.only
     if not within:
-        return Restriction(only.apps, only.labels, only.connections)
+        return replace(only, networks=())
     name, equals, value = within.removeprefix("label.").partition("=")
     if not within.startswith("label.") or not (name and equals and value):
         raise Conflict(f"{within!r} names no part of the fleet; write label.NAME=VALUE.")
     if name in only.labels and value not in only.labels[name]:
         raise Conflict(f"{within} lies outside of what {actor.name} is restricted to.")
-    return Restriction(only.apps, {**only.labels, name: (value,)}, only.connections)
+    return replace(only, labels={**only.labels, name: (value,)}, networks=())
 
 
 def _diff(parts: Parts, actor: Actor, records: list[Record], stood: Mapping[str, Known]) -> Diff:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, false, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.restriction import Restriction, glob_only_stars
 from monitor.store.engine import Database
@@ -32,18 +31,9 @@ def _named(pattern: str, is_sqlite: bool) -> ColumnElement[bool]:
 
 async def of(database: Database, ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
     """Return app and labels, which a restriction goes by, of those connections that are there."""
+    asked, found = select(connection.c.id, connection.c.app, connection.c.labels), {}
     async with database.read() as conn:
-        return await of_these(conn, ids)
-
-
-async def of_these(conn: AsyncConnection, ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Do the same as a transaction sees them."""
-    found = {}
-    for start in range(0, len(ids), 500):
-        rows = await conn.execute(
-            select(connection.c.id, connection.c.app, connection.c.labels).where(
-                connection.c.id.in_(ids[start : start + 500])
-            )
-        )
-        found.update({row.id: (row.app, dict(row.labels)) for row in rows})
+        for start in range(0, len(ids), 500):
+            rows = await conn.execute(asked.where(connection.c.id.in_(ids[start : start + 500])))
+            found.update({row.id: (row.app, dict(row.labels)) for row in rows})
     return found

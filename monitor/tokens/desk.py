@@ -8,8 +8,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from monitor.clock import Clock
 from monitor.errors import Unavailable
+from monitor.store.engine import UNWELL
+
+log = structlog.get_logger("monitor.tokens")
 
 MOST = 2_000  # waiters of one process
 LOOK_EVERY = 1.0  # seconds
@@ -81,7 +86,9 @@ class Desk:
             try:
                 async with asyncio.timeout(2):
                     found = await self._marks(list(self._waiting))
-            except Exception:
+            except Exception as error:  # else who waits would wait for nobody
+                if not isinstance(error, (*UNWELL, TimeoutError)):
+                    log.error("token.not_watched", error=type(error).__name__)
                 self._fail(Unavailable("database_unavailable", "The database does not answer."))
                 continue
             now = self._clock.now()

@@ -20,10 +20,10 @@ from monitor.web.clients.reauthorize import Reauthorize
 from monitor.web.door import LARGEST_HEAD, LONGEST_LINE, MOST_HEADERS, Door, Keeper, body_of
 from monitor.web.hosts import KnownHosts
 from monitor.web.ops import Ops
+from monitor.web.paths import API
 from monitor.web.proxies import Stranger
 from monitor.web.signin import SignIn
 
-API = "/api/v1"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),

@@ -17,6 +17,8 @@ import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from monitor.web.paths import API, of_api
+
 log = structlog.get_logger("monitor.web")
 
 # Seconds for the head of a request (also the wait for it), for its body, and for taking in the answer.
@@ -27,8 +29,8 @@ MOST_HEADERS = 100
 # Bytes of a body, and seconds for it: no page of ours takes more than a short form, programs send documents,
 # and a fleet is as large as a file of one. Who a program is, is asked before its body is read.
 BODIES = (
-    (("/api/v1/imports", "/api/v1/plans"), 200 << 20, 300.0),
-    (("/api/v1/",), 1 << 20, 20.0),
+    ((of_api("imports"), of_api("plans")), 200 << 20, 300.0),
+    ((f"{API}/",), 1 << 20, 20.0),
     (("",), 64 << 10, None),
 )
 TELL_EVERY = 60.0  # seconds between two lines of the log that say the places are all taken

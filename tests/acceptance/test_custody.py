@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -58,15 +58,15 @@ def test_a_program_gets_its_token_says_what_it_saw_and_waits_for_another(tmp_pat
         assert ask("/token")[2]["code"] == "handout_off"
         cli(path, "connections", "handout", "firm-0", "on")
         # A wait that is under way does not hold up the end.
-        etag, ended = ask("/token")[1]["etag"], []
-        waiter = threading.Thread(
-            target=lambda: ended.append(ask("/token?wait=60s", **{"If-None-Match": etag}))
-        )
-        waiter.start()
-        time.sleep(0.5)
+        etag = ask("/token")[1]["etag"]
+        waiting = http.client.HTTPConnection("127.0.0.1", port, timeout=70)
+        headers = {"Authorization": f"Bearer {key}", "If-None-Match": etag}
+        waiting.request("GET", "/api/v1/connections/firm-0/token?wait=60s", headers=headers)
+        ask("/token")  # one loop answers both: what was sent before is under way
     finally:
         code = program.end()
-    waiter.join(10)
     assert code == 0, program.text
-    assert ended[0][0] == 503 and ended[0][2]["code"] == "stopping"
+    ended = waiting.getresponse()
+    assert ended.status == 503 and json.load(ended)["code"] == "stopping"
+    waiting.close()
     assert token["access_token"] not in program.text and key not in program.text

@@ -75,8 +75,10 @@ def _lie(one: House, number: int, effects: list[str]) -> None:
         assert answer.status_code in (202, 429), answer.text
         if answer.status_code == 202:
             effects += [heard["effect"] for heard in answer.json()["items"]]
+        elif (after := int(answer.headers["retry-after"])) < 5:
+            time.sleep(after)  # as the service asks: its limits are per second, too
         else:
-            time.sleep(1)
+            return
 
 
 def _one_lie(chance: random.Random) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from monitor.web.api.problems import Problem
 from monitor.web.api.route import Around, Route, refusal
 from monitor.web.api.routes import SUBJECTS
 
-BASE = "/api/v1"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 

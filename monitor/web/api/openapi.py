@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from monitor import __version__
 from monitor.web.api.declared import Declared
 from monitor.web.api.problems import KINDS, MEDIA_TYPE
+from monitor.web.paths import API
 
 _REF = "#/components/schemas/{model}"
 _ANYWHERE = ("malformed", "repeated_parameter", "invalid", "database_unavailable", "stopping")
@@ -139,7 +140,7 @@ def document(app: FastAPI, declared: Sequence[Declared]) -> dict[str, Any]:
             "codes and event types that they do not know: inside v1 things are only added."
         ),
         routes=app.routes,
-        servers=[{"url": "/api/v1"}],
+        servers=[{"url": API}],
     )
     # In the order of the declarations, whichever is looked for first.
     found["paths"] = {path: found["paths"][path] for path in dict.fromkeys(one.path for one in declared)}

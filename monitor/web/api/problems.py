@@ -14,6 +14,7 @@ from starlette.responses import Response
 from monitor.errors import Remedy
 from monitor.operations import documents
 from monitor.web.api.json import compact
+from monitor.web.paths import of_api
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:token-health:problem:"
@@ -203,7 +204,7 @@ class Problem(Exception):
             "status": kind.status,
             "detail": self.detail or kind.cure,
             "instance": f"urn:token-health:request:{request_id}",
-            "help": f"/api/v1/problems/{self.code}",
+            "help": of_api("problems", self.code),
         }
         if self.errors:
             found["errors"] = [{"at": one.at, "said": one.said} for one in self.errors]

@@ -21,6 +21,7 @@ from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Line, Moment, Name, Shown
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Bulk work")
 MOST_IDS = 10_000
@@ -87,7 +88,7 @@ async def begin_bulk(response: Response, parts: Here, actor: Who, given: Annotat
         made = await jobs.begin(parts, actor, given.action, _selection(given))
     except jobs.SelectionChanged as changed:
         raise Problem("selection_changed", str(changed), found=changed.found) from None
-    response.headers["Location"] = f"/api/v1/jobs/{made.id}"
+    response.headers["Location"] = of_api("jobs", made.id)
     return jobs.document(made)
 
 

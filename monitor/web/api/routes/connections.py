@@ -9,7 +9,6 @@ from fastapi import Query, Response
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from monitor.errors import ImportRefused
 from monitor.health.listing import Key, Sort
 from monitor.operations import (
     accounts,
@@ -19,7 +18,6 @@ from monitor.operations import (
     fleet,
     imports,
     incidents,
-    intake,
     records,
 )
 from monitor.operations.actor import Actor, Right
@@ -34,6 +32,7 @@ from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import ConnectionChange, ConnectionNew, ConnectionPut
 from monitor.web.api.strict import Given, Name
 from monitor.web.api.translate import of_body
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Connections")
 
@@ -73,11 +72,8 @@ async def create_connection(
 ) -> Any:
     """Add a connection, as an import's line has it."""
     record = _record(given.id, given.model_dump(exclude=_READ_ONLY))
-    _must_fit(record, parts.apps)
-    await imports.take_in(
-        parts, actor, [record], expected={given.id: None}, handout=given.handout, alone=True
-    )
-    response.headers["Location"] = f"/api/v1/connections/{given.id}"
+    await imports.put_one(parts, actor, record, {given.id: None}, given.handout)
+    response.headers["Location"] = of_api("connections", given.id)
     return await _shown(response, parts, actor, given.id)
 
 
@@ -103,9 +99,8 @@ async def put_connection(
         was = await connections.show(parts, actor, connection)
         _must_stay(documents.whole(was), given)
     record = _record(connection, given.model_dump(exclude=_READ_ONLY))
-    _must_fit(record, parts.apps)
     wanted: dict[str, int | None] = {connection: revision} if only_new or revision is not None else {}
-    await imports.take_in(parts, actor, [record], expected=wanted, handout=given.handout, alone=True)
+    await imports.put_one(parts, actor, record, wanted, given.handout)
     response.status_code = 201 if only_new else 200
     return await _shown(response, parts, actor, connection)
 
@@ -125,10 +120,9 @@ async def change_connection(
     handout = asked.pop("handout", None)
     merged = _merged({k: v for k, v in documents.record(known).items() if k != "id"}, asked)
     record = _record(connection, merged)
-    _must_fit(record, parts.apps)
     # Without a revision of the caller's it still rests on what was read here.
     wanted = {connection: known.revision if revision is None else revision}
-    await imports.take_in(parts, actor, [record], expected=wanted, handout=handout, alone=True)
+    await imports.put_one(parts, actor, record, wanted, handout)
     return await _shown(response, parts, actor, connection)
 
 
@@ -211,11 +205,6 @@ def _record(connection: str, wanted: dict[str, Any]) -> Record:
         return Record.model_validate({"id": connection} | given)
     except ValidationError as error:
         raise of_body(error) from None
-
-
-def _must_fit(record: Record, apps: Any) -> None:
-    if (trouble := intake.does_not_fit(record, apps)) is not None:
-        raise ImportRefused([trouble])
 
 
 def _must_stay(now: dict[str, Any], given: ConnectionPut) -> None:

@@ -20,6 +20,7 @@ from monitor.web.api.problems import Problem
 from monitor.web.api.route import BODY, Here, Who, body
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Line, Name, Shown
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Fleets")
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -89,7 +90,7 @@ async def plan_fleet(
 ) -> Any:  # fmt: skip
     """Say what would change if the fleet, or a part of it, were as the body has it. Kept for a day."""
     made = await plans.make(parts, actor, await _records(request, parts), within)
-    response.headers["Location"] = f"/api/v1/plans/{made.id}"
+    response.headers["Location"] = of_api("plans", made.id)
     return plans.document(made)
 
 

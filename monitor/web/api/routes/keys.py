@@ -21,6 +21,7 @@ from monitor.web.api.revisions import etag, expected
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Line, Moment, Name, Shown, Span
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Keys")
 
@@ -121,7 +122,7 @@ async def create_key(response: Response, parts: Here, actor: Who, given: Annotat
         )
     except ConfigurationError as error:
         raise Problem("invalid", str(error)) from None
-    response.headers["Location"] = f"/api/v1/keys/{made.key.id}"
+    response.headers["Location"] = of_api("keys", made.key.id)
     return _made(response, parts, made)
 
 

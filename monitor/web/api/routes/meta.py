@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from monitor.health.restriction import as_document
 from monitor.web.api import problems
 from monitor.web.api.declared import Routes
 from monitor.web.api.json import compact
@@ -36,10 +38,10 @@ class Codes(Shown):
 class Only(Shown):
     """What somebody is restricted to: members are ANDed, their lists ORed."""
 
-    apps: list[str]
-    labels: dict[str, list[str]]
-    connections: list[str]
-    networks: list[str]
+    apps: list[str] = Field(default_factory=list)
+    labels: dict[str, list[str]] = Field(default_factory=dict)
+    connections: list[str] = Field(default_factory=list)
+    networks: list[str] = Field(default_factory=list)
 
 
 class Me(Shown):
@@ -75,17 +77,9 @@ async def openapi_document(request: Request) -> Response:
 @ROUTES.get("/me", needs=None, shows=Me)
 async def me(actor: Who) -> Any:
     """Say who asks, with which scopes, and what they are restricted to."""
-    only = actor.only
     return {
         "principal": actor.name,
         "door": actor.door.value,
         "scopes": sorted(right.value for right in actor.may),
-        "only": None
-        if only.whole and not only.networks
-        else {
-            "apps": list(only.apps),
-            "labels": {name: list(values) for name, values in only.labels.items()},
-            "connections": list(only.connections),
-            "networks": list(only.networks),
-        },
+        "only": as_document(actor.only),
     }

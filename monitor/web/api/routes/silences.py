@@ -17,6 +17,7 @@ from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.routes.notices import must_name
 from monitor.web.api.strict import Name
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Silences")
 USUAL = timedelta(hours=2)
@@ -50,7 +51,7 @@ async def create_silence(
         maintenance=given.maintenance,
     )  # fmt: skip
     shown = records.silence(made.silenced)
-    response.headers["Location"] = f"/api/v1/silences/{shown['id']}"
+    response.headers["Location"] = of_api("silences", shown["id"])
     return shown
 
 

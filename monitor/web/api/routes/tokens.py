@@ -19,6 +19,7 @@ from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.route import Here, Who, work
 from monitor.web.api.shapes_tokens import Token
 from monitor.web.api.strict import Name, Span
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Tokens")
 Works = Annotated[Watching, work(Watching)]
@@ -95,5 +96,5 @@ def _members(connection: str, handed: Withheld) -> dict[str, Any]:
     """Name the way to a link for the client, to whoever is told none."""
     members = dict(handed.members)
     if members.get("owner") == "client" and "reconnect" not in members:
-        members["reconnect"] = {"post": f"/api/v1/connections/{connection}/links"}
+        members["reconnect"] = {"post": of_api("connections", connection, "links")}
     return members

@@ -20,6 +20,7 @@ from monitor.web.api.revisions import etag, expected
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Name, Shown
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Users")
 
@@ -74,7 +75,7 @@ async def create_user(response: Response, parts: Here, actor: Who, given: Annota
         one = await people.add(parts, actor, given.name, given.role, Secret(given.password))
     except ConfigurationError as error:
         raise Problem("invalid", str(error)) from None
-    response.headers["Location"] = f"/api/v1/users/{one.id}"
+    response.headers["Location"] = of_api("users", one.id)
     response.headers["ETag"] = etag(one.revision)
     return documents.person(one)
 

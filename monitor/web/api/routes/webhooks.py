@@ -19,6 +19,7 @@ from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import Time
 from monitor.web.api.strict import Given, Line, Moment, Name, Shown
 from monitor.web.api.translate import in_query
+from monitor.web.paths import of_api
 
 ROUTES = Routes("Webhooks")
 _REFUSED = ("beyond_own_rights", "wrong_state")
@@ -164,7 +165,7 @@ async def create_webhook(
 ) -> Any:
     """Add an endpoint, and show the secret that signs for it: this once."""
     made = await webhooks.add(parts, actor, given.url, given.events, _only(given.only))
-    response.headers["Location"] = f"/api/v1/webhooks/{made.endpoint.id}"
+    response.headers["Location"] = of_api("webhooks", made.endpoint.id)
     response.headers["ETag"] = etag(made.endpoint.revision)
     return documents.webhook_made(made)
 

@@ -25,6 +25,7 @@ from monitor.text.ids import new_id
 from monitor.text.names import one_line
 from monitor.tokens.refresh import access_cell
 from monitor.watching.probe import next_refresh
+from monitor.wire.answers import asked_to_wait
 from monitor.wire.apps import App
 
 MOST = 100  # of one batch
@@ -93,9 +94,8 @@ async def report(
         raise no_connection(connection_id)
     actor.sees(connection_id, standing.place.app, standing.labels)
     now, token = parts.clock.now(), _token(parts, connection_id, standing)
-    said = Said(
-        given.kind, given.at or now, _current(given, standing, token), _wait(given.headers.get("retry-after"))
-    )
+    wanted = asked_to_wait(given.headers.get("retry-after", ""), now)
+    said = Said(given.kind, given.at or now, _current(given, standing, token), wanted)
     app = parts.apps.get(standing.place.app)
     done = rules.about(said, _watched(watching, connection_id, standing, app, now), now)
     key = actor.name.partition(":")[2]
@@ -273,13 +273,6 @@ def _place_of(scope: str | None, standing: Standing, app: App | None) -> int | N
     """Return where a named scope stands among those that a look may check, None where it may not."""
     checkable = _checkable(standing, app) if app is not None else ()
     return checkable.index(scope) if scope in checkable else None
-
-
-def _wait(text: str | None) -> timedelta | None:
-    try:
-        return timedelta(seconds=float(text)) if text is not None else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _shown(asked: str) -> str:

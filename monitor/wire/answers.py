@@ -175,7 +175,7 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     text = reply.header(b"retry-after")
     wait: timedelta | None = None
     if text is not None:
-        wait = _wait(text, now)
+        wait = asked_to_wait(text, now)
     elif (reply.header(b"x-ratelimit-remaining") or "").strip() == "0":
         try:
             reset = float(reply.header(b"x-ratelimit-reset") or "")
@@ -188,7 +188,8 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     return now + min(wait, LONGEST_WAIT)
 
 
-def _wait(text: str, now: datetime) -> timedelta | None:
+def asked_to_wait(text: str, now: datetime) -> timedelta | None:
+    """Read Retry-After, seconds or a date (RFC 9110 10.2.3); None for what is neither."""
     try:
         return timedelta(seconds=float(text))
     except (ValueError, OverflowError):

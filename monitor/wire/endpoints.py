@@ -14,13 +14,13 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.errors import ConfigurationError
 from monitor.host.network import Network
+from monitor.wire.answers import asked_to_wait
 from monitor.wire.targets import Address, is_cloud_name, is_this_machine, literal, what_it_is
 
 if TYPE_CHECKING:  # loaded where something is posted: most commands post nothing
@@ -226,9 +226,6 @@ def _not_gone_to(error: BaseException) -> str | None:
 
 
 def _retry_at(text: str, now: datetime) -> datetime | None:
-    """Read Retry-After: seconds, or a date (RFC 9110 10.2.3); nothing of more than a day ahead."""
-    try:
-        at = now + timedelta(seconds=int(text)) if text.isdecimal() else parsedate_to_datetime(text)
-        return min(at, now + timedelta(days=1)) if at > now else None
-    except (ValueError, TypeError, OverflowError):
-        return None
+    """Return when an endpoint takes messages again, a day ahead at most."""
+    wait = asked_to_wait(text, now)
+    return now + min(wait, timedelta(days=1)) if wait is not None and wait > timedelta(0) else None

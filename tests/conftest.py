@@ -23,6 +23,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 from aiosmtpd.smtp import SMTP
 from sqlalchemy import Engine
 
@@ -162,6 +163,14 @@ def postgres_url(template: str) -> str:
 @pytest.fixture(scope="session")
 def _order_of_locks() -> Iterator[Order]:
     yield from Order().watching(Engine)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Where a test has the log go, no other test's goes."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

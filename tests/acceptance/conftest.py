@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from tests.acceptance.test_processes import RUNNING
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_left():
+    """A test that failed leaves no service behind, which the next one's sandbox would hear of."""
+    yield
+    for one in list(RUNNING):
+        one.end(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.acceptance.test_processes import Program, cli, config, free_port, get, until
-from tests.conftest import Sandbox, environ
+from tests.conftest import Sandbox
 
 APPS = ("clio", "plat")
 BOTH = {
@@ -31,10 +28,7 @@ class Process(Program):
 
     def __init__(self, path: Path, role: str) -> None:
         self.port = free_port()
-        env = os.environ | environ(*APPS) | {"TOKEN_HEALTH__WEB__LISTEN": f"127.0.0.1:{self.port}"}
-        self.log = path.with_name(f"run-{time.monotonic_ns()}.log").open("w+b")
-        command = [sys.executable, "-m", "monitor", "run", "--role", role, "--config", str(path)]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env)
+        super().__init__(path, APPS, self.port, role=role)
 
 
 @dataclass

@@ -66,7 +66,7 @@ def check(file: Annotated[Path, typer.Argument(help="A provider file.")]) -> Non
         f"region{'s' if len(provider.regions) != 1 else ''}, {len(provider.scopes)} scope checks, "
         f"{len(provider.rules)} rules of its own."
     )
-    out.print(f"  {_HABITS[provider.oauth.rotation.habit]}")
+    out.print(f"  {_HABITS[provider.oauth.habit.habit]}")
 
 
 _HABITS = {

@@ -13,12 +13,14 @@ class Cause(StrEnum):
     REVOKED = "revoked"
     REFRESH_EXPIRED = "refresh_expired"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    POLICY_BLOCKED = "policy_blocked"
     ROLE_RESTRICTED = "role_restricted"
     WRONG_ACCOUNT = "wrong_account"
     REFRESH_LOST = "refresh_lost"
     APP_MISCONFIGURED = "app_misconfigured"
     RATE_LIMITED = "rate_limited"
     PROVIDER_OUTAGE = "provider_outage"
+    EGRESS_BLOCKED = "egress_blocked"
     NETWORK = "network"
     UNEXPECTED = "unexpected"
 
@@ -137,6 +139,20 @@ TABLE: dict[Cause, Consequence] = {
         ),
         about_scopes=True,
     ),
+    Cause.POLICY_BLOCKED: Consequence(
+        "a setting of the client's own administrator keeps us out; authorizing again as before does not help",
+        Owner.CLIENT,
+        Confirm.DEFINITE,
+        Subject.CONNECTION,
+        "The client's administrator changes that setting at the provider, then authorizes again if asked.",
+        "super-light-yellow",
+        asks=Asks(
+            "policy_blocked",
+            "a setting at the provider keeps us out",
+            "A setting of your own administrator keeps us out.",
+        ),
+        ends_renewal=True,
+    ),
     Cause.ROLE_RESTRICTED: Consequence(
         "the access was granted, but the user's own role at the provider does not allow the resource",
         Owner.CLIENT,
@@ -206,6 +222,15 @@ TABLE: dict[Cause, Consequence] = {
         Subject.PROVIDER,
         "Wait for the provider; connections recover by themselves.",
         "semi-dark-blue",
+        page=True,
+    ),
+    Cause.EGRESS_BLOCKED: Consequence(
+        "the provider refuses the address that we come from, or one replica of ours",
+        Owner.OPERATOR,
+        Confirm.DEFINITE,
+        Subject.PROVIDER,
+        "The operator has this address allowed at the provider, or stops that replica; no client has to act.",
+        "light-purple",
         page=True,
     ),
     Cause.NETWORK: Consequence(

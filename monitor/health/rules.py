@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
 from monitor.health.causes import Cause
@@ -31,6 +32,11 @@ class Rule:
     description: str | None = None  # a regular expression, searched
     content: Content | None = None
     challenge: str | None = None  # the error in WWW-Authenticate
+    fields: tuple[tuple[str, frozenset[str]], ...] = ()  # a further field, and the texts of which it has one
+    headers: tuple[tuple[str, str], ...] = ()  # a header by its lower-case name, and a regular expression
+    text: str | None = None  # a regular expression, searched in a body that is not JSON
+    wait: timedelta | None = None  # how long to leave it alone, where the answer does not say
+    setting: str | None = None  # which setting of the client's administrator keeps us out
     weigh: bool = False  # the answer does not say which of several causes: hear memory and clock too
 
     @property

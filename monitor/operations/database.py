@@ -47,7 +47,7 @@ async def restore(loaded: Loaded, actor: Actor, path: Path, *, replace: bool) ->
     Raises as `operations.backup.restore`.
     """
     actor.needs(Right.HOST)
-    habits = {entry.id: loaded.provider(entry).oauth.rotation.habit for entry in loaded.settings.apps}
+    habits = {entry.id: loaded.provider(entry).oauth.habit.habit for entry in loaded.settings.apps}
     reused = [app for app, habit in habits.items() if habit is AfterLost.RETRY]
     vault = Vault(loaded.keys())
     async with database_of(loaded) as database:

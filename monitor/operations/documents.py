@@ -298,7 +298,7 @@ def provider(known: Provider) -> dict[str, Any]:
 def provider_whole(known: Provider) -> dict[str, Any]:
     """Return all that is understood of a provider's file."""
     understood = known.model_dump(mode="json", exclude_none=True)
-    understood["oauth"]["after_lost_answer"] = known.oauth.rotation.habit.value
+    understood["oauth"]["after_lost_answer"] = known.oauth.habit.habit.value
     return understood
 
 

@@ -6,69 +6,62 @@ provider by name.
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-import jmespath
-import jmespath.exceptions
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from monitor.health.causes import Cause
-from monitor.health.evidence import Content, Step
 from monitor.health.rotation import AfterLost, Rotation
 from monitor.health.rules import Rule
+from monitor.providers.kinds import (
+    BaseUrl,
+    Localized,
+    Name,
+    OptionalUrl,
+    Page,
+    Path,
+    Pattern,
+    Query,
+    ReadHeader,
+    SentHeaders,
+    placeholders,
+)
+from monitor.providers.rule_entries import RuleEntry
 from monitor.text.tomlfile import Duration, Section
 
 
-def _https(url: str) -> str:
-    parts = urlsplit(url)
-    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if parts.scheme not in ("https", "http") or not parts.netloc:
-        raise ValueError("is a URL that starts with https://")
-    if parts.scheme == "http" and not local:
-        raise ValueError("has to start with https://, since bearer tokens are sent there")
-    if parts.query or parts.fragment:
-        raise ValueError("is a URL without ? or #")
-    return url.rstrip("/")
-
-
-def _path(path: str) -> str:
-    if path and not path.startswith("/"):
-        raise ValueError("is a path that starts with /, below the region's base_url")
-    return path
-
-
-def _jmespath(expression: str) -> str:
-    try:
-        if expression:
-            jmespath.compile(expression)
-    except jmespath.exceptions.JMESPathError as error:
-        first = str(error).splitlines()[0]
-        raise ValueError(f"is no JMESPath expression: {first}") from None
-    return expression
-
-
-def _pattern(expression: str) -> str:
-    try:
-        re.compile(expression)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
-    return expression
-
-
-BaseUrl = Annotated[str, AfterValidator(_https)]
-OptionalUrl = Annotated[str, AfterValidator(lambda url: _https(url) if url else url)]
-Path = Annotated[str, AfterValidator(_path)]
-Query = Annotated[str, AfterValidator(_jmespath)]
-
-
 class Region(Section):
-    """Where a region of the provider lives. `auth_url` where OAuth has a host of its own."""
+    """Where a region of the provider lives. `auth_url` where OAuth has a host of its own.
+
+    `hosts` are further ones by name, for paths that begin with `{hosts.NAME}`.
+    """
 
     base_url: OptionalUrl = ""
     auth_url: OptionalUrl = ""
+    hosts: dict[Name, BaseUrl] = Field(default_factory=dict)
+
+
+class Call(Section):
+    """How something is asked where it is not asked as the standards have it.
+
+    `fields` go into a form, a JSON document or the query; `{token}`, `{hint}`, `{client_id}` and
+    `{client_secret}` in them are what they say.
+    """
+
+    method: Literal["GET", "POST", "DELETE"] = "POST"
+    auth: Literal["bearer", "basic", "none"] = "none"
+    body: Literal["form", "json", "query", "none"] = "form"
+    fields: dict[str, str] = Field(default_factory=dict)
+    headers: SentHeaders = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> Call:
+        if self.method == "GET" and self.body in ("form", "json"):
+            raise ValueError('a GET has no body: say body = "query" or "none"')
+        if self.body == "query" and any("{client_secret}" in text for text in self.fields.values()):
+            raise ValueError("a client secret does not stand in a URL, where logs keep it")
+        return self
 
 
 class OAuth(Section):
@@ -81,6 +74,15 @@ class OAuth(Section):
     discover: Path = ""  # RFC 8414 metadata; fills in whatever path above is empty
     pkce: bool = True  # RFC 7636, S256; a server that does not know it ignores it (RFC 6749 3.1)
     client_auth: Literal["body", "basic"] = "body"
+    token_headers: SentHeaders = Field(default_factory=dict)  # more for the token endpoint
+    nested: Query = ""  # where an answer to a code has its tokens, if not at the top
+    # Whether it gives refresh tokens. Where it does, an access token that ends and no refresh token beside it
+    # is a grant born dead: it is refused when a client comes back with it.
+    gives_refresh_token: bool = True
+    # What becomes of a refresh token at a refresh. "none": it stays. "overlapping": a new one comes, and old
+    # ones live on. "grace": the old one is taken for `reuse_grace`. "strict": it is dead at once.
+    # The keys below say it in pieces, and may say more than the word.
+    rotation: Literal["none", "overlapping", "grace", "strict"] | None = None
     rotates_refresh_token: bool = False
     reuse_grace: Duration = timedelta(0)  # how long a replaced refresh token is still taken
     # What may be done with a refresh token after the answer to it was lost. "retry": send it again, at any
@@ -91,18 +93,39 @@ class OAuth(Section):
     access_lifetime: Duration | None = None  # used only where an answer has no expires_in
     refresh_idle_lifetime: Duration | None = None
     refresh_absolute_lifetime: Duration | None = None
+    # Where an answer tells these lifetimes itself, in seconds from now (JMESPath); then it is obeyed.
+    refresh_expires_in: Query = ""  # until the refresh token ends, unless it is used
+    grant_expires_in: Query = ""  # until the grant ends whatever is done
+    refresh_ahead: Duration | None = None  # how long before its end an access token is refreshed, at most
     scope_separator: str = " "
     default_scopes: tuple[str, ...] = ()
     sends_scopes: bool = True  # false where the app's registration alone says what is asked for
+    granted_separator: str = ""  # of the scopes in an answer, where it is another than in the request
+    scope_param: str = "scope"  # the authorize request's parameter for them
     authorize_params: dict[str, str] = Field(default_factory=dict)  # more for the authorize request
+    login_hint: str = ""  # the parameter that takes who authorized last (OpenID Connect Core 3.1.2.1)
     issuer: str = ""  # what RFC 9207's `iss` has to be, where it is not the OAuth host
     revoke_with: Literal["token", "bearer"] = "token"  # RFC 7009, or the access token as a bearer
     # What revoking one token ends: its own grant, or all that the user granted to the app. The second is
     # assumed unless the provider says otherwise, since a new grant must not be ended with the old one.
     revoke_ends: Literal["grant", "user"] = "user"
 
+    # How revoking and introspection are asked, where not by RFC 7009 and RFC 7662.
+    revoke_call: Call | None = None
+    introspect_call: Call | None = None
+    introspect_kinds: tuple[Literal["access_token", "refresh_token"], ...] = ("refresh_token", "access_token")
+    introspect_dead: tuple[int, ...] = ()  # statuses that say 'not active'
+    introspect_active: Query = ""  # what is true while a token lives, where an answer has no `active`
+
     @model_validator(mode="after")
     def _is_of_one_mind(self) -> OAuth:
+        in_pieces = {"rotates_refresh_token"} & self.model_fields_set
+        if self.rotation is not None and in_pieces:
+            raise ValueError("rotation says it all: leave rotates_refresh_token out")
+        if (self.rotation == "grace") != bool(self.reuse_grace) and self.rotation is not None:
+            raise ValueError('reuse_grace and rotation = "grace" go together: how long is the old one taken?')
+        if self.rotation in ("none", "overlapping") and self.after_lost_answer not in (None, AfterLost.RETRY):
+            raise ValueError(f'rotation = "{self.rotation}" leaves the old token alive: asking again is free')
         if self.after_lost_answer is AfterLost.NEVER and self.reuse_grace:
             raise ValueError(
                 "reuse_grace says that a token may be sent again, after_lost_answer that it never is"
@@ -110,23 +133,47 @@ class OAuth(Section):
         return self
 
     @property
-    def rotation(self) -> Rotation:
-        return Rotation(self.rotates_refresh_token, self.reuse_grace, self.after_lost_answer)
+    def habit(self) -> Rotation:
+        """What may be done with a refresh token once the answer to it was lost."""
+        rotates = self.rotates_refresh_token if self.rotation is None else self.rotation != "none"
+        after = AfterLost.RETRY if self.rotation == "overlapping" else self.after_lost_answer
+        return Rotation(rotates, self.reuse_grace, after)
 
 
 class Whoami(Section):
-    """The cheap question 'who am I', and where its answer has what (JMESPath)."""
+    """The cheap question 'who am I', and where its answer has what (JMESPath).
+
+    One of `account_id`; `accounts`, a list of ids of which the account on record has to be one, and
+    `account_names`, their names; `account_value`, the value of the connection that is its account, where an
+    answer at all proves it.
+    """
 
     path: Path = ""
-    account_id: Query
+    call: Call | None = None  # how it is asked, where not by a GET with the bearer token
+    account_id: Query = ""
     account_name: Query = ""
+    accounts: Query = ""
+    account_names: Query = ""
+    account_value: str = ""
     user: Query = ""
+
+    @model_validator(mode="after")
+    def _names_the_account(self) -> Whoami:
+        if sum(map(bool, (self.account_id, self.accounts, self.account_value))) != 1:
+            raise ValueError("says with one of account_id, accounts and account_value whose token it is")
+        if self.account_names and not self.accounts:
+            raise ValueError("account_names are those of accounts; the name of one account is account_name")
+        return self
 
 
 class ScopeCheck(Section):
-    """A cheap read that works only with a scope."""
+    """A scope that connections may need: a cheap read that works only with it, or nothing to check it by.
 
-    probe: Path = Field(min_length=1)
+    `also` are other names that the provider has for it in its answers.
+    """
+
+    probe: Path = ""
+    also: tuple[str, ...] = ()
 
 
 class Limits(Section):
@@ -135,6 +182,12 @@ class Limits(Section):
     requests_per_minute: float | None = Field(default=None, gt=0)
     per: Literal["token", "app"] = "token"
     share: float = Field(default=0.5, gt=0, le=1)
+    least_interval: Duration | None = None  # no connection is probed more often, whatever [probe] says
+    reads_per_month: int | None = Field(default=None, gt=0)  # of an app, where reads are metered
+    live_access_tokens: int | None = Field(
+        default=None, gt=0
+    )  # of a grant; the oldest ends when one more comes
+    grants_per_user: int | None = Field(default=None, gt=0)  # of an app; the oldest ends when one more comes
 
     @property
     def app_wide(self) -> float | None:
@@ -156,50 +209,54 @@ class Errors(Section):
 
     code: Query = ""
     description: Query = ""
+    refusal: Query = ""  # true in an answer that is a refusal whatever its status: "ok == `false`"
+    fields: dict[Name, Query] = Field(default_factory=dict)  # further ones that rules look at
+    headers: tuple[
+        ReadHeader, ...
+    ] = ()  # of an answer that is an error: kept as evidence, for rules to look at
 
 
-_STATUS = re.compile(r"^[1-5](\d\d|xx)$")
+class Value(Section):
+    """Something that differs from connection to connection and stands in URLs or headers, `{values.NAME}`.
+
+    Taken from the callback's query, the token endpoint's answer or whoami's (JMESPath), in this order; people
+    may set it, too, and `[[apps]] values` for all connections of an app. What does not fit `pattern` as a
+    whole is not taken. One with `hosts` is an address (https://host) where bearer tokens are sent: its host
+    has to be one of these, or below one that begins with a dot.
+    """
+
+    title: str = ""  # what people read; its name where it is left out
+    callback: str = ""
+    token: Query = ""
+    whoami: Query = ""
+    default: str = ""
+    pattern: Pattern = r"[A-Za-z0-9._-]{1,200}"
+    hosts: tuple[str, ...] = ()
 
 
-class RuleEntry(Section):
-    """A rule of the provider's own; the first match wins, before the rules of the standards."""
+class Setting(Section):
+    """A setting of the client's administrator that can keep us out, in the words of the provider's pages."""
 
-    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE] | None = None
-    status: int | str | None = None
-    error: str | tuple[str, ...] | None = None
-    description: Annotated[str, AfterValidator(_pattern)] | None = None
-    challenge: str | None = None
-    content: Content | None = None
-    weigh: bool = False
-    cause: Cause
+    title: Localized
+    page: Page | None = None  # where it is changed, or explained
+    do: Localized | None = None  # what has to be set there, one sentence
 
-    @model_validator(mode="after")
-    def _says_something(self) -> RuleEntry:
-        if self.cause is Cause.OK:
-            raise ValueError("a rule names a failure; 'ok' is what remains when none matches")
-        if self.status is not None and not _STATUS.match(str(self.status)):
-            raise ValueError(f"status {self.status!r} is a number such as 403, or a class such as '4xx'")
-        if all(v is None for v in (self.status, self.error, self.description, self.challenge, self.content)):
-            raise ValueError("a rule has to name a status, error, description, challenge or content")
-        return self
 
-    def rule(self, name: str) -> Rule:
-        """Return the rule that this entry means."""
-        text = str(self.status) if self.status is not None else ""
-        low = int(text.replace("xx", "00")) if text else 0
-        high = int(text.replace("xx", "99")) if text else 0
-        errors = (self.error,) if isinstance(self.error, str) else self.error
-        return Rule(
-            name=name,
-            cause=self.cause,
-            step=self.step,
-            status=(low, high) if text else None,
-            error=frozenset(errors) if errors is not None else None,
-            description=self.description,
-            content=self.content,
-            challenge=self.challenge,
-            weigh=self.weigh,
-        )
+class Words(Section):
+    """What mails and pages say of this provider, beside what they say of all."""
+
+    leads_to: Localized | None = None  # where the button leads: "the sign-in page of Google"
+    check: Localized | None = None  # what to look at before approving, one sentence
+    admin_page: Page | None = None  # where an administrator sees which apps are connected
+
+
+class End(Section):
+    """An announced end of one of the provider's ways. `scopes`: of the connections that need one of these."""
+
+    what: str = Field(min_length=1)
+    on: date
+    scopes: tuple[str, ...] = ()
+    page: Page | None = None
 
 
 class Provider(Section):
@@ -215,6 +272,11 @@ class Provider(Section):
     limits: Limits = Limits()
     errors: Errors = Errors()
     rules: tuple[RuleEntry, ...] = ()
+    headers: SentHeaders = Field(default_factory=dict)  # more for each request to the API
+    values: dict[Name, Value] = Field(default_factory=dict)
+    settings: dict[Name, Setting] = Field(default_factory=dict)
+    words: Words = Words()
+    ends: tuple[End, ...] = ()
 
     @model_validator(mode="after")
     def _has_endpoints(self) -> Provider:
@@ -232,6 +294,41 @@ class Provider(Section):
         if missing:
             raise ValueError(f"{', '.join(missing)}: needed, since there is no oauth.discover")
         return self
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Provider:
+        for where, text in self._templates():
+            for kind, name in placeholders(text):
+                if kind == "values" and name not in self.values:
+                    raise ValueError(f"{where}: {{values.{name}}} is not one of [values]")
+                lacking = [region for region, there in self.regions.items() if name not in there.hosts]
+                if kind == "hosts" and lacking:
+                    raise ValueError(f"{where}: regions.{lacking[0]} has no host {name!r}")
+        account = self.whoami.account_value
+        if account and account not in self.values:
+            raise ValueError(f"whoami.account_value: {account!r} is not one of [values]")
+        for index, rule in enumerate(self.rules):
+            if rule.setting and rule.setting not in self.settings:
+                raise ValueError(f"rules[{index}].setting: {rule.setting!r} is not one of [settings]")
+            for name in rule.fields:
+                if name not in self.errors.fields:
+                    raise ValueError(f"rules[{index}].fields: {name!r} is not one of errors.fields")
+            for name in rule.headers:
+                if name not in self.errors.headers:
+                    raise ValueError(f"rules[{index}].headers: {name!r} is not one of errors.headers")
+        return self
+
+    def _templates(self) -> Iterable[tuple[str, str]]:
+        oauth = self.oauth
+        for name in ("authorize", "token", "revoke", "introspect"):
+            yield f"oauth.{name}", getattr(oauth, name)
+        yield "whoami.path", self.whoami.path
+        for name, check in self.scopes.items():
+            yield f"scopes.{name}.probe", check.probe
+        for name, text in self.headers.items():
+            yield f"headers.{name}", text
+        for name, text in oauth.token_headers.items():
+            yield f"oauth.token_headers.{name}", text
 
     def compiled_rules(self) -> tuple[Rule, ...]:
         """Return the provider's rules, named `clio.rules[0]` and so on, as evidence shows them."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from monitor.host.network import loopback
-from monitor.providers.schema import OptionalUrl
+from monitor.providers.kinds import OptionalUrl
 from monitor.text.tomlfile import Section
 
 RoleName = Literal["viewer", "operator", "admin"]

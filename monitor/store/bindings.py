@@ -26,10 +26,11 @@ from monitor.health.incidents import Place
 from monitor.health.lifecycle import given_back
 from monitor.health.rotation import Journal
 from monitor.store import audit, events, fence, incidents
+from monitor.store.consent_tables import consent, held, link
 from monitor.store.engine import Database
 from monitor.store.fence import Gated
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent, credential, held, journal, link
+from monitor.store.tables import connection, credential, journal
 from monitor.text.names import one_line
 
 ASKED = "asked"  # why a grant is held where the settings have every first binding wait

@@ -12,8 +12,9 @@ from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Subject
 from monitor.health.lifecycle import State
 from monitor.store import incidents, published
+from monitor.store.consent_tables import link
 from monitor.store.engine import Database, epoch
-from monitor.store.tables import connection, credential, incident, link, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 _PAGE = (
     select(

@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from monitor.health.incidents import Place
+from monitor.store.consent_tables import consent
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent
+from monitor.store.tables import connection
 
 
 async def waiting(database: Database, limit: int = 20) -> list[tuple[int, Place, str, datetime]]:

@@ -17,10 +17,11 @@ from monitor.health.incidents import Place
 from monitor.secret import Secret
 from monitor.store import audit, bindings, events, fence, gates
 from monitor.store.bindings import AS_USUAL, Account, Binding
+from monitor.store.consent_tables import consent, link
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent, credential, link
+from monitor.store.tables import connection, credential
 from monitor.text.ids import LENGTH, base62
 
 

@@ -20,9 +20,10 @@ from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.lifecycle import State
 from monitor.health.restriction import Restriction
 from monitor.store import incidents, within
+from monitor.store.consent_tables import held
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
-from monitor.store.tables import connection, credential, held, history, incident, watch
+from monitor.store.tables import connection, credential, history, incident, watch
 
 PART = 500  # names in one statement
 

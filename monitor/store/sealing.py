@@ -28,11 +28,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health import incidents
 from monitor.store import audit, gates
 from monitor.store.bulk import Columns, packed, unpacked
+from monitor.store.consent_tables import consent, held, link
 from monitor.store.door_tables import idempotency, plan, webhook
 from monitor.store.engine import Database
 from monitor.store.fence import FENCED
 from monitor.store.retry import retried
-from monitor.store.tables import connection, consent, credential, held, key_check, link, secret, watch
+from monitor.store.tables import connection, credential, key_check, secret, watch
 
 
 @dataclass(frozen=True, slots=True)

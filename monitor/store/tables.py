@@ -63,6 +63,10 @@ class Connection(SQLModel, table=True):
     account_id: str | None = Field(default=None, sa_type=Text)
     account_name: str | None = Field(default=None, sa_type=Text)
     labels: dict[str, str] = _json()
+    # What stands in its URLs and headers: the provider's [values], by name.
+    provider_values: dict[str, str] = Field(
+        default_factory=dict, sa_type=JSON, sa_column_kwargs={"server_default": "{}"}
+    )
     created_at: datetime = _time()
     updated_at: datetime = _time()
     custody: str = Field(default="managed", sa_type=Text, sa_column_kwargs={"server_default": "managed"})
@@ -145,6 +149,9 @@ class Credential(SQLModel, table=True):
     imported: str | None = Field(default=None, sa_type=Text)  # which tokens a file brought, as a hash
     expiry_assumed: bool = _no()  # the provider did not say when the access token ends: its file did
     refused_version: int | None = None  # the pair whose access token the provider's own API refused
+    refresh_expires_at: datetime | None = _time(default=None)  # as an answer told: unless it is used before
+    grant_ends_at: datetime | None = _time(default=None)  # as an answer told: whatever is done
+    authorized_by: str | None = Field(default=None, sa_type=Text)  # whoami's user, at the last authorization
     demand_after: datetime | None = _time(default=None)  # no renewal on demand before: the last one failed
 
     __table_args__ = (
@@ -233,69 +240,6 @@ class Incident(SQLModel, table=True):
             postgresql_where=text("closed_at IS NULL"),
         ),
     )
-
-
-class Link(SQLModel, table=True):
-    """A re-authorization link, by the hash of its secret. It serves one connection until it expires."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    hash: str = Field(sa_type=Text, unique=True)
-    connection: str = Field(
-        sa_column=Column(Text, ForeignKey("connection.id", ondelete="CASCADE"), nullable=False, index=True)
-    )
-    incident: int | None = None
-    locale: str = Field(sa_type=Text)
-    cause: str = Field(default="", sa_type=Text)
-    sealed: str | None = Field(default=None, sa_type=Text)  # its secret, where it may be told again
-    always: bool = False  # an operator's link: it starts also where nothing is broken
-    made_at: datetime = _time()
-    expires_at: datetime = _time()
-    opened_at: datetime | None = _time(default=None)
-    started_at: datetime | None = _time(default=None)
-    used_at: datetime | None = _time(default=None)
-
-
-class Consent(SQLModel, table=True):
-    """One trip to the provider's consent page: bound to a browser, spent by its first callback.
-
-    `outcome` is open, exchanging, or how it ended (`tokens.grant.Arrival`). `leftover` is a token that nobody
-    needs any more, kept sealed until the provider has revoked it.
-    """
-
-    id: int | None = Field(default=None, primary_key=True)
-    state_hash: str = Field(sa_type=Text, unique=True)
-    browser_hash: str = Field(sa_type=Text)
-    link: int = Field(sa_column=Column("link", ForeignKey("link.id", ondelete="CASCADE"), nullable=False))
-    connection: str = Field(sa_type=Text, index=True)
-    app: str = Field(sa_type=Text)
-    redirect_uri: str = Field(sa_type=Text)
-    verifier: str | None = Field(default=None, sa_type=Text)  # sealed
-    begun_at: datetime = _time()
-    expires_at: datetime = _time()
-    spent_at: datetime | None = _time(default=None)
-    outcome: str = Field(default="open", sa_type=Text)
-    account_id: str | None = Field(default=None, sa_type=Text)
-    account_name: str | None = Field(default=None, sa_type=Text)
-    leftover: str | None = Field(default=None, sa_type=Text)  # a token to be revoked, sealed
-
-
-class HeldGrant(SQLModel, table=True):
-    """A first authorization that waits for a person (`store.bindings`): whose it is, and the pair, unused."""
-
-    __tablename__ = "held_grant"
-    connection: str = _owner_row()
-    why: str = Field(sa_type=Text)  # asked, or the id of another client's connection that has the account
-    account_id: str = Field(sa_type=Text)
-    account_name: str | None = Field(default=None, sa_type=Text)
-    user: str | None = Field(default=None, sa_type=Text)  # who approved, as the provider names them
-    consent: int | None = None  # the trip it came by; None: a file
-    held_at: datetime = _time()
-    access: str = Field(sa_type=Text)
-    refresh: str | None = Field(default=None, sa_type=Text)
-    issued_at: datetime | None = _time(default=None)
-    access_expires_at: datetime | None = _time(default=None)
-    expiry_assumed: bool = _no()
-    granted: list[str] | None = Field(default=None, sa_type=JSON)
 
 
 class History(SQLModel, table=True):
@@ -387,8 +331,6 @@ watch = table(Watch)
 credential = table(Credential)
 journal = table(RefreshJournal)
 incident = table(Incident)
-link = table(Link)
-consent = table(Consent)
 history = table(History)
 probe_count = table(ProbeCount)
 audit = table(Audit)
@@ -396,5 +338,4 @@ process = table(Process)
 duty = table(Duty)
 budget = table(Budget)
 key_check = table(KeyCheck)
-held = table(HeldGrant)
 secret = table(OwnSecret)

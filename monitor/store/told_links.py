@@ -8,10 +8,11 @@ from sqlalchemy import insert, select
 
 from monitor.secret import Secret
 from monitor.store import audit, gates
+from monitor.store.consent_tables import link
 from monitor.store.engine import Database
 from monitor.store.links import LINK, Link, hashed, link_of
 from monitor.store.retry import retried
-from monitor.store.tables import connection, link
+from monitor.store.tables import connection
 
 
 @retried

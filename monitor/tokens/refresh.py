@@ -156,7 +156,7 @@ class Refresher:
             await asyncio.wait(set(self._running.values()))
 
     def _may(self, app: App, sealed: Sealed, ended: bool) -> May:
-        rotation, now = app.provider.oauth.rotation, self._clock.now()
+        rotation, now = app.provider.oauth.habit, self._clock.now()
         return may_send(sealed.doubt, rotation, now, ended=ended, late=self._timeout * LATE)
 
     def _free_at(self, sealed: Sealed) -> datetime | None:
@@ -182,7 +182,7 @@ class Refresher:
             return stored
         assert app.endpoints is not None  # noqa: S101 - checked by refresh()
         evidence = never_recorded(f"POST {app.endpoints.token}", entry.begun_at)
-        end = ending(Heard.UNCLEAR, stored.doubt, entry.begun_at, app.provider.oauth.rotation)
+        end = ending(Heard.UNCLEAR, stored.doubt, entry.begun_at, app.provider.oauth.habit)
         closed = await journal.close(self._database, entry, end, now, evidence=evidence)
         stored = await due.reread(self._database, lease.id)
         if not closed or stored is None or stored.version != sealed.version:
@@ -321,7 +321,7 @@ class Refresher:
         self, lease: Lease, app: App, sealed: Sealed, entry: Line, exchange: Exchange, token: Secret
     ) -> Refreshed:
         now, what = self._clock.now(), heard(exchange.outcome, app.rules)
-        end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.rotation)
+        end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.habit)
         kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
 
         async def put() -> tuple[Sealed | None, int | None]:

@@ -374,7 +374,7 @@ def next_refresh(
     """Return when a connection's pair is due to be refreshed, None where it cannot or need not be."""
     if sealed.refresh is None or sealed.lost:
         return None
-    rotation = app.provider.oauth.rotation
+    rotation = app.provider.oauth.habit
     if sealed.doubt is not None and rotation.habit is not AfterLost.RETRY:
         return next_send(sealed.doubt, rotation, sealed.access_expires_at, now)
     return refresh_at(

@@ -66,7 +66,7 @@ class App:
     def scope_url(self, scope: str) -> str | None:
         """Return where a scope is checked, None for one that the provider's file has no check for."""
         check = self.provider.scopes.get(scope)
-        return self.base_url + check.probe if check is not None else None
+        return self.base_url + check.probe if check is not None and check.probe else None
 
 
 def endpoints_of(provider: Provider, base_url: str, auth_url: str) -> Endpoints | None:

@@ -53,6 +53,7 @@ from monitor.store import (
     verdicts,
 )
 from monitor.store.bindings import Account
+from monitor.store.consent_tables import consent, link
 from monitor.store.door_tables import webhook
 from monitor.store.due import Lease
 from monitor.store.engine import Database
@@ -60,7 +61,7 @@ from monitor.store.journal import Line, SealedPair
 from monitor.store.links import Trip
 from monitor.store.sealing import SealedCell
 from monitor.store.signals import Move, Signal
-from monitor.store.tables import connection, consent, credential, incident, link, process, watch
+from monitor.store.tables import connection, credential, incident, process, watch
 from monitor.store.tables import journal as journal_table
 from monitor.store.uses import Use
 from monitor.store.verdicts import Settlement, Terms

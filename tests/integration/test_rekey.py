@@ -28,9 +28,10 @@ from monitor.secret import Secret
 from monitor.settings.file import load
 from monitor.settings.parts import Parts
 from monitor.store import schema, sealing
+from monitor.store.consent_tables import consent, held, link
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
-from monitor.store.tables import connection, consent, credential, held, key_check, link, secret
+from monitor.store.tables import connection, credential, key_check, secret
 from monitor.tokens.vault import Cell, Key, Vault, new_key, prefix_of, read_key_file, write_key_file
 from tests.conftest import ME, START, SetClock, environ, postgres_url, write_config
 

@@ -26,7 +26,11 @@ async def accept(parts: Parts, actor: Actor, connection_id: str, account: str) -
     known = await connections.show(parts.database, connection_id)
     actor.sees(known.id, known.place.app, known.labels)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
-    await connections.set_account(parts.database, connection_id, account, parts.clock.now(), actor.name)
+    named = parts.apps[known.place.app].provider.whoami.account_value
+    await connections.set_account(
+        parts.database, connection_id, account, parts.clock.now(), actor.name,
+        values={named: account} if named else None,
+    )  # fmt: skip
     return known.account_id
 
 

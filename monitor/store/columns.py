@@ -31,6 +31,8 @@ class Sealed(NamedTuple):
     doubt: Doubt | None = None
     assumed: bool = False  # when the access token ends is what the provider's file says
     refused: int | None = None  # the version whose access token the provider's API refused
+    refresh_ends_at: datetime | None = None  # as the provider told: unless it is used before
+    grant_ends_at: datetime | None = None  # as the provider told: whatever is done
 
 
 HEALTH = (
@@ -62,6 +64,8 @@ CREDENTIAL = (
     credential.c.doubt_tried_at,
     credential.c.expiry_assumed,
     credential.c.refused_version,
+    credential.c.refresh_expires_at,
+    credential.c.grant_ends_at,
 )
 
 # What a text of the table means; a dict's look-up takes a tenth of an enum's call.
@@ -79,7 +83,7 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
     """Read the columns of `CREDENTIAL`, in their order."""
     (
         access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried, assumed,
-        refused,
+        refused, refresh_ends, grant_ends,
     ) = values  # fmt: skip
     return Sealed(
         access, refresh, version, issued, expires, authorized, used,
@@ -87,7 +91,7 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
         lost,
         # Hardly ever there is a doubt about a stored refresh token.
         Doubt(since, tried) if since is not None else None,
-        assumed, refused,
+        assumed, refused, refresh_ends, grant_ends,
     )  # fmt: skip
 
 

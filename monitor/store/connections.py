@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, events, fence, gates, incidents, revisions
+from monitor.store import audit, bindings, events, fence, gates, incidents, provider_values, revisions
 from monitor.store.columns import Sealed, health_of, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -50,6 +50,8 @@ class Known:
     updated_at: datetime | None = None
     revision: int = 1
     imported: str | None = None  # which tokens a file brought last, as a hash
+    values: Mapping[str, str] = field(default_factory=dict)  # what stands in its URLs and headers
+    authorized_by: str | None = None  # who approved last, as the provider names them
 
     @property
     def newcomer(self) -> bool:
@@ -188,11 +190,18 @@ async def set_handout(database: Database, connection_id: str, on: bool, now: dat
 
 @retried
 async def set_account(
-    database: Database, connection_id: str, account: str, now: datetime, actor: str
+    database: Database,
+    connection_id: str,
+    account: str,
+    now: datetime,
+    actor: str,
+    *,
+    values: Mapping[str, str] | None = None,
 ) -> None:
     """Put another account on record, and look at the connection at once: what it is may be right now.
 
     A grant that waits for a person is taken where it is that account's, and forgotten where it is not.
+    `values` go with the account.
     """
     async with database.write() as conn:
         await gates.one_binding(conn)
@@ -205,6 +214,7 @@ async def set_account(
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
+        await provider_values.add(conn, {connection_id: values or {}})
         await revisions.count(conn, [connection_id])
         if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
             await bindings.drop(conn, connection_id)
@@ -340,4 +350,6 @@ def _known(row: Any) -> Known:
         updated_at=row.updated_at,
         revision=row.revision,
         imported=row.imported,
+        values=row.provider_values,
+        authorized_by=row.authorized_by,
     )

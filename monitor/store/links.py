@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.events import OF_TRIP, Type
 from monitor.health.incidents import Place
 from monitor.secret import Secret
-from monitor.store import audit, bindings, events, fence, gates
+from monitor.store import audit, bindings, events, fence, gates, provider_values
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.consent_tables import consent, link
 from monitor.store.engine import Database
@@ -275,6 +275,8 @@ async def replace_pair(
                 conn, of.connection, why, account, now, consent=of.id, access=pair.access,
                 refresh=pair.refresh, issued_at=pair.issued_at, access_expires_at=pair.access_expires_at,
                 expiry_assumed=pair.assumed, granted=list(pair.granted) if pair.granted is not None else None,
+                refresh_expires_at=pair.refresh_ends_at, grant_ends_at=pair.grant_ends_at,
+                provider_values=dict(pair.values),
             )  # fmt: skip
             await _end(conn, of.id, Placed.HELD.value, account, None)
             return Placed.HELD
@@ -294,6 +296,9 @@ async def replace_pair(
             "authorized_at": now,
             "refresh_used_at": now,
             "granted": list(pair.granted) if pair.granted is not None else None,
+            "refresh_expires_at": pair.refresh_ends_at,
+            "grant_ends_at": pair.grant_ends_at,
+            "authorized_by": account.user,
             "lost": False,
         }
         if pair.refresh is not None:
@@ -302,6 +307,7 @@ async def replace_pair(
         await conn.execute(
             update(credential).where(credential.c.connection == of.connection).values(**values)
         )
+        await provider_values.add(conn, {of.connection: pair.values})
         await bindings.close_refreshes(conn, of.connection, now)
         await fence.renew(conn, held, now)
         # One approval serves all links that were mailed for it.

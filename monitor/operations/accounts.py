@@ -10,8 +10,8 @@ from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import bindings, connections
 from monitor.store.bindings import HeldGrant
-from monitor.tokens.grant import leftover_cell
 from monitor.tokens.refresh import access_cell, refresh_cell
+from monitor.tokens.unwanted import leftover_cell
 
 
 async def waiting(parts: Parts, actor: Actor) -> list[HeldGrant]:

@@ -29,7 +29,7 @@ from monitor.store.history import Changed
 from monitor.store.incidents import OpenIncident
 from monitor.text.names import one_line
 from monitor.text.spans import span
-from monitor.watching.probe import next_refresh
+from monitor.tokens.standing import next_refresh
 
 
 async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:

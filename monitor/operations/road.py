@@ -21,7 +21,8 @@ from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
 from monitor.text.names import one_line
-from monitor.tokens.grant import TRIP_LASTS, Arrival, Arrived, Granter
+from monitor.tokens.arrival import Arrival, Arrived
+from monitor.tokens.grant import TRIP_LASTS, Granter
 from monitor.wire.apps import App
 
 BROWSER_LASTS = TRIP_LASTS  # how long a browser is known as the one in which a trip began
@@ -47,6 +48,8 @@ class End(Enum):
     SAVED = auto()  # stored, and not seen to work yet
     HELD = auto()
     WRONG_ACCOUNT = auto()
+    BORN_DEAD = auto()  # nothing stored: the provider gave less than what lasts
+    NARROWER = auto()  # nothing stored: what works reads more
     DECLINED = auto()
     LATE = auto()
     MIXED_UP = auto()  # the answer came from another provider than the trip went to
@@ -58,12 +61,17 @@ class End(Enum):
 _ENDS = {
     Arrival.HELD: End.HELD,
     Arrival.WRONG_ACCOUNT: End.WRONG_ACCOUNT,
+    Arrival.BORN_DEAD: End.BORN_DEAD,
+    Arrival.NARROWER: End.NARROWER,
     Arrival.DECLINED: End.DECLINED,
     Arrival.LATE: End.LATE,
     Arrival.MIXED_UP: End.MIXED_UP,
     Arrival.UNREACHABLE: End.UNREACHABLE,
     Arrival.REUSED: End.REUSED,
 }
+
+
+_STEPS = (Arrival.DECLINED, Arrival.WRONG_ACCOUNT, Arrival.BORN_DEAD, Arrival.NARROWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +212,14 @@ class Road:
 
     async def _ended(self, arrived: Arrived, trip: Trip, known: Known) -> Ended:
         link, arrival = await links.by_id(self._database, trip.link), arrived.arrival
-        if link is not None and arrival in (Arrival.DECLINED, Arrival.WRONG_ACCOUNT):
+        if link is not None and arrival in _STEPS:
             self._step(arrival.value, link)
         if arrival is Arrival.STORED:
             if link is not None:
                 self._step("completed", link)
+            if arrived.missing:  # the answer itself said so; the loop looks all the same
+                missing = tuple(_readable(scope) for scope in arrived.missing)
+                return Ended(End.LACKING, self._traveller(known), missing=missing)
             await self._probe_now(trip.connection)
             known = await connections.show(self._database, trip.connection)
             return self._stored(known, one_line(arrived.user or ""))
@@ -218,7 +229,8 @@ class Road:
             account = one_line(trip.account_name or trip.account_id or "")
             return Ended(End.HELD, self._traveller(known), account)
         end = _ENDS.get(arrival, End.REFUSED)
-        return Ended(end, self._traveller(known), one_line(arrived.account or ""))
+        missing = tuple(_readable(scope) for scope in arrived.missing)
+        return Ended(end, self._traveller(known), one_line(arrived.account or ""), missing=missing)
 
     def _stored(self, known: Known, approved_by: str = "") -> Ended:
         traveller, health = self._traveller(known), known.health
@@ -228,7 +240,7 @@ class Road:
         if not consequence(seen).about_scopes:
             return Ended(End.SAVED, traveller)
         app, good = self._apps.get(known.place.app), known.reads.keys()
-        asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
+        asked = [scope for scope in known.scopes if app is None or app.checks(scope)]
         missing = tuple(_readable(scope) for scope in asked if scope not in good)
         return Ended(End.LACKING, traveller, role=seen is Cause.ROLE_RESTRICTED, missing=missing)
 

@@ -147,7 +147,8 @@ class Loaded:
         )
         hosts = self._hosts(entry, where.hosts)
         named = (entry.base_url, entry.auth_url, *entry.hosts.values())
-        own = frozenset(f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, named) if parts.netloc)
+        there = (urlsplit(url) for url in named if url)
+        own = frozenset(f"{at.scheme}://{at.netloc}" for at in there)
         return App(
             id=entry.id,
             provider=provider,

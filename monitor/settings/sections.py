@@ -16,7 +16,7 @@ from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
 from monitor.host.network import loopback, network, network_of_ours, proxy
-from monitor.providers.kinds import OptionalUrl
+from monitor.providers.kinds import BaseUrl, OptionalUrl
 from monitor.text.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
 

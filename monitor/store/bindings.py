@@ -224,7 +224,7 @@ async def leave_app(conn: AsyncConnection, connection_id: str, now: datetime) ->
 async def bind(conn: AsyncConnection, connection_id: str, was: Gated, account: str, now: datetime) -> bool:
     """Put the grant that is held for this account, or reaches it, in its place; False where there is none."""
     row = (await conn.execute(select(held).where(held.c.connection == connection_id))).one_or_none()
-    known = {} if row is None else {row.account_id: row.account_name} | {a: n for a, n in row.accounts}
+    known = {} if row is None else {row.account_id: row.account_name} | dict(row.accounts)
     if row is None or account not in known:
         return False
     await conn.execute(

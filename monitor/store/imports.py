@@ -272,6 +272,7 @@ async def _update(
     who = _who(item)
     if not keeps_account:
         who["account_name"] = None
+        who.setdefault("provider_values", {})  # another provider's URLs have other values
     elif item.account_id is None:
         del who["account_id"]
     who |= {"updated_at": now, "revision": connection.c.revision + 1}

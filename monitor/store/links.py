@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -229,14 +230,19 @@ async def conclude(
     *,
     account: Account | None = None,
     leftover: str | None = None,
+    missing: Sequence[str] = (),
 ) -> None:
-    """Write how a trip ended. `leftover` is a sealed token that is to be revoked."""
+    """Write how a trip ended. `leftover` is a sealed token that is to be revoked.
+
+    `missing` are scopes that are needed and were not granted.
+    """
     async with database.write() as conn:
         await _end(conn, of.id, outcome, account, leftover)
         if account is not None:
-            await _write_down(conn, of, outcome, account, now)
+            await _write_down(conn, of, outcome, account, now, missing=" ".join(missing) or None)
         if (what := OF_TRIP.get(outcome)) is not None:
-            await events.concerned(conn, what, {of.connection: {}}, now)
+            more = {"why": outcome} if what is Type.NOT_KEPT else {}
+            await events.concerned(conn, what, {of.connection: more}, now)
 
 
 @retried
@@ -329,7 +335,7 @@ async def _end(
         update(consent)
         .where(consent.c.id == number)
         .values(
-            outcome=outcome, account_id=seen.id or None, account_name=seen.name, leftover=leftover
+            outcome=outcome, account_id=seen.id or None, account_name=seen.called or None, leftover=leftover
         )
     )  # fmt: skip
 
@@ -340,7 +346,7 @@ async def _write_down(
     """Write the audit's line of a consent: who approved, from which link, with which account."""
     await audit.record(
         conn, now, "client", f"consent.{outcome}", of.connection, link=of.link, trip=of.id, app=of.app,
-        account=account.id, account_name=account.name, user=account.user,
+        account=account.id or account.called, account_name=account.name, user=account.user,
         **{name: said for name, said in more.items() if said is not None},
     )  # fmt: skip
 

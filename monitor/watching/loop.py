@@ -148,6 +148,7 @@ class Loop:
             scopes_all=looked.scopes_all,
             reads=looked.reads,
             refused=looked.refused,
+            values=looked.values,
         )
 
     async def settle(self) -> None:

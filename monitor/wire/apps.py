@@ -51,7 +51,7 @@ class App:
     endpoints: Endpoints | None  # None: to be discovered
     own_callback: bool = False  # its redirect URI is its own, /oauth/callback/ID
     hosts: Mapping[str, str] = field(default_factory=dict)  # further ones of the region
-    # What stands in URLs and headers: the app's, or the provider's default; of a connection, once it is `at` one.
+    # What stands in URLs and headers: the app's, or the default; a connection's, once it is `at` one.
     values: Mapping[str, str] = field(default_factory=dict)
     own: frozenset[str] = frozenset()  # addresses that [[apps]] itself names in the provider's place
     headers: Mapping[str, str] = field(default_factory=dict)  # more for each request to the API

@@ -36,7 +36,11 @@ def below(base: str, path: str, hosts: Mapping[str, str]) -> str:
 def names_in(*templates: str) -> frozenset[str]:
     """Return the names of the values that stand in templates."""
     return frozenset(
-        name for text in templates if "{" in text for kind, name in PLACEHOLDER.findall(text) if kind == "values"
+        name
+        for text in templates
+        if "{" in text
+        for kind, name in PLACEHOLDER.findall(text)
+        if kind == "values"
     )
 
 
@@ -45,7 +49,8 @@ def url_with(template: str, values: Mapping[str, str], addresses: Collection[str
 
     `addresses` are the names of those that are https://host themselves.
     """
-    return _filled(template, {name: v if name in addresses else quote(v, safe="") for name, v in values.items()})
+    encoded = {name: v if name in addresses else quote(v, safe="") for name, v in values.items()}
+    return _filled(template, encoded)
 
 
 def header_with(template: str, values: Mapping[str, str]) -> str:
@@ -62,7 +67,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def why_not(name: str, value: Value, text: str, own: Collection[str] = ()) -> str | None:
-    """Return why a text is not taken as a value, None where it is. `own` are addresses that [[apps]] names."""
+    """Return why a text is not taken as a value, None where it is. `own`: addresses that [[apps]] names."""
     if not text or len(text) > LONGEST or not (text.isascii() and text.isprintable()):
         return f"values.{name}: is one line of printable ASCII, {LONGEST} characters at most"
     if value.hosts:

@@ -150,8 +150,8 @@ class Reauthorize:
                 return pages.saved(about, speak)
             case End.HELD:
                 return pages.held(about, ended.account, speak)
-            case End.WRONG_ACCOUNT:
-                return pages.wrong_account(about, ended.account, speak)
+            case End.WRONG_ACCOUNT | End.BORN_DEAD | End.NARROWER:
+                return _not_kept(ended, about, speak)
             case End.DECLINED:
                 return pages.declined(about, speak)
             case End.LATE:
@@ -244,6 +244,17 @@ class Reauthorize:
         if self.look.logo is None:
             return Response(status_code=404)
         return Response(self.look.logo[0], media_type=f"image/{self.look.logo[1]}")
+
+
+def _not_kept(ended: Ended, about: About, speak: Tongue) -> Page:
+    """Return the page of an approval that was not kept."""
+    match ended.end:
+        case End.BORN_DEAD:
+            return pages.born_dead(about, speak)
+        case End.NARROWER:
+            return pages.narrower(about, ended.missing, speak)
+        case _:
+            return pages.wrong_account(about, ended.account, speak)
 
 
 def _speak(request: Request, whose: Traveller | None = None) -> Tongue:

@@ -46,6 +46,7 @@ class Topic:
     link: str = ""
     link_until: datetime | None = None
     contacts: str = ""
+    authorized_by: str = ""  # who approved last, as the provider names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ def _told(topic: Topic, speak: Tongue) -> dict[str, Any]:
         "cause": topic.cause,
         "title": f"{provider} – {account}" if account else provider,
         "account": account,
+        "authorized_by": one_line(topic.authorized_by),
         "short": short,
         "since": speak.moment(topic.since) if topic.since else "",
         "day": day,

@@ -97,6 +97,7 @@ class Writer:
             link=link,
             link_until=until,
             contacts=", ".join(known.contacts) if envelope.slot == Slot.HANDOVER else "",
+            authorized_by=known.authorized_by or "",
         )
 
     async def _link(self, envelope: Envelope, item: Item, cause: str) -> tuple[str, datetime | None]:

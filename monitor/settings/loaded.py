@@ -172,7 +172,7 @@ class Loaded:
         )
 
     def _hosts(self, entry: AppSettings, theirs: Mapping[str, str]) -> dict[str, str]:
-        """Return the region's further hosts; a base_url of the app's own stands for those it does not name."""
+        """Return the region's further hosts; a base_url of the app's own stands for the others."""
         unknown = [name for name in entry.hosts if name not in theirs]
         if unknown:
             raise ConfigurationError(

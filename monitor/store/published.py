@@ -72,13 +72,13 @@ async def clients_invited(conn: AsyncConnection, among: Select[Any], since: date
 async def clients_running_out(
     conn: AsyncConnection, until: datetime, lifetimes: Mapping[str, timedelta]
 ) -> set[str]:
-    """Return the clients whose authorization ends by `until`: it cannot be renewed, or an app has a rule."""
-    found = await _clients(
-        conn, _watched().where(credential.c.refresh.is_(None), credential.c.access_expires_at <= until)
-    )
+    """Return the clients whose authorization ends by `until`: it cannot be renewed, or that is known."""
+    alone = and_(credential.c.refresh.is_(None), credential.c.access_expires_at <= until)
+    found = await _clients(conn, _watched().where(or_(alone, credential.c.grant_ends_at <= until)))
+    untold = credential.c.grant_ends_at.is_(None)  # what the provider told is stronger than its file
     for app, lifetime in lifetimes.items():
         ends = (watch.c.app == app, credential.c.authorized_at <= until - lifetime)
-        found |= await _clients(conn, _watched().where(*ends))
+        found |= await _clients(conn, _watched().where(untold, *ends))
     return found
 
 
@@ -124,6 +124,7 @@ class Published:
     authorized_at: datetime | None
     renews: bool  # it has a refresh token
     access_expires_at: datetime | None
+    grant_ends_at: datetime | None  # as the provider told
     issued_at: datetime | None
     waits_for_person: bool  # its authorization is held
     incident: int | None
@@ -144,7 +145,7 @@ _STANDING = (
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, watch.c.others_asked_at,
         credential.c.authorized_at, credential.c.access.is_not(None).label("authorized"),
         credential.c.refresh.is_not(None).label("renews"), credential.c.access_expires_at,
-        credential.c.issued_at, incident.c.id.label("incident"), incident.c.opened_at,
+        credential.c.grant_ends_at, credential.c.issued_at, incident.c.id.label("incident"), incident.c.opened_at,
         incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
         held.c.connection.label("held"), _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
@@ -164,7 +165,8 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
             row.id, row.app, row.provider, row.client_name, tuple(row.contacts), row.locale, row.timezone,
             row.state, row.cause, row.owner, row.candidate == row.cause and row.good_streak == 0,
             row.last_probe_at, row.others_asked_at, bool(row.authorized), row.authorized_at,
-            bool(row.renews), row.access_expires_at, row.issued_at, row.held is not None, row.incident,
+            bool(row.renews), row.access_expires_at, row.grant_ends_at, row.issued_at,
+            row.held is not None, row.incident,
             row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, bool(row.wave),
             row.parent_closed,
         )
@@ -201,6 +203,12 @@ class Described:
     scopes: tuple[str, ...]
     contacts: tuple[str, ...]
     evidence: Sequence[Mapping[str, Any]]
+    authorized_by: str | None = None  # who approved last, as the provider names them
+
+
+_WHO = select(connection, credential.c.authorized_by).join(
+    credential, credential.c.connection == connection.c.id
+)
 
 
 async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Described]:
@@ -217,9 +225,9 @@ async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Desc
     return {
         row.id: Described(
             row.app, row.provider, row.account_name or row.account_id or "", tuple(row.scopes),
-            tuple(row.contacts), evidence.get(row.id, ()),
+            tuple(row.contacts), evidence.get(row.id, ()), row.authorized_by,
         )
-        for row in await conn.execute(select(connection).where(connection.c.id.in_(ids)))
+        for row in await conn.execute(_WHO.where(connection.c.id.in_(ids)))
     }  # fmt: skip
 
 

@@ -142,7 +142,9 @@ class Exposition:
         name_success = catalogue.LAST_SUCCESS.name
         async for page in fleet.pages(self._database):
             for row in page:
-                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds, *told = row
+                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds, *told = (
+                    row
+                )
                 where = f'connection="{escape(connection)}",app="{app}",provider="{provider}"'
                 # Of an app that is not configured nobody knows how its connections are.
                 if state in _WATCHED and app in self._apps:

@@ -125,7 +125,7 @@ async def _accounts(parts: Parts) -> list[Check]:
     """Say which first authorizations wait for a person, and which tokens are for another provider by now."""
     found = []
     for grant in await bindings.waiting(parts.database):
-        remedies = account_remedies(grant.connection, grant.account.id)
+        remedies = account_remedies(grant.connection, grant.account.ids)
         found.append(Check("accounts", False, f"{grant.sentence}. You decide.", remedies))
     places = {app.id: app.place for app in parts.apps.values()}
     for app, count in (await connections.elsewhere(parts.database, places)).items():

@@ -173,7 +173,7 @@ class Road:
         if standing.stop is None:
             grant = await bindings.of_connection(self._database, link.connection)
             if grant is not None:
-                account = one_line(grant.account.name or grant.account.id)
+                account = one_line(grant.account.called)
                 return Standing(standing.traveller, Stop.HELD, standing.cause, account)
         return standing
 

@@ -49,6 +49,11 @@ class Account(NamedTuple):
     choice: tuple[tuple[str, str], ...] = ()
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The account, or those that it may be."""
+        return tuple(number for number, _ in self.choice) or (self.id,)
+
+    @property
     def called(self) -> str:
         """The account as people know it, or those that it may be."""
         return ", ".join(name or number for number, name in self.choice) or self.name or self.id

@@ -145,8 +145,8 @@ _STANDING = (
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, watch.c.others_asked_at,
         credential.c.authorized_at, credential.c.access.is_not(None).label("authorized"),
         credential.c.refresh.is_not(None).label("renews"), credential.c.access_expires_at,
-        credential.c.grant_ends_at, credential.c.issued_at, incident.c.id.label("incident"), incident.c.opened_at,
-        incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
+        credential.c.grant_ends_at, credential.c.issued_at, incident.c.id.label("incident"),
+        incident.c.opened_at, incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
         held.c.connection.label("held"), _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)

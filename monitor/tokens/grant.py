@@ -189,7 +189,7 @@ class Granter:
         self, trip: Trip, app: App, known: Known, params: Mapping[str, str], verifier: Secret | None
     ) -> Arrived:
         oauth, brought = app.provider.oauth, of_callback(app.provider, params, None, app.own)
-        there = app.at({**known.values, **brought}, known.account_id).endpoints
+        there = _asked_with(app, known, brought).endpoints
         if there is None or not there.token:
             return await self._ended(trip, Arrival.REFUSED, detail="its token endpoint lacks a value")
         form, authorization = messages.exchange_form(
@@ -218,7 +218,7 @@ class Granter:
         known = await insist(
             self._clock, trip.connection, lambda: connections.show(self._database, trip.connection)
         )
-        mine = app.at({**known.values, **brought}, known.account_id)
+        mine = _asked_with(app, known, brought)
         if mine.endpoints is None or not mine.endpoints.whoami:
             return await self._ended(trip, Arrival.REFUSED, detail=f"came without {', '.join(mine.lacks)}")
         heard = await self._whoami(mine, pair.access, known.account_id)
@@ -384,6 +384,12 @@ class Granter:
                 await leftovers.drop(self._database, number)
                 done += 1
         return done
+
+
+def _asked_with(app: App, known: Known, brought: Mapping[str, str]) -> App:
+    """Return the app as it is asked about a grant that came with values: whose it is, they say first."""
+    account = brought.get(app.provider.whoami.account_value, known.account_id)
+    return app.at({**known.values, **brought}, account)
 
 
 def _verifier_cell(state: Secret) -> Cell:

@@ -56,7 +56,7 @@ class App:
     own: frozenset[str] = frozenset()  # addresses that [[apps]] itself names in the provider's place
     headers: Mapping[str, str] = field(default_factory=dict)  # more for each request to the API
     token_headers: Mapping[str, str] = field(default_factory=dict)  # more for the token endpoint
-    lacks: tuple[str, ...] = ()  # values that its questions need, and this connection has not
+    lacks: tuple[str, ...] = ()  # values that its questions' URLs need, and this connection has not
 
     @property
     def place(self) -> Place:
@@ -89,13 +89,15 @@ class App:
     def at(self, values: Mapping[str, str], account: str | None = None) -> App:
         """Return the app as one connection asks it: its own values, the app's, the default, in this order.
 
-        It is this very app where nothing differs from connection to connection.
+        What is its account is the account on record. A header whose value lacks is not sent. It is this very
+        app where nothing differs from connection to connection.
         """
         if not self._needs:
             return self
         mine = {**self.values, **values}
         if account is not None:
-            mine |= {name: account for name, value in self.provider.values.items() if value.account}
+            named = self.provider.whoami.account_value
+            mine |= {n: account for n, value in self.provider.values.items() if value.account or n == named}
 
         def url(template: str) -> str:
             return filling.url_with(template, mine, self._addresses)
@@ -104,10 +106,7 @@ class App:
             return {name: full for name, text in some.items() if (full := filling.header_with(text, mine))}
 
         there = self.endpoints
-        asked = filling.names_in(
-            *self.headers.values(), *self.token_headers.values(),
-            *((there.whoami, there.token) if there is not None else ()),
-        )  # fmt: skip
+        asked = filling.names_in(there.whoami, there.token) if there is not None else frozenset()
         return replace(
             self,
             values=mine,

@@ -119,6 +119,7 @@ async def change_connection(
     asked = given.model_dump(exclude_unset=True)
     handout = asked.pop("handout", None)
     merged = _merged({k: v for k, v in documents.record(known).items() if k != "id"}, asked)
+    merged.setdefault("values", {})  # null takes them out, and does not leave them as they are
     record = _record(connection, merged)
     # Without a revision of the caller's it still rests on what was read here.
     wanted = {connection: known.revision if revision is None else revision}
@@ -138,7 +139,7 @@ async def remove_connection(request: Request, parts: Here, actor: Who, connectio
 async def connection_status(parts: Here, actor: Who, connection: Name) -> Any:
     """Say how a connection is, and what is known of its tokens, never the tokens."""
     known = await connections.show(parts, actor, connection)
-    return documents.status(known, await incidents.of(parts, actor, connection))
+    return records.for_eyes(actor, documents.status(known, await incidents.of(parts, actor, connection)))
 
 
 @ROUTES.get("/connections/{connection}/explain", needs=Right.CONNECTIONS_READ, shows=shapes.Explanation)

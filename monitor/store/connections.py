@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
 from monitor.health import events as said
 from monitor.health.events import Type
 from monitor.health.incidents import Place
-from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
+from monitor.health.lifecycle import Health, State, paused, resumed
 from monitor.health.rotation import Doubt
 from monitor.store import audit, bindings, events, fence, gates, incidents, provider_values, revisions
 from monitor.store.columns import Sealed, health_of, sealed_of
@@ -218,8 +218,7 @@ async def set_account(
         await revisions.count(conn, [connection_id])
         if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
             await bindings.drop(conn, connection_id)
-            anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
-            await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+            await fence.look_again(conn, held, now)
         await events.moved(conn, Type.CHANGED, [connection_id], now)
         await audit.record(
             conn, now, actor, "connection.accept_account", connection_id, account=account, before=before

@@ -124,6 +124,12 @@ async def put_in(
                 await _update(conn, item, now, tokens_new, keeps)
                 others.append((item, tokens_new))
         await _fence(conn, others, held, now)
+        otherwise = {
+            item.id: held[item.id]
+            for item, tokens_new in others
+            if not tokens_new and item.values not in (None, known[item.id].provider_values)
+        }
+        await fence.look_again(conn, otherwise, now)  # they are asked with other values
         await _say(conn, [] if dry_run else fresh, others, now)
     if refused:
         raise ImportRefused(refused)

@@ -35,7 +35,8 @@ class About:
     support: str = ""
 
 
-def _ask_us(about_support: str, _: Gettext) -> str:
+def ask_us(about_support: str, _: Gettext) -> str:
+    """Return whom to ask for help."""
     if about_support:
         return _("If you need help, write to %(support)s.") % {"support": about_support}
     return _("If you need help, reply to the email that brought you here.")
@@ -134,7 +135,7 @@ def lacking(about: About, role: bool, missing: Sequence[str], speak: Tongue) -> 
         way = _("Please repeat it, and approve everything that %(provider)s lists.")
     return Page(
         _("Almost there"),
-        (said % names, way % names, _ask_us(about.support, _)),
+        (said % names, way % names, ask_us(about.support, _)),
         again=_("Try again"),
         tone="warn",
     )
@@ -156,78 +157,12 @@ def held(about: About, seen: str, speak: Tongue) -> Page:
             )
             % names,
             _("If %(client)s did not ask you to connect this account, please tell us.") % names
-            + " " + _ask_us(about.support, _),
+            + " " + ask_us(about.support, _),
             _("If you meant another account, sign out of %(provider)s, and approve again.") % names,
         ),
         tuple(facts),
         button=_("Approve with another account"),
     )  # fmt: skip
-
-
-def wrong_account(about: About, seen: str, speak: Tongue) -> Page:
-    """Approved with another account: refused, with its name."""
-    _ = speak.gettext
-    names = {"provider": about.provider, "account": seen, "client": about.client}
-    facts = [(_("You approved with"), seen)]
-    if about.account:
-        facts.append((_("Expected"), about.account))
-    return Page(
-        _("That was another account"),
-        (
-            _("Nothing was changed, and we did not keep that approval."),
-            _("Sign out of %(provider)s, sign in with the account of %(client)s, and try again.") % names,
-            _("If %(account)s is the right one now, tell us, and we will change it.") % names
-            + " " + _ask_us(about.support, _),
-        ),
-        tuple(facts),
-        again=_("Try again"),
-        tone="warn",
-        status=409,
-    )  # fmt: skip
-
-
-def born_dead(about: About, speak: Tongue) -> Page:
-    """Approved, and what came would end within the hour: refused, and what to do."""
-    _ = speak.gettext
-    names = {"provider": about.provider}
-    return Page(
-        _("The approval is not complete"),
-        (
-            _(
-                "%(provider)s gave us access for a short time only, and nothing to renew it with. So we did "
-                "not keep that approval, and nothing was changed."
-            )
-            % names,
-            _(
-                "Please try again, and agree where %(provider)s asks to stay connected or to allow access "
-                "while you are away."
-            )
-            % names,
-            _("If you end up here once more, the fault is on our side; we have been told.") + " "
-            + _ask_us(about.support, _),
-        ),
-        again=_("Try again"),
-        tone="warn",
-        status=409,
-    )  # fmt: skip
-
-
-def narrower(about: About, missing: Sequence[str], speak: Tongue) -> Page:
-    """Approved with less than what works has: refused, with what is missing."""
-    _ = speak.gettext
-    names = {"provider": about.provider, "scopes": speak.join(list(missing)) or about.provider}
-    return Page(
-        _("Part of the access was not approved"),
-        (
-            _("Your approval does not include: %(scopes)s.") % names,
-            _("The connection works with more, so we did not keep that approval, and nothing was changed."),
-            _("Please repeat it, and approve everything that %(provider)s lists.") % names,
-            _ask_us(about.support, _),
-        ),
-        again=_("Try again"),
-        tone="warn",
-        status=409,
-    )
 
 
 def declined(about: About, speak: Tongue) -> Page:
@@ -238,7 +173,7 @@ def declined(about: About, speak: Tongue) -> Page:
         (
             _("Nothing was changed. Without your approval the connection to %(provider)s stays as it is.")
             % {"provider": about.provider},
-            _ask_us(about.support, _),
+            ask_us(about.support, _),
         ),
         again=_("Try again"),
         tone="warn",
@@ -265,7 +200,7 @@ def refused(about: About, speak: Tongue) -> Page:
         (
             _("Nothing was changed. This is a fault on our side, not on yours."),
             _("You can try again; if it happens once more, please let us know.") + " "
-            + _ask_us(about.support, _),
+            + ask_us(about.support, _),
         ),
         again=_("Try again"),
         tone="warn",
@@ -305,7 +240,7 @@ def other_browser(support: str, speak: Tongue) -> Page:
         (
             _("The approval came back in another browser than you started in, or cookies are blocked."),
             _("Nothing was changed. Open the link from the email again, and finish in the same browser."),
-            _ask_us(support, _),
+            ask_us(support, _),
         ),
         tone="warn",
         status=400,
@@ -319,7 +254,7 @@ def tampered(support: str, speak: Tongue) -> Page:
         _("This page cannot be opened like that"),
         (
             _("The address is incomplete or was changed. Nothing was done."),
-            _("Open the link from the email again.") + " " + _ask_us(support, _),
+            _("Open the link from the email again.") + " " + ask_us(support, _),
         ),
         tone="warn",
         status=400,
@@ -333,7 +268,7 @@ def mixed_up(support: str, speak: Tongue) -> Page:
         _("The answer came from the wrong place"),
         (
             _("We expected the approval from another server, and did not take it. Nothing was changed."),
-            _ask_us(support, _),
+            ask_us(support, _),
         ),
         tone="warn",
         status=400,
@@ -347,7 +282,7 @@ def unknown(support: str, speak: Tongue) -> Page:
         _("This link is not valid"),
         (
             _("Perhaps a part of it was lost on the way. Please use the button in the newest email."),
-            _ask_us(support, _),
+            ask_us(support, _),
         ),
         tone="warn",
         status=404,
@@ -361,7 +296,7 @@ def expired(about: About, speak: Tongue) -> Page:
         _("This link has expired"),
         (
             _("For safety, links work for a limited time. A newer email may have a link that works."),
-            _("Otherwise ask us for a new one.") + " " + _ask_us(about.support, _),
+            _("Otherwise ask us for a new one.") + " " + ask_us(about.support, _),
         ),
         tone="warn",
         status=410,
@@ -375,7 +310,7 @@ def used(about: About, speak: Tongue) -> Page:
         _("This link was used already"),
         (
             _("Each link works once. If the connection needs you again, the newest email has a new one."),
-            _ask_us(about.support, _),
+            ask_us(about.support, _),
         ),
         tone="warn",
         status=410,
@@ -387,7 +322,7 @@ def paused(about: About, speak: Tongue) -> Page:
     _ = speak.gettext
     return Page(
         _("This connection is paused"),
-        (_("We are not using it at the moment, so there is nothing to approve."), _ask_us(about.support, _)),
+        (_("We are not using it at the moment, so there is nothing to approve."), ask_us(about.support, _)),
         status=409,
     )
 

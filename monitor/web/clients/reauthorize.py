@@ -30,7 +30,7 @@ from monitor.operations.road import (
     name_of,
 )
 from monitor.text.names import one_line
-from monitor.web.clients import pages
+from monitor.web.clients import pages, unkept
 from monitor.web.clients.pages import About, Page
 from monitor.web.origin import same_origin
 from monitor.web.rates import Rates
@@ -250,11 +250,11 @@ def _not_kept(ended: Ended, about: About, speak: Tongue) -> Page:
     """Return the page of an approval that was not kept."""
     match ended.end:
         case End.BORN_DEAD:
-            return pages.born_dead(about, speak)
+            return unkept.born_dead(about, speak)
         case End.NARROWER:
-            return pages.narrower(about, ended.missing, speak)
+            return unkept.narrower(about, ended.missing, speak)
         case _:
-            return pages.wrong_account(about, ended.account, speak)
+            return unkept.wrong_account(about, ended.account, speak)
 
 
 def _speak(request: Request, whose: Traveller | None = None) -> Tongue:

@@ -38,7 +38,8 @@ def sentences() -> set[str]:
                 found |= {
                     m[0] if isinstance(m, tuple) else m for _, _, m, _ in babel_extract(file, ("_",), [], {})
                 }
-    for path in ("alerts/mails/compose.py", "monitor/web/clients/pages.py"):
+    pages = ("monitor/web/clients/pages.py", "monitor/web/clients/unkept.py")
+    for path in ("alerts/mails/compose.py", *pages):
         found |= {m for _, m, _, _ in extract_from_file("python", ROOT / path)}
     return found
 

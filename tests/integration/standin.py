@@ -85,6 +85,11 @@ def tokens(rig, **more):
     return {"access_token": "file-access", "refresh_token": "file-refresh"} | more
 
 
+def listed(*names):
+    """An answer that lists accounts."""
+    return {"all": [{"id": name.lower(), "name": name} for name in names]}
+
+
 @dataclass
 class Came:
     """What a client saw who went through the consent."""

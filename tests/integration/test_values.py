@@ -8,7 +8,7 @@ from pytest_httpserver import HTTPServer
 from monitor.errors import ImportRefused
 from monitor.operations import accounts, exports, imports, intake
 from tests.conftest import ME
-from tests.integration.standin import Standin, authorize, standing, take, tokens
+from tests.integration.standin import Standin, authorize, listed, standing, take, tokens
 
 REALM = """
 [oauth]
@@ -192,10 +192,6 @@ path = "/connections"
 accounts = "all[].id"
 account_names = "all[].name"
 """
-
-
-def listed(*names):
-    return {"all": [{"id": name.lower(), "name": name} for name in names]}
 
 
 @pytest.fixture

@@ -147,9 +147,9 @@ GRANTS_BORN_DEAD = Alert(
     Severity.TICKET,
     Owner.OPERATOR.value,
     "Clients of {provider} approved, and what came could not be renewed: nothing was kept",
-    "The provider gave an access token that ends and no refresh token. The client was told so on its page and "
-    "can do little: what the authorize request asks for, or the app's registration, has to ask for access "
-    "that lasts. 'token-health audit' names them (consent.born_dead).",
+    "The provider gave an access token that ends and no refresh token. The client was told so on its page, "
+    "and can do little: what the authorize request asks for, or the app's registration, has to ask for "
+    "access that lasts. 'token-health audit' names them (consent.born_dead).",
     f'sum by (provider) (increase({m.STEPS.name}_total{{step="born_dead"}}[1h])) > 0',
 )
 CLIENT_BROKEN = Alert(

@@ -18,6 +18,7 @@ from monitor.wire.answers import pick
 from monitor.wire.targets import is_this_machine
 
 LONGEST = 500
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
 
 def with_hosts(template: str, hosts: Mapping[str, str]) -> str:
@@ -84,13 +85,15 @@ def why_not(name: str, value: Value, text: str, own: Collection[str] = ()) -> st
 def _no_address(value: Value, text: str, own: Collection[str]) -> str | None:
     try:
         parts = urlsplit(text)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return f"{text!r} is no address"
     if text != f"{parts.scheme}://{parts.netloc}" or parts.username is not None or not host:
         return f"{text!r} is no address; write https://host and no more"
     if text in own and (parts.scheme == "https" or is_this_machine(host)):
         return None
+    if _HOST.fullmatch(host) is None:  # a backslash or a %2f in it is read as / by some
+        return f"{text!r} is no address; write https://host and no more"
     if parts.scheme != "https" or port not in (None, 443):
         return f"{text!r} does not start with https://, or names a port; bearer tokens would be sent there"
     allowed = any(host == one or (one.startswith(".") and host.endswith(one)) for one in value.hosts)

@@ -113,6 +113,7 @@ async def test_people_accept_another_account_and_the_value_goes_with_it(realm):
     await accounts.accept(rig.parts, ME, "acme", "4242")
     known = await rig.known("acme")
     assert dict(known.values) == {"realm": "4242"} and known.revision == epoch + 1
+    assert known.next_probe_at == rig.clock.now()
     await rig.look()
     assert provider.paths()[-1] == "/us/v3/company/4242/info"
 

@@ -125,6 +125,16 @@ class App:
         value = self.provider.values.get(name)
         return value is not None and filling.why_not(name, value, text, self.own) is None
 
+    def in_our_words(self, granted: frozenset[str]) -> frozenset[str]:
+        """Return the scopes of a grant with our names for those that its provider names otherwise."""
+        if not self._aliases:
+            return granted
+        return granted | {name for name, others in self._aliases if not granted.isdisjoint(others)}
+
+    @cached_property
+    def _aliases(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple((name, check.also) for name, check in self.provider.scopes.items() if check.also)
+
     @cached_property
     def _addresses(self) -> frozenset[str]:
         return frozenset(name for name, value in self.provider.values.items() if value.hosts)

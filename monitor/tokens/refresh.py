@@ -45,7 +45,7 @@ from monitor.store.sealing import app_of
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import read
+from monitor.wire.answers import read_as
 from monitor.wire.apps import App
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
@@ -259,8 +259,8 @@ class Refresher:
         if isinstance(reply, Fault):
             answer = reply
         else:
-            answer, document = read(reply, app.provider.errors, now)
-            if 200 <= answer.status < 300 and answer.error is None:
+            answer, document = read_as(Step.REFRESH, reply, app, now)
+            if answer.accepted:
                 pair = read_token_answer(document, began, oauth.access_lifetime, oauth.scope_separator)
                 if pair is None:
                     # Not what a token endpoint says: a new pair may have been in what we cannot read.
@@ -322,7 +322,7 @@ class Refresher:
     ) -> Refreshed:
         now, what = self._clock.now(), heard(exchange.outcome, app.rules)
         end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.habit)
-        kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
+        kept = document(Evidence(now, (exchange,)), app.rules)[0] if what is Heard.UNCLEAR else None
 
         async def put() -> tuple[Sealed | None, int | None]:
             over = await self._resting_on(entry, app, token)

@@ -291,7 +291,7 @@ class Prober:
         if isinstance(reply, Fault):
             answer, document = reply, None
         else:
-            answer, document = read_as(step, reply, look.app, now)
+            answer, document = read_as(step, reply, look.app.provider.errors, look.app.rules, now)
         shown, host = _shown(url)
         look.exchanges.append(
             Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)

@@ -19,13 +19,12 @@ from urllib.parse import urlsplit
 import jmespath
 
 from monitor.health.evidence import Answer, Content, Step, redact
-from monitor.health.rules import with_wait
+from monitor.health.rules import Rule, with_wait
 from monitor.providers.schema import Errors
 from monitor.secret import Secret
 from monitor.text.echoes import without
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
-    from monitor.wire.apps import App
     from monitor.wire.client import Reply
 
 # No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
@@ -85,10 +84,12 @@ def _search(expression: str, document: Any) -> Any:
         return None
 
 
-def read_as(step: Step, reply: Reply, app: App, now: datetime) -> tuple[Answer, Any]:
-    """Read an app's reply to a step, with the wait that its provider's rules ask for where it names none."""
-    answer, document = read(reply, app.provider.errors, now)
-    return with_wait(app.rules, step, answer, now), document
+def read_as(
+    step: Step, reply: Reply, errors: Errors, rules: tuple[Rule, ...], now: datetime
+) -> tuple[Answer, Any]:
+    """Read the reply to a step, with the wait that the provider's rules ask for where it names none."""
+    answer, document = read(reply, errors, now)
+    return with_wait(rules, step, answer, now), document
 
 
 def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:

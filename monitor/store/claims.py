@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import Conflict, Remedy
-from monitor.health.claim import Claim
 from monitor.health.causes import Subject
+from monitor.health.claim import Claim
 from monitor.health.incidents import About
 from monitor.health.lifecycle import State
 from monitor.store import audit, fence, incidents
@@ -25,8 +25,8 @@ _NOBODY = {"claimed_by": None, "claimed_until": None, "claimed_incident": None}
 async def lay(database: Database, connection_id: str, claim: Claim, now: datetime, actor: str) -> None:
     """Note who is on what is open of a connection, in place of whoever was.
 
-    Nothing that people configured changes, and its revision stays. Raises NotFound, and Conflict where nothing
-    is broken and no first authorization is to come.
+    Nothing that people configured changes, and its revision stays. Raises NotFound, and Conflict where
+    nothing is broken and no first authorization is to come.
     """
     async with database.write() as conn:
         held = await fence.hold(conn, [connection_id])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.breaks import RELEASED
@@ -147,8 +147,8 @@ _STANDING = (
         credential.c.authorized_at, credential.c.access.is_not(None).label("authorized"),
         credential.c.refresh.is_not(None).label("renews"), credential.c.access_expires_at,
         credential.c.issued_at, incident.c.id.label("incident"), incident.c.opened_at,
-        incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits, connection.c.claimed_by,
-        connection.c.claimed_until, connection.c.claimed_incident,
+        incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
+        connection.c.claimed_by, connection.c.claimed_until, connection.c.claimed_incident,
         held.c.connection.label("held"), _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)
@@ -175,7 +175,7 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
     ]  # fmt: skip
 
 
-def _claim(row: Row[Any]) -> Claim | None:
+def _claim(row: Any) -> Claim | None:
     # Of another incident than the one that is open, it is over.
     still_open = row.incident if row.incident == row.claimed_incident else None
     newcomer = row.state == State.PENDING.value and not row.authorized

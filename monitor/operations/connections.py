@@ -10,7 +10,7 @@ from monitor.health.claim import LONGEST, Claim
 from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
-from monitor.store import claims, connections
+from monitor.store import claimed, connections
 from monitor.store.connections import Known
 from monitor.text.names import one_line, unprintable
 
@@ -55,7 +55,7 @@ async def claim(parts: Parts, actor: Actor, connection_id: str, who: str, until:
     await reach.all_of(parts, actor, [connection_id])
     now = parts.clock.now()
     laid = Claim(_who(who), _until(until, now))
-    await claims.lay(parts.database, connection_id, laid, now, actor.name)
+    await claimed.lay(parts.database, connection_id, laid, now, actor.name)
     return laid
 
 
@@ -78,7 +78,7 @@ async def unclaim(parts: Parts, actor: Actor, connection_id: str) -> bool:
     """Say that nobody is on it any more; whether anybody was. Raises NotFound."""
     actor.needs(Right.CONNECTIONS_OPERATE)
     await reach.all_of(parts, actor, [connection_id])
-    return await claims.take_back(parts.database, connection_id, parts.clock.now(), actor.name)
+    return await claimed.take_back(parts.database, connection_id, parts.clock.now(), actor.name)
 
 
 async def set_handout(parts: Parts, actor: Actor, connection_id: str, *, on: bool) -> bool:

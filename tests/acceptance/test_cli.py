@@ -297,7 +297,10 @@ def test_what_others_load_is_written_with_this_agencys_names(fleet, tmp_path):
         ("alertmanager", ["alertmanager.yml"]),
         (
             "dashboards",
-            [f"token-health-{name}.json" for name in ("connection", "fleet", "funnel", "service")],
+            [
+                f"token-health-{name}.json"
+                for name in ("connection", "fleet", "funnel", "programs", "service")
+            ],
         ),
     ):
         cli(fleet, "export", what, str(tmp_path / what))

@@ -7,11 +7,12 @@ import pytest
 from monitor.health.causes import Cause, Owner, consequence
 from monitor.operations.recorded import not_reached, tried
 from monitor.providers import catalogue
+from monitor.providers.schema import Errors
 from monitor.wire.recorded import REFRESHES
 from tests.providers import document
 from tests.providers.answers import ROOM, of_all, recorded, tried_all
 
-_BARE = {"errors": {}, "rules": ()}  # what the standards alone would make of it
+_BARE = {"errors": Errors(), "rules": ()}  # what the standards alone would make of it
 
 
 @pytest.mark.parametrize(

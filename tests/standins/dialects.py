@@ -463,18 +463,5 @@ CLIO_PLATFORM = Dialect(
     calls={"POST auth.api.clio.com/oauth/revoke": _rfc7009},
 )
 
-EVERY: Mapping[str, Dialect] = {
-    dialect.provider: dialect
-    for dialect in (
-        CLIO,
-        CLIO_PLATFORM,
-        GITHUB,
-        GOOGLE,
-        HUBSPOT,
-        MICROSOFT,
-        QUICKBOOKS,
-        SALESFORCE,
-        SLACK,
-        XERO,
-    )  # fmt: skip
-}
+_ALL = (CLIO, CLIO_PLATFORM, GITHUB, GOOGLE, HUBSPOT, MICROSOFT, QUICKBOOKS, SALESFORCE, SLACK, XERO)
+EVERY: Mapping[str, Dialect] = {dialect.provider: dialect for dialect in _ALL}

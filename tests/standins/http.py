@@ -63,7 +63,7 @@ def reply(document: Any, status: int = 200, **headers: str) -> Reply:
     return Reply(status, json.dumps(document).encode(), {"content-type": "application/json"} | more)
 
 
-class Dropped(Exception):  # noqa: N818 - what becomes of a connection, no error of ours
+class Dropped(Exception):
     """The request was handled, and its answer never sent."""
 
 

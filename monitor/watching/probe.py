@@ -305,9 +305,7 @@ class Prober:
 
     async def _heed(self, app: App, step: Step, answer: Answer | Fault) -> None:
         """An app-wide limit that was hit is everyone's: hold all requests of the app."""
-        if isinstance(answer, Fault) or answer.retry_at is None:
-            return
-        if limited(app.rules, step, answer):
+        if isinstance(answer, Answer) and answer.retry_at and limited(app.rules, step, answer):
             await self._pacer.hold(app, answer.retry_at)
 
     async def _discover(self, look: _Look) -> bool:

@@ -10,7 +10,7 @@ from monitor.health.causes import Cause
 from monitor.health.evidence import Content, Step
 from monitor.health.rules import Rule
 from monitor.providers.kinds import Many, Pattern, ReadHeader, Status
-from monitor.text.tomlfile import Duration, Section
+from monitor.text.tomlfile import Duration, Place, Section, no_mistakes
 
 
 class RuleEntry(Section):
@@ -36,17 +36,21 @@ class RuleEntry(Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> RuleEntry:
+        found: list[tuple[Place, str]] = []
         if self.cause is Cause.OK:
-            raise ValueError("a rule names a failure; 'ok' is what remains when none matches")
+            found.append((("cause",), "a rule names a failure; 'ok' is what remains when none matches"))
         named = (self.status, self.error, self.description, self.challenge, self.content, self.text)
         if all(value is None for value in named) and not self.fields and not self.headers:
-            raise ValueError(
+            nothing = (
                 "a rule has to name a status, error, description, challenge, content, text, field or header"
             )
+            found.append(((), nothing))
         if self.setting and self.cause is not Cause.POLICY_BLOCKED:
-            raise ValueError("setting goes with cause = 'policy_blocked' alone")
+            found.append((("setting",), "setting goes with cause = 'policy_blocked' alone"))
         if self.text is not None and self.content not in (None, Content.OTHER):
-            raise ValueError("text is of a body that is neither JSON nor HTML: leave content out")
+            text = "text is of a body that is neither JSON nor HTML: leave content out"
+            found.append((("content",), text))
+        no_mistakes(found)
         return self
 
     def rule(self, name: str) -> Rule:

@@ -11,6 +11,9 @@ Four rules carry promise 1, 'no wrong e-mail':
    what heals by itself needs no mail.
 3. What the fleet guard holds is not asked for, whatever each connection says.
 4. What healed, was paused or became somebody else's turn is taken back.
+
+And nobody is reminded of what somebody has said to be on, before the time that they named. A claim only puts
+reminders off: whatever was said, what is due with one is due without it, too.
 """
 
 from __future__ import annotations
@@ -145,12 +148,17 @@ def _remind(
     first = min(at for at, _ in due.values())
     # What is due soon goes along, counted from now where this one is late.
     near = max(first, now) + policy.together
-    chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= near]
+    goes_at = max(first, policy.quiet.allowed(first, client.timezone))
+    chosen = [
+        c
+        for c in cases
+        if c.connection in due and due[c.connection][0] <= near and not _claimed(c, max(goes_at, now))
+    ]
     return Wish(
         Slot.REMINDER,
         Kind.REMINDER.value,
         tuple(_item(case) for case in chosen),
-        policy.quiet.allowed(first, client.timezone),
+        goes_at,
         "asked before, and still broken",
         number=max(due[c.connection][1] for c in chosen) + 1,
     )
@@ -166,7 +174,13 @@ def _next_reminder(case: Case, told: Sequence[Said], policy: MailPolicy) -> tupl
     if last.arrived is None:
         at = min(at, last.at + policy.unconfirmed)
     # Never two within a day of each other, however long something was held.
-    return max(at, last.at + min(policy.unconfirmed, policy.reminders[0])), number
+    at = max(at, last.at + min(policy.unconfirmed, policy.reminders[0]))
+    return max(at, case.claimed_until or at), number
+
+
+def _claimed(case: Case, at: datetime) -> bool:
+    """Whether somebody is on it still, so that what goes along with another reminder then is not this."""
+    return case.claimed_until is not None and at < case.claimed_until
 
 
 def _expiring(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.operations.actor import Actor, Right
 from monitor.providers import catalogue
 from monitor.providers.schema import Provider
+
+if TYPE_CHECKING:  # commands that try no answers need not load what reads them
+    from monitor.operations.recorded import Tried
 
 
 def every(actor: Actor) -> list[Provider]:
@@ -32,3 +36,15 @@ def check(actor: Actor, path: Path) -> Provider:
     """Read a provider file of this machine. Raises ConfigurationError that names each mistake's line."""
     actor.needs(Right.HOST)
     return catalogue.load_file(path)
+
+
+def try_answers(actor: Actor, path: Path, directory: Path) -> tuple[Provider, list[Tried]]:
+    """Put the recorded answers of a directory through a provider file, as if they came on the wire.
+
+    Raises ConfigurationError that names each mistake of either by its line.
+    """
+    from monitor.operations.recorded import tried
+    from monitor.wire.recorded import read_directory
+
+    provider = check(actor, path)
+    return provider, [tried(provider, one) for one in read_directory(directory)]

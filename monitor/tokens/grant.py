@@ -28,7 +28,8 @@ import structlog
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
-from monitor.health.evidence import Fault, account_number
+from monitor.health.evidence import Fault, Step, account_number
+from monitor.health.rules import bad_weather
 from monitor.secret import Secret
 from monitor.store import connections, leftovers, links
 from monitor.store.bindings import Account, Binding
@@ -224,10 +225,10 @@ class Granter:
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())
         pair = None
-        if 200 <= answer.status < 300 and answer.error is None:
+        if answer.accepted:
             pair = messages.read_token_answer(document, sent_at, oauth.access_lifetime, oauth.scope_separator)
         if pair is None:
-            down = answer.status >= 500 or answer.status == 429
+            down = bad_weather(app.rules, Step.REFRESH, answer)  # what refuses a code refuses refresh tokens
             ended = Arrival.UNREACHABLE if down else Arrival.REFUSED
             return await self._ended(trip, ended, detail=answer.error or str(answer.status))
         return await self._take(trip, app, pair)

@@ -100,6 +100,11 @@ def test_connections_are_listed_shown_exported_paused_and_removed(fleet):
     assert "Resumed: firm-0" in cli(fleet, "connections", "resume", "firm-0")
     assert "firm-0: its token is not handed out." in cli(fleet, "connections", "handout", "firm-0", "off")
     assert "handed out, as before" in cli(fleet, "connections", "handout", "firm-1", "on")
+    anna = ("--who", "Anna, Acme", "--until")
+    for until, said in (("2026-01-01", "until: is over already"), ("soon", "--until: 'soon' is no time")):
+        refused = run("connections", "claim", "firm-1", *anna, until, "--config", str(fleet), env=environ())
+        assert refused.returncode == 2 and said in " ".join(refused.stderr.split())
+    assert "firm-1: nobody is on it, as before." in cli(fleet, "connections", "unclaim", "firm-1")
     refused = run("connections", "remove", "firm-0", "--config", str(fleet), env=environ())
     assert refused.returncode == 2 and "Add --yes" in refused.stderr
     assert "Removed: firm-0" in cli(fleet, "connections", "remove", "firm-0", "--yes")
@@ -292,7 +297,10 @@ def test_what_others_load_is_written_with_this_agencys_names(fleet, tmp_path):
         ("alertmanager", ["alertmanager.yml"]),
         (
             "dashboards",
-            [f"token-health-{name}.json" for name in ("connection", "fleet", "funnel", "service")],
+            [
+                f"token-health-{name}.json"
+                for name in ("connection", "fleet", "funnel", "programs", "service")
+            ],
         ),
     ):
         cli(fleet, "export", what, str(tmp_path / what))

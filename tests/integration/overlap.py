@@ -26,6 +26,7 @@ from alerts.webhooks import deliveries, endpoints, fanout
 from alerts.webhooks.endpoints import State
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause
+from monitor.health.claim import Claim
 from monitor.health.classify import found
 from monitor.health.events import Type, types_of
 from monitor.health.evidence import Identity
@@ -34,6 +35,7 @@ from monitor.health.lifecycle import Policy, step
 from monitor.health.rotation import Ending, Journal
 from monitor.health.ruling import Ruling
 from monitor.store import (
+    claimed,
     connections,
     custody,
     due,
@@ -310,6 +312,8 @@ WRITERS: dict[str, Writer] = {
         cause="", actor="test",
     ),
     "hand tokens out no more": lambda db, _: connections.set_handout(db, "b", False, NOW, "test"),
+    "say who is on it": lambda db, _: claimed.lay(db, "b", Claim("Anna", NOW + DAY), NOW, "test"),
+    "say that nobody is on it": lambda db, _: claimed.take_back(db, "b", NOW, "test"),
     "put events in order": _told_programs,
     "disable an endpoint": _disabled,
     "send again what an endpoint was sent": _sent_again,

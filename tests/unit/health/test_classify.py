@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.health.causes import TABLE, Cause, Confirm, Owner, consequence
-from monitor.health.classify import Reach, classify
+from monitor.health.classify import Reach, classify, undecided
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -266,9 +266,9 @@ WAITS = [
 ]
 
 
-@pytest.mark.parametrize(("seen", "undecided"), WAITS)
-def test_only_waiting_for_a_refresh_leaves_it_undecided(seen, undecided):
-    assert seen.undecided is undecided
+@pytest.mark.parametrize(("seen", "waits"), WAITS)
+def test_only_waiting_for_a_refresh_leaves_it_undecided(seen, waits):
+    assert undecided(seen) is waits
 
 
 def test_the_table_keeps_the_rule_above_all_others():

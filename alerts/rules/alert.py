@@ -25,7 +25,7 @@ class Severity(StrEnum):
 
     @classmethod
     def of(cls, cause: Cause) -> Severity:
-        """Return how loudly a cause is told, by its row. Raises ValueError for one that on-call is not told of."""
+        """Return how loudly a cause is told, by its row. Raises ValueError where on-call is not told."""
         call = TABLE[cause].call
         if call is None:
             raise ValueError(f"{cause.value}: on-call is not told of it")
@@ -51,7 +51,7 @@ class Alert:
     wait: str = "0s"
     keep: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)  # fixed ones, beside severity, owner and team
-    by: tuple[str, ...] = ()  # one matter each: labels that the expression keeps; where none, there is one in all
+    by: tuple[str, ...] = ()  # labels the expression keeps: one matter each, or one in all
     has_team: bool = False  # the expression brings the team of the app
     unit: str = "humanize"  # how Prometheus writes {value}
     again: timedelta | None = None  # the service tells it again while it stands so long and nobody answers

@@ -81,7 +81,7 @@ class Consequence:
 
     `asks` is given where the client can mend it, and nowhere else: nobody is ever asked for what does not
     help. `call`: whether an engineer has to know, and how soon. `about_scopes`: single resources are refused
-    while the connection itself works. `ends_grant`: nothing of the grant is left that could be revoked or kept.
+    while the connection itself works. `ends_grant`: nothing of the grant is left to be revoked or kept.
     `ends_renewal`: no other access token can be had before a person acts.
     """
 
@@ -157,7 +157,7 @@ TABLE: dict[Cause, Consequence] = {
         Owner.CLIENT,
         Confirm.DEFINITE,
         Subject.CONNECTION,
-        "The client's administrator changes that setting at the provider; it mostly comes back by itself then.",
+        "The client's administrator changes that setting; then it mostly comes back by itself.",
         "super-light-yellow",
         asks=Asks(
             "policy_blocked",

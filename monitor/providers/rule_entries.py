@@ -20,7 +20,7 @@ class RuleEntry(Section):
     those of `[errors] headers`, `text` what a body says that is not JSON.
     """
 
-    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE] | None = None
+    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE, Step.CALLBACK] | None = None
     status: Status | None = None
     error: Many | None = None
     description: Pattern | None = None
@@ -45,9 +45,19 @@ class RuleEntry(Section):
             )
         if self.setting and self.cause is not Cause.POLICY_BLOCKED:
             raise ValueError("setting goes with cause = 'policy_blocked' alone")
+        if self.step is Step.CALLBACK:
+            self._fits_a_callback()
         if self.text is not None and self.content not in (None, Content.OTHER):
             raise ValueError("text is of a body that is neither JSON nor HTML: leave content out")
         return self
+
+    def _fits_a_callback(self) -> None:
+        """A browser brings `error` and `error_description` back, and nothing else (RFC 6749 4.1.2.1)."""
+        brought = {"step", "error", "description", "setting", "cause"}
+        if more := sorted(self.model_fields_set - brought):
+            raise ValueError(f'step = "callback" has an error and a description alone, no {more[0]}')
+        if self.cause is not Cause.POLICY_BLOCKED:
+            raise ValueError("step = \"callback\" goes with cause = 'policy_blocked' alone")
 
     def rule(self, name: str) -> Rule:
         """Return the rule that this entry means."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
@@ -158,6 +158,8 @@ async def set_up(database: Database) -> Scene:
                 .returning(incident.c.id)
             )
         ).scalar_one()  # fmt: skip
+        on_it = {"claimed_by": "Anna", "claimed_until": NOW + DAY, "claimed_incident": number}
+        await conn.execute(update(connection).where(connection.c.id == "b").values(on_it))
         await _a_mail_on_its_way(conn, number)
         await overlap_door.set_up(conn)
     leases = await due.claim_named(database, "p1", AT_WORK, NOW, LEASE, apps=["app"])

@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from alerts.mails.quiet import Quiet
 from alerts.mails.standing import Case, Client, Kind, Said, Slot
 from alerts.outbox.envelope import Item
-from monitor.health.causes import mailed_as, our_own_books
+from monitor.health.causes import consequence, mailed_as, our_own_books
 from monitor.health.lifecycle import State
 
 NOBODY = "no address of the client takes mail"
@@ -168,7 +168,7 @@ def _next_reminder(case: Case, told: Sequence[Said], policy: MailPolicy) -> tupl
     """Return when the next reminder is due, and how many went before it."""
     asked = _asked(case, told)
     number = sum(1 for s in asked if s.slot is Slot.REMINDER)
-    if not asked or not (case.asks or case.invited) or number >= len(policy.reminders):
+    if not asked or not (case.asks or case.invited) or number >= _most(case, policy):
         return None
     at, last = asked[0].at + policy.reminders[number], asked[-1]
     if last.arrived is None:
@@ -176,6 +176,13 @@ def _next_reminder(case: Case, told: Sequence[Said], policy: MailPolicy) -> tupl
     # Never two within a day of each other, however long something was held.
     at = max(at, last.at + min(policy.unconfirmed, policy.reminders[0]))
     return max(at, case.claimed_until or at), number
+
+
+def _most(case: Case, policy: MailPolicy) -> int:
+    """How often a client is reminded: as the policy says, and no more than the cause has it."""
+    asks = consequence(case.cause).asks
+    planned = len(policy.reminders)
+    return planned if asks is None or asks.reminders is None else min(planned, asks.reminders)
 
 
 def _claimed(case: Case, at: datetime) -> bool:
@@ -291,7 +298,7 @@ def _hand_over(
             due[case.connection] = (case.opened_at + policy.delay, "no contact is on record")
         elif asked and asked[-1].arrived is False:
             due[case.connection] = (asked[-1].at, asked[-1].why or NOBODY)
-        elif asked and sum(1 for s in asked if s.slot is Slot.REMINDER) >= len(policy.reminders):
+        elif asked and sum(1 for s in asked if s.slot is Slot.REMINDER) >= _most(case, policy):
             due[case.connection] = (asked[-1].at + policy.hand_over, "the last reminder had no effect")
     if not due:
         return None

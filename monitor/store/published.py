@@ -213,6 +213,7 @@ class Described:
     scopes: tuple[str, ...]
     contacts: tuple[str, ...]
     evidence: Sequence[Mapping[str, Any]]
+    rule: str  # which one its state rests on
 
 
 async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Described]:
@@ -229,9 +230,13 @@ async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Desc
     return {
         row.id: Described(
             row.app, row.provider, row.account_name or row.account_id or "", tuple(row.scopes),
-            tuple(row.contacts), evidence.get(row.id, ()),
+            tuple(row.contacts), evidence.get(row.id, ()), row.rule,
         )
-        for row in await conn.execute(select(connection).where(connection.c.id.in_(ids)))
+        for row in await conn.execute(
+            select(connection, watch.c.rule)
+            .join(watch, watch.c.connection == connection.c.id)
+            .where(connection.c.id.in_(ids))
+        )
     }  # fmt: skip
 
 

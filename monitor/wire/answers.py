@@ -104,7 +104,7 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     error, description = _error(document, errors, status)
     challenge = _challenge(reply.headers(b"www-authenticate"))
     description = description or challenge.get("error_description")
-    refusal = _holds(errors.refusal, document)
+    refusal = holds(errors.refusal, document)
     failed = refusal or error is not None or not 200 <= status < 300
     return (
         Answer(
@@ -131,9 +131,10 @@ def _code(text: str, sent: tuple[Secret, ...]) -> str:
     return redact(text, 80, sent)
 
 
-def _holds(expression: str, document: Any) -> bool:
+def holds(expression: str, document: Any) -> bool:
+    """Whether a JMESPath finds something that is true, as JMESPath has it."""
     value = _search(expression, document)
-    return value is not None and value is not False and value not in ("", [], {})  # as JMESPath has it
+    return value is not None and value is not False and value not in ("", [], {})
 
 
 def _fields(
@@ -242,6 +243,11 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     if wait is None or wait <= timedelta(0):
         return None
     return now + min(wait, LONGEST_WAIT)
+
+
+def asks_to_come_again(reply: Reply, now: datetime) -> bool:
+    """Whether a reply is no answer yet: an outage, or a limit with whatever status it is said."""
+    return reply.status >= 500 or reply.status == 429 or retry_at(reply, now) is not None
 
 
 def asked_to_wait(text: str, now: datetime) -> timedelta | None:

@@ -47,6 +47,7 @@ class StandIn:
         self.seen: list[Request] = []
         self.fates: deque[str] = deque()  # of the next answers of the token endpoint: "lost", or a word
         self.limited = False
+        self.registered: tuple[str, ...] = ()  # scopes of the registration, where none are asked for
         self._codes: dict[str, tuple[Grant, Mapping[str, str]]] = {}
         self._numbers = itertools.count(1)
         self.salt = f"{dialect.provider[:2]}-{id(self) % 9973}"
@@ -122,13 +123,11 @@ class StandIn:
             return self._back(asked, back | {"error": request.form.get("error", "access_denied")})
         names = request.form["accounts"].split(",")
         accounts = [Account(*name.split("|")) for name in names]
-        scopes = set(asked.get("scope", "").split(dialect.separator)) | set(self.registered)
+        scopes = set(asked["scope"].split(dialect.separator)) if "scope" in asked else set(self.registered)
         grant = Grant(accounts, scopes - set(request.form.get("unticked", "").split()), self.clock.now())
         code = f"code-{next(self._numbers)}"
         self._codes[code] = (grant, asked)
         return self._back(asked, back | {"code": code, **dialect.callback(grant)})
-
-    registered: tuple[str, ...] = ()  # scopes of the registration, where none are asked for
 
     def _back(self, asked: Mapping[str, str], query: Mapping[str, str]) -> Reply:
         return Reply(302, headers={"location": f"{asked['redirect_uri']}?{urlencode(query)}"})

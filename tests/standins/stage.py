@@ -142,6 +142,8 @@ async def staged(
             pump, pager = build_pump(parts, meters, name), build_pager(parts, meters, name)
             watching = build_watching(parts, wire, meters, name, Role.ALL, tell_both(pump, pager))
             granter = build_granter(parts, wire)
+            await watching.ticks.prepare()
+            standin.registered = tuple(scopes)
             sandbox = None  # the stand-in is in its place
             try:
                 yield Stage(

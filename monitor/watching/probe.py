@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.cadence import Cadence, refresh_at, scope_due
-from monitor.health.causes import consequence
+from monitor.health.causes import at_scopes, consequence
 from monitor.health.classify import leaves_open, told_before
 from monitor.health.evidence import (
     Answer,
@@ -235,8 +235,8 @@ class Prober:
         checkable = tuple(s for s in lease.scopes if look.app.scope_url(s) is not None)
         every = (
             lease.scopes_all
-            or consequence(lease.health.cause).about_scopes
-            or consequence(lease.health.candidate).about_scopes
+            or at_scopes(lease.health.cause)
+            or at_scopes(lease.health.candidate)
         )
         if every:
             chosen = checkable

@@ -13,6 +13,7 @@ from tests.standins.dialects import EVERY
 from tests.standins.stage import staged
 
 THANKS = "Thank you, it works"
+MOREAU, LINDGREN = Account("4711", "moreau"), Account("815", "lindgren")
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Firm:
     """Who connects with a provider, what the connection needs, and what may befall it there."""
 
     scopes: tuple[str, ...] = ()
-    account: Account = Account("4711", "moreau")
-    other: Account = Account("815", "lindgren")
+    account: Account = MOREAU
+    other: Account = LINDGREN
     policy: str = ""  # the word of its dialect for what the client's administrator has to change
     more: dict[str, str] = field(default_factory=dict)  # other words for a refused refresh, and their causes
 
@@ -74,7 +75,8 @@ async def lost(at, cause):
     before = len(at.box.taken)
     await at.mails(minutes=11)
     assert len(at.box.taken) == before + 1, at.box.subjects()
-    assert await at.token("acme") == "needs_person"
+    if at.grant.refused:  # else its tokens are good, and it is single requests that are refused
+        assert await at.token("acme") == "needs_person"
 
 
 async def refreshes(at, times=3):

@@ -100,7 +100,7 @@ class Recorded:
 
 
 _OF_A_MESSAGE = ("step", "scope")
-_KEYS = (
+KEYS = (
     *("about", "verdict", "source", "proved", "rule", "heard", "account", "granted", "read_before", "idle"),
     *("age", "access", "refresh_token", *_OF_A_MESSAGE),
 )
@@ -169,9 +169,9 @@ def _take(line: str, number: int, said: dict[str, tuple[int, str]]) -> None:
     if key is None:
         return  # a note
     word, value = key.group(1), key.group(2).strip()
-    if word not in _KEYS:
-        near = difflib.get_close_matches(word, _KEYS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
+    if word not in KEYS:
+        near = difflib.get_close_matches(word, KEYS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KEYS)}"
         raise _Wrong(number, f"there is no key {word!r}; {hint}")
     if word in said:
         raise _Wrong(number, f"{word} is there twice; line {said[word][0]} has it already")

@@ -32,8 +32,8 @@ ALL = (
     Inhibition(
         fleet.NETWORK_LOST,
         (
-            fleet.PROVIDER_OUTAGE, fleet.UNEXPECTED_ANSWERS, fleet.RATE_LIMITED, fleet.GUARD_HOLDING,
-            fleet.CLIENT_BROKEN, own.SMTP_DOWN, own.PROBES_LAGGING, own.OUTBOX_STUCK,
+            fleet.PROVIDER_OUTAGE, fleet.EGRESS_BLOCKED, fleet.UNEXPECTED_ANSWERS, fleet.RATE_LIMITED,
+            fleet.GUARD_HOLDING, fleet.CLIENT_BROKEN, own.SMTP_DOWN, own.PROBES_LAGGING, own.OUTBOX_STUCK,
         ),
     ),
     # A provider's outage silences what its connections show besides.
@@ -46,6 +46,8 @@ ALL = (
         ("provider",),
     ),
     Inhibition(fleet.APP_MISCONFIGURED, (fleet.GUARD_HOLDING,), ("provider",)),
+    # What a refused address of ours makes of the fleet is no client's doing, and no firewall's page besides.
+    Inhibition(fleet.EGRESS_BLOCKED, (fleet.GUARD_HOLDING, fleet.UNEXPECTED_ANSWERS), ("provider",)),
     Inhibition(fleet.UNEXPECTED_ANSWERS, (fleet.GUARD_HOLDING,), ("provider",)),
     Inhibition(fleet.GUARD_HOLDING, (fleet.FUSE_BLOWN,)),
 )  # fmt: skip

@@ -74,6 +74,7 @@ class Step(StrEnum):
     WHOAMI = "whoami"
     SCOPE = "scope"
     INTROSPECT = "introspect"
+    CALLBACK = "callback"  # the browser's, on its way back from the provider (RFC 6749 4.1.2.1)
 
 
 class FaultKind(StrEnum):

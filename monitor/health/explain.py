@@ -126,6 +126,20 @@ def refused_scopes(kept: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item["scope"] for item in kept if "scope" in item and refused(item)))
 
 
+def refusal(kept: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last answer that refused something, as its provider gave it; empty where there is none.
+
+    `HTTP 400 invalid_grant “reauth related error”`: for whoever looks it up at the provider.
+    """
+    for item in reversed(kept):
+        status = item.get("status", 0)
+        if status >= 400 or (status == 200 and "error" in item):
+            words = f" {item['error']}" if item.get("error") else ""
+            words += f" “{item['description']}”" if item.get("description") else ""
+            return f"HTTP {status}{words}"
+    return ""
+
+
 def describe(item: Mapping[str, Any]) -> str:
     """Return one line for a kept request."""
     what = f"{item['step']}{' ' + item['scope'] if 'scope' in item else ''}: {item['asked']}"

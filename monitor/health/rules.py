@@ -150,6 +150,18 @@ STANDARDS: tuple[Rule, ...] = (
 )
 
 
+def refused_by_policy(rules: tuple[Rule, ...], step: Step, answer: Answer) -> Rule | None:
+    """Return the provider's own rule that says that a setting of the client's administrator refuses us.
+
+    At the callback only a rule that is written for it speaks: the same words mean other things elsewhere.
+    """
+    for rule in rules:
+        fits = rule.step is step if step is Step.CALLBACK else rule.step in (None, step)
+        if fits and rule.matches(step, answer):
+            return rule if rule.cause is Cause.POLICY_BLOCKED else None
+    return None
+
+
 def first_match(rules: tuple[Rule, ...], step: Step, answer: Answer) -> Rule | None:
     """Return the first of `rules`, then of the standards, that speaks of this answer."""
     own = _own_match(rules, step, answer)

@@ -20,7 +20,7 @@ class RuleEntry(Section):
     those of `[errors] headers`, `text` what a body says that is not JSON.
     """
 
-    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE] | None = None
+    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE, Step.CALLBACK] | None = None
     status: Status | None = None
     error: Many | None = None
     description: Pattern | None = None
@@ -47,11 +47,23 @@ class RuleEntry(Section):
             found.append(((), nothing))
         if self.setting and self.cause is not Cause.POLICY_BLOCKED:
             found.append((("setting",), "setting goes with cause = 'policy_blocked' alone"))
+        if self.step is Step.CALLBACK:
+            found += self._fits_a_callback()
         if self.text is not None and self.content not in (None, Content.OTHER):
             text = "text is of a body that is neither JSON nor HTML: leave content out"
             found.append((("content",), text))
         no_mistakes(found)
         return self
+
+    def _fits_a_callback(self) -> list[tuple[Place, str]]:
+        """A browser brings `error` and `error_description` back, and nothing else (RFC 6749 4.1.2.1)."""
+        found: list[tuple[Place, str]] = []
+        brought = {"step", "error", "description", "setting", "cause"}
+        if more := sorted(self.model_fields_set - brought):
+            found.append(((more[0],), f'step = "callback" has error and description alone, no {more[0]}'))
+        if self.cause is not Cause.POLICY_BLOCKED:
+            found.append((("cause",), "step = \"callback\" goes with cause = 'policy_blocked' alone"))
+        return found
 
     def rule(self, name: str) -> Rule:
         """Return the rule that this entry means."""

@@ -20,7 +20,7 @@ from alerts.mails.message import Logo
 from alerts.mails.samples import sample
 from alerts.mails.send import Pump
 from alerts.mails.standing import KINDS
-from alerts.mails.voice import Post, Voice
+from alerts.mails.voice import Post, Registration, Voice
 from alerts.pages import routes
 from alerts.pages.routes import Route
 from alerts.pages.send import Pager
@@ -181,7 +181,7 @@ def build_post(parts: Parts) -> Post | None:
         composer=composer,
         sender=sender,
         server=parts.loaded.mail_server(),
-        titles={app.id: app.provider.title for app in parts.apps.values()},
+        apps={app.id: Registration(app.provider, app.client_id) for app in parts.apps.values()},
         public_url=settings.web.public_url,
         link_lifetime=settings.email.link_lifetime,
         max_per_hour=settings.email.max_per_hour,

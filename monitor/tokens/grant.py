@@ -17,11 +17,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -39,6 +37,7 @@ from monitor.store.links import Link, Placed, Trip, hashed
 from monitor.text.echoes import without_token
 from monitor.text.names import one_line
 from monitor.tokens import messages
+from monitor.tokens.callback import Arrival, Forbidden, before_exchange, on_exchange, on_return
 from monitor.tokens.calls import asking, revocation
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer
@@ -57,22 +56,6 @@ KEEP_LEFTOVERS = timedelta(days=2)
 WHOAMI_TRIES = 3
 
 
-class Arrival(StrEnum):
-    """How a trip to the consent page ended; each has a page of its own."""
-
-    STORED = "stored"
-    HELD = "held"  # a person decides first whether the account is this client's
-    DECLINED = "declined"
-    WRONG_ACCOUNT = "wrong_account"
-    TAMPERED = "tampered"  # a state that we never gave out, or none
-    OTHER_BROWSER = "other_browser"
-    REUSED = "reused"
-    LATE = "late"
-    MIXED_UP = "mixed_up"  # RFC 9207: the answer is another server's
-    REFUSED = "refused"  # the provider says no to our request or code
-    UNREACHABLE = "unreachable"  # the provider does not answer just now
-
-
 @dataclass(frozen=True, slots=True)
 class Departure:
     """Where the browser goes, and what it takes along."""
@@ -84,13 +67,17 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What came of a callback: the account that was seen, who approved, and the account on record."""
+    """What came of a callback: the account that was seen, who approved, and the account on record.
+
+    `forbidden`: a setting of the client's administrator refuses our app.
+    """
 
     arrival: Arrival
     trip: Trip | None = None
     account: str | None = None
     expected: str | None = None
     user: str | None = None
+    forbidden: Forbidden | None = None
 
 
 class Granter:
@@ -174,13 +161,14 @@ class Granter:
         app = await self._app(trip.app)
         if app is None or app.endpoints is None:
             return Arrived(Arrival.UNREACHABLE, trip)
-        early = self._before_exchange(trip, app, params, path)
+        early = before_exchange(trip, app, params, path, now)
         if (await connections.show(self._database, trip.connection)).place != app.place:
             early = Arrival.REFUSED  # the connection is another app's by now
         if early is not None:
-            if not await links.spend(self._database, trip.id, early.value, now):
-                return Arrived(Arrival.REUSED, trip)
-            return Arrived(early, trip)
+            forbidden = None
+            if early in (Arrival.REFUSED, Arrival.DECLINED):
+                forbidden = on_return(app.rules, params)
+            return await self._turned_away(trip, early, forbidden, now)
         try:
             verifier = self._vault.open(trip.verifier, _verifier_cell(state)) if trip.verifier else None
         except (CannotDecrypt, KeyMissing):
@@ -197,22 +185,17 @@ class Granter:
             return Arrived(Arrival.REUSED, trip)
         return await self._exchange(trip, app, code, verifier)
 
-    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str], path: str) -> Arrival | None:
-        if trip.expires_at <= self._clock.now():
-            return Arrival.LATE
-        if not urlsplit(trip.redirect_uri).path.endswith(path):
-            return Arrival.MIXED_UP
-        issuer = params.get("iss")
-        if issuer is not None and issuer.rstrip("/") != app.issuer.rstrip("/"):
-            return Arrival.MIXED_UP
-        if issuer is None and app.endpoints is not None and app.endpoints.iss_required:
-            return Arrival.MIXED_UP
-        if params.get("error") == "access_denied":
-            return Arrival.DECLINED
-        if params.get("error") or not params.get("code"):
-            log.warning("consent.refused", app=app.id, error=one_line(params.get("error", "no code"))[:80])
-            return Arrival.REFUSED
-        return None
+    async def _turned_away(
+        self, trip: Trip, why: Arrival, forbidden: Forbidden | None, now: datetime
+    ) -> Arrived:
+        """Spend a trip that brought no code to exchange."""
+        rule = None
+        if forbidden is not None:
+            why, rule = Arrival.FORBIDDEN, forbidden.rule
+            log.warning("consent.forbidden", connection=trip.connection, rule=rule, said=forbidden.answered)
+        if not await links.spend(self._database, trip.id, why.value, now, rule=rule):
+            return Arrived(Arrival.REUSED, trip)
+        return Arrived(why, trip, forbidden=forbidden)
 
     async def _exchange(self, trip: Trip, app: App, code: Secret, verifier: Secret | None) -> Arrived:
         assert app.endpoints is not None  # noqa: S101 - checked by finish()
@@ -231,7 +214,8 @@ class Granter:
         if pair is None:
             down = bad_weather(app.rules, Step.REFRESH, answer)  # what refuses a code refuses refresh tokens
             ended = Arrival.UNREACHABLE if down else Arrival.REFUSED
-            return await self._ended(trip, ended, detail=answer.error or str(answer.status))
+            forbidden = on_exchange(app.rules, answer)
+            return await self._ended(trip, ended, answer.error or str(answer.status), forbidden)
         return await self._take(trip, app, pair)
 
     async def _take(self, trip: Trip, app: App, pair: TokenAnswer) -> Arrived:
@@ -342,12 +326,16 @@ class Granter:
                     return Account(number, name, user)
         return None
 
-    async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:
-        await links.conclude(self._database, trip, arrival.value, self._clock.now())
+    async def _ended(
+        self, trip: Trip, arrival: Arrival, detail: str, forbidden: Forbidden | None = None
+    ) -> Arrived:
+        arrival = Arrival.FORBIDDEN if forbidden is not None else arrival
+        rule = forbidden.rule if forbidden is not None else None
+        await links.conclude(self._database, trip, arrival.value, self._clock.now(), rule=rule)
         log.warning(
             "consent.failed", connection=trip.connection, app=trip.app, why=arrival.value, detail=detail
         )
-        return Arrived(arrival, trip)
+        return Arrived(arrival, trip, forbidden=forbidden)
 
     async def _app(self, name: str) -> App | None:
         app = self._discovered.get(name) or self._apps.get(name)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SUFFIX = ".http"
 LARGEST_FILE = 256 * 1024
 REFRESHES = "refresh"  # the verdict of a refused access token whose refresh is not among the answers
-STEPS = ("whoami", "refresh", "scope", "code")
+STEPS = ("whoami", "refresh", "scope", "code", "introspect")
 PROVED = ("seen", "community", "unproved")
 _KEY = re.compile(r"#\s*([a-z][a-z_]*):\s*(.*)")
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s+(\d{3})\b")

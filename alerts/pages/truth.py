@@ -17,7 +17,7 @@ from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.silences import silences
 from alerts.silences.windows import Window
 from monitor.health.causes import TABLE, Call, Owner, Subject
-from monitor.store import bindings, incidents, published
+from monitor.store import bindings, incidents, processes, published
 from monitor.store.incidents import OpenIncident
 
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
@@ -66,6 +66,13 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
     if not tickets:
         facts = [fact for fact in facts if fact.alert.severity is Severity.PAGE]
     facts += await _conditions(conn, now)
+    facts += [
+        Fact(
+            fleet.EGRESS_BLOCKED, one.since, provider=one.provider,
+            reasons=(f"replica {one.process} alone is refused, so it rests there; others do its work",),
+        )
+        for one in await processes.blocked(conn)
+    ]  # fmt: skip
     if tickets:
         facts += await _waiting_accounts(conn, oncall)
         for name, since in await published.webhooks_given_up(conn):

@@ -55,11 +55,12 @@ EGRESS_BLOCKED = Alert(
     "TokenHealthEgressBlocked",
     Severity.of(Cause.EGRESS_BLOCKED),
     Owner.OPERATOR.value,
-    "{provider} refuses an address of ours: {value} connections are looked at from elsewhere, or not at all",
+    "{provider} refuses the address that we come from, or one replica of ours",
     "The provider refuses the address that a replica of ours comes from, or all of them. This is ours: no "
     "client can mend it, and none is mailed. Have the address allowed at the provider, or stop the replica. "
     "A replica that alone is refused rests at this provider by itself, and tries again now and then.",
-    f'sum by (provider) ({INCIDENTS.name}{{cause="{Cause.EGRESS_BLOCKED.value}"}}) > 0',
+    f'sum by (provider) ({INCIDENTS.name}{{cause="{Cause.EGRESS_BLOCKED.value}"}}) > 0\nor\n'
+    f"max by (provider) ({m.EGRESS_BLOCKED.name}) > 0",
     keep="5m",
     labels={"cause": Cause.EGRESS_BLOCKED.value},
     by=("provider",),

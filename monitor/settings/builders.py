@@ -46,6 +46,7 @@ from monitor.tokens.refresh import Refresher
 from monitor.tokens.uses import Uses
 from monitor.tokens.vault import Cell
 from monitor.watching.admission import Admission, Pace
+from monitor.watching.comparing import Comparing
 from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
 from monitor.watching.pacing import Demand, Pacer
@@ -75,6 +76,7 @@ class Watching:
     presence: Presence
     admission: Admission
     upkeep: Upkeep
+    comparing: Comparing
     refresher: Refresher
     custody: Custody
     uses: Uses
@@ -110,16 +112,28 @@ def build_watching(
         lambda app, done, connection: measure_refresh(meters, app, done, connection),
     )  # fmt: skip
     refresher.on_stored = custody.desk.changed
+    comparing = Comparing(
+        database, loop, admission.sight, apps, clock, meters, process=name, pace=pace
+    )  # fmt: skip
     upkeep = Upkeep(database, presence, admission, clock, terms=terms, kept=settings.kept)
     return Watching(
         loop=loop,
         rounds=Rounds(database, loop, admission, apps, clock, process=name, pace=pace),
         ticks=Ticks(
-            loop, presence, admission, upkeep, tasks, clock, meters, interval=settings.cadence.interval
+            loop,
+            presence,
+            admission,
+            upkeep,
+            comparing,
+            tasks,
+            clock,
+            meters,
+            interval=settings.cadence.interval,
         ),
         presence=presence,
         admission=admission,
         upkeep=upkeep,
+        comparing=comparing,
         refresher=refresher,
         custody=custody,
         uses=Uses(database, clock),

@@ -273,6 +273,10 @@ class Process(SQLModel, table=True):
     version: str = Field(sa_type=Text)
     started_at: datetime = _time()
     beat_at: datetime = _time()
+    # Which providers refuse this process alone, each with since when: its address may be barred there.
+    blocked: dict[str, str] = Field(
+        default_factory=dict, sa_type=JSON, sa_column_kwargs={"server_default": "{}"}
+    )
 
 
 class Duty(SQLModel, table=True):

@@ -21,7 +21,7 @@ from monitor.wire.answers import holds, read
 from monitor.wire.apps import App
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
-    from monitor.wire.client import Wire
+    from monitor.wire.client import Reply, Wire
 
 LEFT_ALONE = timedelta(minutes=5)
 
@@ -53,11 +53,7 @@ class Introspector:
         if isinstance(reply, Fault):
             outcome = reply
         else:
-            # As the standard has it, not as this provider's API reports its errors.
-            outcome, document = read(reply, Errors(), now)
-            said = _said(app.provider.oauth, outcome, document)
-            if said is not None:
-                outcome = replace(outcome, description=_in_words(said))
+            outcome, said = heard_of(reply, app.provider.oauth, now)
         if said is None:
             asked_for = outcome.retry_at if isinstance(outcome, Answer) else None
             self._left_alone[app.id] = max(now + LEFT_ALONE, asked_for or now)
@@ -65,8 +61,16 @@ class Introspector:
         return Exchange(Step.INTROSPECT, request.shown, host, began, seconds, outcome), said
 
 
-def _said(oauth: OAuth, answer: Answer, document: Any) -> Introspection | None:
-    """Return what an answer says of a token: by `active`, or in the way that the provider's file names.
+def heard_of(reply: Reply, oauth: OAuth, now: datetime) -> tuple[Answer, Introspection | None]:
+    """Return an introspection's answer, and what it says of the token, None where it says nothing."""
+    # As the standard has it, not as this provider's API reports its errors.
+    answer, document = read(reply, Errors(), now)
+    said = _told(answer, document, oauth)
+    return (answer if said is None else replace(answer, description=_in_words(said))), said
+
+
+def _told(answer: Answer, document: Any, oauth: OAuth) -> Introspection | None:
+    """Read `active`, or what the provider's file has in its place.
 
     A status that says 'not active' has to be the API's own: a page says nothing.
     """

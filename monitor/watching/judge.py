@@ -55,6 +55,13 @@ def judge(
     )
 
 
+def set_aside(ruling: Ruling, health: Health, cadence: Cadence) -> Ruling:
+    """Return what is left of a ruling that is not believed: the connection as it was, looked at soon."""
+    again = max(filter(None, (ruling.at + cadence.recheck, ruling.finding.retry_at)))
+    verdict = Verdict(health, changed=False)
+    return ruling._replace(verdict=verdict, next_probe_at=again, account=None, kept=())
+
+
 def decides_nothing(
     health: Health, evidence: Evidence, finding: Finding, rules: tuple[Rule, ...] = ()
 ) -> bool:

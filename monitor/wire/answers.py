@@ -96,8 +96,7 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     """Return the answer, and the document it carried (None where it was not JSON)."""
     content, document = _content(reply)
     status = reply.status
-    plain = status == 200 and content is Content.JSON and not errors.code and not errors.refusal
-    if plain and "error" not in document:
+    if status == 200 and content is Content.JSON and not _says_no(document, errors):
         pause = retry_at(reply, now) if reply.header(b"x-ratelimit-remaining") == "0" else None
         return (_PLAIN_OK if pause is None else Answer(200, retry_at=pause)), document
     sent = reply.sent
@@ -121,6 +120,15 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
             headers=_headers(errors, reply) if failed else (),
         ),
         document,
+    )
+
+
+def _says_no(document: Any, errors: Errors) -> bool:
+    """Whether there is any word of an error in a document, so that all of it has to be read."""
+    return (
+        "error" in document
+        or (bool(errors.code) and pick(errors.code, document) is not None)
+        or (bool(errors.refusal) and holds(errors.refusal, document))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alerts.mails.language import Tongue
 from monitor.health.causes import TABLE, Asks
-from monitor.web.clients.page import About, Gettext, Page, ask_us
+from monitor.web.clients.page import About, Fact, Gettext, Page, ask_us
 
 
 def ask(about: About, cause: str, speak: Tongue) -> Page:
@@ -36,8 +36,7 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
     return Page(
         title % names,
         (way, " ".join(filter(None, (check % names, about.phrases.check)))),
-        tuple(facts),
-        links=_admin_page(about, _),
+        (*facts, *_admin_page(about, _)),
         button=_("Continue to %(provider)s") % names,
     )
 
@@ -52,8 +51,7 @@ def _first_a_setting(about: About, asks: Asks, speak: Tongue) -> Page:
     return Page(
         _("First a setting has to be changed"),
         (_(asks.why), _(asks.first) % names),
-        (*_setting(about, _), *facts, *_for_it(about, _)),
-        links=(*_setting_page(about, _), *_admin_page(about, _)),
+        (*_setting(about, _), *facts, *_for_it(about, _), *_admin_page(about, _)),
         after=(
             _("After the change we try again by ourselves, and write to you when it works."),
             _("Only if it has not come back an hour after the change, continue here:"),
@@ -63,8 +61,8 @@ def _first_a_setting(about: About, asks: Asks, speak: Tongue) -> Page:
     )
 
 
-def _setting(about: About, _: Gettext) -> tuple[tuple[str, str], ...]:
-    """What has to be changed, named where the provider's file names it."""
+def _setting(about: About, _: Gettext) -> tuple[Fact, ...]:
+    """What has to be changed and where, named where the provider's file names it."""
     said = about.phrases
     if not said.setting:
         general = _(
@@ -72,22 +70,23 @@ def _setting(about: About, _: Gettext) -> tuple[tuple[str, str], ...]:
             "has to be allowed."
         )
         return ((_("What has to be changed"), general % {"provider": about.provider}),)
-    named = ((_("What has to be changed"), said.setting),)
-    return (*named, (_("What to do there"), said.setting_do)) if said.setting_do else named
+    named: list[Fact] = [(_("What has to be changed"), said.setting)]
+    if said.setting_page:
+        named.append((_("Where it is changed"), said.setting_page, said.setting_page))
+    if said.setting_do:
+        named.append((_("What to do there"), said.setting_do))
+    return tuple(named)
 
 
-def _for_it(about: About, _: Gettext) -> tuple[tuple[str, str], ...]:
+def _for_it(about: About, _: Gettext) -> tuple[Fact, ...]:
     """What whoever looks it up at the provider needs."""
     told = ((_("Client ID of our app"), about.client_id), (_("What was answered"), about.refusal))
     return tuple((label, text) for label, text in told if text)
 
 
-def _setting_page(about: About, _: Gettext) -> tuple[tuple[str, str], ...]:
-    return ((_("Where it is changed"), about.phrases.setting_page),) if about.phrases.setting_page else ()
-
-
-def _admin_page(about: About, _: Gettext) -> tuple[tuple[str, str], ...]:
-    return ((_("Which apps are connected"), about.phrases.admin_page),) if about.phrases.admin_page else ()
+def _admin_page(about: About, _: Gettext) -> tuple[Fact, ...]:
+    page = about.phrases.admin_page
+    return ((_("Which apps are connected"), page, page),) if page else ()
 
 
 def forbidden(about: About, speak: Tongue) -> Page:
@@ -105,7 +104,6 @@ def forbidden(about: About, speak: Tongue) -> Page:
             _("Please show this page to whoever administers %(provider)s at your firm.") % names,
         ),
         (*_setting(about, _), (_("For"), about.client), *_for_it(about, _)),
-        links=_setting_page(about, _),
         after=(_("After the change, start again; your link stays valid.") + " " + ask_us(about.support, _),),
         again=_("Start again"),
         tone="warn",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from monitor.providers.phrases import Phrases
 
 Gettext = Callable[[str], str]
+Fact = tuple[str, str] | tuple[str, str, str]  # a label, a text, and where it leads: a page of the provider's
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,7 @@ class Page:
 
     title: str
     paragraphs: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
-    links: tuple[tuple[str, str], ...] = ()  # a label, and a page of the provider's
+    facts: tuple[Fact, ...] = ()
     after: tuple[str, ...] = ()  # paragraphs below the facts
     button: str = ""  # posts to the link itself
     second: bool = False  # something else comes before the button

@@ -53,6 +53,8 @@ ANSWERS = {
     'HTTP/1.1 400 Bad Request\nx-trace: t-1\n\n{"error": "invalid_grant", "numbers": [53003]}',
     "idle": "# verdict: refresh_expired\n# idle: 61d\n# proved: seen\n# step: refresh\nHTTP/1.1 400 Bad\n\n"
     '{"error": "invalid_grant"}',
+    "told": "# verdict: refresh_expired\n# rule: rfc6749.invalid_grant\n# step: refresh\nHTTP/1.1 400 Bad\n\n"
+    '{"error": "invalid_grant"}\n# step: introspect\nHTTP/1.1 200 OK\n\n{"active": false, "exp": 1700000000}',
     "dead": "# verdict: refresh\n# step: whoami\nHTTP/1.1 403 Forbidden\n\nBad_OAuth_Token",
     "dead-alone": "# verdict: revoked\n# refresh_token: none\n# step: whoami\nHTTP/1.1 403 No\n\nBad_OAuth_Token",
     "gone": "# verdict: revoked\n# step: whoami\nHTTP/1.1 403 Forbidden\n\nBad_OAuth_Token\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.health.causes import Cause
+from monitor.health.causes import Cause, consequence
 from monitor.health.classify import classify, undecided
 from monitor.health.evidence import Answer, Content, RefreshNote
 from monitor.health.explain import describe, document, refused_scopes
@@ -206,6 +206,29 @@ def test_promise_1_no_page_is_a_rules_answer_unless_it_names_a_text_or_content(
         assert entry.text is not None and content is OTHER and sample and "<" not in sample[:1]
     if content is HTML:
         assert first_match((entry,), WHOAMI, page) is not entry
+
+
+@given(
+    st.sampled_from(["revoked", "refresh_expired"]),
+    st.booleans(),
+    st.sampled_from([200, 401, 403, 404]),
+    st.sampled_from([WHOAMI, SCOPE]),
+    st.sampled_from([RefreshNote.DONE, RefreshNote.ELSEWHERE]),
+)
+def test_promise_1_whatever_is_said_of_a_token_that_a_refresh_just_brought_is_nobodys_fault(
+    cause, weigh, status, step, note
+):
+    rules = (rule(error="x", cause=cause, weigh=weigh),)
+    asked = [(WHOAMI, GOOD)] if step is SCOPE else []
+    refused = (step, Answer(status, error="x"), "bills" if step is SCOPE else None)
+    seen = evidence((REFRESH, GOOD), *asked, refused, note=note)
+    assert not consequence(classify(seen, rules).cause).client_mail
+
+
+def test_an_access_token_at_its_end_says_nothing_of_the_grant_where_it_is_weighed():
+    rules = (rule(step="whoami", error="token_expired", cause="refresh_expired", weigh=True),)
+    seen = evidence((WHOAMI, Answer(200, error="token_expired")), note=None)
+    assert classify(seen, rules).rule == "refresh.not_tried"
 
 
 def test_what_the_file_wants_kept_is_in_the_evidence():

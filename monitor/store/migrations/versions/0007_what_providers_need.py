@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.add_column('credential', sa.Column('refresh_expires_at', when, nullable=True))
     op.add_column('credential', sa.Column('grant_ends_at', when, nullable=True))
     op.add_column('credential', sa.Column('authorized_by', sa.Text(), nullable=True))
+    op.add_column('process', sa.Column('blocked', sa.JSON(), server_default='{}', nullable=False))
 
 
 def downgrade() -> None:

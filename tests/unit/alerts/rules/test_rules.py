@@ -73,8 +73,9 @@ CASES = {
     ),
     "TokenHealthEgressBlocked": Case(
         {incident("egress_blocked"): "_x4 3x20 _x60"}, 6, 40, {"provider": "clio", "cause": "egress_blocked"},
-        "clio refuses an address of ours: 3 connections are looked at from elsewhere, or not at all",
-        near={incident("unexpected"): "9x60", incident("policy_blocked"): "9x60"}, quiet=3,
+        "clio refuses the address that we come from, or one replica of ours",
+        near={incident("unexpected"): "9x60", incident("policy_blocked"): "9x60",
+              'token_health_egress_blocked{provider="clio"}': "0x60"}, quiet=3,
     ),
     "TokenHealthUnexpectedAnswers": Case(
         {incident("unexpected"): "_x4 3x20 _x60"}, 8, 40, {"provider": "clio", "cause": "unexpected"},

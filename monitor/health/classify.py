@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.health.causes import Cause, at_scopes, is_definite
+from monitor.health.causes import Cause, at_scopes, consequence, is_definite
 from monitor.health.evidence import (
     Answer,
     Content,

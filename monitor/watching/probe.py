@@ -287,7 +287,8 @@ class Prober:
     ) -> tuple[Answer | Fault, Any]:
         await self._pacer.turn(look.app)
         began = self._clock.now()
-        call = look.app.provider.whoami.call if step is Step.WHOAMI else None
+        provider = look.app.provider
+        call = provider.whoami.call if scope is None else provider.scopes[scope].call
         reply = await asking(self._wire, look.app, url, token, call)
         now = self._clock.now()
         answer: Answer | Fault

@@ -463,5 +463,47 @@ CLIO_PLATFORM = Dialect(
     calls={"POST auth.api.clio.com/oauth/revoke": _rfc7009},
 )
 
-_ALL = (CLIO, CLIO_PLATFORM, GITHUB, GOOGLE, HUBSPOT, MICROSOFT, QUICKBOOKS, SALESFORCE, SLACK, XERO)
+# -- Dropbox --------------------------------------------------------------------------------------------------
+
+
+def _current_account(_: StandIn, __: Request, grant: Grant) -> Reply:
+    name = {"display_name": grant.account.name}
+    return reply({"account_id": grant.account.id, "name": name, "email": grant.account.user})
+
+
+def _posts(request: Request, _: Grant) -> str:
+    """A POST; without a body it has no kind of body either."""
+    listing = request.place.endswith("/list_folder")
+    right = (
+        request.document == {"path": ""}
+        if listing
+        else not request.body and "content-type" not in request.headers
+    )
+    return "" if request.method == "POST" and right else "wrong"
+
+
+DROPBOX = Dialect(
+    provider="dropbox",
+    authorize="www.dropbox.com/oauth2/authorize",
+    token="api.dropboxapi.com/oauth2/token",
+    whoami="api.dropboxapi.com/2/users/get_current_account",
+    words={
+        "client": "refresh-invalid-client",
+        "revoked": "refresh-dead",
+        "access": "whoami-access-expired",
+        "who policy": "whoami-user-suspended",
+        "wrong": "whoami-other-member",
+        "scope": "scope-missing",
+        "read": "scope-good",
+        "limit": "whoami-too-many-requests",
+    },
+    tells=_current_account,
+    offline=lambda asked: asked.get("token_access_type") == "offline",
+    access_life=4 * HOUR,
+    api=_posts,
+    probes={"api.dropboxapi.com/2/files/list_folder": "files.metadata.read"},
+    calls={"POST api.dropboxapi.com/2/auth/token/revoke": _by_bearer},
+)
+
+_ALL = (CLIO, CLIO_PLATFORM, DROPBOX, GITHUB, GOOGLE, HUBSPOT, MICROSOFT, QUICKBOOKS, SALESFORCE, SLACK, XERO)
 EVERY: Mapping[str, Dialect] = {dialect.provider: dialect for dialect in _ALL}

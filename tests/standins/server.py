@@ -105,7 +105,7 @@ class StandIn:
             return self._token(request)
         if place == dialect.authorize:
             return self._authorize(request)
-        if request.method == "GET":
+        if request.method in ("GET", "POST") and request.bearer:
             return self._api(request)
         return reply({"stand-in": f"there is no {request.method} {place}"}, 404)
 

@@ -31,6 +31,7 @@ UUIDS = ("70784a63-d24b-46a9-a4db-0e70a274b056", "70784a63-d24b-46a9-a4db-0e70a2
 FIRMS = {
     "clio": Firm(("contacts",)),
     "clio-platform": Firm(),
+    "dropbox": Firm(("files.metadata.read",), policy="who policy"),
     "github": Firm(("read:org",), policy="policy"),
     "google": Firm(("https://www.googleapis.com/auth/calendar.readonly",), policy="policy"),
     "hubspot": Firm(("crm.objects.contacts.read",), more={"hub": "revoked"}),
@@ -127,7 +128,7 @@ async def test_a_policy_is_told_to_the_administrator_and_heals_when_it_changes(
     async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
         await connected(at, provider)
         grant, word = at.grant, FIRMS[provider].policy
-        if provider in ("github", "slack"):
+        if provider in ("dropbox", "github", "slack"):
             grant.blocked = word
         else:
             at.standin.end(grant, word)

@@ -85,6 +85,7 @@ class Recorded:
     proved: str = "unproved"
     rule: str | None = None  # the rule that must decide, where that matters
     heard: str | None = None  # what the refresh must mean for the token that was sent
+    setting: str | None = None  # which of [settings] must be named
     account: str | None = None  # the one on record
     granted: frozenset[str] | None = None
     read_before: frozenset[str] = frozenset()
@@ -101,7 +102,19 @@ class Recorded:
 
 _OF_A_MESSAGE = ("step", "scope")
 KEYS = (
-    *("about", "verdict", "source", "proved", "rule", "heard", "account", "granted", "read_before", "idle"),
+    *(
+        "about",
+        "verdict",
+        "source",
+        "proved",
+        "rule",
+        "heard",
+        "setting",
+        "account",
+        "granted",
+        "read_before",
+        "idle",
+    ),
     *("age", "access", "refresh_token", *_OF_A_MESSAGE),
 )
 
@@ -236,6 +249,7 @@ def _recorded(name: str, said: dict[str, tuple[int, str]], messages: tuple[Messa
         proved=text("proved") or "unproved",
         rule=text("rule") or None,
         heard=text("heard") or None,
+        setting=text("setting") or None,
         account=text("account") or None,
         granted=words("granted") if "granted" in said else None,
         read_before=words("read_before"),

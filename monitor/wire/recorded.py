@@ -102,21 +102,9 @@ class Recorded:
 
 _OF_A_MESSAGE = ("step", "scope")
 KEYS = (
-    *(
-        "about",
-        "verdict",
-        "source",
-        "proved",
-        "rule",
-        "heard",
-        "setting",
-        "account",
-        "granted",
-        "read_before",
-        "idle",
-    ),
-    *("age", "access", "refresh_token", *_OF_A_MESSAGE),
-)
+    "about verdict source proved rule heard setting account granted read_before idle age access refresh_token "
+    "step scope"
+).split()
 
 
 class _Wrong(ValueError):

@@ -110,19 +110,24 @@ def try_(
 def _verdicts(tried: Sequence[Tried]) -> Table:
     from monitor.cli.show import plain_table
 
-    table = plain_table("", "file", "answers", "verdict", "rule", "sure", "who acts")
-    for column in (table.columns[1], table.columns[4]):
-        column.no_wrap, column.overflow = False, "fold"
+    wide = out.width >= 120
+    columns = ["", "file", "answers", "verdict", "rule", "sure", "who acts"]
+    table = plain_table(*(columns if wide else [*columns[:2], *columns[3:5], columns[6]]))
+    for column in table.columns[1:]:
+        if column.header in ("file", "rule"):
+            column.no_wrap, column.overflow = False, "fold"
     for one in tried:
-        table.add_row(
+        answers = zip(one.steps, one.statuses, strict=True)
+        row = [
             "[green]✓[/]" if one.as_wanted else "[red]✗[/]",
             escape(one.file.removesuffix(".http")),
-            "\n".join(f"{step} {status}" for step, status in zip(one.steps, one.statuses, strict=True)),
+            "\n".join(f"{step} {status}" for step, status in answers),
             "\n".join((one.verdict, *_besides(one))),
             escape(one.rule),
             f"{one.confidence:.0%}",
             one.owner,
-        )
+        ]
+        table.add_row(*(row if wide else [*row[:2], *row[3:5], row[6]]))
     return table
 
 

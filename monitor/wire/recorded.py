@@ -101,10 +101,9 @@ class Recorded:
 
 
 _OF_A_MESSAGE = ("step", "scope")
-KEYS = (
-    "about verdict source proved rule heard setting account granted read_before idle age access refresh_token "
-    "step scope"
-).split()
+_OF_THE_ANSWERS = ("about", "verdict", "source", "proved", "rule", "heard", "setting")
+_OF_BEFORE = ("account", "granted", "read_before", "idle", "age", "access", "refresh_token")
+KEYS = (*_OF_THE_ANSWERS, *_OF_BEFORE, *_OF_A_MESSAGE)
 
 
 class _Wrong(ValueError):

@@ -130,7 +130,6 @@ IN_VAIN = [
     ("/me/{values.realm}", "/me", "line 13: values.realm: nobody uses it"),
     ('setting = "mfa"', "", "line 21: settings.mfa: nobody uses it"),
     ("{hosts.files}/bills", "/bills", "line 5: regions.all.hosts.files: nobody uses it"),
-    ('fields = { number = ["53003"] }', 'error = "x"', "line 19: errors.fields.number: no rule looks at it"),
 ]  # fmt: skip
 
 

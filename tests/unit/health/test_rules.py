@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.health.causes import Cause, consequence
 from monitor.health.classify import classify, undecided
 from monitor.health.evidence import Answer, Content, RefreshNote
-from monitor.health.explain import describe, document, refused_scopes
+from monitor.health.explain import describe, document, refusal, refused_scopes
 from monitor.health.rotation import Heard, heard
 from monitor.health.rules import Rule, bad_weather, first_match, limited, refuses_token, with_wait
 from monitor.providers.rule_entries import RuleEntry
@@ -137,6 +137,7 @@ def test_a_refused_scope_is_told_from_a_limit_that_a_403_said():
     seen = evidence((WHOAMI, GOOD), (SCOPE, Answer(403, error="limit"), "bills"),
                     (SCOPE, Answer(403, error="no"), "mail"), (SCOPE, Answer(200, refusal=True), "files"))  # fmt: skip
     assert refused_scopes(document(seen, rules)) == ("mail", "files")
+    assert refusal(document(seen, rules)) == "HTTP 200", "a 200 that refuses is one to look up as well"
 
 
 def test_a_rules_wait_stands_in_where_the_answer_names_none():

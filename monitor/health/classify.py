@@ -225,7 +225,7 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
         return _by_kind(exchange, outcome, evidence)
     says = _quote(outcome)
     asked = f"{exchange.step.value} answered {outcome.status}{says}"
-    if _is_weighed(rule, exchange, evidence):
+    if _is_weighed(rule, exchange):
         return revoked_or_expired(rule, exchange, asked, evidence, rules)
     if rule.cause is Cause.INSUFFICIENT_SCOPE:
         return scope_or_role(rule.name, exchange, asked, evidence.grant, said=rule.says)
@@ -241,16 +241,16 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
     )
 
 
-def _is_weighed(rule: Rule, exchange: Exchange, evidence: Evidence) -> bool:
+def _is_weighed(rule: Rule, exchange: Exchange) -> bool:
     """Whether a rule that says the grant ended leaves open how, or whether it did at all.
 
-    What a resource says of an access token that a refresh has just brought is never believed alone.
+    A resource speaks of an access token: only where the rule quotes its words are they taken for the grant.
     """
     if not consequence(rule.cause).ends_grant:
         return False
     if exchange.step is Step.REFRESH:
         return rule.weigh and rule.cause is Cause.REVOKED
-    return rule.weigh or evidence.refresh in (RefreshNote.DONE, RefreshNote.ELSEWHERE)
+    return not rule.says
 
 
 def _quote(outcome: Answer) -> str:

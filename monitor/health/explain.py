@@ -120,9 +120,8 @@ def refused_scopes(kept: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
     def refused(item: Mapping[str, Any]) -> bool:
         status = item.get("status", 0)
-        if item.get("limited") or status == 429:
-            return False
-        return 400 <= status < 500 or (status == 200 and ("error" in item or "refusal" in item))
+        limit = item.get("limited") or status == 429  # the second in evidence of older versions
+        return _says_no(item) and status < 500 and not limit
 
     return tuple(dict.fromkeys(item["scope"] for item in kept if "scope" in item and refused(item)))
 
@@ -133,12 +132,16 @@ def refusal(kept: Sequence[Mapping[str, Any]]) -> str:
     `HTTP 400 invalid_grant “reauth related error”`: for whoever looks it up at the provider.
     """
     for item in reversed(kept):
-        status = item.get("status", 0)
-        if status >= 400 or (status == 200 and "error" in item):
+        if _says_no(item):
             words = f" {item['error']}" if item.get("error") else ""
             words += f" “{item['description']}”" if item.get("description") else ""
-            return f"HTTP {status}{words}"
+            return f"HTTP {item['status']}{words}"
     return ""
+
+
+def _says_no(item: Mapping[str, Any]) -> bool:
+    status = item.get("status", 0)
+    return status >= 400 or (status == 200 and ("error" in item or "refusal" in item))
 
 
 def describe(item: Mapping[str, Any]) -> str:

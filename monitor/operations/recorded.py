@@ -55,6 +55,7 @@ class Tried:
     account: str | None
     token: str | None
     wait: float | None
+    setting: str | None  # which of the client's administrator has to be changed
     wrong: tuple[str, ...]  # what is not as the file wants it
     proved: str
     source: str
@@ -79,10 +80,12 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
         verdict, rule = REFRESHES, refused
     evidence, token = look.evidence(), look.heard.value if look.heard is not None else None
     wait = (evidence.retry_at - recorded.at).total_seconds() if evidence.retry_at is not None else None
+    setting = next((one.setting for one in rules if one.name == rule), None)
     checks = (
         ("verdict", recorded.verdict, verdict),
         ("rule", recorded.rule, rule.partition("+")[0]),
         ("heard", recorded.heard, token),
+        ("setting", recorded.setting, setting),
     )
     return Tried(
         file=recorded.name,
@@ -98,6 +101,7 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
         account=look.identity.account_id if look.identity is not None else None,
         token=token,
         wait=wait,
+        setting=setting,
         wrong=tuple(f"{what}: {got}, not {want}" for what, want, got in checks if want and want != got),
         proved=recorded.proved,
         source=recorded.source,
@@ -107,9 +111,9 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
 
 def document(one: Tried) -> dict[str, Any]:
     """Return what came of one file as a document."""
-    names = ("file", "about", "verdict", "wanted", "rule", "confidence", "owner", "account", "token", "wait")
+    names = ("file", "about", "verdict", "wanted", "rule", "confidence", "owner", "setting", "account")
     return {
-        **{name: getattr(one, name) for name in names},
+        **{name: getattr(one, name) for name in (*names, "token", "wait")},
         "as_wanted": one.as_wanted,
         "wrong": list(one.wrong),
         "answers": [{"step": s, "status": n} for s, n in zip(one.steps, one.statuses, strict=True)],

@@ -64,16 +64,18 @@ def show(
 
 @commands.command()
 def check(file: Annotated[Path, typer.Argument(help="A provider file.")]) -> None:
-    """Check a provider file; every mistake is named with its line."""
+    """Check a provider file; every mistake is named with its line, and what stands in it in vain."""
     from monitor.operations import providers
 
-    provider = providers.check(on_this_host(), file)
+    provider, in_vain = providers.check(on_this_host(), file)
     out.print(
         f"[green]✓[/] {escape(str(file))}: {escape(provider.title)}, {len(provider.regions)} "
         f"region{'s' if len(provider.regions) != 1 else ''}, {len(provider.scopes)} scope checks, "
         f"{len(provider.rules)} rules of its own."
     )
     out.print(f"  {_HABITS[provider.oauth.habit.habit]}")
+    for said in in_vain:
+        out.print(f"[yellow]![/] {escape(said)}.")
 
 
 @commands.command("try")

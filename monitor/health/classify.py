@@ -188,7 +188,7 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
         return _by_kind(exchange, outcome, evidence)
     says = _quote(outcome)
     asked = f"{exchange.step.value} answered {outcome.status}{says}"
-    if rule.cause is Cause.REVOKED and rule.weigh:
+    if _is_weighed(rule, exchange, evidence):
         return revoked_or_expired(rule, exchange, asked, evidence, rules)
     if rule.cause is Cause.INSUFFICIENT_SCOPE:
         return scope_or_role(rule.name, exchange, asked, evidence.grant, said=rule.says)
@@ -202,6 +202,18 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
         scope=exchange.scope,
         retry_at=outcome.retry_at,
     )
+
+
+def _is_weighed(rule: Rule, exchange: Exchange, evidence: Evidence) -> bool:
+    """Whether a rule that says the grant ended leaves open how, or whether it did at all.
+
+    What a resource says of an access token that a refresh has just brought is never believed alone.
+    """
+    if not consequence(rule.cause).ends_grant:
+        return False
+    if exchange.step is Step.REFRESH:
+        return rule.weigh and rule.cause is Cause.REVOKED
+    return rule.weigh or evidence.refresh in (RefreshNote.DONE, RefreshNote.ELSEWHERE)
 
 
 def _quote(outcome: Answer) -> str:

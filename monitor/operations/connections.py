@@ -60,10 +60,10 @@ async def claim(parts: Parts, actor: Actor, connection_id: str, who: str, until:
 
 
 def _who(given: str) -> str:
-    said = given.strip()
-    if not said or len(said) > LONGEST_WHO or unprintable(said) is not None:
+    said = one_line(given)
+    if not said or len(given.strip()) > LONGEST_WHO or unprintable(given) is not None:
         raise Invalid("who", f"is 1 to {LONGEST_WHO} characters in one line")
-    return one_line(said, LONGEST_WHO)
+    return said
 
 
 def _until(given: datetime, now: datetime) -> datetime:

@@ -32,10 +32,13 @@ def text(actor: Actor, name: str) -> str:
     return catalogue.built_in()[name].read_text(encoding="utf-8")
 
 
-def check(actor: Actor, path: Path) -> Provider:
-    """Read a provider file of this machine. Raises ConfigurationError that names each mistake's line."""
+def check(actor: Actor, path: Path) -> tuple[Provider, list[str]]:
+    """Read a provider file of this machine, and say what stands in it in vain.
+
+    Raises ConfigurationError that names each mistake's line.
+    """
     actor.needs(Right.HOST)
-    return catalogue.load_file(path)
+    return catalogue.review(path)
 
 
 def try_answers(actor: Actor, path: Path, directory: Path) -> tuple[Provider, list[Tried]]:
@@ -46,5 +49,5 @@ def try_answers(actor: Actor, path: Path, directory: Path) -> tuple[Provider, li
     from monitor.operations.recorded import tried
     from monitor.wire.recorded import read_directory
 
-    provider = check(actor, path)
+    provider, _ = check(actor, path)
     return provider, [tried(provider, one) for one in read_directory(directory)]

@@ -14,6 +14,7 @@ from monitor.health.evidence import (
     Fault,
     Grant,
     Identity,
+    Introspection,
     RefreshNote,
     Step,
     account_number,
@@ -22,6 +23,7 @@ from monitor.health.finding import Finding
 from monitor.health.rotation import Heard, ending, heard
 from monitor.health.rules import Rule, first_match, refuses_token
 from monitor.providers.schema import Provider
+from monitor.tokens.introspect import heard_of
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import taken
 from monitor.wire.answers import pick_all, read_as
@@ -130,12 +132,17 @@ class _Look:
         self._provider, self._rules, self._recorded = provider, rules, recorded
         self._at, self._exchanges = recorded.at, list[Exchange]()
         self._note: RefreshNote | None = None
+        self._introspection: Introspection | None = None
         self.identity: Identity | None = None
         self.heard: Heard | None = None
         self.reached: set[str] = set()
 
     def hear(self, message: Message) -> None:
         """Take one answer in."""
+        if message.step == "introspect":
+            answer, self._introspection = heard_of(message.reply, self._provider.oauth, self._at)
+            self._add(Step.INTROSPECT, answer)
+            return
         step = _STEPS[message.step]
         answer, document = read_as(
             step, message.reply, self._provider.errors, self._rules, message.at or self._at
@@ -196,7 +203,8 @@ class _Look:
             absolute_lifetime=oauth.refresh_absolute_lifetime,
             has_refresh_token=recorded.refresh_token,
         )
-        return Evidence(at, tuple(self._exchanges), self.identity, self._note, grant)
+        asked, told = tuple(self._exchanges), self._introspection
+        return Evidence(at, asked, self.identity, self._note, grant, introspection=told)
 
     def finding(self) -> Finding:
         """What it comes to: a pair is well where nothing was asked with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,11 +30,8 @@ async def lay(database: Database, connection_id: str, claim: Claim, now: datetim
     nothing is broken and no first authorization is to come.
     """
     async with database.write() as conn:
-        held = await fence.hold(conn, [connection_id])
-        must_exist(held, [connection_id])
-        number = await _open_incident(conn, connection_id)
-        was = held[connection_id]
-        if number is None and (was.authorized or was.health.state is not State.PENDING):
+        what = await _open(conn, connection_id)
+        if what is None:
             raise Conflict(
                 f"{connection_id}: nothing of it is open that anybody could be on.",
                 Remedy("explain.story", "says how it is", connection_id),
@@ -41,7 +39,7 @@ async def lay(database: Database, connection_id: str, claim: Claim, now: datetim
         await conn.execute(
             update(connection)
             .where(connection.c.id == connection_id)
-            .values(claimed_by=claim.who, claimed_until=claim.until, claimed_incident=number)
+            .values(claimed_by=claim.who, claimed_until=claim.until, claimed_incident=what.incident)
         )
         until = claim.until.isoformat(timespec="seconds")
         await audit.record(conn, now, actor, "connection.claim", connection_id, who=claim.who, until=until)
@@ -49,19 +47,29 @@ async def lay(database: Database, connection_id: str, claim: Claim, now: datetim
 
 @retried
 async def take_back(database: Database, connection_id: str, now: datetime, actor: str) -> bool:
-    """Forget who is on it; whether anybody was. Raises NotFound."""
+    """Forget who is on what is open of a connection; whether anybody was. Raises NotFound."""
+    mine = connection.c.id == connection_id
+    about = select(connection.c.claimed_by, connection.c.claimed_incident).where(mine)
     async with database.write() as conn:
-        must_exist(await fence.hold(conn, [connection_id]), [connection_id])
-        mine = connection.c.id == connection_id
-        was = await conn.execute(select(connection.c.claimed_by).where(mine))
-        who = was.scalar_one()
-        if who is None:
+        what = await _open(conn, connection_id)
+        who, incident_then = (await conn.execute(about)).one()
+        if who is None or what is None or what.incident != incident_then:
             return False
         await conn.execute(update(connection).where(mine).values(_NOBODY))
         await audit.record(conn, now, actor, "connection.unclaim", connection_id, who=who)
         return True
 
 
-async def _open_incident(conn: AsyncConnection, connection_id: str) -> int | None:
+class _Open(NamedTuple):
+    incident: int | None  # None: the first authorization
+
+
+async def _open(conn: AsyncConnection, connection_id: str) -> _Open | None:
+    """Take the gate of a connection; return what is open of it that somebody may be on. Raises NotFound."""
+    held = await fence.hold(conn, [connection_id])
+    must_exist(held, [connection_id])
     mine = incidents.is_open(About(Subject.CONNECTION, connection_id))
-    return (await conn.execute(select(incident.c.id).where(mine))).scalar_one_or_none()
+    number = (await conn.execute(select(incident.c.id).where(mine))).scalar_one_or_none()
+    was = held[connection_id]
+    newcomer = was.health.state is State.PENDING and not was.authorized
+    return _Open(number) if number is not None or newcomer else None

@@ -38,11 +38,12 @@ from monitor.text.echoes import without_token
 from monitor.text.names import one_line
 from monitor.tokens import messages
 from monitor.tokens.callback import Arrival, Forbidden, before_exchange, on_exchange, on_return
+from monitor.tokens.calls import asking, revocation
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import pick_all, read
+from monitor.wire.answers import asks_to_come_again, pick_all, read
 from monitor.wire.apps import App, discover
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
@@ -203,7 +204,7 @@ class Granter:
             app.client_id, app.client_secret, code, trip.redirect_uri, oauth.client_auth, verifier
         )
         sent_at = self._clock.now()
-        reply = await self._wire.post_form(app.endpoints.token, form, authorization)
+        reply = await self._wire.post_form(app.endpoints.token, form, authorization, app.token_headers)
         if isinstance(reply, Fault):
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())
@@ -311,7 +312,7 @@ class Granter:
         for attempt in range(WHOAMI_TRIES):
             if attempt:
                 await self._clock.sleep(0.5 * attempt)
-            reply = await self._wire.get(app.endpoints.whoami, token)
+            reply = await asking(self._wire, app, app.endpoints.whoami, token, app.provider.whoami.call)
             if isinstance(reply, Fault):
                 continue
             answer, document = read(reply, app.provider.errors, self._clock.now())
@@ -362,15 +363,8 @@ class Granter:
             except (CannotDecrypt, KeyMissing):
                 await leftovers.drop(self._database, number)
                 continue
-            if app.provider.oauth.revoke_with == "bearer":
-                form, authorization = Secret(""), Secret(f"Bearer {token.reveal()}")
-            else:
-                form, own = messages.revoke_form(
-                    app.client_id, app.client_secret, token, app.provider.oauth.client_auth
-                )
-                authorization = own  # type: ignore[assignment]
-            reply = await self._wire.post_form(app.endpoints.revoke, form, authorization)
-            if not isinstance(reply, Fault) and reply.status < 500 and reply.status != 429:
+            reply = await self._wire.send(revocation(app, app.endpoints.revoke, token))
+            if not isinstance(reply, Fault) and not asks_to_come_again(reply, self._clock.now()):
                 await leftovers.drop(self._database, number)
                 done += 1
         return done

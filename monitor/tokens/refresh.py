@@ -265,7 +265,7 @@ class Refresher:
     ) -> tuple[Exchange, TokenAnswer | None]:
         assert app.endpoints is not None  # noqa: S101 - checked by refresh()
         url, began = app.endpoints.token, self._clock.now()
-        reply = await self._wire.post_form(url, form, authorization)
+        reply = await self._wire.post_form(url, form, authorization, app.token_headers)
         now = self._clock.now()
         answer: Answer | Fault
         pair: TokenAnswer | None = None

@@ -38,6 +38,7 @@ from monitor.store.due import Lease
 from monitor.store.verdicts import Refused
 from monitor.text.echoes import without_token
 from monitor.text.names import one_line
+from monitor.tokens.calls import asking
 from monitor.tokens.introspect import Introspector
 from monitor.tokens.refresh import Refresher, access_cell, refresh_cell
 from monitor.tokens.vault import Vault
@@ -268,7 +269,8 @@ class Prober:
         health, evidence = look.lease.health, self._evidence(look)
         settled = health.state is State.BROKEN and consequence(health.cause).ends_grant
         which = leaves_open(evidence, look.app.rules)
-        if which is None or settled or evidence.told_before is not None:
+        known = settled or evidence.told_before is not None
+        if which is None or known or not self._introspector.may_ask(look.app, which):
             return
         sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
         if which == "refresh_token":
@@ -285,16 +287,17 @@ class Prober:
     ) -> tuple[Answer | Fault, Any]:
         await self._pacer.turn(look.app)
         began = self._clock.now()
-        reply = await self._wire.get(url, token)
+        call = look.app.provider.whoami.call if step is Step.WHOAMI else None
+        reply = await asking(self._wire, look.app, url, token, call)
         now = self._clock.now()
         answer: Answer | Fault
         if isinstance(reply, Fault):
             answer, document = reply, None
         else:
             answer, document = read_as(step, reply, look.app.provider.errors, look.app.rules, now)
-        shown, host = _shown(url)
+        (shown, host), method = _shown(url), call.method if call is not None else "GET"
         look.exchanges.append(
-            Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)
+            Exchange(step, f"{method} {shown}", host, began, (now - began).total_seconds(), answer, scope)
         )
         if not answer.ok:
             await self._heed(look.app, step, answer)
@@ -302,9 +305,7 @@ class Prober:
 
     async def _heed(self, app: App, step: Step, answer: Answer | Fault) -> None:
         """An app-wide limit that was hit is everyone's: hold all requests of the app."""
-        if isinstance(answer, Fault) or answer.retry_at is None:
-            return
-        if limited(app.rules, step, answer):
+        if isinstance(answer, Answer) and answer.retry_at and limited(app.rules, step, answer):
             await self._pacer.hold(app, answer.retry_at)
 
     async def _discover(self, look: _Look) -> bool:

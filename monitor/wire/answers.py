@@ -96,15 +96,14 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     """Return the answer, and the document it carried (None where it was not JSON)."""
     content, document = _content(reply)
     status = reply.status
-    plain = status == 200 and content is Content.JSON and not errors.code and not errors.refusal
-    if plain and "error" not in document:
+    if status == 200 and content is Content.JSON and not _says_no(document, errors):
         pause = retry_at(reply, now) if reply.header(b"x-ratelimit-remaining") == "0" else None
         return (_PLAIN_OK if pause is None else Answer(200, retry_at=pause)), document
     sent = reply.sent
     error, description = _error(document, errors, status)
     challenge = _challenge(reply.headers(b"www-authenticate"))
     description = description or challenge.get("error_description")
-    refusal = _holds(errors.refusal, document)
+    refusal = holds(errors.refusal, document)
     failed = refusal or error is not None or not 200 <= status < 300
     return (
         Answer(
@@ -124,6 +123,15 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     )
 
 
+def _says_no(document: Any, errors: Errors) -> bool:
+    """Whether there is any word of an error in a document, so that all of it has to be read."""
+    return (
+        "error" in document
+        or (bool(errors.code) and pick(errors.code, document) is not None)
+        or (bool(errors.refusal) and holds(errors.refusal, document))
+    )
+
+
 def _code(text: str, sent: tuple[Secret, ...]) -> str:
     """Return an error's code as rules compare it: a long word is no token, unless it is one that we sent."""
     if len(text) <= 80 and _CONSTANT.fullmatch(text):
@@ -131,9 +139,10 @@ def _code(text: str, sent: tuple[Secret, ...]) -> str:
     return redact(text, 80, sent)
 
 
-def _holds(expression: str, document: Any) -> bool:
+def holds(expression: str, document: Any) -> bool:
+    """Whether a JMESPath finds something that is true, as JMESPath has it."""
     value = _search(expression, document)
-    return value is not None and value is not False and value not in ("", [], {})  # as JMESPath has it
+    return value is not None and value is not False and value not in ("", [], {})
 
 
 def _fields(
@@ -242,6 +251,11 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     if wait is None or wait <= timedelta(0):
         return None
     return now + min(wait, LONGEST_WAIT)
+
+
+def asks_to_come_again(reply: Reply, now: datetime) -> bool:
+    """Whether a reply is no answer yet: an outage, or a limit with whatever status it is said."""
+    return reply.status >= 500 or reply.status == 429 or retry_at(reply, now) is not None
 
 
 def asked_to_wait(text: str, now: datetime) -> timedelta | None:

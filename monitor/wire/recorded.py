@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SUFFIX = ".http"
 LARGEST_FILE = 256 * 1024
 REFRESHES = "refresh"  # the verdict of a refused access token whose refresh is not among the answers
-STEPS = ("whoami", "refresh", "scope", "code")
+STEPS = ("whoami", "refresh", "scope", "code", "introspect")
 PROVED = ("seen", "community", "unproved")
 _KEY = re.compile(r"#\s*([a-z][a-z_]*):\s*(.*)")
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s+(\d{3})\b")
@@ -100,7 +100,7 @@ class Recorded:
 
 
 _OF_A_MESSAGE = ("step", "scope")
-_KEYS = (
+KEYS = (
     *("about", "verdict", "source", "proved", "rule", "heard", "account", "granted", "read_before", "idle"),
     *("age", "access", "refresh_token", *_OF_A_MESSAGE),
 )
@@ -169,9 +169,9 @@ def _take(line: str, number: int, said: dict[str, tuple[int, str]]) -> None:
     if key is None:
         return  # a note
     word, value = key.group(1), key.group(2).strip()
-    if word not in _KEYS:
-        near = difflib.get_close_matches(word, _KEYS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
+    if word not in KEYS:
+        near = difflib.get_close_matches(word, KEYS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KEYS)}"
         raise _Wrong(number, f"there is no key {word!r}; {hint}")
     if word in said:
         raise _Wrong(number, f"{word} is there twice; line {said[word][0]} has it already")

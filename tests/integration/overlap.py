@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
@@ -69,6 +69,7 @@ from monitor.store.uses import Use
 from monitor.store.verdicts import Settlement, Terms
 from monitor.text.ids import new_id
 from tests.conftest import START
+from tests.integration import overlap_door
 from tests.integration.test_store import new
 
 NOW = START
@@ -95,10 +96,20 @@ class Scene:
 # In the order in which rows refer to each other.
 TABLES = (
     "connection", "watch", "credential", "refresh_journal", "link", "consent", "incident", "notice", "notice_item",
-    "delivery", "process", "webhook", "event",
+    "delivery", "process", "webhook", "event", *overlap_door.TABLES,
 )  # fmt: skip
 _KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
-_EMPTIED = ("notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event")
+_EMPTIED = (
+    "notice",
+    "connection",
+    "incident",
+    "process",
+    "duty",
+    "fuse",
+    "webhook",
+    "event",
+    *overlap_door.TABLES[::-1],
+)
 _RESTORE = "; ".join(
     [f"DELETE FROM {name}" for name in _EMPTIED]  # noqa: S608
     + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
@@ -148,7 +159,10 @@ async def set_up(database: Database) -> Scene:
                 .returning(incident.c.id)
             )
         ).scalar_one()  # fmt: skip
+        on_it = {"claimed_by": "Anna", "claimed_until": NOW + DAY, "claimed_incident": number}
+        await conn.execute(update(connection).where(connection.c.id == "b").values(on_it))
         await _a_mail_on_its_way(conn, number)
+        await overlap_door.set_up(conn)
     leases = await due.claim_named(database, "p1", AT_WORK, NOW, LEASE, apps=["app"])
     async with database.write() as conn:
         entries, trips = {}, {}

@@ -63,6 +63,7 @@ async def test_it_ends_with_the_incident_and_the_next_one_is_reminded(mailrig, m
     assert await mailrig.state("acme") == ("healthy", "ok") and await claim_of(mailrig) is None
     await _break(mailrig, "acme")
     assert await claim_of(mailrig) is None, "another break is not what Anna is on"
+    assert not await connections.unclaim(mailrig.parts, ME, "acme")
     for _ in range(6):
         await mailrig.mails(hours=12)
     subjects = [mail["Subject"].split(":")[0] for mail in mailbox.taken]
@@ -109,6 +110,7 @@ async def test_a_newcomer_may_be_claimed_and_what_is_well_may_not(rig):
     [
         ("", {"days": 1}, "who"),
         ("Anna\nAcme", {"days": 1}, "who"),
+        ("\u200b\u202e", {"days": 1}, "who"),
         ("A" * 201, {"days": 1}, "who"),
         ("Anna", {"seconds": 0}, "until"),
         ("Anna", {"days": 90, "seconds": 1}, "until"),

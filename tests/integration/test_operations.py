@@ -96,7 +96,11 @@ async def told(rig):
         await conn.execute(
             update(connection)
             .where(connection.c.id == "c04")
-            .values(claimed_by="Anna", claimed_until=START + HOUR * 30)
+            .values(
+                claimed_by="Anna",
+                claimed_until=START + HOUR * 30,
+                claimed_incident=select(incident.c.id).where(incident.c.name == "c04").scalar_subquery(),
+            )
         )
         hook = {
             "id": "wh_1",

@@ -12,6 +12,8 @@ from monitor.cli.remedies import COMMANDS, OPEN
 from monitor.health.causes import TABLE, Cause
 from monitor.providers import catalogue
 from monitor.providers.schema import (
+    Call,
+    End,
     Errors,
     Limits,
     OAuth,
@@ -19,9 +21,13 @@ from monitor.providers.schema import (
     Region,
     RuleEntry,
     ScopeCheck,
+    Setting,
+    Value,
     Whoami,
+    Words,
 )
 from monitor.store.columns import HEALTH
+from monitor.wire import recorded
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,9 +167,16 @@ def test_no_sentence_counts_what_there_may_be_more_of_tomorrow():
 
 def test_every_key_of_a_provider_file_is_in_its_document():
     text = (ROOT / "docs" / "provider-files.md").read_text()
-    for model in (Provider, Region, OAuth, Whoami, ScopeCheck, Limits, Errors, RuleEntry):
+    tables = (Provider, Region, OAuth, Call, Whoami, ScopeCheck, Limits, Errors, RuleEntry)
+    for model in (*tables, Value, Setting, Words, End):
         for name in model.model_fields:
             assert re.search(rf"`\[*{name}\b[^`]*`", text), f"{model.__name__}.{name}"
+
+
+def test_every_key_of_recorded_answers_is_in_its_document():
+    text = (ROOT / "docs" / "provider-files.md").read_text()
+    for key in recorded.KEYS:
+        assert f"`# {key}:" in text, key
 
 
 def _writers(tree: ast.AST):

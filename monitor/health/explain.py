@@ -31,6 +31,7 @@ class Story:
     health: Health
     reasons: tuple[str, ...] = ()
     rule: str = ""
+    setting: str = ""  # which setting of the client's administrator it is, where the provider's file says so
     evidence: Sequence[Mapping[str, Any]] = ()
     evidence_at: datetime | None = None
     scope: str | None = None
@@ -221,6 +222,8 @@ def _why(story: Story) -> tuple[str, ...]:
         said.append(f"Last authorized by {story.authorized_by}.")
     if story.rule and story.health.state in (State.SUSPECT, State.BROKEN):
         said.append(f"Rule {story.rule}, confidence {story.health.confidence:.0%}.")
+    if story.setting and consequence(story.health.cause).elsewhere:
+        said.append(f"The setting: {story.setting}")
     if story.larger:
         said.append(f"It belongs to a larger incident: {story.larger}")
     return tuple(said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.health.causes import Cause, consequence, is_definite
+from monitor.health.causes import Cause, at_scopes, consequence, is_definite
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -213,7 +213,7 @@ def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Fin
 
 def _weight(finding: Finding) -> tuple[bool, float]:
     # A definite refusal of one resource outweighs another resource's bad weather.
-    return consequence(finding.cause).about_scopes, finding.confidence
+    return at_scopes(finding.cause), finding.confidence
 
 
 def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:

@@ -202,6 +202,7 @@ class ScopeCheck(Section):
     """
 
     probe: Path = ""
+    call: Call | None = None  # how it is asked, where not by a GET with the bearer token
     also: tuple[str, ...] = ()
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.cadence import Cadence, scope_due
-from monitor.health.causes import consequence
+from monitor.health.causes import at_scopes, consequence
 from monitor.health.classify import leaves_open, told_before
 from monitor.health.evidence import (
     Answer,
@@ -260,11 +260,7 @@ class Prober:
         """Check every scope right after an authorization and while one is in trouble, else one in turn."""
         lease, now = look.lease, self._clock.now()
         checkable = tuple(s for s in lease.scopes if look.app.checks(s))
-        every = (
-            lease.scopes_all
-            or consequence(lease.health.cause).about_scopes
-            or consequence(lease.health.candidate).about_scopes
-        )
+        every = lease.scopes_all or at_scopes(lease.health.cause) or at_scopes(lease.health.candidate)
         if every:
             chosen = checkable
         else:
@@ -315,7 +311,8 @@ class Prober:
     ) -> tuple[Answer | Fault, Any]:
         await self._pacer.turn(look.app)
         began = self._clock.now()
-        call = look.app.provider.whoami.call if step is Step.WHOAMI else None
+        provider = look.app.provider
+        call = provider.whoami.call if scope is None else provider.scopes[scope].call
         reply = await asking(self._wire, look.app, url, token, call)
         now = self._clock.now()
         answer: Answer | Fault

@@ -102,6 +102,11 @@ class Consequence:
         """Whether the client is mailed: only ever to ask for what helps."""
         return self.asks is not None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether something else than authorizing mends it: the grant is as good as it was meanwhile."""
+        return self.asks is not None and bool(self.asks.first)
+
 
 _AGAIN = "An administrator of the client authorizes the connection again."
 

@@ -72,6 +72,8 @@ class Step(StrEnum):
     WHOAMI = "whoami"
     SCOPE = "scope"
     INTROSPECT = "introspect"
+    EXCHANGE = "exchange"  # of a code for tokens: at the token endpoint, as a refresh
+    AUTHORIZE = "authorize"  # what a browser is sent to, nobody signed in
 
 
 class FaultKind(StrEnum):

@@ -7,7 +7,7 @@ names who has to act. No clock, no I/O.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -49,6 +49,16 @@ class Urgency(StrEnum):
     OVER = "over"  # it has ended
 
 
+_TITLES = {
+    Kind.ACCESS_TOKEN: "The last access token ends",
+    Kind.API_KEY: "An API key ends",
+    Kind.CLIENT_SECRET: "A client secret ends",
+    Kind.GRANT: "An authorization ends",
+    Kind.PROVIDER_END: "A provider ends something",
+    Kind.REFRESH_TOKEN: "A refresh token ends if unused",
+}
+
+
 class Key(NamedTuple):
     """An entry's place in the calendar, and its name for good: the moment may move, kind and name do not."""
 
@@ -83,6 +93,12 @@ class Entry:
     tells: str = ""  # two entries about one thing and of one kind apart
 
     @property
+    def title(self) -> str:
+        """What ends, in a few words."""
+        whose = f"{self.name} ({self.client})" if self.client and self.client != self.name else self.name
+        return f"{_TITLES[self.kind]}: {whose}"
+
+    @property
     def key(self) -> Key:
         """Its place in the calendar."""
         return Key(self.at, self.kind.value, f"{self.name}/{self.tells}" if self.tells else self.name)
@@ -99,7 +115,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries: those from `begin` to `until`; of several values one has to fit, and none means all."""
+    """Which entries: those from `begin` to `until`; of several values one has to fit, and none means all.
+
+    A provider's ends are of all its apps: whether one of them is wanted is for whoever gathers them.
+    """
 
     begin: datetime
     until: datetime
@@ -118,7 +137,7 @@ class Wanted:
         return (
             entry.at <= self.until
             and (not self.kinds or entry.kind.value in self.kinds)
-            and (not self.apps or entry.app in self.apps)
+            and (not self.apps or entry.app in self.apps or entry.kind is Kind.PROVIDER_END)
             and (not self.providers or entry.provider in self.providers)
             and (not self.needs or entry.needs.value in self.needs)
         )
@@ -205,6 +224,11 @@ def of_provider(provider: str, title: str, what: str, on: date, page: str, conne
         _midnight(on), Kind.PROVIDER_END, "provider", provider, says, Needs.OPERATOR, None, provider,
         page=page, connections=connections, tells=tells,
     )  # fmt: skip
+
+
+def touching(entry: Entry, connections: int) -> Entry:
+    """Return an entry with how many connections it touches."""
+    return replace(entry, connections=connections)
 
 
 def of_api_key(key: str, called: str, at: datetime) -> Entry:

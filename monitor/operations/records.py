@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from alerts.mails import told
 from alerts.outbox.listing import Told
 from alerts.silences.windows import Silenced, Window
+from monitor.health.calendar import Entry as Ending
 from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
@@ -191,6 +193,26 @@ def app(one: Used) -> dict[str, Any]:
         },
         "last_probe": iso(one.probed_at),
         "last_success": iso(one.well_at),
+    }
+
+
+def ending(one: Ending, now: datetime) -> dict[str, Any]:
+    """Return an entry of the calendar."""
+    prevention = one.prevented_by
+    return {
+        "at": iso(one.at),
+        "kind": one.kind.value,
+        "about": {"kind": one.about, "name": one.name},
+        "title": one.title,
+        "what": one.what,
+        "needs": one.needs.value,
+        "urgency": one.urgency(now).value,
+        "prevented_by": {"at": iso(prevention.at), "what": prevention.what} if prevention else None,
+        "provider": one.provider or None,
+        "app": one.app or None,
+        "client": one.client or None,
+        "connections": one.connections,
+        "page": one.page or None,
     }
 
 

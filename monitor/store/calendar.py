@@ -47,9 +47,9 @@ def sources(lasts: Mapping[str, Lasts], wanted: Wanted) -> list[Source]:
         had = (credential.c.access.is_not(None), _NONE_FOLLOWS)
         found.append(Source(Kind.ACCESS_TOKEN, credential.c.access_expires_at, apps, such=had))
         found.append(Source(Kind.GRANT, credential.c.grant_ends_at, apps, such=(_ALIVE,)))
-        such = (_ALIVE, credential.c.grant_ends_at.is_(None))
+        by_file = (_ALIVE, credential.c.grant_ends_at.is_(None))
         found += [
-            Source(Kind.GRANT, credential.c.authorized_at, some, span, such)
+            Source(Kind.GRANT, credential.c.authorized_at, some, span, by_file)
             for span, some in _alike(lasts, apps, "absolute")
         ]
     if wanted.asks(Needs.NOBODY) or wanted.asks(Needs.OPERATOR):
@@ -63,7 +63,7 @@ def sources(lasts: Mapping[str, Lasts], wanted: Wanted) -> list[Source]:
 
 
 def _unused(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
-    """Return which refresh tokens are wanted: those that the service uses in time, those it does not, or all."""
+    """Return which refresh tokens are wanted: those that the service uses in time, the others, or all."""
     if not wanted.asks(Needs.NOBODY):
         return (_ALIVE, ~_KEPT)
     return (_ALIVE,) if wanted.asks(Needs.OPERATOR) else (_ALIVE, _KEPT)

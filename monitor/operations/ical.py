@@ -1,7 +1,7 @@
 """The calendar as other calendars read it: iCalendar (RFC 5545), one event an end.
 
-Events keep their UID while their moment moves, so whoever subscribed sees one that moved and not another. Nothing
-secret and no address is in it: what ends, of which connection, app, provider or key, and who has to act.
+Events keep their UID while their moment moves, so whoever subscribed sees one that moved and not another.
+Nothing secret and no address is in it: what ends, of which connection, app, provider or key, and who acts.
 """
 
 from __future__ import annotations

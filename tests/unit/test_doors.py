@@ -18,6 +18,8 @@ COMMANDS = {
     "put_connection": "connections import",
     "change_connection": "connections import",
     "remove_connection": "connections remove",
+    "list_calendar": "calendar",
+    "subscribe_calendar": "calendar",
     "connection_status": "connections show",
     "explain_connection": "explain",
     "connection_history": "explain",

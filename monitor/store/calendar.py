@@ -125,13 +125,13 @@ def _where(source: Source, wanted: Wanted, after: Key | None, is_sqlite: bool) -
         column.is_not(None),
         column > _moment(wanted.begin - lasts),
         column <= _moment(wanted.until - lasts),
-        watch.c.app.in_(source.apps),
+        connection.c.app.in_(source.apps),  # which has no index: what ends first leads
         ~_ASKED_ALREADY,
         *source.such,
         *within.conditions(wanted.within, is_sqlite),
     ]
     if wanted.providers:
-        found.append(watch.c.provider.in_(sorted(wanted.providers)))
+        found.append(connection.c.provider.in_(sorted(wanted.providers)))
     if after is not None:
         at = _moment(after.at - lasts)
         if source.kind.value == after.kind:
@@ -157,6 +157,7 @@ async def next_of(database: Database, source: Source, wanted: Wanted) -> list[tu
         select(watch.c.app, func.min(source.column).label("first"), func.count())
         .select_from(credential)
         .join(watch, watch.c.connection == credential.c.connection)
+        .join(connection, connection.c.id == credential.c.connection)
         .where(*_where(source, wanted, None, database.is_sqlite))
         .group_by(watch.c.app)
     )

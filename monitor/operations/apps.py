@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.errors import NotFound
 from monitor.health import cadence
+from monitor.health.doors import Door, Standing
 from monitor.health.listing import Filter
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.settings.sections import AppSettings
-from monitor.store import budgets, connections, listing
+from monitor.store import app_checks, budgets, connections, listing
 from monitor.wire.apps import App
 
 
@@ -45,6 +47,7 @@ class Used:
     free_at: datetime | None  # when the budget lets the next request start
     probed_at: datetime | None  # the newest probe of any of its connections
     well_at: datetime | None  # the newest that found its connection well
+    doors: Mapping[Door, Standing]  # whether anybody could still connect, as far as it was asked
 
 
 async def every(parts: Parts, actor: Actor) -> list[Used]:
@@ -55,6 +58,7 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
     if not actor.only.whole:
         named = [name for name in named if name in (actor.only.apps or counted)]
     sizes, lately = await connections.per_app(parts.database), await connections.lately(parts.database)
+    doors = await app_checks.standing(parts.database)
     free, wanted = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
     given = {one.id: one for one in parts.loaded.settings.apps}
     found = []
@@ -73,6 +77,7 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
                 free_at=free.get(name) if limit is not None else None,
                 probed_at=seen.probed_at if seen else None,
                 well_at=seen.well_at if seen else None,
+                doors=doors.get(name, {}) if app is not None else {},
             )
         )
     return found

@@ -11,6 +11,7 @@ from alerts.mails import told
 from alerts.outbox.listing import Told
 from alerts.silences.windows import Silenced, Window
 from monitor.health.calendar import Entry as Ending
+from monitor.health.doors import Standing
 from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
@@ -193,6 +194,23 @@ def app(one: Used) -> dict[str, Any]:
         },
         "last_probe": iso(one.probed_at),
         "last_success": iso(one.well_at),
+        "secret_expires": str(one.settings.secret_expires)
+        if one.settings and one.settings.secret_expires
+        else None,
+        "doors": {door.value: standing(known) for door, known in sorted(one.doors.items())},
+    }
+
+
+def standing(one: Standing) -> dict[str, Any]:
+    """Return how a door of an app is that clients pass when they connect."""
+    return {
+        "outcome": one.seen.outcome.value,
+        "says": one.seen.says,
+        "rule": one.seen.rule or None,
+        "at": iso(one.at),
+        "refused_since": iso(one.since),
+        "refusals": one.refusals,
+        "last_good": iso(one.well_at),
     }
 
 

@@ -46,6 +46,7 @@ from monitor.tokens.refresh import Refresher
 from monitor.tokens.uses import Uses
 from monitor.tokens.vault import Cell
 from monitor.watching.admission import Admission, Pace
+from monitor.watching.doors import Doors
 from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
 from monitor.watching.pacing import Demand, Pacer
@@ -79,6 +80,7 @@ class Watching:
     custody: Custody
     uses: Uses
     hearing: Hearing
+    doors: Doors
     meters: Meters
     scope_every: timedelta
 
@@ -124,6 +126,16 @@ def build_watching(
         custody=custody,
         uses=Uses(database, clock),
         hearing=Hearing(database, admission, clock),
+        doors=Doors(
+            database,
+            wire,
+            pacer,
+            apps,
+            clock,
+            public_url=settings.web.public_url,
+            every=schedule.doors,
+            leads=lambda: presence.leads,
+        ),
         meters=meters,
         scope_every=schedule.scope_interval,
     )

@@ -44,6 +44,18 @@ class Budget(Shown):
     free_at: Time | None
 
 
+class Standing(Shown):
+    """How a door is that clients pass when they connect; `refused` twice in a row is believed."""
+
+    outcome: str = Field(description="`good`, `refused` or `unclear`.")
+    says: str
+    rule: str | None
+    at: Time
+    refused_since: Time | None
+    refusals: int
+    last_good: Time | None
+
+
 class App(Shown):
     """An app as it is used, never its secret."""
 
@@ -62,6 +74,8 @@ class App(Shown):
     budget: Budget | None
     last_probe: Time | None
     last_success: Time | None
+    secret_expires: str | None
+    doors: dict[str, Standing]
 
 
 class Apps(Shown):

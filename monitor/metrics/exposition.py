@@ -18,8 +18,8 @@ from prometheus_client.registry import Collector
 
 from monitor.clock import Clock
 from monitor.metrics import catalogue
-from monitor.metrics.catalogue import Metric
 from monitor.metrics.meters import Meters
+from monitor.metrics.metric import Metric
 from monitor.store import bindings, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App

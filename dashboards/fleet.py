@@ -9,6 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 from alerts.rules import recording as r
 from dashboards import panels as p
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 IN = 'provider=~"$provider", app=~"$app"'
 WATCHED = f'sum ({r.CONNECTIONS.name}{{{IN}, state=~"healthy|suspect|broken"}})'
@@ -244,7 +245,7 @@ def build() -> Any:
     )
 
 
-def _p90(metric: m.Metric) -> str:
+def _p90(metric: Metric) -> str:
     return (
         f'histogram_quantile (0.9, sum by (le) (rate ({metric.name}_bucket{{provider=~"$provider"}}'
         f"[{p.RATE}])))"

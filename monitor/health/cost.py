@@ -64,7 +64,7 @@ def too_dear(cost: Cost, allowed: Allowed) -> str | None:
     least = cost.interval_for(int(limit * allowed.share))
     part = f"{allowed.share:.0%} of " if allowed.share < 1 else ""
     return (
-        f"Probing {cost.connections:,} connections takes {cost.reads_per_month:,} reads a month, and may take "
+        f"Probing {cost.connections:,} connections takes {cost.reads_per_month:,} reads a month; it may take "
         f"{part}{limit:,}: probe every {span(least, units=2)} or more seldom (schedule.interval, or "
         "limits.least_interval in its provider's file)."
     )

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from monitor.health import calendar
-from monitor.health.calendar import Entry, Key, Kind, Known, Lasts, Needs, Wanted
+from monitor.health.calendar import Entry, Key, Kind, Known, Needs, Wanted
 from monitor.health.listing import MOST, Filter
+from monitor.metrics.ending import lasts_of
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import api_keys, listing
@@ -82,12 +83,6 @@ async def every(
         told += len(found.entries)
         if (after := found.after) is None:
             return
-
-
-def lasts_of(app: App) -> Lasts:
-    """Return how long an app's refresh tokens and grants last, by its provider's file."""
-    oauth = app.provider.oauth
-    return Lasts(oauth.refresh_idle_lifetime, oauth.refresh_absolute_lifetime)
 
 
 def _place(entry: Entry) -> Key:

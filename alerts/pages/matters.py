@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.rules import fleet, inhibitions, own
+from alerts.rules import ahead, fleet, inhibitions, own
 from alerts.rules.alert import Alert
 from alerts.silences.windows import Scope, Silenced, first_over
 from monitor.health.causes import Cause, Owner, Subject, consequence, operator_first
@@ -29,6 +29,11 @@ _BY: dict[str, tuple[str, ...]] = {
     fleet.RATE_LIMITED.name: ("provider", "app", "team"),
     fleet.REFRESH_LOST.name: ("provider", "app", "team"),
     fleet.CLIENT_BROKEN.name: ("provider", "app", "team", "connection", "client", "cause", "tier"),
+    ahead.DOOR_SHUT.name: ("provider", "app", "team"),
+    ahead.SECRET_ENDS.name: ("provider", "app", "team"),
+    ahead.SECRET_ENDS_SOON.name: ("provider", "app", "team"),
+    ahead.PROVIDER_END_AHEAD.name: ("provider",),
+    ahead.PROVIDER_END_NEAR.name: ("provider",),
     own.OUTBOX_STUCK.name: ("channel",),
     own.ACCOUNT_WAITS.name: ("provider", "app", "team"),
 }

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox import delays
+from alerts.pages import ahead
+from alerts.pages.ahead import Ahead
 from alerts.pages.matters import Fact, Matter, Patience, Trouble, facts_of, standing, worth_telling
 from alerts.pages.routes import Route
 from alerts.pages.story import SLOTS
@@ -17,7 +19,7 @@ from alerts.rules.alert import RUNBOOKS, TEAM
 from alerts.silences import silences
 from alerts.silences.windows import Window
 from monitor.health.causes import TABLE, Owner, Subject
-from monitor.store import bindings, incidents, published
+from monitor.store import app_checks, bindings, incidents, published
 from monitor.store.incidents import OpenIncident
 
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
@@ -40,6 +42,7 @@ class Oncall:
     patience: Patience = field(default_factory=Patience)
     runbooks: str = RUNBOOKS
     windows: tuple[Window, ...] = ()
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def asks_labels(self) -> bool:
@@ -63,6 +66,8 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
         for fact in facts_of(found, oncall.teams, oncall.patience, now)
     ]
     facts += await _conditions(conn, now)
+    doors = await app_checks.standing_now(conn)
+    facts += ahead.facts(oncall.ahead, doors, oncall.apps, oncall.teams, now, tickets=tickets)
     if tickets:
         facts += await _waiting_accounts(conn, oncall)
         for name, since in await published.webhooks_given_up(conn):

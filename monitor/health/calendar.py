@@ -211,7 +211,7 @@ def of_secret(app: str, provider: str, on: date, connections: int) -> Entry:
     """Return the end of an app's client secret, from when on the provider refuses all of its refreshes."""
     what = f"The client secret of app {app} ends: put a new one in place before, or no token is refreshed."
     return Entry(
-        _midnight(on), Kind.CLIENT_SECRET, "app", app, what, Needs.OPERATOR, None, provider, app,
+        midnight(on), Kind.CLIENT_SECRET, "app", app, what, Needs.OPERATOR, None, provider, app,
         connections=connections,
     )  # fmt: skip
 
@@ -221,7 +221,7 @@ def of_provider(provider: str, title: str, what: str, on: date, page: str, conne
     says = f"{title}: {what.rstrip('.')}."
     tells = hashlib.sha256(what.encode()).hexdigest()[:8]
     return Entry(
-        _midnight(on), Kind.PROVIDER_END, "provider", provider, says, Needs.OPERATOR, None, provider,
+        midnight(on), Kind.PROVIDER_END, "provider", provider, says, Needs.OPERATOR, None, provider,
         page=page, connections=connections, tells=tells,
     )  # fmt: skip
 
@@ -251,5 +251,6 @@ def _of_connection(
     )
 
 
-def _midnight(on: date) -> datetime:
+def midnight(on: date) -> datetime:
+    """Return when a day begins, in UTC: an end on a day is taken to come with its beginning."""
     return datetime(on.year, on.month, on.day, tzinfo=UTC)

@@ -1,14 +1,15 @@
-"""What lies ahead, for /metrics: the next end of each kind, doors that are shut, and reads that are metered."""
+"""What lies ahead, for /metrics: the next end of each kind, doors that are shut, and metered reads."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from monitor.health.calendar import Kind, Lasts, Needs, Wanted
+from monitor.health.calendar import Kind, Lasts, Needs, Wanted, midnight
 from monitor.health.cost import Cost
 from monitor.metrics import ahead
 from monitor.metrics.metric import Metric
+from monitor.providers.schema import End, Provider
 from monitor.store import api_keys, app_checks, calendar, connections
 from monitor.store.engine import Database
 from monitor.wire.apps import App
@@ -26,15 +27,15 @@ async def families(
     intervals: Mapping[str, timedelta],
     scope_interval: timedelta,
 ) -> list[tuple[Metric, Samples]]:
-    """Return each metric of `metrics.ahead` with its samples. `secrets` has the day each app's secret ends."""
+    """Return each metric of `metrics.ahead` with its samples. `secrets`: the day each app's secret ends."""
     by_id = {app.id: app for app in apps}
     ends, ending = await _of_connections(database, by_id, now)
     ends += [
-        ((Kind.CLIENT_SECRET.value, by_id[app].provider.name, app), _midnight(on))
+        ((Kind.CLIENT_SECRET.value, by_id[app].provider.name, app), midnight(on).timestamp())
         for app, on in secrets.items()
         if app in by_id
     ]
-    ends += list(_announced(apps, now))
+    ends += _next_announced(apps, now)
     if keys := await api_keys.ending(database, now + FAR, now):
         ends.append(((Kind.API_KEY.value, "", ""), keys[0][0].expires_at.timestamp()))
     doors: Samples = [
@@ -77,19 +78,24 @@ def lasts_of(app: App) -> Lasts:
     return Lasts(oauth.refresh_idle_lifetime, oauth.refresh_absolute_lifetime)
 
 
-def _announced(apps: Collection[App], now: datetime) -> Iterator[tuple[Sequence[str], float]]:
-    """Yield the next announced end of each provider that touches one of our apps, by its registration."""
+def announced(apps: Collection[App]) -> Iterator[tuple[Provider, End]]:
+    """Yield the announced ends that touch one of our apps, by the scopes that its registration has."""
     for provider in {app.provider.name: app.provider for app in apps}.values():
         its = [app for app in apps if app.provider.name == provider.name]
         asked = {scope for app in its for scope in (*app.scopes, *provider.oauth.default_scopes)}
         unknown = any(not app.scopes for app in its)
-        days = [
-            _midnight(end.on)
-            for end in provider.ends
-            if (not end.scopes or unknown or asked & set(end.scopes)) and _midnight(end.on) > now.timestamp()
-        ]
-        if days:
-            yield (Kind.PROVIDER_END.value, provider.name, ""), min(days)
+        for end in provider.ends:
+            if not end.scopes or unknown or asked & set(end.scopes):
+                yield provider, end
+
+
+def _next_announced(apps: Collection[App], now: datetime) -> Samples:
+    first: dict[str, datetime] = {}
+    for provider, end in announced(apps):
+        at = midnight(end.on)
+        if at > now:
+            first[provider.name] = min(at, first.get(provider.name, at))
+    return [((Kind.PROVIDER_END.value, name, ""), at.timestamp()) for name, at in first.items()]
 
 
 async def _reads(
@@ -108,7 +114,3 @@ async def _reads(
         cost = Cost(sizes.get(app.id, 0), intervals[app.id], scopes.get(app.id, 0), scope_interval)
         reads.append(((app.provider.name, app.id), cost.reads_per_month))
     return reads, [((app.provider.name, app.id), app.limits.reads_per_month or 0) for app in metered]
-
-
-def _midnight(on: date) -> float:
-    return datetime(on.year, on.month, on.day, tzinfo=UTC).timestamp()

@@ -93,8 +93,8 @@ METERED_READS = Alert(
     _OPERATOR,
     "Probing {app} takes {value} reads a month, more than {provider} lets an app make",
     "The provider meters reads, and refuses the rest of the month once they are used up, the middleware's "
-    "too. 'token-health doctor' says at which interval they would do: schedule.interval, or least_interval in "
-    "[limits] of the provider's file.",
+    "too. 'token-health doctor' says at which interval they would do: schedule.interval, or least_interval "
+    "in [limits] of the provider's file.",
     with_team(
         f"max by (provider, app) ({m.READS.name})\n> on (provider, app) "
         f"max by (provider, app) ({m.READS_LIMIT.name})"

@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from monitor.clock import Clock
+from monitor.health.cadence import wanted
 from monitor.metrics import catalogue, ending
 from monitor.metrics.meters import Meters
 from monitor.metrics.metric import Metric
@@ -276,6 +277,9 @@ class Exposition:
             )
         )
 
+    def _wanted(self, app: str) -> timedelta:
+        return wanted(self._interval, self._apps[app].limits.least_interval)
+
     def _schedule(self, lag: float, alive: int, intervals: Mapping[str, timedelta]) -> str:
         named = [((self._apps[app].provider.name, app), span) for app, span in intervals.items()]
         return (
@@ -284,7 +288,7 @@ class Exposition:
             + family(catalogue.PROBE_INTERVAL, ((labels, span.total_seconds()) for labels, span in named))
             + family(
                 catalogue.INTERVAL_STRETCHED,
-                ((labels, round(span / self._interval, 3)) for labels, span in named),
+                ((labels, round(span / self._wanted(labels[1]), 3)) for labels, span in named),
             )
         )
 

@@ -22,10 +22,10 @@ from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
-from monitor.operations import doors, reach
+from monitor.operations import costs, doors, reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.admittance import access_lines
-from monitor.operations.apps import not_watched, stretched_now
+from monitor.operations.apps import intervals_now, not_watched, stretched_now
 from monitor.operations.checks import Check
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
 from monitor.settings.file import load
@@ -84,6 +84,7 @@ async def _inside(parts: Parts, actor: Actor) -> list[Check]:
         *await _providers(parts),
         *await _stretched(parts),
         *await doors.checked(parts),
+        *await costs.checked(parts, await intervals_now(parts)),
         *await access_lines(parts),
         *await webhooks_checked(parts, actor),
     ]

@@ -15,6 +15,7 @@ from monitor.health.doors import Standing
 from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
+from monitor.operations.costs import Costs
 from monitor.operations.documents import iso, listed, mask, remedy
 from monitor.operations.fleet import Summary
 from monitor.operations.incidents import Shown
@@ -183,7 +184,7 @@ def app(one: Used) -> dict[str, Any]:
         "connections": one.connections,
         "interval_seconds": round(one.interval.total_seconds()) if one.app else None,
         "configured_interval_seconds": round(one.configured.total_seconds()),
-        "stretched": one.app is not None and one.interval > one.configured,
+        "stretched": one.app is not None and one.interval > one.wanted,
         "budget": None
         if limits is None or limits.requests_per_minute is None
         else {
@@ -192,12 +193,29 @@ def app(one: Used) -> dict[str, Any]:
             "share": limits.share,
             "free_at": iso(one.free_at),
         },
+        "cost": costs(one.costs) if one.costs is not None and one.app is not None else None,
         "last_probe": iso(one.probed_at),
         "last_success": iso(one.well_at),
         "secret_expires": str(one.settings.secret_expires)
         if one.settings and one.settings.secret_expires
         else None,
         "doors": {door.value: standing(known) for door, known in sorted(one.doors.items())},
+    }
+
+
+def costs(one: Costs) -> dict[str, Any]:
+    """Return what looking at an app's connections costs at its provider."""
+    share = one.cost.limit_share(one.allowed)
+    return {
+        "connections": one.cost.connections,
+        "interval_seconds": round(one.cost.interval.total_seconds()),
+        "reads_per_month": one.cost.reads_per_month,
+        "reads_per_month_limit": one.allowed.reads_per_month,
+        "limit_share": round(share, 4) if share is not None else None,
+        "live_access_tokens": one.allowed.live_access_tokens,
+        "grants_per_user": one.allowed.grants_per_user,
+        "says": list(one.says),
+        "trouble": one.trouble,
     }
 
 

@@ -49,7 +49,7 @@ class Used:
     free_at: datetime | None  # when the budget lets the next request start
     probed_at: datetime | None  # the newest probe of any of its connections
     well_at: datetime | None  # the newest that found its connection well
-    costs: Costs | None  # what looking at its connections costs; None where it is not configured
+    costs: Costs | None  # what looking at its connections costs; None where that is not known
     doors: Mapping[Door, Standing]  # whether anybody could still connect, as far as it was asked
 
 
@@ -63,7 +63,8 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
     sizes, lately = await connections.per_app(parts.database), await connections.lately(parts.database)
     doors = await app_checks.standing(parts.database)
     free, configured = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
-    costs = await of_apps(parts, await intervals_now(parts))
+    # Of all of an app's connections: nothing for whoever is to see a part of them.
+    costs = await of_apps(parts, await intervals_now(parts)) if actor.only.whole else {}
     given = {one.id: one for one in parts.loaded.settings.apps}
     found = []
     for name in sorted(named):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from monitor.health.calendar import Entry, Kind, uid
 from monitor.operations import calendar
-from monitor.operations.actor import Actor
+from monitor.operations.actor import Actor, Right
 from monitor.operations.calendar import Asked
 from monitor.settings.parts import Parts
 
@@ -29,6 +29,7 @@ _WHOLE_DAYS = frozenset({Kind.CLIENT_SECRET, Kind.PROVIDER_END})
 
 async def written(parts: Parts, actor: Actor, asked: Asked) -> bytes:
     """Return the calendar as a file; of everybody who acts, unless it is said whose: the soonest 2,000."""
+    actor.needs(Right.CONNECTIONS_READ)
     needs = asked.needs or calendar.WHO_ACTS
     entries = calendar.every(parts, actor, replace(asked, needs=needs), MOST)
     host = urlsplit(parts.loaded.settings.web.public_url).hostname or "token-health"

@@ -65,6 +65,8 @@ COMMANDS = {
     "disable_webhook": "webhooks disable",
     "list_deliveries": "webhooks show",
     "replay_webhook": "webhooks replay",
+    "list_apps": "apps list",
+    "show_app": "apps show",
     "list_providers": "providers list",
     "show_provider": "providers show",
     "list_keys": "api keys list",
@@ -97,8 +99,6 @@ REASONS = {
     "put_webhook": "a command removes an endpoint and adds it anew",
     "change_webhook": "a command removes an endpoint and adds it anew",
     "replay_delivery": "'webhooks replay' sends a range again",
-    "list_apps": _FILE,
-    "show_app": _FILE,
     "show_settings": _FILE,
     "change_key": "a command revokes a key and makes another",
 }

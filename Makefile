@@ -54,7 +54,7 @@ sbom: $(UV)
 
 # Strangers at every door, for minutes: the fuzzers with thousands of examples each, then a siege of the service.
 attack: $(VENV)/.installed-dev
-	ATTACK=long $(RUN)/pytest -n auto tests/attack -k "not promises"
+	ATTACK=long $(RUN)/pytest -n auto tests/attack tests/integration/test_overlap.py -k "not promises"
 	$(RUN)/python -m tests.attack 120
 
 install: $(VENV)/.installed-dev

@@ -10,11 +10,19 @@ from typing import Any
 from alerts.mails.compose import Composer, Topic, Written
 from alerts.mails.standing import Kind
 from monitor.health.causes import TABLE
+from monitor.providers.phrases import Phrases
 
 CLIENT = "Whitfield & Moreau LLP"
 TIMEZONES = {"en": "America/New_York", "de": "Europe/Berlin", "fr": "Europe/Paris", "es": "Europe/Madrid"}
 # What a client may be asked to mend: cause and mail; one of them, and another that is about permissions.
 _ASKED = {cause.value: row.asks.mail for cause, row in TABLE.items() if row.asks is not None}
+_ELSEWHERE = {cause.value for cause, row in TABLE.items() if row.asks is not None and row.asks.first}
+_REFUSAL = "HTTP 400 invalid_grant “blocked by policy”"
+_SETTING = Phrases(
+    setting="Access for third-party apps",
+    setting_page="https://admin.example.com/security/apps",
+    setting_do="Set this app to “Trusted”.",
+)
 _SOME = next(iter(_ASKED))
 _OTHER = next(cause.value for cause, row in TABLE.items() if row.asks is not None and row.about_scopes)
 
@@ -59,5 +67,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
             return [], {"reason": "74 first mails want out, the cap is 30"}
         case Kind.ACCESS:
             return [], {"reason": "the key 'middleware' may now read access tokens of every connection"}
+        case _ if first.cause in _ELSEWHERE:
+            return [replace(first, client_id="th-1f09c2", refusal=_REFUSAL, phrases=_SETTING)], {}
         case _:
             return [first], {}

@@ -63,7 +63,8 @@ class Case:
     the cause that the state rests on. `held`, `doubted` and `dropped` come from the fleet guard and the
     operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
     any more. `waits`: the client has approved, and a person decides whether with the right account.
-    `authorized`: it has tokens, so that its client is no newcomer.
+    `authorized`: it has tokens, so that its client is no newcomer. `claimed_until`: somebody has said that
+    they are on it, and the client is not reminded before.
     """
 
     connection: str
@@ -82,6 +83,7 @@ class Case:
     dropped: bool = False
     silenced: str = ""
     waits: bool = False
+    claimed_until: datetime | None = None
     healed: tuple[tuple[int, datetime], ...] = ()
     authorized_at: datetime | None = None
     expires_at: datetime | None = None

@@ -115,6 +115,7 @@ def _case(
         dropped=row.mails == DROPPED,
         silenced=quiet,
         waits=row.waits_for_person,
+        claimed_until=row.claim.until if row.claim is not None else None,
         healed=healed,
         authorized_at=row.authorized_at,
         expires_at=expires_at,

@@ -31,6 +31,7 @@ SECRET_ENDS = Alert(
     with_team(_left(Kind.CLIENT_SECRET, "provider, app", SECRET_TICKET)),
     has_team=True,
     unit="humanizeDuration",
+    by=("provider", "app", "team"),
 )
 SECRET_ENDS_SOON = Alert(
     "TokenHealthSecretEndsSoon",
@@ -42,6 +43,7 @@ SECRET_ENDS_SOON = Alert(
     with_team(_left(Kind.CLIENT_SECRET, "provider, app", SECRET_PAGE)),
     has_team=True,
     unit="humanizeDuration",
+    by=("provider", "app", "team"),
 )
 PROVIDER_END_AHEAD = Alert(
     "TokenHealthProviderEndAhead",
@@ -53,6 +55,7 @@ PROVIDER_END_AHEAD = Alert(
     "in turn.",
     _left(Kind.PROVIDER_END, "provider", END_FAR),
     unit="humanizeDuration",
+    by=("provider",),
 )
 PROVIDER_END_NEAR = Alert(
     "TokenHealthProviderEndNear",
@@ -63,6 +66,7 @@ PROVIDER_END_NEAR = Alert(
     "ends, the provider's page, and how many connections it still touches.",
     _left(Kind.PROVIDER_END, "provider", END_NEAR),
     unit="humanizeDuration",
+    by=("provider",),
 )
 GRANTS_END = Alert(
     "TokenHealthGrantsEndAhead",
@@ -74,6 +78,7 @@ GRANTS_END = Alert(
     with_team(f"max by (provider, app) ({m.GRANTS_ENDING.name}) >= {MANY}"),
     wait="1h",
     has_team=True,
+    by=("provider", "app", "team"),
 )
 DOOR_SHUT = Alert(
     "TokenHealthDoorShut",
@@ -86,6 +91,7 @@ DOOR_SHUT = Alert(
     with_team(f"min by (provider, app) ({m.DOOR_UP.name}) == 0"),
     keep="5m",
     has_team=True,
+    by=("provider", "app", "team"),
 )
 METERED_READS = Alert(
     "TokenHealthMeteredReads",
@@ -101,6 +107,7 @@ METERED_READS = Alert(
     ),
     wait="1h",
     has_team=True,
+    by=("provider", "app", "team"),
 )
 
 ALL = (

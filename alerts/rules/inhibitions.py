@@ -32,8 +32,8 @@ ALL = (
     Inhibition(
         fleet.NETWORK_LOST,
         (
-            fleet.PROVIDER_OUTAGE, fleet.UNEXPECTED_ANSWERS, fleet.RATE_LIMITED, fleet.GUARD_HOLDING,
-            fleet.CLIENT_BROKEN, own.SMTP_DOWN, own.PROBES_LAGGING, own.OUTBOX_STUCK,
+            fleet.PROVIDER_OUTAGE, fleet.EGRESS_BLOCKED, fleet.UNEXPECTED_ANSWERS, fleet.RATE_LIMITED,
+            fleet.GUARD_HOLDING, fleet.CLIENT_BROKEN, own.SMTP_DOWN, own.PROBES_LAGGING, own.OUTBOX_STUCK,
         ),
     ),
     # A provider's outage silences what its connections show besides.
@@ -51,6 +51,8 @@ ALL = (
     # The nearer end says all that the farther one does.
     Inhibition(ahead.SECRET_ENDS_SOON, (ahead.SECRET_ENDS,), ("provider", "app")),
     Inhibition(ahead.PROVIDER_END_NEAR, (ahead.PROVIDER_END_AHEAD,), ("provider",)),
+    # What a refused address of ours makes of the fleet is no client's doing, and no firewall's page besides.
+    Inhibition(fleet.EGRESS_BLOCKED, (fleet.GUARD_HOLDING, fleet.UNEXPECTED_ANSWERS), ("provider",)),
     Inhibition(fleet.UNEXPECTED_ANSWERS, (fleet.GUARD_HOLDING,), ("provider",)),
     Inhibition(fleet.GUARD_HOLDING, (fleet.FUSE_BLOWN,)),
 )  # fmt: skip

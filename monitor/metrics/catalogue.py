@@ -225,6 +225,12 @@ SMTP_DOWN_SINCE = Metric(
     ("server",),
 )
 DATABASE_UP = Metric("token_health_database_up", "gauge", "1 while this process reaches the database.")
+EGRESS_BLOCKED = Metric(
+    "token_health_egress_blocked",
+    "gauge",
+    "1 while a provider refuses this process alone, so that it rests there and others do its work.",
+    ("provider",),
+)
 TAKEN_BACK = Metric(
     "token_health_database_retries",
     "counter",
@@ -349,6 +355,7 @@ OWN = (
     TICK_SECONDS,
     LOOP_TICK,
     DATABASE_UP,
+    EGRESS_BLOCKED,
     TAKEN_BACK,
     IN_FLIGHT,
     BUILD,

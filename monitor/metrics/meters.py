@@ -42,6 +42,7 @@ class Meters:
         self.build = self._gauge(catalogue.BUILD)
         self.database_up = self._gauge(catalogue.DATABASE_UP)
         self.database_up.set(1)
+        self.egress_blocked = self._gauge(catalogue.EGRESS_BLOCKED)
         self.taken_back = self._counter(catalogue.TAKEN_BACK)
         for why in ("deadlock", "serialization", "busy"):
             self.taken_back.labels(why)

@@ -82,6 +82,7 @@ async def _inside(parts: Parts, actor: Actor) -> list[Check]:
         await _database(parts),
         *await watched(parts, actor),
         *await _providers(parts),
+        *await _refused(parts),
         *await _stretched(parts),
         *await doors.checked(parts),
         *await costs.checked(parts, await intervals_now(parts)),
@@ -106,6 +107,21 @@ async def _database(parts: Parts) -> Check:
     if skew > LARGEST_SKEW:
         return Check("database", False, f"Its clock is {span(skew)} off ours; run NTP on both.")
     return Check("database", True, f"{parts.database.name}: reachable, schema current.")
+
+
+async def _refused(parts: Parts) -> list[Check]:
+    """Say which of our processes are refused by which providers, while others are served."""
+    async with parts.database.read() as conn:
+        found = await processes.blocked(conn)
+    now = parts.clock.now()
+    return [
+        Check(
+            "egress", False,
+            f"{one.provider} has refused {one.process} alone for {span(now - one.since)}: it rests, and "
+            "others do its work. Have the address that it comes from allowed there, or stop it.",
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 async def watched(parts: Parts, actor: Actor) -> list[Check]:

@@ -68,6 +68,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         choices=(*choices, *(one for said in told for one in remedies(said))),
         policy=settings.policy,
         said=(
+            *((known.claim.sentence(now),) if known.claim is not None else ()),
             *await _silenced(parts, known),
             *await _paged(parts, actor, known),
             *await _steps(parts, connection_id),

@@ -33,6 +33,11 @@ def for_eyes(who: Actor, document: Any) -> Any:
     return document if who.reads_addresses else _masked(document)
 
 
+def row_for_eyes(who: Actor, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a connection's row as somebody may see it: who is on it, people write as they like."""
+    return row if row["claim"] is None else row | {"claim": for_eyes(who, row["claim"])}
+
+
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _masked(one) for name, one in value.items()}

@@ -20,7 +20,7 @@ from alerts.mails.message import Logo
 from alerts.mails.samples import sample
 from alerts.mails.send import Pump
 from alerts.mails.standing import KINDS
-from alerts.mails.voice import Post, Voice
+from alerts.mails.voice import Post, Registration, Voice
 from alerts.pages import routes
 from alerts.pages.ahead import Ahead, Announced
 from alerts.pages.routes import Route
@@ -49,6 +49,7 @@ from monitor.tokens.refresh import Refresher
 from monitor.tokens.uses import Uses
 from monitor.tokens.vault import Cell
 from monitor.watching.admission import Admission, Pace
+from monitor.watching.comparing import Comparing
 from monitor.watching.doors import Doors
 from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
@@ -79,6 +80,7 @@ class Watching:
     presence: Presence
     admission: Admission
     upkeep: Upkeep
+    comparing: Comparing
     refresher: Refresher
     custody: Custody
     uses: Uses
@@ -115,16 +117,28 @@ def build_watching(
         lambda app, done, connection: measure_refresh(meters, app, done, connection),
     )  # fmt: skip
     refresher.on_stored = custody.desk.changed
+    comparing = Comparing(
+        database, loop, admission.sight, apps, clock, meters, process=name, pace=pace
+    )  # fmt: skip
     upkeep = Upkeep(database, presence, admission, clock, terms=terms, kept=settings.kept)
     return Watching(
         loop=loop,
         rounds=Rounds(database, loop, admission, apps, clock, process=name, pace=pace),
         ticks=Ticks(
-            loop, presence, admission, upkeep, tasks, clock, meters, interval=settings.cadence.interval
+            loop,
+            presence,
+            admission,
+            upkeep,
+            comparing,
+            tasks,
+            clock,
+            meters,
+            interval=settings.cadence.interval,
         ),
         presence=presence,
         admission=admission,
         upkeep=upkeep,
+        comparing=comparing,
         refresher=refresher,
         custody=custody,
         uses=Uses(database, clock),
@@ -196,7 +210,7 @@ def build_post(parts: Parts) -> Post | None:
         composer=composer,
         sender=sender,
         server=parts.loaded.mail_server(),
-        titles={app.id: app.provider.title for app in parts.apps.values()},
+        apps={app.id: Registration(app.provider, app.client_id) for app in parts.apps.values()},
         public_url=settings.web.public_url,
         link_lifetime=settings.email.link_lifetime,
         max_per_hour=settings.email.max_per_hour,

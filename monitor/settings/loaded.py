@@ -156,6 +156,8 @@ class Loaded:
             rules=provider.compiled_rules(),
             endpoints=endpoints_of(provider, base, auth),
             own_callback=entry.callback == "own",
+            headers=provider.headers,
+            token_headers=provider.oauth.token_headers,
         )
 
     def _client_secret(self, entry: AppSettings, vault: Vault) -> Secret:

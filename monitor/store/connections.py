@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
 from monitor.health import events as said
+from monitor.health.claim import Claim
 from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
 from monitor.health.rotation import Doubt
 from monitor.store import audit, bindings, events, fence, gates, incidents, revisions
-from monitor.store.columns import Sealed, health_of, sealed_of
+from monitor.store.columns import CLAIM, CLAIMED, Sealed, health_of, read_claim, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import connection, credential, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Known:
     updated_at: datetime | None = None
     revision: int = 1
     imported: str | None = None  # which tokens a file brought last, as a hash
+    claim: Claim | None = None  # who is on what is open of it
 
     @property
     def newcomer(self) -> bool:
@@ -232,9 +234,11 @@ _ALL = (
         connection,
         *(column for column in watch.c if column.name not in ("connection", "app", "provider", "region")),
         *(column for column in credential.c if column.name != "connection"),
+        CLAIM[-1],
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
+    .outerjoin(incident, CLAIMED)
 )
 
 
@@ -329,7 +333,8 @@ async def unwatched(database: Database, apps: Collection[str]) -> dict[str, int]
 
 
 def _known(row: Any) -> Known:
-    return Known(
+    claim = [getattr(row, column.name) for column in CLAIM]
+    known = Known(
         id=row.id,
         place=Place(row.app, row.provider, row.region),
         client_name=row.client_name,
@@ -354,3 +359,4 @@ def _known(row: Any) -> Known:
         revision=row.revision,
         imported=row.imported,
     )
+    return replace(known, claim=read_claim(claim, newcomer=known.newcomer))

@@ -17,18 +17,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.causes import consequence
-from monitor.health.evidence import Fault, account_number
+from monitor.health.evidence import Fault, Step, account_number
+from monitor.health.rules import bad_weather
 from monitor.secret import Secret
 from monitor.store import connections, leftovers, links
 from monitor.store.bindings import Account, Binding
@@ -38,11 +37,13 @@ from monitor.store.links import Link, Placed, Trip, hashed
 from monitor.text.echoes import without_token
 from monitor.text.names import one_line
 from monitor.tokens import messages
+from monitor.tokens.callback import Arrival, Forbidden, before_exchange, on_exchange, on_return
+from monitor.tokens.calls import asking, revocation
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import pick_all, read
+from monitor.wire.answers import asks_to_come_again, pick_all, read
 from monitor.wire.apps import App, discover
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
@@ -53,22 +54,6 @@ log = structlog.get_logger("monitor.grant")
 TRIP_LASTS = timedelta(minutes=30)
 KEEP_LEFTOVERS = timedelta(days=2)
 WHOAMI_TRIES = 3
-
-
-class Arrival(StrEnum):
-    """How a trip to the consent page ended; each has a page of its own."""
-
-    STORED = "stored"
-    HELD = "held"  # a person decides first whether the account is this client's
-    DECLINED = "declined"
-    WRONG_ACCOUNT = "wrong_account"
-    TAMPERED = "tampered"  # a state that we never gave out, or none
-    OTHER_BROWSER = "other_browser"
-    REUSED = "reused"
-    LATE = "late"
-    MIXED_UP = "mixed_up"  # RFC 9207: the answer is another server's
-    REFUSED = "refused"  # the provider says no to our request or code
-    UNREACHABLE = "unreachable"  # the provider does not answer just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +67,17 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What came of a callback: the account that was seen, who approved, and the account on record."""
+    """What came of a callback: the account that was seen, who approved, and the account on record.
+
+    `forbidden`: a setting of the client's administrator refuses our app.
+    """
 
     arrival: Arrival
     trip: Trip | None = None
     account: str | None = None
     expected: str | None = None
     user: str | None = None
+    forbidden: Forbidden | None = None
 
 
 class Granter:
@@ -172,13 +161,14 @@ class Granter:
         app = await self._app(trip.app)
         if app is None or app.endpoints is None:
             return Arrived(Arrival.UNREACHABLE, trip)
-        early = self._before_exchange(trip, app, params, path)
+        early = before_exchange(trip, app, params, path, now)
         if (await connections.show(self._database, trip.connection)).place != app.place:
             early = Arrival.REFUSED  # the connection is another app's by now
         if early is not None:
-            if not await links.spend(self._database, trip.id, early.value, now):
-                return Arrived(Arrival.REUSED, trip)
-            return Arrived(early, trip)
+            forbidden = None
+            if early in (Arrival.REFUSED, Arrival.DECLINED):
+                forbidden = on_return(app.rules, params)
+            return await self._turned_away(trip, early, forbidden, now)
         try:
             verifier = self._vault.open(trip.verifier, _verifier_cell(state)) if trip.verifier else None
         except (CannotDecrypt, KeyMissing):
@@ -195,22 +185,17 @@ class Granter:
             return Arrived(Arrival.REUSED, trip)
         return await self._exchange(trip, app, code, verifier)
 
-    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str], path: str) -> Arrival | None:
-        if trip.expires_at <= self._clock.now():
-            return Arrival.LATE
-        if not urlsplit(trip.redirect_uri).path.endswith(path):
-            return Arrival.MIXED_UP
-        issuer = params.get("iss")
-        if issuer is not None and issuer.rstrip("/") != app.issuer.rstrip("/"):
-            return Arrival.MIXED_UP
-        if issuer is None and app.endpoints is not None and app.endpoints.iss_required:
-            return Arrival.MIXED_UP
-        if params.get("error") == "access_denied":
-            return Arrival.DECLINED
-        if params.get("error") or not params.get("code"):
-            log.warning("consent.refused", app=app.id, error=one_line(params.get("error", "no code"))[:80])
-            return Arrival.REFUSED
-        return None
+    async def _turned_away(
+        self, trip: Trip, why: Arrival, forbidden: Forbidden | None, now: datetime
+    ) -> Arrived:
+        """Spend a trip that brought no code to exchange."""
+        rule = None
+        if forbidden is not None:
+            why, rule = Arrival.FORBIDDEN, forbidden.rule
+            log.warning("consent.forbidden", connection=trip.connection, rule=rule, said=forbidden.answered)
+        if not await links.spend(self._database, trip.id, why.value, now, rule=rule):
+            return Arrived(Arrival.REUSED, trip)
+        return Arrived(why, trip, forbidden=forbidden)
 
     async def _exchange(self, trip: Trip, app: App, code: Secret, verifier: Secret | None) -> Arrived:
         assert app.endpoints is not None  # noqa: S101 - checked by finish()
@@ -219,17 +204,18 @@ class Granter:
             app.client_id, app.client_secret, code, trip.redirect_uri, oauth.client_auth, verifier
         )
         sent_at = self._clock.now()
-        reply = await self._wire.post_form(app.endpoints.token, form, authorization)
+        reply = await self._wire.post_form(app.endpoints.token, form, authorization, app.token_headers)
         if isinstance(reply, Fault):
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())
         pair = None
-        if 200 <= answer.status < 300 and answer.error is None:
+        if answer.accepted:
             pair = messages.read_token_answer(document, sent_at, oauth.access_lifetime, oauth.scope_separator)
         if pair is None:
-            down = answer.status >= 500 or answer.status == 429
+            down = bad_weather(app.rules, Step.REFRESH, answer)  # what refuses a code refuses refresh tokens
             ended = Arrival.UNREACHABLE if down else Arrival.REFUSED
-            return await self._ended(trip, ended, detail=answer.error or str(answer.status))
+            forbidden = on_exchange(app.rules, answer)
+            return await self._ended(trip, ended, answer.error or str(answer.status), forbidden)
         return await self._take(trip, app, pair)
 
     async def _take(self, trip: Trip, app: App, pair: TokenAnswer) -> Arrived:
@@ -326,7 +312,7 @@ class Granter:
         for attempt in range(WHOAMI_TRIES):
             if attempt:
                 await self._clock.sleep(0.5 * attempt)
-            reply = await self._wire.get(app.endpoints.whoami, token)
+            reply = await asking(self._wire, app, app.endpoints.whoami, token, app.provider.whoami.call)
             if isinstance(reply, Fault):
                 continue
             answer, document = read(reply, app.provider.errors, self._clock.now())
@@ -340,12 +326,16 @@ class Granter:
                     return Account(number, name, user)
         return None
 
-    async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:
-        await links.conclude(self._database, trip, arrival.value, self._clock.now())
+    async def _ended(
+        self, trip: Trip, arrival: Arrival, detail: str, forbidden: Forbidden | None = None
+    ) -> Arrived:
+        arrival = Arrival.FORBIDDEN if forbidden is not None else arrival
+        rule = forbidden.rule if forbidden is not None else None
+        await links.conclude(self._database, trip, arrival.value, self._clock.now(), rule=rule)
         log.warning(
             "consent.failed", connection=trip.connection, app=trip.app, why=arrival.value, detail=detail
         )
-        return Arrived(arrival, trip)
+        return Arrived(arrival, trip, forbidden=forbidden)
 
     async def _app(self, name: str) -> App | None:
         app = self._discovered.get(name) or self._apps.get(name)
@@ -373,15 +363,8 @@ class Granter:
             except (CannotDecrypt, KeyMissing):
                 await leftovers.drop(self._database, number)
                 continue
-            if app.provider.oauth.revoke_with == "bearer":
-                form, authorization = Secret(""), Secret(f"Bearer {token.reveal()}")
-            else:
-                form, own = messages.revoke_form(
-                    app.client_id, app.client_secret, token, app.provider.oauth.client_auth
-                )
-                authorization = own  # type: ignore[assignment]
-            reply = await self._wire.post_form(app.endpoints.revoke, form, authorization)
-            if not isinstance(reply, Fault) and reply.status < 500 and reply.status != 429:
+            reply = await self._wire.send(revocation(app, app.endpoints.revoke, token))
+            if not isinstance(reply, Fault) and not asks_to_come_again(reply, self._clock.now()):
                 await leftovers.drop(self._database, number)
                 done += 1
         return done

@@ -35,6 +35,7 @@ from monitor.health.rotation import (
     may_send,
     never_recorded,
 )
+from monitor.providers.schema import OAuth
 from monitor.secret import Secret
 from monitor.store import due, journal, processes
 from monitor.store.columns import Sealed
@@ -45,7 +46,7 @@ from monitor.store.sealing import app_of
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import read
+from monitor.wire.answers import read_as
 from monitor.wire.apps import App
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
@@ -72,6 +73,19 @@ class Refreshed:
     exchanges: tuple[Exchange, ...] = ()
     unanswered: tuple[Mapping[str, Any], ...] = ()
     look_at: datetime | None = None
+
+
+def taken(
+    answer: Answer, document: Any, began: datetime, oauth: OAuth
+) -> tuple[Answer | Fault, TokenAnswer | None]:
+    """Return what a token endpoint's answer to a request begun at a time comes to, and the pair in it."""
+    if not answer.accepted:
+        return answer, None
+    pair = read_token_answer(document, began, oauth.access_lifetime, oauth.scope_separator)
+    if pair is None:
+        # Not what a token endpoint says: a new pair may have been in what we cannot read.
+        return Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token"), None
+    return answer, pair
 
 
 def access_cell(connection: str, place: Place) -> Cell:
@@ -250,21 +264,16 @@ class Refresher:
         self, app: App, form: Secret, authorization: Secret | None
     ) -> tuple[Exchange, TokenAnswer | None]:
         assert app.endpoints is not None  # noqa: S101 - checked by refresh()
-        oauth = app.provider.oauth
         url, began = app.endpoints.token, self._clock.now()
-        reply = await self._wire.post_form(url, form, authorization)
+        reply = await self._wire.post_form(url, form, authorization, app.token_headers)
         now = self._clock.now()
         answer: Answer | Fault
         pair: TokenAnswer | None = None
         if isinstance(reply, Fault):
             answer = reply
         else:
-            answer, document = read(reply, app.provider.errors, now)
-            if 200 <= answer.status < 300 and answer.error is None:
-                pair = read_token_answer(document, began, oauth.access_lifetime, oauth.scope_separator)
-                if pair is None:
-                    # Not what a token endpoint says: a new pair may have been in what we cannot read.
-                    answer = Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token")
+            said, document = read_as(Step.REFRESH, reply, app.provider.errors, app.rules, now)
+            answer, pair = taken(said, document, began, app.provider.oauth)
         host, seconds = urlsplit(url).hostname or "", (now - began).total_seconds()
         return Exchange(Step.REFRESH, f"POST {url}", host, began, seconds, answer), pair
 
@@ -322,7 +331,7 @@ class Refresher:
     ) -> Refreshed:
         now, what = self._clock.now(), heard(exchange.outcome, app.rules)
         end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.habit)
-        kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
+        kept = document(Evidence(now, (exchange,)), app.rules)[0] if what is Heard.UNCLEAR else None
 
         async def put() -> tuple[Sealed | None, int | None]:
             over = await self._resting_on(entry, app, token)

@@ -31,17 +31,19 @@ from monitor.health.evidence import (
 )
 from monitor.health.lifecycle import State
 from monitor.health.rotation import AfterLost, next_send
+from monitor.health.rules import bad_weather, limited, refuses_token
 from monitor.secret import Secret
 from monitor.store.columns import Sealed
 from monitor.store.due import Lease
 from monitor.store.verdicts import Refused
 from monitor.text.echoes import without_token
 from monitor.text.names import one_line
+from monitor.tokens.calls import asking
 from monitor.tokens.introspect import Introspector
 from monitor.tokens.refresh import Refresher, access_cell, refresh_cell
 from monitor.tokens.vault import Vault
 from monitor.watching.pacing import Pacer
-from monitor.wire.answers import pick_all, read
+from monitor.wire.answers import pick_all, read, read_as
 from monitor.wire.apps import App, discover
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
@@ -203,7 +205,7 @@ class Prober:
         look.refresh_results += done.results
         for exchange in done.exchanges:
             look.exchanges.append(exchange)
-            await self._heed(look.app, exchange.outcome)
+            await self._heed(look.app, exchange.step, exchange.outcome)
         look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
         if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
             return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
@@ -222,9 +224,10 @@ class Prober:
             number = account_number(found[0])
             name, user = (one_line(without_token(text, token)) if text else text for text in found[1:])
             look.identity = Identity(None if number == token.reveal() else number, name, user)
-        if answer.ok or answer.refuses_token:
-            look.refused = Refused(version, yes=answer.refuses_token)
-        return answer.refuses_token
+        refused = refuses_token(look.app.rules, Step.WHOAMI, answer)
+        if answer.ok or refused:
+            look.refused = Refused(version, yes=refused)
+        return refused
 
     async def _scopes(self, look: _Look, token: Secret) -> None:
         """Check every scope right after an authorization and while one is in trouble, else one in turn."""
@@ -249,8 +252,8 @@ class Prober:
             answer, _ = await self._get(look, Step.SCOPE, url, token, scope)
             if answer.ok:
                 look.reads = (look.reads or dict(lease.reads)) | {scope: now}
-            elif isinstance(answer, Fault) or answer.status >= 429:
-                break  # bad weather: the other scopes would meet it too
+            elif isinstance(answer, Fault) or bad_weather(look.app.rules, Step.SCOPE, answer):
+                break  # the other scopes would meet it too
             answered += 1
         if every:
             look.complete = answered == len(chosen)
@@ -266,7 +269,8 @@ class Prober:
         health, evidence = look.lease.health, self._evidence(look)
         settled = health.state is State.BROKEN and consequence(health.cause).ends_grant
         which = leaves_open(evidence, look.app.rules)
-        if which is None or settled or evidence.told_before is not None:
+        known = settled or evidence.told_before is not None
+        if which is None or known or not self._introspector.may_ask(look.app, which):
             return
         sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
         if which == "refresh_token":
@@ -283,24 +287,25 @@ class Prober:
     ) -> tuple[Answer | Fault, Any]:
         await self._pacer.turn(look.app)
         began = self._clock.now()
-        reply = await self._wire.get(url, token)
+        call = look.app.provider.whoami.call if step is Step.WHOAMI else None
+        reply = await asking(self._wire, look.app, url, token, call)
         now = self._clock.now()
         answer: Answer | Fault
         if isinstance(reply, Fault):
             answer, document = reply, None
         else:
-            answer, document = read(reply, look.app.provider.errors, now)
-        shown, host = _shown(url)
+            answer, document = read_as(step, reply, look.app.provider.errors, look.app.rules, now)
+        (shown, host), method = _shown(url), call.method if call is not None else "GET"
         look.exchanges.append(
-            Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)
+            Exchange(step, f"{method} {shown}", host, began, (now - began).total_seconds(), answer, scope)
         )
         if not answer.ok:
-            await self._heed(look.app, answer)
+            await self._heed(look.app, step, answer)
         return answer, document
 
-    async def _heed(self, app: App, answer: Answer | Fault) -> None:
+    async def _heed(self, app: App, step: Step, answer: Answer | Fault) -> None:
         """An app-wide limit that was hit is everyone's: hold all requests of the app."""
-        if isinstance(answer, Answer) and answer.status == 429 and answer.retry_at is not None:
+        if isinstance(answer, Answer) and answer.retry_at and limited(app.rules, step, answer):
             await self._pacer.hold(app, answer.retry_at)
 
     async def _discover(self, look: _Look) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -47,6 +48,8 @@ class App:
     rules: tuple[Rule, ...]
     endpoints: Endpoints | None  # None: to be discovered
     own_callback: bool = False  # its redirect URI is its own, /oauth/callback/ID
+    headers: Mapping[str, str] = field(default_factory=dict)  # more for each request to the API
+    token_headers: Mapping[str, str] = field(default_factory=dict)  # more for the token endpoint
 
     @property
     def place(self) -> Place:

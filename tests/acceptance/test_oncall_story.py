@@ -17,7 +17,17 @@ import pytest
 from dashboards import build
 from monitor.cli.demo.stage import Reader
 from monitor.metrics import ahead
-from tests.acceptance.oncall_stage import ROOT, Webhook, alertmanager, ask, filled, need, prometheus, queries
+from tests.acceptance.oncall_stage import (
+    ROOT,
+    Middleware,
+    Webhook,
+    alertmanager,
+    ask,
+    filled,
+    need,
+    prometheus,
+    queries,
+)
 from tests.acceptance.pictures import Drawing, take
 from tests.acceptance.test_processes import Program, cli, free_port, get, until
 from tests.conftest import Sandbox, write_config
@@ -104,6 +114,13 @@ class Story:
         file = folder / f"{app}.jsonl"
         file.write_text("\n".join(lines))
         cli(self.path, "connections", "import", str(file), apps=APPS)
+
+    def middleware(self, webhook: Webhook) -> Middleware:
+        """A program beside it all: it works with a token, and is told what comes about."""
+        scopes = ("--scope", "tokens:read", "--scope", "signals:write")
+        key = cli(self.path, "api", "keys", "new", "middleware", *scopes, apps=APPS).strip()
+        cli(self.path, "webhooks", "add", f"{webhook.url}/events", "--event", "connection.*", apps=APPS)
+        return Middleware(f"http://127.0.0.1:{self.port}", key, "plat-0")
 
     def states(self) -> dict[str, str]:
         fleet = json.loads(cli(self.path, "status", "--json", apps=APPS))
@@ -207,6 +224,7 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
     need("prometheus", "prometheus-alertmanager")
     webhook = Webhook()
     story = Story(tmp_path, sandbox, *catcher, oncall="")
+    middleware = story.middleware(webhook)
     program = Program(story.path, APPS)
     try:
         until(lambda: get(story.port, "/readyz")[0] == 200, 30)
@@ -259,6 +277,7 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
                 }
                 take(CHROMIUM, pages, Path(PICTURES))
     finally:
+        middleware.close()
         assert program.end() == 0, program.text
         webhook.close()
     assert "Traceback" not in program.text

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
@@ -27,6 +27,7 @@ from alerts.webhooks.endpoints import State
 from monitor.errors import TokenHealthError
 from monitor.health import doors
 from monitor.health.causes import Cause
+from monitor.health.claim import Claim
 from monitor.health.classify import found
 from monitor.health.events import Type, types_of
 from monitor.health.evidence import Identity
@@ -36,6 +37,7 @@ from monitor.health.rotation import Ending, Journal
 from monitor.health.ruling import Ruling
 from monitor.store import (
     app_checks,
+    claimed,
     connections,
     custody,
     due,
@@ -69,6 +71,7 @@ from monitor.store.uses import Use
 from monitor.store.verdicts import Settlement, Terms
 from monitor.text.ids import new_id
 from tests.conftest import START
+from tests.integration import overlap_door
 from tests.integration.test_store import new
 
 NOW = START
@@ -95,10 +98,20 @@ class Scene:
 # In the order in which rows refer to each other.
 TABLES = (
     "connection", "watch", "credential", "refresh_journal", "link", "consent", "incident", "notice", "notice_item",
-    "delivery", "process", "webhook", "event",
+    "delivery", "process", "webhook", "event", *overlap_door.TABLES,
 )  # fmt: skip
 _KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
-_EMPTIED = ("notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event")
+_EMPTIED = (
+    "notice",
+    "connection",
+    "incident",
+    "process",
+    "duty",
+    "fuse",
+    "webhook",
+    "event",
+    *overlap_door.TABLES[::-1],
+)
 _RESTORE = "; ".join(
     [f"DELETE FROM {name}" for name in _EMPTIED]  # noqa: S608
     + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
@@ -148,7 +161,10 @@ async def set_up(database: Database) -> Scene:
                 .returning(incident.c.id)
             )
         ).scalar_one()  # fmt: skip
+        on_it = {"claimed_by": "Anna", "claimed_until": NOW + DAY, "claimed_incident": number}
+        await conn.execute(update(connection).where(connection.c.id == "b").values(on_it))
         await _a_mail_on_its_way(conn, number)
+        await overlap_door.set_up(conn)
     leases = await due.claim_named(database, "p1", AT_WORK, NOW, LEASE, apps=["app"])
     async with database.write() as conn:
         entries, trips = {}, {}
@@ -319,6 +335,8 @@ WRITERS: dict[str, Writer] = {
         cause="", actor="test",
     ),
     "hand tokens out no more": lambda db, _: connections.set_handout(db, "b", False, NOW, "test"),
+    "say who is on it": lambda db, _: claimed.lay(db, "b", Claim("Anna", NOW + DAY), NOW, "test"),
+    "say that nobody is on it": lambda db, _: claimed.take_back(db, "b", NOW, "test"),
     "put events in order": _told_programs,
     "disable an endpoint": _disabled,
     "send again what an endpoint was sent": _sent_again,

@@ -26,6 +26,8 @@ COMMANDS = {
     "connection_signals": "explain",
     "pause_connection": "connections pause",
     "resume_connection": "connections resume",
+    "claim_connection": "connections claim",
+    "unclaim_connection": "connections unclaim",
     "accept_account": "connections accept-account",
     "refuse_account": "connections refuse-account",
     "create_link": "reauthorize",

@@ -30,13 +30,24 @@ from monitor.operations.road import (
     name_of,
 )
 from monitor.text.names import one_line
-from monitor.web.clients import pages
-from monitor.web.clients.pages import About, Page
+from monitor.web.clients import asking, pages
+from monitor.web.clients.page import About, Page
 from monitor.web.origin import same_origin
 from monitor.web.rates import Rates
 
 LONGEST = 4096  # characters of a parameter of a callback
 _CSS = (Path(__file__).parents[1] / "static" / "pages.css").read_text(encoding="utf-8")
+
+
+# The pages that say nothing but what a trip's end says; of the rest, `Reauthorize._end` knows more.
+_PLAIN = {
+    End.SAVED: pages.saved,
+    End.FORBIDDEN: asking.forbidden,
+    End.DECLINED: pages.declined,
+    End.LATE: pages.late,
+    End.UNREACHABLE: pages.unreachable,
+    End.REUSED: pages.reused,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ class Reauthorize:
         speak = _speak(request, standing.traveller)
         if standing.stop is not None:
             return self._page(self._stopped(standing, speak), speak)
-        return self._page(pages.ask(self._about(standing.traveller), standing.cause, speak), speak)
+        return self._page(asking.ask(self._about(standing.traveller), standing.cause, speak), speak)
 
     async def start(self, request: Request) -> Response:
         """Begin a trip to the provider."""
@@ -146,24 +157,14 @@ class Reauthorize:
                 return pages.done(about, speak, ended.approved_by)
             case End.LACKING:
                 return pages.lacking(about, ended.role, ended.missing, speak)
-            case End.SAVED:
-                return pages.saved(about, speak)
             case End.HELD:
                 return pages.held(about, ended.account, speak)
             case End.WRONG_ACCOUNT:
                 return pages.wrong_account(about, ended.account, speak)
-            case End.DECLINED:
-                return pages.declined(about, speak)
-            case End.LATE:
-                return pages.late(about, speak)
             case End.MIXED_UP:
                 return pages.mixed_up(self.look.support, speak)
-            case End.UNREACHABLE:
-                return pages.unreachable(about, speak)
-            case End.REUSED:
-                return pages.reused(about, speak)
-            case _:
-                return pages.refused(about, speak)
+            case plain:
+                return _PLAIN.get(plain, pages.refused)(about, speak)
 
     # -- what they share --------------------------------------------------------------------------
 
@@ -183,7 +184,11 @@ class Reauthorize:
                 return pages.paused(about, speak)
 
     def _about(self, whose: Traveller) -> About:
-        return About(whose.client, whose.provider, whose.account, whose.scopes, one_line(self.look.support))
+        support = one_line(self.look.support)
+        return About(
+            whose.client, whose.provider, whose.account, whose.scopes, support,
+            whose.client_id, whose.refusal, whose.phrases,
+        )  # fmt: skip
 
     async def _asked(self, request: Request) -> Way | Response:
         """Return the link that is asked for: by its secret, or by the cookie of a trip that began from it."""

@@ -147,7 +147,7 @@ BAD_PROVIDERS = [
     ('token = "/oauth/token"', 'token = "oauth/token"', "oauth.token: is a path that starts with /"),
     ('token = "/oauth/token"', 'tokn = "/oauth/token"', "oauth.tokn: there is no such key; did you mean 'token'?"),
     ('account_id = "data.account.id"', 'account_id = "data..id"', "whoami.account_id: is no JMESPath"),
-    ('account_id = "data.account.id"', "", "whoami.account_id: is required and not there"),
+    ('account_id = "data.account.id"', "", "whoami: says with one of account_id, accounts and account_value"),
     ('"https://eu.app.clio.com"', '"http://eu.app.clio.com"', "regions.eu.base_url: has to start with https://"),
     ('description = "(?i)expired(?!.*revoked)"', 'description = "("', "rules.0.description: is no regular expression"),
     ('cause = "refresh_expired"', 'cause = "expired"', "rules.0.cause: Input should be"),

@@ -41,6 +41,7 @@ def upgrade() -> None:
         )
     for column in ('access_expires_at', 'refresh_used_at', 'authorized_at'):
         op.create_index(f'credential_{column}', 'credential', [column, 'connection'])
+    op.add_column('process', sa.Column('blocked', sa.JSON(), server_default='{}', nullable=False))
 
 
 def downgrade() -> None:

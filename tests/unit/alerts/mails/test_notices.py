@@ -106,9 +106,10 @@ def test_an_expiry_is_announced_once_at_each_step():
 
 CASES = st.lists(
     st.builds(
-        lambda name, cause, incident, minutes, held, silenced: replace(
+        lambda name, cause, incident, minutes, held, silenced, claimed: replace(
             case(name, cause, incident=incident, held=held, silenced="x" if silenced else ""),
             opened_at=START + timedelta(minutes=minutes),
+            claimed_until=START + timedelta(minutes=claimed) if claimed is not None else None,
         ),
         st.sampled_from("abcd"),
         st.sampled_from([c for c in Cause if c is not Cause.OK]),
@@ -116,6 +117,7 @@ CASES = st.lists(
         st.integers(0, 5000),
         st.booleans(),
         st.booleans(),
+        st.none() | st.integers(0, 60 * 24 * 20),
     ),
     max_size=4,
     unique_by=lambda c: c.connection,
@@ -141,5 +143,9 @@ def test_told_once_whatever_the_times(cases, steps):
         assert len(asks) <= 1 and len(reminders) <= 3 and sum(s.slot is Slot.HANDOVER for s in mine) <= 1
         if known.held or known.silenced or not TABLE[known.cause].client_mail:
             assert mine == []
+        if known.claimed_until is not None:
+            assert all(s.at >= known.claimed_until for s in reminders), (
+                "nobody is reminded of what is claimed"
+            )
         times = [s.at for s in asks + reminders]
         assert all(later - earlier >= timedelta(days=1) for earlier, later in itertools.pairwise(times))

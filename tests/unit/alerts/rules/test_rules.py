@@ -14,7 +14,7 @@ import pytest
 from alerts.rules import build, catalogue, fleet, recording
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.catalogue import BY_NAME
-from monitor.health.causes import TABLE, Cause, Owner
+from monitor.health.causes import TABLE, Call, Cause, Owner
 from monitor.metrics.catalogue import FLEET, OWN
 from tests.conftest import missing
 
@@ -78,6 +78,12 @@ CASES = {
         {incident("network", "network", "egress", provider=""): "_x4 9x20 _x60"}, 6, 40, {"cause": "network"},
         "Token Health reaches no provider: our own network or DNS, 9 connections unseen",
         near={incident("provider_outage"): "9x60"}, quiet=3,
+    ),
+    "TokenHealthEgressBlocked": Case(
+        {incident("egress_blocked"): "_x4 3x20 _x60"}, 6, 40, {"provider": "clio", "cause": "egress_blocked"},
+        "clio refuses the address that we come from, or one replica of ours",
+        near={incident("unexpected"): "9x60", incident("policy_blocked"): "9x60",
+              'token_health_egress_blocked{provider="clio"}': "0x60"}, quiet=3,
     ),
     "TokenHealthUnexpectedAnswers": Case(
         {incident("unexpected"): "_x4 3x20 _x60"}, 8, 40, {"provider": "clio", "cause": "unexpected"},
@@ -348,12 +354,12 @@ def test_expressions_name_only_metrics_that_there_are():
             assert re.sub(r"_(total|bucket|sum|count)$", "", name) in known or name in known, name
 
 
-def test_the_table_of_causes_decides_which_page_and_each_of_them_has_one_alert():
-    assert {cause for cause, row in TABLE.items() if row.page} == set(fleet.OF_CAUSE)
+def test_the_table_of_causes_decides_which_call_and_how_loudly_and_each_of_them_has_one_alert():
+    assert {cause for cause, row in TABLE.items() if row.call} == set(fleet.OF_CAUSE)
     told = [alert.labels["cause"] for alert in fleet.ALL if "cause" in alert.labels]
     assert len(told) == len(set(told))
     for cause, alert in fleet.OF_CAUSE.items():
-        assert alert.severity is Severity.PAGE and f'cause="{cause.value}"' in alert.expr
+        assert alert.severity.value == TABLE[cause].call and f'cause="{cause.value}"' in alert.expr
 
 
 def test_what_a_client_mends_never_pages():
@@ -366,4 +372,4 @@ def test_what_a_client_mends_never_pages():
             for alert in catalogue.ALL
         )
         # Insufficient scope is paged for only while the app itself lacks it: then it is the operator's.
-        assert paged == row.page or cause is Cause.INSUFFICIENT_SCOPE, cause
+        assert paged == (row.call is Call.PAGE) or cause is Cause.INSUFFICIENT_SCOPE, cause

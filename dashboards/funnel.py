@@ -9,6 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 from dashboards import panels as p
 from monitor.health.causes import TABLE
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 OF = 'provider=~"$provider"'
 CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'
@@ -23,7 +24,7 @@ def _steps(step: str) -> str:
     return f'round (sum (increase ({m.STEPS.name}_total{{{OF}, step="{step}"}}[{RANGE}]))) or vector (0)'
 
 
-def _count(metric: m.Metric) -> str:
+def _count(metric: Metric) -> str:
     return f'round (sum (increase ({metric.name}_count{{{OF}, cause=~"{MENDED}"}}[{RANGE}]))) or vector (0)'
 
 

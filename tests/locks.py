@@ -15,7 +15,7 @@ RANK = {
     "connection": 5, "credential": 5, "refresh_journal": 5, "probe_count": 5, "history": 5, "link": 5, "consent": 5,
     "held_grant": 5,
     "incident": 6, "notice": 7, "notice_item": 7, "delivery": 7, "address": 7, "fuse": 7,
-    "duty": 8, "budget": 8, "silence": 8, "key_check": 8, "audit": 8,
+    "duty": 8, "budget": 8, "app_check": 8, "silence": 8, "key_check": 8, "audit": 8,
     "token_use": 8, "signal": 8, "webhook": 8, "event": 8,
     "api_key": 8, "person": 8, "session": 8, "sign_in_attempt": 8, "sign_in_trip": 8, "job": 8, "plan": 8,
 }  # fmt: skip

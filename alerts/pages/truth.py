@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox import delays
+from alerts.pages import ahead
+from alerts.pages.ahead import Ahead
 from alerts.pages.matters import Fact, Matter, Patience, Trouble, facts_of, standing, worth_telling
 from alerts.pages.routes import Route
 from alerts.pages.story import SLOTS
@@ -17,7 +19,7 @@ from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.silences import silences
 from alerts.silences.windows import Window
 from monitor.health.causes import TABLE, Call, Owner, Subject
-from monitor.store import bindings, incidents, processes, published
+from monitor.store import app_checks, bindings, incidents, processes, published
 from monitor.store.incidents import OpenIncident
 
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
@@ -41,6 +43,7 @@ class Oncall:
     patience: Patience = field(default_factory=Patience)
     runbooks: str = RUNBOOKS
     windows: tuple[Window, ...] = ()
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def asks_labels(self) -> bool:
@@ -66,6 +69,8 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
     if not tickets:
         facts = [fact for fact in facts if fact.alert.severity is Severity.PAGE]
     facts += await _conditions(conn, now)
+    doors = await app_checks.standing_now(conn)
+    facts += ahead.facts(oncall.ahead, doors, oncall.apps, oncall.teams, now, tickets=tickets)
     facts += [
         Fact(
             fleet.EGRESS_BLOCKED, one.since, provider=one.provider,

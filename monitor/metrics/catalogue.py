@@ -6,18 +6,8 @@ for itself, `metrics.meters` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric's name, kind, help and labels, as they stand on /metrics."""
-
-    name: str
-    kind: str
-    help: str
-    labels: tuple[str, ...] = ()
-
+from monitor.metrics import ahead
+from monitor.metrics.metric import Metric
 
 CONNECTION_UP = Metric(
     "token_health_connection_up",
@@ -339,6 +329,7 @@ FLEET = (
     WAVE_SINCE,
     WAVE_CLIENTS,
     WAITING,
+    *ahead.ALL,
 )
 OWN = (
     PROBES,

@@ -25,6 +25,7 @@ from alerts.pages.truth import Oncall
 from alerts.webhooks import deliveries, endpoints, fanout
 from alerts.webhooks.endpoints import State
 from monitor.errors import TokenHealthError
+from monitor.health import doors
 from monitor.health.causes import Cause
 from monitor.health.claim import Claim
 from monitor.health.classify import found
@@ -35,6 +36,7 @@ from monitor.health.lifecycle import Policy, step
 from monitor.health.rotation import Ending, Journal
 from monitor.health.ruling import Ruling
 from monitor.store import (
+    app_checks,
     claimed,
     connections,
     custody,
@@ -282,6 +284,13 @@ async def _sent_again(database: Database, of: Scene) -> None:
     await fanout.forget(database, NOW + DAY * 60)
 
 
+async def _doors_kept(database: Database, _of: Scene) -> None:
+    await app_checks.plan(database, "app", NOW, NOW + DAY)
+    found = [doors.after(None, doors.Seen(one, doors.Outcome.GOOD, "good"), NOW) for one in doors.Door]
+    await app_checks.keep(database, "app", found, NOW + DAY)
+    await app_checks.forget(database, [])
+
+
 async def _recover(database: Database, of: Scene) -> None:
     await claims.claim(database, MAIL, "p2", NOW)
 
@@ -332,6 +341,7 @@ WRITERS: dict[str, Writer] = {
     "disable an endpoint": _disabled,
     "send again what an endpoint was sent": _sent_again,
     "change an endpoint": lambda db, _: endpoints.change(db, "wh_1", None, {"events": ["*"]}, NOW, "test"),
+    "plan and keep how doors are": _doors_kept,
     "remove an endpoint": lambda db, _: endpoints.remove(db, "wh_1", None, NOW, "test"),
 }  # fmt: skip
 

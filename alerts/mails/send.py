@@ -164,7 +164,7 @@ class Pump:
             attempt=envelope.attempts,
             answer=_without(envelope.address, answer) if outcome is not Outcome.SENT else None,
         )
-        if told and envelope.slot in (Slot.ASK, Slot.EXPIRING):
+        if told and envelope.slot in (Slot.ASK, Slot.EXPIRING, Slot.CAMPAIGN):
             await self._count_mailed(envelope, now)
 
     async def _count_mailed(self, envelope: Envelope, now: datetime) -> None:

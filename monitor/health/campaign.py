@@ -4,11 +4,11 @@ An invitation is one mail to one client, whatever of its connections belong to t
 
 1. **Slowly.** In no 24 hours are more clients invited than the pace says. The first wave is a canary; a wave
    begins a day after the one before, and when all of that one have their mail.
-2. **Once.** Who was taken by a wave is taken by no other, and who has approved since the campaign began is done.
+2. **Once.** Who was taken by a wave is taken by no other; who has approved since the campaign began is done.
 3. **Awake.** A client is taken at an hour at which mail may reach it, while nothing is wrong at its provider.
-4. **It stops by itself** when a wave goes wrong, and only a person lets it go on: at least `LEAST_MISHAPS`
-   clients of a wave, and more than `MISHAPS_SHARE` of those of it that were written to, declined, approved with
-   another account, broke within an hour of approving, or did not take the mail.
+4. **It stops by itself** when a wave goes wrong, and only a person lets it go on. That is so when at least
+   `LEAST_MISHAPS` clients of a wave, and more than `MISHAPS_SHARE` of those of it that were written to, have
+   declined, approved with another account, broke within an hour of approving, or did not take the mail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -104,6 +104,41 @@ class Member:
         if self.mishap is None or self.mishap_at is None or self.mishap_at <= since:
             return False
         return self.mishap is Mishap.BROKE or self.approved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part that a connection has in a running campaign that has taken it: what its client is asked."""
+
+    campaign: str
+    reason: str
+    until: date
+    began_at: datetime
+    chosen_at: datetime
+
+    @property
+    def ends_at(self) -> datetime:
+        """When nobody is asked any more: the last day is over."""
+        return ends_at(self.until)
+
+
+def ends_at(until: date) -> datetime:
+    """Return when a campaign ends whose last day this is, wherever its clients are: by the day of UTC."""
+    return datetime.combine(until + DAY, time(0), UTC)
+
+
+def how_far(member: Member) -> str:
+    """Say in one word how far a connection of a campaign came; the database says the same of rows."""
+    if member.left:
+        return "gone"
+    if member.approved_at is not None:
+        return "approved"
+    if member.mishap is not None:
+        return member.mishap.value
+    return "opened" if member.opened_at else "invited" if member.invited_at else "to_come"
+
+
+HOW_FAR = ("to_come", "invited", "opened", "approved", *(one.value for one in Mishap), "gone")
 
 
 def pace_of(text: str) -> int:

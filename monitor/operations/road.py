@@ -12,11 +12,12 @@ from hmac import compare_digest
 
 from monitor.clock import Clock
 from monitor.errors import NotFound
+from monitor.health.campaign import Part
 from monitor.health.causes import Cause, consequence
 from monitor.health.lifecycle import State
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
-from monitor.store import bindings, connections, links
+from monitor.store import bindings, campaigns, connections, links
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
@@ -86,6 +87,7 @@ class Standing:
     stop: Stop | None
     cause: str
     account: str = ""  # the one that waits for the operator
+    campaign: Part | None = None  # what is asked while it works
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,10 @@ class Road:
         """Return where a link stands, whoever asks."""
         link = way.link
         known = await connections.show(self._database, link.connection)
-        return Standing(self._traveller(known), self._stop(link, known), _cause(link, known))
+        cause = _cause(link, known)
+        asked = cause == campaigns.LINKS
+        part = await campaigns.asked_by(self._database, link.connection) if asked else None
+        return Standing(self._traveller(known), self._stop(link, known), cause, campaign=part)
 
     async def start(self, way: Way) -> Departing | None:
         """Begin a trip to the provider, None where it cannot be reached."""

@@ -1,4 +1,4 @@
-"""The tables of campaigns: what clients are asked ahead of time, and how far each of their connections came."""
+"""The tables of campaigns: what clients are asked ahead of time, and how far each connection came."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Campaign(SQLModel, table=True):
 class CampaignMember(SQLModel, table=True):
     """A connection of a campaign. It stays on record when the connection is removed.
 
-    `standing`: its campaign is not over; of those a connection has one at most. `chosen_at`: its wave took it;
-    `invited_at`: the mail left. `mishap`: what went wrong last (`health.campaign.Mishap`).
+    `standing`: its campaign is not over; of those a connection has one at most. `chosen_at`: its wave took
+    it; `invited_at`: the mail left. `mishap`: what went wrong last (`health.campaign.Mishap`).
     """
 
     __tablename__ = "campaign_member"

@@ -41,7 +41,15 @@ def _ask_us(about_support: str, _: Gettext) -> str:
     return _("If you need help, reply to the email that brought you here.")
 
 
-def ask(about: About, cause: str, speak: Tongue) -> Page:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Why a client is asked while everything works, in the operator's own words, and by when."""
+
+    reason: str
+    day: str
+
+
+def ask(about: About, cause: str, speak: Tongue, ahead: Ahead | None = None) -> Page:
     """The link's page: which firm, which provider, which access is asked and why."""
     _ = speak.gettext
     names = {"provider": about.provider, "client": about.client, "account": about.account}
@@ -55,8 +63,14 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
         facts.append((_("Account"), about.account))
     if about.scopes:
         facts.append((_("Access we ask for"), speak.join(about.scopes)))
-    facts.append((_("Why"), why))
+    facts.append((_("Why"), why if ahead is None else ahead.reason))
     title = _("Connect %(provider)s") if cause == "pending" else _("Reconnect %(provider)s")
+    first: tuple[str, ...] = ()
+    if ahead is not None:
+        facts.append((_("Please approve by"), ahead.day))
+        title = _("Renew %(provider)s")
+        said = _("The connection works, and nothing is wrong. Approved once more by %(day)s, it goes on working.")
+        first = (said % {"day": ahead.day},)
     check = (
         _("Please make sure that you are signed in to the right account: %(account)s.")
         if about.account
@@ -65,6 +79,7 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
     return Page(
         title % names,
         (
+            *first,
             _("You will be taken to %(provider)s to sign in and approve, and then back here.") % names,
             check % names,
         ),

@@ -20,7 +20,7 @@ from monitor.clock import Clock
 from monitor.metrics import catalogue
 from monitor.metrics.catalogue import Metric
 from monitor.metrics.meters import Meters
-from monitor.store import bindings, connections, fleet
+from monitor.store import bindings, campaigns, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
@@ -119,6 +119,7 @@ class Exposition:
         yield (await self._groups()).encode()
         yield (await self._incidents()).encode()
         yield (await self._held()).encode()
+        yield (await self._campaigns()).encode()
         yield self._configured().encode()
         yield self._schedule(lag, alive, intervals).encode()
 
@@ -242,6 +243,13 @@ class Exposition:
                 ),
             )
         )
+
+    async def _campaigns(self) -> str:
+        going = await campaigns.every(self._database)
+        return family(
+            catalogue.CAMPAIGN_CONNECTIONS,
+            (((name, state), n) for name, state, n in await campaigns.sums(self._database)),
+        ) + family(catalogue.CAMPAIGN_STOPPED, (((one.id,), 1) for one in going if one.waits_for_person))
 
     async def _groups(self) -> str:
         states = await fleet.by_state(self._database)

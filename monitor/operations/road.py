@@ -259,7 +259,12 @@ class Road:
         )
 
     def _step(self, step: str, link: Link) -> None:
-        """Count a step of the funnel, and how long after the mail it came."""
+        """Count a step of the funnel, and how long after the mail it came.
+
+        Whom a campaign asks has nothing to mend, and months for it: campaigns count by themselves.
+        """
+        if link.cause == campaigns.LINKS:
+            return
         seconds = (self._clock.now() - link.made_at).total_seconds()
         self._meters.funnel(link.provider, step, link.cause, link.locale, seconds)
 

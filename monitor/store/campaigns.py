@@ -42,6 +42,11 @@ class Campaign:
     resumed_at: datetime | None
 
     @property
+    def waits_for_person(self) -> bool:
+        """Whether it stopped by itself, and nobody has said anything since."""
+        return self.halted and self.phase is Phase.PAUSED
+
+    @property
     def forgiven_until(self) -> datetime:
         """What went wrong before this a person has answered."""
         return self.resumed_at or self.created_at

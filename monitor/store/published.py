@@ -164,7 +164,8 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
     return [
         Published(
             row.id, row.app, row.provider, row.region, row.client_name, tuple(row.contacts), row.locale,
-            row.timezone, row.state, row.cause, row.owner, row.candidate == row.cause and row.good_streak == 0,
+            row.timezone, row.state, row.cause, row.owner,
+            row.candidate == row.cause and row.good_streak == 0,
             row.last_probe_at, row.others_asked_at, bool(row.authorized), row.authorized_at,
             bool(row.renews), row.access_expires_at, row.issued_at, row.held is not None, row.incident,
             row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, bool(row.wave),

@@ -69,8 +69,10 @@ def ask(about: About, cause: str, speak: Tongue, ahead: Ahead | None = None) -> 
     if ahead is not None:
         facts.append((_("Please approve by"), ahead.day))
         title = _("Renew %(provider)s")
-        said = _("The connection works, and nothing is wrong. Approved once more by %(day)s, it goes on working.")
-        first = (said % {"day": ahead.day},)
+        first = (
+            _("The connection works, and nothing is wrong. Approved again by %(day)s, it goes on working.")
+            % {"day": ahead.day},
+        )
     check = (
         _("Please make sure that you are signed in to the right account: %(account)s.")
         if about.account

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -199,17 +199,10 @@ def _seen(row: Row, of: Campaign, steps: Steps, told: _Told, now: datetime) -> d
 
 
 def _member(row: Row, seen: Mapping[str, Any], told: _Told, *, ready: bool) -> Member:
-    return Member(
-        row.connection,
-        truth.audience(row.client, row.contacts, row.locale, row.timezone) if row.known else row.connection,
-        row.wave,
-        row.chosen_at,
-        seen["invited_at"],
-        seen["opened_at"],
-        seen["approved_at"],
-        Mishap(seen["mishap"]) if seen["mishap"] else None,
-        seen["mishap_at"],
-        left=seen["left_at"] is not None,
+    together = truth.audience(row.client, row.contacts, row.locale, row.timezone)
+    return replace(
+        replace(row, **seen).member,
+        client=together if row.known else row.connection,
         ready=ready,
         sending=told.sending,
     )

@@ -262,16 +262,22 @@ class Forecast(NamedTuple):
     needed: int  # the least pace that is in time; 0: none is
 
 
-def forecast(clients: int, pace: int, now: datetime, until: date) -> Forecast:
-    """Say how many waves a campaign has, and whether the last of them goes out before it ends."""
-    waves = _waves(clients, pace)
-    days = (until - now.date()).days + 1  # days on which mails may go out, today and the last one among them
+def forecast(clients: int, pace: int, now: datetime, until: date, *, begun: bool = False) -> Forecast:
+    """Say how many waves so many clients take, and whether the last of them goes out before the end.
+
+    `begun`: the canary is out, so that whole waves are to come.
+    """
+    days = (until - now.date()).days + 1  # on which mails may go out: today and the last one among them
+    waves = _waves(clients, pace, begun=begun)
     last = now.date() + timedelta(days=max(0, waves - 1))
-    needed = next((n for n in range(1, max(clients, 1) + 1) if _waves(clients, n) <= days), 0)
-    return Forecast(clients, min(clients, canary(clients, pace)), waves, last, waves <= days, needed)
+    paces = range(1, max(clients, 1) + 1)
+    needed = next((n for n in paces if _waves(clients, n, begun=begun) <= days), 0)
+    first = pace if begun else canary(clients, pace)
+    return Forecast(clients, min(clients, first), waves, last, waves <= days, needed)
 
 
-def _waves(clients: int, pace: int) -> int:
+def _waves(clients: int, pace: int, *, begun: bool) -> int:
     if not clients:
         return 0
-    return 1 + math.ceil(max(0, clients - canary(clients, pace)) / pace)
+    first = 0 if begun else canary(clients, pace)
+    return (not begun) + math.ceil(max(0, clients - first) / pace)

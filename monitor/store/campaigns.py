@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, bindparam, case, func, insert, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import Conflict, NotFound, Remedy
-from monitor.health.campaign import Part, Phase
+from monitor.health.campaign import Member, Mishap, Part, Phase
 from monitor.health.causes import TABLE, Subject
 from monitor.health.events import Type
 from monitor.store import audit, events, incidents
@@ -76,6 +76,15 @@ class Row:
     state: str
     authorized: bool
     authorized_at: datetime | None
+
+    @property
+    def member(self) -> Member:
+        """Return it as decisions have it; who is told together is its client alone here."""
+        return Member(
+            self.connection, self.client, self.wave, self.chosen_at, self.invited_at, self.opened_at,
+            self.approved_at, Mishap(self.mishap) if self.mishap else None, self.mishap_at,
+            left=self.left_at is not None,
+        )  # fmt: skip
 
 
 # -- begun, moved, looked at ----------------------------------------------------------------------------

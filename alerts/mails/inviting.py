@@ -57,7 +57,7 @@ def invitation(
         for one in due
         if one[0] <= near and one[3].campaign == part.campaign and (one[1] == 0) == (number == 0)
     ]
-    at = quiet.allowed(first, client.timezone)
+    at = quiet.due(first, now, client.timezone)
     if at >= part.ends_at:
         return None
     items = tuple(_item(case, asked, client.timezone) for _, _, case, asked in chosen)

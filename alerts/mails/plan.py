@@ -132,7 +132,7 @@ def _ask(
         Slot.ASK,
         kind,
         tuple(_item(case) for case in chosen),
-        policy.quiet.allowed(max(first, last_due), client.timezone),
+        policy.quiet.due(max(first, last_due), now, client.timezone),
         "confirmed broken, and the client can mend it",
     )
 
@@ -155,7 +155,7 @@ def _remind(
         Slot.REMINDER,
         Kind.REMINDER.value,
         tuple(_item(case) for case in chosen),
-        policy.quiet.allowed(first, client.timezone),
+        policy.quiet.due(first, now, client.timezone),
         "asked before, and still broken",
         number=max(due[c.connection][1] for c in chosen) + 1,
     )

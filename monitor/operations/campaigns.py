@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from alerts.mails.truth import audience
-from monitor.errors import ConfigurationError, Invalid, NotFound, Remedy
+from monitor.errors import ConfigurationError, Conflict, Invalid, NotFound, Remedy
 from monitor.health import campaign as decided
 from monitor.health.campaign import Forecast, Phase
 from monitor.health.lifecycle import State
@@ -142,6 +142,10 @@ async def begin(parts: Parts, actor: Actor, wanted: Wanted) -> tuple[Campaign, D
     if build_post(parts) is None:
         raise ConfigurationError("Mails are off, since smtp.from is not set: nobody could be invited.")
     drafted = await _draft(parts, actor, wanted)
+    if not drafted.connections and not drafted.elsewhere:
+        raise Conflict("There is no such connection that was ever authorized: nobody could be asked.")
+    if not drafted.connections:
+        raise Conflict("Each of these connections is in another campaign, which is not over.")
     name = new_id("cmp")
     made = Campaign(
         name, " ".join(wanted.reason.split()), {k: list(v) for k, v in wanted.chosen.items()}, wanted.pace,

@@ -107,11 +107,7 @@ async def begin(
         )
         mine = sorted(set(ids) - taken)
         if not mine:
-            raise Conflict(
-                "None of these connections is free: each is in another campaign."
-                if ids
-                else "There is no such connection that works, and could be asked."
-            )
+            raise Conflict("None of these connections is free: each is in another campaign.")
         await conn.execute(
             insert(campaign).values(
                 id=made.id, reason=made.reason, chosen=dict(made.chosen), pace=made.pace, until=made.until,

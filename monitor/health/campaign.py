@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 LEAST_MISHAPS, MISHAPS_SHARE = 3, 0.20
 CANARY_SHARE, LEAST_CANARY = 0.05, 3
 LARGEST_PACE = 10_000
-_PACE = re.compile(r"^(\d{1,6})\s*/\s*(?:d|day)$")
+_PACE = re.compile(r"^([0-9]{1,6})\s*/\s*(?:d|day)$")
 
 
 class Phase(StrEnum):

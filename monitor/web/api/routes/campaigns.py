@@ -229,7 +229,7 @@ async def create_campaign(
 
 
 @ROUTES.post(
-    "/campaigns/preview", needs=Right.CONNECTIONS_READ, takes=CampaignGiven, shows=DraftShown,
+    "/campaigns/preview", needs=Right.CONNECTIONS_WRITE, takes=CampaignGiven, shows=DraftShown,
     problems=("beyond_own_rights",), kept=False,
 )  # fmt: skip
 async def preview_campaign(parts: Here, actor: Who, given: Annotated[CampaignGiven, BODY]) -> Any:

@@ -176,4 +176,33 @@ def build() -> Any:
                 },
             )
         )
+        .with_row(Row("Campaigns"))
+        .with_panel(
+            p.grid(
+                "How far campaigns are",
+                "Connections whose clients are asked to approve again ahead of time, while they work.",
+                f"sum by (campaign, state) ({m.CAMPAIGN_CONNECTIONS.name})",
+                {"campaign": "Campaign", "state": "How far"},
+                value="Connections",
+                empty="No campaign",
+            )
+        )
+        .with_panel(
+            p.series(
+                "What came of invitations",
+                "One that stops by itself waits for a person: token-health campaign show says why.",
+                (f"sum by (state) ({m.CAMPAIGN_CONNECTIONS.name})", "{{state}}"),
+                stacked=True,
+                colours={
+                    "to_come": "semi-dark-blue",
+                    "invited": "semi-dark-yellow",
+                    "opened": "semi-dark-orange",
+                    "approved": "semi-dark-green",
+                    "declined": "semi-dark-red",
+                    "wrong_account": "semi-dark-purple",
+                    "broke": "dark-red",
+                    "refused": "dark-red",
+                },
+            )
+        )
     )

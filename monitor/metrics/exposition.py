@@ -21,7 +21,7 @@ from monitor.health.cadence import wanted
 from monitor.metrics import catalogue, ending
 from monitor.metrics.meters import Meters
 from monitor.metrics.metric import Metric
-from monitor.store import bindings, connections, fleet
+from monitor.store import bindings, campaigns, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
@@ -122,6 +122,7 @@ class Exposition:
         yield (await self._groups()).encode()
         yield (await self._incidents()).encode()
         yield (await self._held()).encode()
+        yield (await self._campaigns()).encode()
         yield self._configured().encode()
         yield (await self._ahead(intervals)).encode()
         yield self._schedule(lag, alive, intervals).encode()
@@ -258,6 +259,13 @@ class Exposition:
             self._extent.scope_interval,
         )  # fmt: skip
         return "".join(family(metric, samples) for metric, samples in found)
+
+    async def _campaigns(self) -> str:
+        going = await campaigns.every(self._database)
+        return family(
+            catalogue.CAMPAIGN_CONNECTIONS,
+            (((name, state), n) for name, state, n in await campaigns.sums(self._database)),
+        ) + family(catalogue.CAMPAIGN_STOPPED, (((one.id,), 1) for one in going if one.waits_for_person))
 
     async def _groups(self) -> str:
         states = await fleet.by_state(self._database)

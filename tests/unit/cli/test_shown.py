@@ -46,6 +46,7 @@ def _commands() -> dict[str, set[str]]:
         apps,
         audit,
         calendar,
+        campaigns,
         connections,
         look,
         mail,
@@ -59,7 +60,8 @@ def _commands() -> dict[str, set[str]]:
 
     here = typer.Typer()
     for module in (
-        run, demo, look, calendar, mail, oncall, webhooks, connections, apps, providers, upkeep, audit,
+        run, demo, look, calendar, mail, oncall, webhooks, connections, campaigns, apps, providers, upkeep,
+        audit,
     ):  # fmt: skip
         module.register(here)
 

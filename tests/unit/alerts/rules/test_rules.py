@@ -227,6 +227,11 @@ CASES = {
         {"token_health_webhooks_given_up": "0x4 2x20 0x60"}, 8, 40, {},
         "2 webhooks get no events any more", near={"token_health_webhooks_given_up": "0x60"}, quiet=3,
     ),
+    "TokenHealthCampaignStopped": Case(
+        {'token_health_campaign_stopped{campaign="cmp_1"}': "_x4 1x20 _x60"}, 8, 60, {},
+        "1 campaigns stopped by themselves: a wave went wrong",
+        near={'token_health_campaign_connections{campaign="cmp_1",state="declined"}': "3x60"}, quiet=3,
+    ),
     "TokenHealthIntervalStretched": Case(
         {'token_health_probe_interval_stretched{provider="clio",app="us"}': "1x4 3x60 1x60", APP: UP}, 50, 90,
         {"provider": "clio", "app": "us", "team": "legal"},

@@ -82,6 +82,7 @@ ACCOUNT_WAITS = Alert(
     "accept-account' takes the account, 'connections refuse-account' does not. A link can be forwarded: ask "
     "the client whom you know, not whoever approved.",
     with_team(f"max by (provider, app) ({m.ACCOUNTS_WAITING.name}) > 0"),
+    by=("provider", "app", "team"),
     has_team=True,
 )
 WEBHOOK_GIVEN_UP = Alert(
@@ -94,6 +95,17 @@ WEBHOOK_GIVEN_UP = Alert(
     "in the last 30 days.",
     f"max ({m.WEBHOOKS_GIVEN_UP.name}) > 0",
 )
+CAMPAIGN_STOPPED = Alert(
+    "TokenHealthCampaignStopped",
+    Severity.TICKET,
+    _OPERATOR,
+    "{value} campaigns stopped by themselves: a wave went wrong",
+    "At least three clients of a wave, and more than a fifth of those written to, declined, approved with "
+    "another account, broke within an hour of approving, or did not take the mail. No further client is "
+    "invited or reminded until a person says so: 'token-health campaign show' says what went wrong, "
+    "'campaign resume' goes on, 'campaign stop' ends it. All connections go on working.",
+    f"sum ({m.CAMPAIGN_STOPPED.name}) > 0",
+)
 OUTBOX_STUCK = Alert(
     "TokenHealthOutboxStuck",
     Severity.PAGE,
@@ -104,6 +116,7 @@ OUTBOX_STUCK = Alert(
     f"max by (channel) ({m.OUTBOX_AGE.name}) > 900",
     wait="5m",
     unit="humanizeDuration",
+    by=("channel",),
 )
 MAILS_REFUSED = Alert(
     "TokenHealthMailsRefused",
@@ -181,6 +194,6 @@ SILENCED = Alert(
 
 ALL = (
     DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, APP_NOT_CONFIGURED, ACCOUNT_WAITS,
-    WEBHOOK_GIVEN_UP, OUTBOX_STUCK,
+    WEBHOOK_GIVEN_UP, CAMPAIGN_STOPPED, OUTBOX_STUCK,
     MAILS_REFUSED, SMTP_DOWN, ONCALL_FAILING, OWN_ERRORS, REPLICA_MISSING, SCRAPE_SLOW,
 )  # fmt: skip

@@ -50,6 +50,7 @@ def row(known: Known | Listed) -> dict[str, Any]:
         "next_probe": iso(known.next_probe_at),
         "confidence": health.confidence,
         "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt is not None else None,
+        "claim": {"who": known.claim.who, "until": iso(known.claim.until)} if known.claim else None,
     }
 
 

@@ -21,6 +21,7 @@ from monitor.operations import documents, signals
 from monitor.operations.actor import Actor, Right
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
+from monitor.providers.phrases import setting_in_words
 from monitor.settings.parts import Parts
 from monitor.store import audit, bindings, connections, history, incidents, journal, links, published
 from monitor.store.audit import Entry
@@ -55,6 +56,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         health=known.health,
         reasons=change.reasons if change else (),
         rule=known.health.rule,
+        setting=setting_in_words(app.provider, known.health.rule) if app else "",
         evidence=change.evidence if change else (),
         evidence_at=change.at if change else None,
         scope=change.scope if change else None,
@@ -68,6 +70,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         choices=(*choices, *(one for said in told for one in remedies(said))),
         policy=settings.policy,
         said=(
+            *((known.claim.sentence(now),) if known.claim is not None else ()),
             *await _silenced(parts, known),
             *await _paged(parts, actor, known),
             *await _steps(parts, connection_id),

@@ -6,22 +6,26 @@ Who holds a link's secret, or the browser in which a trip began, may walk it; no
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from hmac import compare_digest
 
+from alerts.mails.language import tongue
 from monitor.clock import Clock
 from monitor.errors import NotFound
+from monitor.health.campaign import Part
 from monitor.health.causes import Cause, consequence
+from monitor.health.explain import refusal
 from monitor.health.lifecycle import State
 from monitor.metrics.meters import Meters
+from monitor.providers.phrases import Phrases, phrases
 from monitor.secret import Secret
-from monitor.store import bindings, connections, links
+from monitor.store import bindings, campaigns, connections, history, links
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
 from monitor.text.names import one_line
-from monitor.tokens.arrival import Arrival, Arrived
+from monitor.tokens.arrival import Arrival, Arrived, Forbidden
 from monitor.tokens.grant import TRIP_LASTS, Granter
 from monitor.wire.apps import App
 
@@ -51,6 +55,7 @@ class End(Enum):
     BORN_DEAD = auto()  # nothing stored: the provider gave less than what lasts
     NARROWER = auto()  # nothing stored: what works reads more
     DECLINED = auto()
+    FORBIDDEN = auto()  # a setting of the client's administrator refuses our app
     LATE = auto()
     MIXED_UP = auto()  # the answer came from another provider than the trip went to
     UNREACHABLE = auto()
@@ -64,6 +69,7 @@ _ENDS = {
     Arrival.BORN_DEAD: End.BORN_DEAD,
     Arrival.NARROWER: End.NARROWER,
     Arrival.DECLINED: End.DECLINED,
+    Arrival.FORBIDDEN: End.FORBIDDEN,
     Arrival.LATE: End.LATE,
     Arrival.MIXED_UP: End.MIXED_UP,
     Arrival.UNREACHABLE: End.UNREACHABLE,
@@ -84,6 +90,9 @@ class Traveller:
     scopes: tuple[str, ...]
     locale: str
     timezone: str
+    client_id: str = ""  # of our app at the provider
+    refusal: str = ""  # the provider's answer, where an administrator has to look it up
+    phrases: Phrases = field(default_factory=Phrases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,7 @@ class Standing:
     stop: Stop | None
     cause: str
     account: str = ""  # the one that waits for the operator
+    campaign: Part | None = None  # what is asked while it works
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,15 @@ class Departing:
 def name_of(state: str) -> str:
     """Return the name of the trip that a provider's answer belongs to."""
     return hashed(Secret(state))
+
+
+PATIENCE = 20  # quarters of a second that a client waits for a look that somebody else has begun
+
+
+def _seen(known: Known) -> bool:
+    """Whether it was looked at with what was authorized last."""
+    looked, since = known.last_probe_at, known.sealed.authorized_at
+    return looked is not None and since is not None and looked >= since
 
 
 class Road:
@@ -181,7 +200,19 @@ class Road:
         """Return where a link stands, whoever asks."""
         link = way.link
         known = await connections.show(self._database, link.connection)
-        return Standing(self._traveller(known), self._stop(link, known), _cause(link, known))
+        traveller = self._traveller(known, known.health.rule, await self._refusal(known))
+        cause = _cause(link, known)
+        asked = cause == campaigns.LINKS
+        part = await campaigns.asked_by(self._database, link.connection) if asked else None
+        return Standing(traveller, self._stop(link, known), cause, campaign=part)
+
+    async def _refusal(self, known: Known) -> str:
+        """Return what the provider answered, where somebody at the client's has to look it up there."""
+        asks = consequence(known.health.cause).asks
+        if asks is None or not asks.first:
+            return ""
+        newest = await history.timeline(self._database, known.id, 1)
+        return refusal(newest[0].evidence) if newest else ""
 
     async def start(self, way: Way) -> Departing | None:
         """Begin a trip to the provider, None where it cannot be reached."""
@@ -220,17 +251,30 @@ class Road:
             if arrived.missing:  # the answer itself said so; the loop looks all the same
                 missing = tuple(_readable(scope) for scope in arrived.missing)
                 return Ended(End.LACKING, self._traveller(known), missing=missing)
-            await self._probe_now(trip.connection)
-            known = await connections.show(self._database, trip.connection)
-            return self._stored(known, one_line(arrived.user or ""))
+            return self._stored(await self._looked_at(trip.connection), one_line(arrived.user or ""))
         if arrival is Arrival.REUSED and trip.outcome == Arrival.STORED.value:
             return self._stored(known)
         if arrival is Arrival.REUSED and trip.outcome == Arrival.HELD.value:
             account = one_line(trip.account_name or trip.account_id or "")
             return Ended(End.HELD, self._traveller(known), account)
+        if arrival is Arrival.REUSED and trip.outcome == Arrival.FORBIDDEN.value:
+            arrival = Arrival.FORBIDDEN
         end = _ENDS.get(arrival, End.REFUSED)
+        stopped = arrived.forbidden or Forbidden("", "")
+        traveller = self._traveller(known, stopped.rule, stopped.answered)
         missing = tuple(_readable(scope) for scope in arrived.missing)
-        return Ended(end, self._traveller(known), one_line(arrived.account or ""), missing=missing)
+        return Ended(end, traveller, one_line(arrived.account or ""), missing=missing)
+
+    async def _looked_at(self, connection: str) -> Known:
+        """Look, or wait for the loop where that was quicker: its verdict is as good, and as near."""
+        await self._probe_now(connection)
+        known = await connections.show(self._database, connection)
+        for _ in range(PATIENCE):
+            if _seen(known):
+                break
+            await self._clock.sleep(0.25)
+            known = await connections.show(self._database, connection)
+        return known
 
     def _stored(self, known: Known, approved_by: str = "") -> Ended:
         traveller, health = self._traveller(known), known.health
@@ -254,8 +298,9 @@ class Road:
             return Stop.EXPIRED
         return Stop.WORKS if health.state is State.HEALTHY and not link.always else None
 
-    def _traveller(self, known: Known) -> Traveller:
+    def _traveller(self, known: Known, rule: str = "", answered: str = "") -> Traveller:
         app = self._apps.get(known.place.app)
+        language = tongue(known.locale).language
         return Traveller(
             one_line(known.client_name),
             one_line(app.provider.title if app else known.place.provider),
@@ -263,10 +308,18 @@ class Road:
             tuple(_readable(scope) for scope in known.scopes),
             known.locale,
             known.timezone,
+            app.client_id if app else "",
+            one_line(answered, 300),
+            phrases(app.provider, language, rule) if app else Phrases(),
         )
 
     def _step(self, step: str, link: Link) -> None:
-        """Count a step of the funnel, and how long after the mail it came."""
+        """Count a step of the funnel, and how long after the mail it came.
+
+        Whom a campaign asks has nothing to mend, and months for it: campaigns count by themselves.
+        """
+        if link.cause == campaigns.LINKS:
+            return
         seconds = (self._clock.now() - link.made_at).total_seconds()
         self._meters.funnel(link.provider, step, link.cause, link.locale, seconds)
 

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from monitor.health.causes import Cause, Owner
+from monitor.health.claim import Claim
 from monitor.health.lifecycle import Health, State
 from monitor.health.rotation import Doubt
-from monitor.store.tables import credential, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 
 class Sealed(NamedTuple):
@@ -68,6 +69,16 @@ CREDENTIAL = (
     credential.c.grant_ends_at,
 )
 
+# Who is on what is open of a connection, for whoever joins `incident` on this: an incident that is over joins
+# no more, and so its claim ends with it.
+CLAIM = (
+    connection.c.claimed_by,
+    connection.c.claimed_until,
+    connection.c.claimed_incident,
+    incident.c.id.label("claimed_open"),
+)
+CLAIMED = (incident.c.id == connection.c.claimed_incident) & incident.c.closed_at.is_(None)
+
 # What a text of the table means; a dict's look-up takes a tenth of an enum's call.
 _STATES = {state.value: state for state in State}
 _CAUSES = {cause.value: cause for cause in Cause}
@@ -93,6 +104,13 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
         Doubt(since, tried) if since is not None else None,
         assumed, refused, refresh_ends, grant_ends,
     )  # fmt: skip
+
+
+def read_claim(values: Sequence[Any], *, newcomer: bool) -> Claim | None:
+    """Read the columns of `CLAIM`, in their order; of a newcomer a claim is about the first authorization."""
+    who, until, about, still_open = values
+    stands = newcomer if about is None else still_open is not None
+    return Claim(who, until) if until is not None and stands else None
 
 
 def health_of(row: Any) -> Health:

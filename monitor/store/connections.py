@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
 from monitor.health import events as said
+from monitor.health.claim import Claim
 from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State, paused, resumed
 from monitor.health.rotation import Doubt
 from monitor.store import audit, bindings, events, fence, gates, incidents, provider_values, revisions
-from monitor.store.columns import Sealed, health_of, sealed_of
+from monitor.store.columns import CLAIM, CLAIMED, Sealed, health_of, read_claim, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import connection, credential, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Known:
     updated_at: datetime | None = None
     revision: int = 1
     imported: str | None = None  # which tokens a file brought last, as a hash
+    claim: Claim | None = None  # who is on what is open of it
     values: Mapping[str, str] = field(default_factory=dict)  # what stands in its URLs and headers
     authorized_by: str | None = None  # who approved last, as the provider names them
 
@@ -241,9 +243,11 @@ _ALL = (
         connection,
         *(column for column in watch.c if column.name not in ("connection", "app", "provider", "region")),
         *(column for column in credential.c if column.name != "connection"),
+        CLAIM[-1],
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
+    .outerjoin(incident, CLAIMED)
 )
 
 
@@ -280,6 +284,19 @@ async def per_app(database: Database) -> dict[str, int]:
             select(watch.c.app, func.count()).where(watch.c.next_probe_at.is_not(None)).group_by(watch.c.app)
         )
         return {row[0]: int(row[1]) for row in rows}
+
+
+async def scopes_needed(database: Database) -> dict[str, int]:
+    """Return how many scopes the connections of each app that are looked at need, all together."""
+    needed = func.sum(func.json_array_length(connection.c.scopes))
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(watch.c.app, needed)
+            .join(connection, connection.c.id == watch.c.connection)
+            .where(watch.c.next_probe_at.is_not(None))
+            .group_by(watch.c.app)
+        )
+        return {row[0]: int(row[1] or 0) for row in rows}
 
 
 class Lately(NamedTuple):
@@ -325,7 +342,8 @@ async def unwatched(database: Database, apps: Collection[str]) -> dict[str, int]
 
 
 def _known(row: Any) -> Known:
-    return Known(
+    claim = [getattr(row, column.name) for column in CLAIM]
+    known = Known(
         id=row.id,
         place=Place(row.app, row.provider, row.region),
         client_name=row.client_name,
@@ -352,3 +370,4 @@ def _known(row: Any) -> Known:
         values=row.provider_values,
         authorized_by=row.authorized_by,
     )
+    return replace(known, claim=read_claim(claim, newcomer=known.newcomer))

@@ -206,8 +206,13 @@ async def trip_of(database: Database, state_hash: str) -> Trip | None:
 
 
 @retried
-async def spend(database: Database, number: int, outcome: str, now: datetime) -> bool:
-    """Spend a trip: of all callbacks with its state one gets True. Its verifier is kept no longer."""
+async def spend(
+    database: Database, number: int, outcome: str, now: datetime, *, rule: str | None = None
+) -> bool:
+    """Spend a trip: of all callbacks with its state one gets True. Its verifier is kept no longer.
+
+    `rule`: which of the provider's rules says that a setting of the client's administrator ended it.
+    """
     async with database.write() as conn:
         done = await conn.execute(
             update(consent)
@@ -218,6 +223,8 @@ async def spend(database: Database, number: int, outcome: str, now: datetime) ->
         connection_id = done.scalar_one_or_none()
         if connection_id is not None and (what := OF_TRIP.get(outcome)) is not None:
             await events.concerned(conn, what, {connection_id: {}}, now)
+        if connection_id is not None and rule is not None:
+            await _forbidden(conn, connection_id, number, outcome, rule, now)
         return connection_id is not None
 
 
@@ -230,14 +237,17 @@ async def conclude(
     *,
     account: Account | None = None,
     leftover: str | None = None,
+    rule: str | None = None,
     missing: Sequence[str] = (),
 ) -> None:
-    """Write how a trip ended. `leftover` is a sealed token that is to be revoked.
+    """Write how a trip ended. `leftover` is a sealed token that is to be revoked; `rule` as in `spend`.
 
     `missing` are scopes that are needed and were not granted.
     """
     async with database.write() as conn:
         await _end(conn, of.id, outcome, account, leftover)
+        if rule is not None:
+            await _forbidden(conn, of.connection, of.id, outcome, rule, now)
         if account is not None:
             await _write_down(conn, of, outcome, account, now, missing=" ".join(missing) or None)
         if (what := OF_TRIP.get(outcome)) is not None:
@@ -349,6 +359,13 @@ async def _write_down(
         account=account.id or account.called, account_name=account.name, user=account.user,
         **{name: said for name, said in more.items() if said is not None},
     )  # fmt: skip
+
+
+async def _forbidden(
+    conn: AsyncConnection, connection_id: str, trip: int, outcome: str, rule: str, now: datetime
+) -> None:
+    """Write the audit's line of a consent that the client's own administrator does not let through."""
+    await audit.record(conn, now, "client", f"consent.{outcome}", connection_id, trip=trip, rule=rule)
 
 
 @retried

@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.breaks import RELEASED
 from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.claim import Claim
 from monitor.health.lifecycle import State
 from monitor.health.restriction import Restriction
 from monitor.store import incidents, within
+from monitor.store.columns import read_claim
 from monitor.store.consent_tables import held
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
@@ -110,6 +112,7 @@ class Published:
     id: str
     app: str
     provider: str
+    region: str
     client: str
     contacts: tuple[str, ...]
     locale: str
@@ -133,6 +136,7 @@ class Published:
     mails: str | None
     told_at: datetime | None
     waits: str | None
+    claim: Claim | None  # who is on what is open of it
     wave: bool
     parent_closed: datetime | None
 
@@ -141,12 +145,14 @@ _parent = incident.alias("parent")
 _STANDING = (
     select(
         connection.c.id, connection.c.client_name, connection.c.contacts, connection.c.locale,
-        connection.c.timezone, watch.c.app, watch.c.provider, watch.c.state, watch.c.cause, watch.c.owner,
+        connection.c.timezone, watch.c.app, watch.c.provider, watch.c.region,
+        watch.c.state, watch.c.cause, watch.c.owner,
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, watch.c.others_asked_at,
         credential.c.authorized_at, credential.c.access.is_not(None).label("authorized"),
         credential.c.refresh.is_not(None).label("renews"), credential.c.access_expires_at,
         credential.c.grant_ends_at, credential.c.issued_at, incident.c.id.label("incident"),
         incident.c.opened_at, incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
+        connection.c.claimed_by, connection.c.claimed_until, connection.c.claimed_incident,
         held.c.connection.label("held"), _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)
@@ -162,16 +168,25 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
     rows = await conn.execute(_STANDING.where(connection.c.client_name.in_(clients)))
     return [
         Published(
-            row.id, row.app, row.provider, row.client_name, tuple(row.contacts), row.locale, row.timezone,
-            row.state, row.cause, row.owner, row.candidate == row.cause and row.good_streak == 0,
+            row.id, row.app, row.provider, row.region, row.client_name, tuple(row.contacts), row.locale,
+            row.timezone, row.state, row.cause, row.owner,
+            row.candidate == row.cause and row.good_streak == 0,
             row.last_probe_at, row.others_asked_at, bool(row.authorized), row.authorized_at,
             bool(row.renews), row.access_expires_at, row.grant_ends_at, row.issued_at,
             row.held is not None, row.incident,
-            row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, bool(row.wave),
+            row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, _claim(row), bool(row.wave),
             row.parent_closed,
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _claim(row: Any) -> Claim | None:
+    # Of another incident than the one that is open, it is over.
+    still_open = row.incident if row.incident == row.claimed_incident else None
+    newcomer = row.state == State.PENDING.value and not row.authorized
+    values = (row.claimed_by, row.claimed_until, row.claimed_incident, still_open)
+    return read_claim(values, newcomer=newcomer)
 
 
 async def healed(
@@ -203,11 +218,14 @@ class Described:
     scopes: tuple[str, ...]
     contacts: tuple[str, ...]
     evidence: Sequence[Mapping[str, Any]]
+    rule: str = ""  # which one its state rests on
     authorized_by: str | None = None  # who approved last, as the provider names them
 
 
-_WHO = select(connection, credential.c.authorized_by).join(
-    credential, credential.c.connection == connection.c.id
+_WHO = (
+    select(connection, watch.c.rule, credential.c.authorized_by)
+    .join(watch, watch.c.connection == connection.c.id)
+    .join(credential, credential.c.connection == connection.c.id)
 )
 
 
@@ -225,7 +243,7 @@ async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Desc
     return {
         row.id: Described(
             row.app, row.provider, row.account_name or row.account_id or "", tuple(row.scopes),
-            tuple(row.contacts), evidence.get(row.id, ()), row.authorized_by,
+            tuple(row.contacts), evidence.get(row.id, ()), row.rule, row.authorized_by,
         )
         for row in await conn.execute(_WHO.where(connection.c.id.in_(ids)))
     }  # fmt: skip

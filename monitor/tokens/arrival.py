@@ -20,6 +20,7 @@ class Arrival(StrEnum):
     STORED = "stored"
     HELD = "held"  # a person decides first whether the account is this client's
     DECLINED = "declined"
+    FORBIDDEN = "forbidden"  # a setting of the client's administrator refuses our app
     WRONG_ACCOUNT = "wrong_account"
     BORN_DEAD = "born_dead"  # an access token that ends, and no refresh token where there should be one
     NARROWER = "narrower"  # what works reads more than what came
@@ -42,10 +43,19 @@ class Departure:
 
 
 @dataclass(frozen=True, slots=True)
+class Forbidden:
+    """A setting of the client's administrator refuses our app: by which rule we know, and what was said."""
+
+    rule: str
+    answered: str
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """What came of a callback: the account that was seen, who approved, and the account on record.
 
-    `missing` are the scopes that are needed and were not granted.
+    `missing` are the scopes that are needed and were not granted. `forbidden`: a setting of the client's
+    administrator refuses our app.
     """
 
     arrival: Arrival
@@ -54,6 +64,7 @@ class Arrived:
     expected: str | None = None
     user: str | None = None
     missing: tuple[str, ...] = ()
+    forbidden: Forbidden | None = None
 
 
 def born_dead(oauth: OAuth, pair: TokenAnswer) -> bool:

@@ -22,7 +22,7 @@ from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing, Unavailable
 from monitor.health import handout
 from monitor.health.classify import classify
-from monitor.health.evidence import Answer, Evidence, Fault, RefreshNote
+from monitor.health.evidence import Answer, Evidence, Fault, RefreshNote, Step
 from monitor.health.handout import (
     Decision,
     Give,
@@ -34,6 +34,7 @@ from monitor.health.handout import (
     decided,
     without_renewal,
 )
+from monitor.health.rules import limited
 from monitor.secret import Secret
 from monitor.store import custody as books
 from monitor.store.custody import Held
@@ -314,7 +315,7 @@ class Custody:
         """Say what a refresh without a pair would mean; what the provider asks for is heeded."""
         outcome = done.exchanges[-1].outcome if done.exchanges else None
         retry_at = outcome.retry_at if isinstance(outcome, Answer) else None
-        if isinstance(outcome, Answer) and outcome.status == 429 and retry_at is not None:
+        if isinstance(outcome, Answer) and retry_at and limited(app.rules, Step.REFRESH, outcome):
             await self._turns.hold(app, retry_at)
         if outcome is None:
             return handout.seems_to_be(done.note, None, done.look_at)

@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
-from monitor.health.evidence import Fault, Identity
+from monitor.health.evidence import Fault, Identity, Step
+from monitor.health.rules import bad_weather
 from monitor.secret import Secret
 from monitor.store import connections, leftovers, links
 from monitor.store.bindings import Account, Binding
@@ -34,15 +34,16 @@ from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.journal import SealedPair
 from monitor.store.links import Link, Placed, Trip, hashed
-from monitor.text.names import one_line
 from monitor.tokens import messages, unwanted
-from monitor.tokens.arrival import Arrival, Arrived, Departure, born_dead, lost_by, not_granted
+from monitor.tokens.arrival import Arrival, Arrived, Departure, Forbidden, born_dead, lost_by, not_granted
+from monitor.tokens.callback import before_exchange, on_exchange, on_return
+from monitor.tokens.calls import asking, revocation
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.unwanted import leftover_cell
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import read
+from monitor.wire.answers import asks_to_come_again, read
 from monitor.wire.apps import App, discover
 from monitor.wire.values import of_callback, of_whoami
 from monitor.wire.whose import identity
@@ -144,14 +145,15 @@ class Granter:
         app = await self._app(trip.app)
         if app is None or app.endpoints is None:
             return Arrived(Arrival.UNREACHABLE, trip)
-        early = self._before_exchange(trip, app, params, path)
+        early = before_exchange(trip, app, params, path, now)
         known = await connections.show(self._database, trip.connection)
         if known.place != app.place:
             early = Arrival.REFUSED  # the connection is another app's by now
         if early is not None:
-            if not await links.spend(self._database, trip.id, early.value, now):
-                return Arrived(Arrival.REUSED, trip)
-            return Arrived(early, trip)
+            forbidden = None
+            if early in (Arrival.REFUSED, Arrival.DECLINED):
+                forbidden = on_return(app.rules, params)
+            return await self._turned_away(trip, early, forbidden, now)
         try:
             verifier = self._vault.open(trip.verifier, _verifier_cell(state)) if trip.verifier else None
         except (CannotDecrypt, KeyMissing):
@@ -168,22 +170,17 @@ class Granter:
             return Arrived(Arrival.REUSED, trip)
         return await self._exchange(trip, app, known, params, verifier)
 
-    def _before_exchange(self, trip: Trip, app: App, params: Mapping[str, str], path: str) -> Arrival | None:
-        if trip.expires_at <= self._clock.now():
-            return Arrival.LATE
-        if not urlsplit(trip.redirect_uri).path.endswith(path):
-            return Arrival.MIXED_UP
-        issuer = params.get("iss")
-        if issuer is not None and issuer.rstrip("/") != app.issuer.rstrip("/"):
-            return Arrival.MIXED_UP
-        if issuer is None and app.endpoints is not None and app.endpoints.iss_required:
-            return Arrival.MIXED_UP
-        if params.get("error") == "access_denied":
-            return Arrival.DECLINED
-        if params.get("error") or not params.get("code"):
-            log.warning("consent.refused", app=app.id, error=one_line(params.get("error", "no code"))[:80])
-            return Arrival.REFUSED
-        return None
+    async def _turned_away(
+        self, trip: Trip, why: Arrival, forbidden: Forbidden | None, now: datetime
+    ) -> Arrived:
+        """Spend a trip that brought no code to exchange."""
+        rule = None
+        if forbidden is not None:
+            why, rule = Arrival.FORBIDDEN, forbidden.rule
+            log.warning("consent.forbidden", connection=trip.connection, rule=rule, said=forbidden.answered)
+        if not await links.spend(self._database, trip.id, why.value, now, rule=rule):
+            return Arrived(Arrival.REUSED, trip)
+        return Arrived(why, trip, forbidden=forbidden)
 
     async def _exchange(
         self, trip: Trip, app: App, known: Known, params: Mapping[str, str], verifier: Secret | None
@@ -197,17 +194,18 @@ class Granter:
             verifier,
         )  # fmt: skip
         sent_at = self._clock.now()
-        reply = await self._wire.post_form(there.token, form, authorization)
+        reply = await self._wire.post_form(there.token, form, authorization, app.token_headers)
         if isinstance(reply, Fault):
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())
         pair = None
-        if 200 <= answer.status < 300 and answer.error is None:
+        if answer.accepted:
             pair = messages.answer_of(oauth, document, sent_at, exchange=True)
         if pair is None:
-            down = answer.status >= 500 or answer.status == 429
+            down = bad_weather(app.rules, Step.REFRESH, answer)  # what refuses a code refuses refresh tokens
             ended = Arrival.UNREACHABLE if down else Arrival.REFUSED
-            return await self._ended(trip, ended, detail=answer.error or str(answer.status))
+            forbidden = on_exchange(app.rules, answer)
+            return await self._ended(trip, ended, answer.error or str(answer.status), forbidden)
         return await self._take(trip, app, pair, of_callback(app.provider, params, document, app.own))
 
     async def _take(self, trip: Trip, app: App, pair: TokenAnswer, brought: dict[str, str]) -> Arrived:
@@ -328,22 +326,26 @@ class Granter:
         for attempt in range(WHOAMI_TRIES):
             if attempt:
                 await self._clock.sleep(0.5 * attempt)
-            reply = await self._wire.get(app.endpoints.whoami, token)
+            reply = await asking(self._wire, app, app.endpoints.whoami, token, app.provider.whoami.call)
             if isinstance(reply, Fault):
                 continue
             answer, document = read(reply, app.provider.errors, self._clock.now())
             if answer.ok:
-                who = identity(app, document, expected, token)
+                who = identity(app.provider.whoami, app.values, document, expected, token)
                 if who.account_id is not None or who.accounts is not None:
                     return who, document
         return None
 
-    async def _ended(self, trip: Trip, arrival: Arrival, detail: str) -> Arrived:
-        await links.conclude(self._database, trip, arrival.value, self._clock.now())
+    async def _ended(
+        self, trip: Trip, arrival: Arrival, detail: str, forbidden: Forbidden | None = None
+    ) -> Arrived:
+        arrival = Arrival.FORBIDDEN if forbidden is not None else arrival
+        rule = forbidden.rule if forbidden is not None else None
+        await links.conclude(self._database, trip, arrival.value, self._clock.now(), rule=rule)
         log.warning(
             "consent.failed", connection=trip.connection, app=trip.app, why=arrival.value, detail=detail
         )
-        return Arrived(arrival, trip)
+        return Arrived(arrival, trip, forbidden=forbidden)
 
     async def _app(self, name: str) -> App | None:
         app = self._discovered.get(name) or self._apps.get(name)
@@ -372,15 +374,8 @@ class Granter:
             except (CannotDecrypt, KeyMissing):
                 await leftovers.drop(self._database, number)
                 continue
-            if app.provider.oauth.revoke_with == "bearer":
-                form, authorization = Secret(""), Secret(f"Bearer {token.reveal()}")
-            else:
-                form, own = messages.revoke_form(
-                    app.client_id, app.client_secret, token, app.provider.oauth.client_auth
-                )
-                authorization = own  # type: ignore[assignment]
-            reply = await self._wire.post_form(app.endpoints.revoke, form, authorization)
-            if not isinstance(reply, Fault) and reply.status < 500 and reply.status != 429:
+            reply = await self._wire.send(revocation(app, app.endpoints.revoke, token))
+            if not isinstance(reply, Fault) and not asks_to_come_again(reply, self._clock.now()):
                 await leftovers.drop(self._database, number)
                 done += 1
         return done

@@ -215,7 +215,12 @@ def read_introspection(document: Any) -> Introspection | None:
     """
     if not isinstance(document, Mapping) or not isinstance(document.get("active"), bool):
         return None
-    return Introspection(document["active"], _moment(document.get("exp")))
+    return Introspection(document["active"], end_of(document))
+
+
+def end_of(document: Any) -> datetime | None:
+    """Return the end that a token had, by `exp` (RFC 7662 2.2)."""
+    return _moment(document.get("exp")) if isinstance(document, Mapping) else None
 
 
 def _moment(value: Any) -> datetime | None:

@@ -35,6 +35,7 @@ from monitor.health.rotation import (
     may_send,
     never_recorded,
 )
+from monitor.providers.schema import OAuth
 from monitor.secret import Secret
 from monitor.store import due, journal, processes
 from monitor.store.columns import Sealed
@@ -45,7 +46,7 @@ from monitor.store.sealing import app_of
 from monitor.tokens.insist import insist
 from monitor.tokens.messages import TokenAnswer, answer_of, refresh_form
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import read
+from monitor.wire.answers import read_as
 from monitor.wire.apps import App
 from monitor.wire.values import of_refresh
 
@@ -76,6 +77,19 @@ class Refreshed:
     values: Mapping[str, str] = field(
         default_factory=dict
     )  # of the provider's [values], those that came anew
+
+
+def taken(
+    answer: Answer, document: Any, began: datetime, oauth: OAuth
+) -> tuple[Answer | Fault, TokenAnswer | None]:
+    """Return what a token endpoint's answer to a request begun at a time comes to, and the pair in it."""
+    if not answer.accepted:
+        return answer, None
+    pair = answer_of(oauth, document, began)
+    if pair is None:
+        # Not what a token endpoint says: a new pair may have been in what we cannot read.
+        return Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token"), None
+    return answer, pair
 
 
 def access_cell(connection: str, place: Place) -> Cell:
@@ -255,9 +269,8 @@ class Refresher:
         self, app: App, form: Secret, authorization: Secret | None
     ) -> tuple[Exchange, TokenAnswer | None, Any]:
         assert app.endpoints is not None  # noqa: S101 - checked by refresh()
-        oauth = app.provider.oauth
         url, began = app.endpoints.token, self._clock.now()
-        reply = await self._wire.post_form(url, form, authorization)
+        reply = await self._wire.post_form(url, form, authorization, app.token_headers)
         now = self._clock.now()
         answer: Answer | Fault
         pair: TokenAnswer | None = None
@@ -265,12 +278,8 @@ class Refresher:
         if isinstance(reply, Fault):
             answer = reply
         else:
-            answer, document = read(reply, app.provider.errors, now)
-            if 200 <= answer.status < 300 and answer.error is None:
-                pair = answer_of(oauth, document, began)
-                if pair is None:
-                    # Not what a token endpoint says: a new pair may have been in what we cannot read.
-                    answer = Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token")
+            said, document = read_as(Step.REFRESH, reply, app.provider.errors, app.rules, now)
+            answer, pair = taken(said, document, began, app.provider.oauth)
         host, seconds = urlsplit(url).hostname or "", (now - began).total_seconds()
         return Exchange(Step.REFRESH, f"POST {url}", host, began, seconds, answer), pair, document
 
@@ -332,7 +341,7 @@ class Refresher:
     ) -> Refreshed:
         now, what = self._clock.now(), heard(exchange.outcome, app.rules)
         end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.habit)
-        kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
+        kept = document(Evidence(now, (exchange,)), app.rules)[0] if what is Heard.UNCLEAR else None
 
         async def put() -> tuple[Sealed | None, int | None]:
             over = await self._resting_on(entry, app, token)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
 from monitor.health.cadence import Cadence, scope_due
-from monitor.health.causes import consequence
+from monitor.health.causes import at_scopes, consequence
 from monitor.health.classify import leaves_open, told_before
 from monitor.health.evidence import (
     Answer,
@@ -29,16 +29,18 @@ from monitor.health.evidence import (
     Step,
 )
 from monitor.health.lifecycle import State
+from monitor.health.rules import bad_weather, limited, refuses_token
 from monitor.secret import Secret
 from monitor.store.columns import Sealed
 from monitor.store.due import Lease
 from monitor.store.verdicts import Refused
+from monitor.tokens.calls import asking
 from monitor.tokens.introspect import Introspector
 from monitor.tokens.refresh import Refresher, access_cell, refresh_cell
 from monitor.tokens.standing import grant_known, next_refresh
 from monitor.tokens.vault import Vault
 from monitor.watching.pacing import Pacer
-from monitor.wire.answers import read
+from monitor.wire.answers import read, read_as
 from monitor.wire.apps import App, discover
 from monitor.wire.values import of_whoami
 from monitor.wire.whose import identity
@@ -231,7 +233,7 @@ class Prober:
             self._settle_on(look, {**look.known, **done.values})
         for exchange in done.exchanges:
             look.exchanges.append(exchange)
-            await self._heed(look.app, exchange.outcome)
+            await self._heed(look.app, exchange.step, exchange.outcome)
         look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
         if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
             return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
@@ -244,22 +246,21 @@ class Prober:
         if isinstance(answer, Fault):
             return False
         if answer.ok:
-            look.identity = identity(look.app, document, look.lease.account_id, token)
+            look.identity = identity(
+                look.app.provider.whoami, look.app.values, document, look.lease.account_id, token
+            )
             if look.app.provider.values:
                 look.values |= of_whoami(look.app.provider, document, look.known, look.app.own)
-        if answer.ok or answer.refuses_token:
-            look.refused = Refused(version, yes=answer.refuses_token)
-        return answer.refuses_token
+        refused = refuses_token(look.app.rules, Step.WHOAMI, answer)
+        if answer.ok or refused:
+            look.refused = Refused(version, yes=refused)
+        return refused
 
     async def _scopes(self, look: _Look, token: Secret) -> None:
         """Check every scope right after an authorization and while one is in trouble, else one in turn."""
         lease, now = look.lease, self._clock.now()
         checkable = tuple(s for s in lease.scopes if look.app.checks(s))
-        every = (
-            lease.scopes_all
-            or consequence(lease.health.cause).about_scopes
-            or consequence(lease.health.candidate).about_scopes
-        )
+        every = lease.scopes_all or at_scopes(lease.health.cause) or at_scopes(lease.health.candidate)
         if every:
             chosen = checkable
         else:
@@ -275,8 +276,8 @@ class Prober:
             answer, _ = await self._get(look, Step.SCOPE, url, token, scope)
             if answer.ok:
                 look.reads = (look.reads or dict(lease.reads)) | {scope: now}
-            elif isinstance(answer, Fault) or answer.status >= 429:
-                break  # bad weather: the other scopes would meet it too
+            elif isinstance(answer, Fault) or bad_weather(look.app.rules, Step.SCOPE, answer):
+                break  # the other scopes would meet it too
             answered += 1
         if every:
             look.complete = answered == len(chosen)
@@ -292,7 +293,8 @@ class Prober:
         health, evidence = look.lease.health, self._evidence(look)
         settled = health.state is State.BROKEN and consequence(health.cause).ends_grant
         which = leaves_open(evidence, look.app.rules)
-        if which is None or settled or evidence.told_before is not None:
+        known = settled or evidence.told_before is not None
+        if which is None or known or not self._introspector.may_ask(look.app, which):
             return
         sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
         if which == "refresh_token":
@@ -309,24 +311,26 @@ class Prober:
     ) -> tuple[Answer | Fault, Any]:
         await self._pacer.turn(look.app)
         began = self._clock.now()
-        reply = await self._wire.get(url, token)
+        provider = look.app.provider
+        call = provider.whoami.call if scope is None else provider.scopes[scope].call
+        reply = await asking(self._wire, look.app, url, token, call)
         now = self._clock.now()
         answer: Answer | Fault
         if isinstance(reply, Fault):
             answer, document = reply, None
         else:
-            answer, document = read(reply, look.app.provider.errors, now)
-        shown, host = _shown(url)
+            answer, document = read_as(step, reply, look.app.provider.errors, look.app.rules, now)
+        (shown, host), method = _shown(url), call.method if call is not None else "GET"
         look.exchanges.append(
-            Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)
+            Exchange(step, f"{method} {shown}", host, began, (now - began).total_seconds(), answer, scope)
         )
         if not answer.ok:
-            await self._heed(look.app, answer)
+            await self._heed(look.app, step, answer)
         return answer, document
 
-    async def _heed(self, app: App, answer: Answer | Fault) -> None:
+    async def _heed(self, app: App, step: Step, answer: Answer | Fault) -> None:
         """An app-wide limit that was hit is everyone's: hold all requests of the app."""
-        if isinstance(answer, Answer) and answer.status == 429 and answer.retry_at is not None:
+        if isinstance(answer, Answer) and answer.retry_at and limited(app.rules, step, answer):
             await self._pacer.hold(app, answer.retry_at)
 
     async def _discover(self, look: _Look) -> bool:

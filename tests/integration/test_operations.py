@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import insert, select, text, update
@@ -18,13 +18,14 @@ from monitor.errors import NotFound, Refused, TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.incidents import Place
 from monitor.operations import audit as audit_lines
-from monitor.operations import connections, keys, links, notices, silences, webhooks
+from monitor.operations import campaigns, connections, keys, links, notices, silences, webhooks
 from monitor.operations import database as databases
 from monitor.operations import incidents as standing
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.builders import secret_cell
 from monitor.settings.file import load
 from monitor.store import imports
+from monitor.store.campaign_tables import campaign
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
@@ -93,6 +94,19 @@ async def told(rig):
                     begun_at=START, until=None, pauses=False,
                 )
             )  # fmt: skip
+        await conn.execute(
+            update(connection)
+            .where(connection.c.id == "c04")
+            .values(
+                claimed_by="Anna",
+                claimed_until=START + HOUR * 30,
+                claimed_incident=select(incident.c.id).where(incident.c.name == "c04").scalar_subquery(),
+            )
+        )
+        for name, phase in (("cmp_runs", "running"), ("cmp_waits", "paused")):
+            asked = {"reason": "so", "chosen": {"id": [name]}, "pace": 5, "until": date(2027, 6, 30)}
+            times = {"created_at": START, "created_by": "ann", "changed_at": START, "changed_by": "ann"}
+            await conn.execute(insert(campaign).values(id=name, phase=phase, **asked, **times))
         hook = {
             "id": "wh_1",
             "url": "http://127.0.0.1:9/x",
@@ -155,6 +169,16 @@ WRITES = {
         Right.CONNECTIONS_WRITE,
         lambda p, a: connections.set_handout(p, a, "c00", on=False),
         ("connection.handout", "c00"),
+    ),
+    "say who is on it": (
+        Right.CONNECTIONS_OPERATE,
+        lambda p, a: connections.claim(p, a, "c03", "Anna, Acme", START + HOUR * 30),
+        ("connection.claim", "c03"),
+    ),
+    "say that nobody is on it any more": (
+        Right.CONNECTIONS_OPERATE,
+        lambda p, a: connections.unclaim(p, a, "c04"),
+        ("connection.unclaim", "c04"),
     ),
     "add a webhook": (
         Right.WEBHOOKS_WRITE,
@@ -230,6 +254,21 @@ WRITES = {
         Right.LINKS_CREATE,
         lambda p, a: links.make(p, a, "acme"),
         ("link.made", "acme"),
+    ),
+    "pause a campaign": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: campaigns.pause(p, a, "cmp_runs", "too fast"),
+        ("campaign.pause", "cmp_runs"),
+    ),
+    "resume a campaign": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: campaigns.resume(p, a, "cmp_waits"),
+        ("campaign.resume", "cmp_waits"),
+    ),
+    "stop a campaign": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: campaigns.stop(p, a, "cmp_runs"),
+        ("campaign.stop", "cmp_runs"),
     ),
     "release the fuse": (
         Right.NOTICES_OPERATE,

@@ -7,9 +7,16 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from monitor.operations.intake import Client, Tokens
-from monitor.web.api.strict import Given, Line, Name, Shown
+from monitor.web.api.strict import Given, Line, Moment, Name, Shown
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Claim(Shown):
+    """Who said that they are on what is open: until then the client is not reminded."""
+
+    who: str
+    until: Time
 
 
 class Row(Shown):
@@ -26,6 +33,7 @@ class Row(Shown):
     next_probe: Time | None
     confidence: float
     refresh_in_doubt_since: Time | None
+    claim: Claim | None
     provider: str
     region: str
     custody: str
@@ -169,6 +177,13 @@ class ConnectionChange(Given):
     values: dict[Line, Line | None] | None = None
     tokens: Tokens | None = None
     handout: bool | None = None
+
+
+class ClaimGiven(Given):
+    """Who is on it, and until when: at most 90 days."""
+
+    who: Name
+    until: Moment
 
 
 class AccountGiven(Given):

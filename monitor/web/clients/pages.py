@@ -1,77 +1,11 @@
-"""What the client's pages say. Plain values; the template gives them their look."""
+"""What the client's pages say on the way back. Plain values; the template gives them their look."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from alerts.mails.language import Tongue
-from monitor.health.causes import TABLE
-
-Gettext = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page: a heading, paragraphs, facts in a list, and at most one thing to do."""
-
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
-    button: str = ""  # posts to the link itself
-    again: str = ""  # leads back to the link's page
-    tone: str = "plain"  # plain, good, warn
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """The connection that a page is about, every text cleaned."""
-
-    client: str
-    provider: str
-    account: str = ""
-    scopes: tuple[str, ...] = ()
-    support: str = ""
-
-
-def ask_us(about_support: str, _: Gettext) -> str:
-    """Return whom to ask for help."""
-    if about_support:
-        return _("If you need help, write to %(support)s.") % {"support": about_support}
-    return _("If you need help, reply to the email that brought you here.")
-
-
-def ask(about: About, cause: str, speak: Tongue) -> Page:
-    """The link's page: which firm, which provider, which access is asked and why."""
-    _ = speak.gettext
-    names = {"provider": about.provider, "client": about.client, "account": about.account}
-    asks = {cause.value: row.asks for cause, row in TABLE.items()}.get(cause)
-    why = {
-        "expiring": _("The permission ends soon. Renewed now, nothing stands still."),
-        "pending": _("The connection has not been set up yet."),
-    }.get(cause, _(asks.why) if asks else _("We were asked to renew this connection."))
-    facts = [(_("For"), about.client), (_("Connection to"), about.provider)]
-    if about.account:
-        facts.append((_("Account"), about.account))
-    if about.scopes:
-        facts.append((_("Access we ask for"), speak.join(about.scopes)))
-    facts.append((_("Why"), why))
-    title = _("Connect %(provider)s") if cause == "pending" else _("Reconnect %(provider)s")
-    check = (
-        _("Please make sure that you are signed in to the right account: %(account)s.")
-        if about.account
-        else _("Please make sure that you are signed in to the account of %(client)s.")
-    )
-    return Page(
-        title % names,
-        (
-            _("You will be taken to %(provider)s to sign in and approve, and then back here.") % names,
-            check % names,
-        ),
-        tuple(facts),
-        button=_("Continue to %(provider)s") % names,
-    )
+from monitor.web.clients.page import About, Page, ask_us
 
 
 def works(about: About, speak: Tongue) -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alerts.mails.language import Tongue
-from monitor.web.clients.pages import About, Page, ask_us
+from monitor.web.clients.page import About, Page, ask_us
 
 
 def wrong_account(about: About, seen: str, speak: Tongue) -> Page:

@@ -103,7 +103,7 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     error, description = _error(document, errors, status)
     challenge = _challenge(reply.headers(b"www-authenticate"))
     description = description or challenge.get("error_description")
-    refusal = holds(errors.refusal, document)
+    refusal = document is not None and holds(errors.refusal, document)
     failed = refusal or error is not None or not 200 <= status < 300
     return (
         Answer(

@@ -154,6 +154,7 @@ WRONG = [
     ('refresh_idle_lifetime = "60d"', 'token_headers = { Host = "x" }', "line 9: oauth.token_headers.Host: "),
     ('refresh_idle_lifetime = "60d"', 'revoke_call = { fields = { t = "{tokn}" } }',
      "line 9: oauth.revoke_call.fields.t: has {tokn}, which is none of {token}"),
+    ("ok == `false`", "!ok", "line 18: errors.refusal: is true of an answer that says nothing"),
 ]  # fmt: skip
 
 

@@ -70,10 +70,11 @@ def build() -> Any:
         .with_panel(
             p.bars(
                 "Where they stop",
-                "Consent declined, another account approved, a link that had run out.",
+                "Consent declined, another account approved, a grant that ends at once or reads less than the one "
+                "that works, a link that had run out.",
                 *(
                     (_steps(step), step.replace("_", " "))
-                    for step in ("declined", "wrong_account", "expired")
+                    for step in ("declined", "wrong_account", "born_dead", "narrower", "expired")
                 ),
                 steps=p.thresholds((None, p.GREEN), (1, p.ORANGE)),
                 width=10,

@@ -50,6 +50,7 @@ class Topic:
     client_id: str = ""  # of our app at the provider
     refusal: str = ""  # what the provider answered
     phrases: Phrases = field(default_factory=Phrases)
+    authorized_by: str = ""  # who approved last, as the provider names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ def _told(topic: Topic, speak: Tongue) -> dict[str, Any]:
         "cause": topic.cause,
         "title": f"{provider} – {account}" if account else provider,
         "account": account,
+        "authorized_by": one_line(topic.authorized_by),
         "short": short,
         "since": speak.moment(topic.since) if topic.since else "",
         "day": day,

@@ -103,6 +103,7 @@ class Writer:
             client_id=app.client_id if app is not None else "",
             refusal=refusal(known.evidence) if cause == item.cause else "",
             phrases=phrases(app.provider, language, known.rule) if app is not None else Phrases(),
+            authorized_by=known.authorized_by or "",
         )
 
     async def _link(self, envelope: Envelope, item: Item, cause: str) -> tuple[str, datetime | None]:

@@ -45,6 +45,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
         scopes=("matters", "calendar_entries"),
         link="https://integrations.example.com/r/not-a-real-link",
         link_until=now + timedelta(days=14),
+        authorized_by="k.moreau@whitfield.example",
     )
     second = replace(first, connection="whitfield-clio-eu", account="Whitfield & Moreau Europe")
     match kind:
@@ -55,7 +56,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
         case Kind.EXPIRING_SOON:
             return [replace(first, cause="expiring", since=None, expires_at=now + timedelta(days=7))], {}
         case Kind.FIRST_AUTHORIZATION:
-            return [replace(first, cause="pending", account="", since=None)], {}
+            return [replace(first, cause="pending", account="", since=None, authorized_by="")], {}
         case Kind.RESOLVED:
             return [replace(first, cause="ok", since=now)], {}
         case Kind.HANDOVER:

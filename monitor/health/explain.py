@@ -31,6 +31,7 @@ class Story:
     health: Health
     reasons: tuple[str, ...] = ()
     rule: str = ""
+    setting: str = ""  # which setting of the client's administrator it is, where the provider's file says so
     evidence: Sequence[Mapping[str, Any]] = ()
     evidence_at: datetime | None = None
     scope: str | None = None
@@ -53,7 +54,8 @@ class Story:
     access_ends: datetime | None = None
     probed: tuple[Period, ...] = ()  # how its probes went
     held: str = ""  # the first authorization that waits for a person: whose, and why
-    account: str = ""  # the account that it would be
+    accounts: tuple[str, ...] = ()  # the account that it would be, or those that it may be
+    authorized_by: str = ""  # who approved last, as the provider names them
     middleware: tuple[str, ...] = ()  # what programs say of it; we did not see that
     signals: Sequence[Mapping[str, Any]] = ()  # the same, as documents
 
@@ -216,8 +218,12 @@ def _why(story: Story) -> tuple[str, ...]:
     said = list(story.reasons)
     if story.health.state is State.HEALTHY and not said:
         said.append("The last probe was answered as it should be.")
+    if story.authorized_by:
+        said.append(f"Last authorized by {story.authorized_by}.")
     if story.rule and story.health.state in (State.SUSPECT, State.BROKEN):
         said.append(f"Rule {story.rule}, confidence {story.health.confidence:.0%}.")
+    if story.setting and consequence(story.health.cause).elsewhere:
+        said.append(f"The setting: {story.setting}")
     if story.larger:
         said.append(f"It belongs to a larger incident: {story.larger}")
     return tuple(said)
@@ -321,7 +327,7 @@ def _remedies(story: Story) -> tuple[Remedy, ...]:
     if not story.configured:
         return ()
     if story.held:
-        return account_remedies(story.id, story.account)
+        return account_remedies(story.id, story.accounts)
     if story.health.state is State.PAUSED and story.rests:
         return (Remedy("silences.list", "shows until when"),)
     if story.health.state is State.PAUSED:
@@ -329,14 +335,20 @@ def _remedies(story: Story) -> tuple[Remedy, ...]:
     return story.choices
 
 
-def account_remedies(connection: str, account: str) -> tuple[Remedy, Remedy]:
-    """Return what to do about a first authorization that waits for a person."""
-    return (
+def account_remedies(connection: str, accounts: Sequence[str]) -> tuple[Remedy, ...]:
+    """Return what to do about a first authorization that waits for a person, of one account or several."""
+    it = "it" if len(accounts) == 1 else "this one"
+    takes = (
         Remedy(
-            "accounts.accept", "takes it", connection, when="If it is theirs", options=(("account", account),)
-        ),
-        Remedy("accounts.refuse", "gives it back", connection, when="If it is not"),
+            "accounts.accept",
+            f"takes {it}",
+            connection,
+            when=f"If {it} is theirs",
+            options=(("account", account),),
+        )
+        for account in accounts[:5]
     )
+    return (*takes, Remedy("accounts.refuse", "gives it back", connection, when="If it is not"))
 
 
 def _last_try(story: Story, now: datetime) -> str:

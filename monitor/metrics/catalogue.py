@@ -375,6 +375,9 @@ EACH = (CONNECTION_UP, ACCESS_EXPIRY, REFRESH_EXPIRY, LAST_SUCCESS, LAST_PROBE)
 EACH_BROKEN = (PROBLEM, BROKEN_SINCE)
 EACH_MAILED = (STEP_AT,)
 
-STEP_NAMES = ("mailed", "opened", "started", "completed", "declined", "wrong_account", "expired")
+STEP_NAMES = (
+    "mailed", "opened", "started", "completed", "declined", "wrong_account", "born_dead", "narrower",
+    "expired",
+)  # fmt: skip
 # Upper bounds of the histograms about breaks: half a minute to ten days.
 INCIDENT_SECONDS = (30, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)

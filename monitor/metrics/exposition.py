@@ -134,7 +134,7 @@ class Exposition:
                 catalogue.LAST_PROBE,
             )
         )
-        # Only apps whose provider lets refresh tokens run out.
+        # Apps whose provider lets refresh tokens run out; others only where it told so itself.
         lifetimes = {app.id: found for app in self._apps.values() if any(found := _lifetimes(app))}
         name_up, name_took = catalogue.CONNECTION_UP.name, catalogue.LAST_PROBE.name
         client_names = self._extent.client_names
@@ -142,7 +142,9 @@ class Exposition:
         name_success = catalogue.LAST_SUCCESS.name
         async for page in fleet.pages(self._database):
             for row in page:
-                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds = row
+                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds, *told = (
+                    row
+                )
                 where = f'connection="{escape(connection)}",app="{app}",provider="{provider}"'
                 # Of an app that is not configured nobody knows how its connections are.
                 if state in _WATCHED and app in self._apps:
@@ -150,7 +152,9 @@ class Exposition:
                     up.append(f"{name_up}{{{who}}} {0 if state == 'broken' else 1}\n")
                 if expires is not None:
                     expiry.append(f"{name_expiry}{{{where}}} {expires}\n")
-                if app in lifetimes and (ends := _ends(lifetimes[app], used, born)) is not None:
+                if (app in lifetimes or any(told)) and (
+                    ends := _ends(lifetimes.get(app, (None, None)), used, born, told)
+                ) is not None:
                     refresh.append(f"{name_refresh}{{{where}}} {ends}\n")
                 if ok_at is not None:
                     success.append(f"{name_success}{{{where}}} {ok_at}\n")
@@ -289,11 +293,19 @@ def _lifetimes(app: App) -> tuple[int | None, int | None]:
     )
 
 
-def _ends(lifetimes: tuple[int | None, int | None], used: Any, born: Any) -> int | None:
-    """When a refresh token runs out, in Unix time: after idling, or at the latest; the earlier one."""
-    idle, absolute = lifetimes
-    ends = [start + life for start, life in ((used, idle), (born, absolute)) if life and start is not None]
-    return min(ends, default=None)
+def _ends(
+    lifetimes: tuple[int | None, int | None], used: Any, born: Any, told: Sequence[int | None]
+) -> int | None:
+    """When a refresh token runs out, in Unix time: after idling, or at the latest; the earlier one.
+
+    What the provider `told` of the two is stronger than what its file says.
+    """
+    reckoned = [
+        start + life if life and start is not None else None
+        for start, life in zip((used, born), lifetimes, strict=True)
+    ]
+    known = [said or mine for said, mine in zip(told, reckoned, strict=True)]
+    return min((end for end in known if end is not None), default=None)
 
 
 def negotiated(accept: str) -> tuple[Encoder, str]:

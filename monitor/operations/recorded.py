@@ -17,7 +17,6 @@ from monitor.health.evidence import (
     Introspection,
     RefreshNote,
     Step,
-    account_number,
 )
 from monitor.health.finding import Finding
 from monitor.health.rotation import Heard, ending, heard
@@ -26,8 +25,9 @@ from monitor.providers.schema import Provider
 from monitor.tokens.introspect import heard_of
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import taken
-from monitor.wire.answers import pick_all, read_as
+from monitor.wire.answers import read_as
 from monitor.wire.recorded import REFRESHES, Message, Recorded
+from monitor.wire.whose import identity
 
 _HOST = "recorded.invalid"
 # A code and a refresh token are refused alike, so that one rule reads both.
@@ -159,9 +159,9 @@ class _Look:
             outcome, pair = taken(answer, document, self._at, self._provider.oauth)
             self._refreshed(outcome, pair)
         elif step is Step.WHOAMI and answer.ok:
-            where = self._provider.whoami
-            found = pick_all((where.account_id, where.account_name, where.user), document)
-            self.identity = Identity(account_number(found[0]), *found[1:])
+            where, account = self._provider.whoami, self._recorded.account
+            values = {where.account_value: account} if where.account_value and account else {}
+            self.identity = identity(where, values, document, account)
         elif step is Step.SCOPE and self.identity is None:
             self._known()  # a scope is checked once whoami answered
         self._add(step, outcome, message.scope)

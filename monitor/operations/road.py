@@ -24,8 +24,8 @@ from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
 from monitor.text.names import one_line
-from monitor.tokens.callback import Arrival, Forbidden
-from monitor.tokens.grant import TRIP_LASTS, Arrived, Granter
+from monitor.tokens.arrival import Arrival, Arrived, Forbidden
+from monitor.tokens.grant import TRIP_LASTS, Granter
 from monitor.wire.apps import App
 
 BROWSER_LASTS = TRIP_LASTS  # how long a browser is known as the one in which a trip began
@@ -51,6 +51,8 @@ class End(Enum):
     SAVED = auto()  # stored, and not seen to work yet
     HELD = auto()
     WRONG_ACCOUNT = auto()
+    BORN_DEAD = auto()  # nothing stored: the provider gave less than what lasts
+    NARROWER = auto()  # nothing stored: what works reads more
     DECLINED = auto()
     FORBIDDEN = auto()  # a setting of the client's administrator refuses our app
     LATE = auto()
@@ -63,6 +65,8 @@ class End(Enum):
 _ENDS = {
     Arrival.HELD: End.HELD,
     Arrival.WRONG_ACCOUNT: End.WRONG_ACCOUNT,
+    Arrival.BORN_DEAD: End.BORN_DEAD,
+    Arrival.NARROWER: End.NARROWER,
     Arrival.DECLINED: End.DECLINED,
     Arrival.FORBIDDEN: End.FORBIDDEN,
     Arrival.LATE: End.LATE,
@@ -70,6 +74,9 @@ _ENDS = {
     Arrival.UNREACHABLE: End.UNREACHABLE,
     Arrival.REUSED: End.REUSED,
 }
+
+
+_STEPS = (Arrival.DECLINED, Arrival.WRONG_ACCOUNT, Arrival.BORN_DEAD, Arrival.NARROWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +190,7 @@ class Road:
         if standing.stop is None:
             grant = await bindings.of_connection(self._database, link.connection)
             if grant is not None:
-                account = one_line(grant.account.name or grant.account.id)
+                account = one_line(grant.account.called)
                 return Standing(standing.traveller, Stop.HELD, standing.cause, account)
         return standing
 
@@ -231,11 +238,14 @@ class Road:
 
     async def _ended(self, arrived: Arrived, trip: Trip, known: Known) -> Ended:
         link, arrival = await links.by_id(self._database, trip.link), arrived.arrival
-        if link is not None and arrival in (Arrival.DECLINED, Arrival.WRONG_ACCOUNT):
+        if link is not None and arrival in _STEPS:
             self._step(arrival.value, link)
         if arrival is Arrival.STORED:
             if link is not None:
                 self._step("completed", link)
+            if arrived.missing:  # the answer itself said so; the loop looks all the same
+                missing = tuple(_readable(scope) for scope in arrived.missing)
+                return Ended(End.LACKING, self._traveller(known), missing=missing)
             return self._stored(await self._looked_at(trip.connection), one_line(arrived.user or ""))
         if arrival is Arrival.REUSED and trip.outcome == Arrival.STORED.value:
             return self._stored(known)
@@ -247,7 +257,8 @@ class Road:
         end = _ENDS.get(arrival, End.REFUSED)
         stopped = arrived.forbidden or Forbidden("", "")
         traveller = self._traveller(known, stopped.rule, stopped.answered)
-        return Ended(end, traveller, one_line(arrived.account or ""))
+        missing = tuple(_readable(scope) for scope in arrived.missing)
+        return Ended(end, traveller, one_line(arrived.account or ""), missing=missing)
 
     async def _looked_at(self, connection: str) -> Known:
         """Look, or wait for the loop where that was quicker: its verdict is as good, and as near."""
@@ -268,7 +279,7 @@ class Road:
         if not consequence(seen).about_scopes:
             return Ended(End.SAVED, traveller)
         app, good = self._apps.get(known.place.app), known.reads.keys()
-        asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
+        asked = [scope for scope in known.scopes if app is None or app.checks(scope)]
         missing = tuple(_readable(scope) for scope in asked if scope not in good)
         return Ended(End.LACKING, traveller, role=seen is Cause.ROLE_RESTRICTED, missing=missing)
 

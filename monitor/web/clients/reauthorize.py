@@ -30,7 +30,7 @@ from monitor.operations.road import (
     name_of,
 )
 from monitor.text.names import one_line
-from monitor.web.clients import asking, pages
+from monitor.web.clients import asking, pages, unkept
 from monitor.web.clients.page import About, Page
 from monitor.web.origin import same_origin
 from monitor.web.rates import Rates
@@ -159,8 +159,8 @@ class Reauthorize:
                 return pages.lacking(about, ended.role, ended.missing, speak)
             case End.HELD:
                 return pages.held(about, ended.account, speak)
-            case End.WRONG_ACCOUNT:
-                return pages.wrong_account(about, ended.account, speak)
+            case End.WRONG_ACCOUNT | End.BORN_DEAD | End.NARROWER:
+                return _not_kept(ended, about, speak)
             case End.MIXED_UP:
                 return pages.mixed_up(self.look.support, speak)
             case plain:
@@ -249,6 +249,17 @@ class Reauthorize:
         if self.look.logo is None:
             return Response(status_code=404)
         return Response(self.look.logo[0], media_type=f"image/{self.look.logo[1]}")
+
+
+def _not_kept(ended: Ended, about: About, speak: Tongue) -> Page:
+    """Return the page of an approval that was not kept."""
+    match ended.end:
+        case End.BORN_DEAD:
+            return unkept.born_dead(about, speak)
+        case End.NARROWER:
+            return unkept.narrower(about, ended.missing, speak)
+        case _:
+            return unkept.wrong_account(about, ended.account, speak)
 
 
 def _speak(request: Request, whose: Traveller | None = None) -> Tongue:

@@ -20,6 +20,10 @@ def upgrade() -> None:
     op.add_column('credential', sa.Column('grant_ends_at', when, nullable=True))
     op.add_column('credential', sa.Column('authorized_by', sa.Text(), nullable=True))
     op.add_column('process', sa.Column('blocked', sa.JSON(), server_default='{}', nullable=False))
+    op.add_column('held_grant', sa.Column('refresh_expires_at', when, nullable=True))
+    op.add_column('held_grant', sa.Column('grant_ends_at', when, nullable=True))
+    op.add_column('held_grant', sa.Column('provider_values', sa.JSON(), server_default='{}', nullable=False))
+    op.add_column('held_grant', sa.Column('accounts', sa.JSON(), server_default='[]', nullable=False))
 
 
 def downgrade() -> None:

@@ -122,6 +122,12 @@ CASES = {
         120, 200, {"provider": "clio"}, "8 clients of clio were mailed within three days, and none has completed",
         near={'token_health_reauthorization_steps_total{provider="clio",step="mailed"}': "0x10 4x200"}, quiet=30,
     ),
+    "TokenHealthGrantsBornDead": Case(
+        {'token_health_reauthorization_steps_total{provider="clio",step="born_dead"}': "0x10 1x200"},
+        20, 100, {"provider": "clio"},
+        "Clients of clio approved, and what came could not be renewed: nothing was kept",
+        near={'token_health_reauthorization_steps_total{provider="clio",step="declined"}': "0x10 1x200"}, quiet=5,
+    ),
     "TokenHealthClientBroken": Case(
         {'token_health_connection_broken_since_timestamp_seconds{connection="acme",app="us",provider="clio",'
          'client="Acme LLP",cause="revoked",owner="client",tier="gold"}': "0x300 _x60",

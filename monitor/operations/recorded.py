@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.health.causes import Owner, consequence
 from monitor.health.classify import HEALTHY, classify
+from monitor.health.doors import Outcome, token_door
 from monitor.health.evidence import (
     Answer,
     Evidence,
@@ -154,6 +155,9 @@ class _Look:
         if message.step == "callback":
             self._returned(message.query)
             return
+        if message.step == "exchange":
+            self._asked_with_a_made_up_code(message)
+            return
         step = _STEPS[message.step]
         answer, document = read_as(
             step, message.reply, self._provider.errors, self._rules, message.at or self._at
@@ -189,6 +193,15 @@ class _Look:
             self.ended = REFUSED, "callback.error", Owner.OPERATOR
         else:
             self.ended = HEALTHY.cause.value, HEALTHY.rule, HEALTHY.owner
+
+    def _asked_with_a_made_up_code(self, message: Message) -> None:
+        """Take the answer that tells whether our app is taken at the token endpoint."""
+        at = message.at or self._at
+        answer, _ = read_as(Step.EXCHANGE, message.reply, self._provider.errors, self._rules, at)
+        seen = token_door(self._rules, answer)
+        self.reached.add(seen.rule)
+        refused = seen.outcome is Outcome.REFUSED
+        self.ended = seen.outcome.value, seen.rule or "none", Owner.OPERATOR if refused else Owner.NOBODY
 
     def _refreshed(self, outcome: Answer | Fault, pair: TokenAnswer | None) -> None:
         if pair is not None:

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 SUFFIX = ".http"
 LARGEST_FILE = 256 * 1024
 # Verdicts besides the causes: a refused access token whose refresh is not among the answers; how a trip to
-# the consent page ends.
+# the consent page ends; what a made-up code tells of our app.
 REFRESHES = "refresh"
 BORN_DEAD, DECLINED, REFUSED = "born_dead", "declined", "refused"
-VERDICTS = (*Cause, REFRESHES, BORN_DEAD, DECLINED, REFUSED)
-STEPS = ("whoami", "refresh", "scope", "code", "callback", "introspect")
+GOOD, UNCLEAR = "good", "unclear"
+VERDICTS = (*Cause, REFRESHES, BORN_DEAD, DECLINED, REFUSED, GOOD, UNCLEAR)
+STEPS = ("whoami", "refresh", "scope", "code", "callback", "exchange", "introspect")
 PROVED = ("seen", "community", "unproved")
 _KEY = re.compile(r"#\s*([a-z][a-z_]*):\s*(.*)")
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s+(\d{3})\b")

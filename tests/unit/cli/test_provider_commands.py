@@ -79,6 +79,9 @@ ANSWERS = {
     "Location: https://us.example/cb?error=invalid_client&error_description=app+must+be+installed\n\n",
     "bad-request": "# verdict: refused\n# step: callback\nHTTP/1.1 302 Found\n"
     "location: https://us.example/oauth/callback?error=invalid_scope\n\n",
+    "no-code": '# verdict: good\n# step: exchange\nHTTP/1.1 400 Bad\n\n{"error": "invalid_grant"}',
+    "no-client": '# verdict: refused\n# step: exchange\nHTTP/1.1 401 No\n\n{"error": "invalid_client"}',
+    "no-idea": "# verdict: unclear\n# step: exchange\nHTTP/1.1 403 No\n\n<html>",
     "back": "# verdict: ok\n# step: callback\nHTTP/1.1 302 Found\nlocation: https://us.example/?code=c&state=x\n\n",
     "code": '# verdict: app_misconfigured\n# step: code\nHTTP/1.1 401 No\n\n{"error": "invalid_client"}',
     "bills": "# verdict: insufficient_scope\n# granted: files\n# step: scope\n# scope: bills\nHTTP/1.1 403 No\n\n"

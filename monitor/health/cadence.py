@@ -110,22 +110,32 @@ def refresh_at(
     expires_at: datetime | None,
     used_at: datetime | None = None,
     idle_lifetime: timedelta | None = None,
+    idle_end: datetime | None = None,
+    at_most: timedelta | None = None,
 ) -> datetime | None:
     """Return when to refresh, or None when nothing is known to run out.
 
     Ahead of the access token's expiry, each connection at its own moment so that a fleet imported
-    in one minute is not refreshed in one; and before the refresh token has been idle for too long.
+    in one minute is not refreshed in one; and before the refresh token has been idle for too long. `idle_end`
+    is when that is, where the provider told it; `at_most` is how long ahead its file wants it at most.
     """
     times: list[datetime] = []
     if expires_at is not None:
-        ahead = cadence.refresh_ahead
+        ahead = cadence.refresh_ahead if at_most is None else min(cadence.refresh_ahead, at_most)
         if issued_at is not None and expires_at > issued_at:
             ahead = min(ahead, (expires_at - issued_at) * LARGEST_AHEAD)
         times.append(expires_at - ahead * (1 + 0.5 * fraction(connection, "refresh")))
+    if idle_end is not None and used_at is not None and idle_end > used_at:
+        idle_lifetime = idle_end - used_at
     if idle_lifetime is not None and used_at is not None:
         margin = idle_lifetime * IDLE_MARGIN * (1 + fraction(connection, "idle"))
         times.append(used_at + idle_lifetime - margin)
     return min(times, default=None)
+
+
+def wanted(interval: timedelta, least: timedelta | None) -> timedelta:
+    """Return the interval that is configured, or the provider's least where that is longer."""
+    return max(interval, least) if least is not None else interval
 
 
 def stretched(

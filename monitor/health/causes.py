@@ -284,6 +284,12 @@ def is_definite(cause: Cause) -> bool:
     return TABLE[cause].confirm in (Confirm.DEFINITE, Confirm.AT_ONCE)
 
 
+def at_scopes(cause: Cause) -> bool:
+    """Whether single resources may have said so while whoami works: then they are what to ask again."""
+    row = TABLE[cause]
+    return row.confirm is Confirm.DEFINITE and row.owner is not Owner.NOBODY and not row.ends_grant
+
+
 def our_own_books(cause: Cause) -> bool:
     """Whether our own books say so, and nothing that we could ask would add to it."""
     return TABLE[cause].confirm is Confirm.AT_ONCE and TABLE[cause].owner is not Owner.NOBODY

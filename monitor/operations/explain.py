@@ -30,7 +30,7 @@ from monitor.store.history import Changed
 from monitor.store.incidents import OpenIncident
 from monitor.text.names import one_line
 from monitor.text.spans import span
-from monitor.watching.probe import next_refresh
+from monitor.tokens.standing import next_refresh
 
 
 async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
@@ -85,7 +85,8 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         access_ends=known.sealed.access_expires_at,
         probed=await _probed(parts, connection_id),
         held=grant.sentence if grant is not None else "",
-        account=grant.account.id if grant is not None else "",
+        accounts=grant.account.ids if grant is not None else (),
+        authorized_by=one_line(known.authorized_by or ""),
         mails=bool(settings.smtp.sender),
         middleware=tuple(signals.line(one) for one in heard),
         signals=[signals.document(one) for one in heard],

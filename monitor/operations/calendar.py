@@ -20,7 +20,7 @@ from monitor.wire.apps import App
 
 AHEAD = timedelta(days=90)  # how far one looks where nobody says
 LONGEST = timedelta(days=3650)
-OVERDUE = timedelta(days=365)  # how long an end that somebody had to act on before is shown when it is over
+OVERDUE = timedelta(days=30)  # how long an announced end is shown when it is over
 WHO_ACTS = frozenset({Needs.CLIENT.value, Needs.OPERATOR.value})
 
 
@@ -132,7 +132,7 @@ async def _of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted
             count = await stored.touched(parts.database, provider.name, end.scopes, wanted, its)
             if count:
                 found.append(calendar.touching(entry, count))
-    return [entry for entry in found if entry.at > wanted.begin - OVERDUE]
+    return found
 
 
 async def _of_keys(parts: Parts, actor: Actor, wanted: Wanted) -> list[Entry]:

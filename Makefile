@@ -38,6 +38,7 @@ generate: $(VENV)/.installed-dev
 	$(RUN)/python -m alerts.rules.build
 	$(RUN)/python -m dashboards.build
 	$(RUN)/python -m monitor.web.api.reference
+	$(RUN)/python -m tests.providers.document
 
 bench: $(VENV)/.installed-dev
 	$(RUN)/python -m tests.bench

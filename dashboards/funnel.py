@@ -71,10 +71,11 @@ def build() -> Any:
         .with_panel(
             p.bars(
                 "Where they stop",
-                "Consent declined, another account approved, a link that had run out.",
+                "Consent declined, another account approved, a grant that ends at once or reads less than the one "
+                "that works, a link that had run out.",
                 *(
                     (_steps(step), step.replace("_", " "))
-                    for step in ("declined", "wrong_account", "expired")
+                    for step in ("declined", "wrong_account", "born_dead", "narrower", "expired")
                 ),
                 steps=p.thresholds((None, p.GREEN), (1, p.ORANGE)),
                 width=10,
@@ -172,6 +173,35 @@ def build() -> Any:
                     "refused": "semi-dark-red",
                     "failed": "dark-red",
                     "unconfirmed": "semi-dark-purple",
+                },
+            )
+        )
+        .with_row(Row("Campaigns"))
+        .with_panel(
+            p.grid(
+                "How far campaigns are",
+                "Connections whose clients are asked to approve again ahead of time, while they work.",
+                f"sum by (campaign, state) ({m.CAMPAIGN_CONNECTIONS.name})",
+                {"campaign": "Campaign", "state": "How far"},
+                value="Connections",
+                empty="No campaign",
+            )
+        )
+        .with_panel(
+            p.series(
+                "What came of invitations",
+                "One that stops by itself waits for a person: token-health campaign show says why.",
+                (f"sum by (state) ({m.CAMPAIGN_CONNECTIONS.name})", "{{state}}"),
+                stacked=True,
+                colours={
+                    "to_come": "semi-dark-blue",
+                    "invited": "semi-dark-yellow",
+                    "opened": "semi-dark-orange",
+                    "approved": "semi-dark-green",
+                    "declined": "semi-dark-red",
+                    "wrong_account": "semi-dark-purple",
+                    "broke": "dark-red",
+                    "refused": "dark-red",
                 },
             )
         )

@@ -19,8 +19,9 @@ from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.silences import silences
 from alerts.silences.windows import Window
 from monitor.health.causes import TABLE, Call, Owner, Subject
-from monitor.store import app_checks, bindings, incidents, processes, published
+from monitor.store import app_checks, bindings, campaigns, incidents, processes, published
 from monitor.store.incidents import OpenIncident
+from monitor.text.names import one_line
 
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
 # Causes that are a single connection's own: on-call is told of those that call it, and while the operator has
@@ -82,6 +83,9 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
         facts += await _waiting_accounts(conn, oncall)
         for name, since in await published.webhooks_given_up(conn):
             facts.append(Fact(own.WEBHOOK_GIVEN_UP, since, reasons=(f"{name} gets nothing any more",)))
+        for stopped in await campaigns.halted(conn):
+            why = f"{stopped.id} ({one_line(stopped.reason)}): {stopped.why}"
+            facts.append(Fact(own.CAMPAIGN_STOPPED, stopped.changed_at, reasons=(why,)))
     silent = await silences.holding(conn, oncall.windows, now)
     told, quiet = worth_telling(standing(facts, oncall.team), silent)
     return Seen(told, quiet)

@@ -162,6 +162,16 @@ FUNNEL_STUCK = Alert(
     f'(sum by (provider) (increase({m.STEPS.name}_total{{step="completed"}}[3d])) > 0)',
     wait="1h",
 )
+GRANTS_BORN_DEAD = Alert(
+    "TokenHealthGrantsBornDead",
+    Severity.TICKET,
+    Owner.OPERATOR.value,
+    "Clients of {provider} approved, and what came could not be renewed: nothing was kept",
+    "The provider gave an access token that ends and no refresh token. The client was told so on its page, "
+    "and can do little: what the authorize request asks for, or the app's registration, has to ask for "
+    "access that lasts. 'token-health audit' names them (consent.born_dead).",
+    f'sum by (provider) (increase({m.STEPS.name}_total{{step="born_dead"}}[1h])) > 0',
+)
 CLIENT_BROKEN = Alert(
     "TokenHealthClientBroken",
     Severity.TICKET,
@@ -181,7 +191,7 @@ CLIENT_BROKEN = Alert(
 
 ALL = (
     PROVIDER_OUTAGE, APP_MISCONFIGURED, NETWORK_LOST, EGRESS_BLOCKED, UNEXPECTED_ANSWERS, RATE_LIMITED,
-    REFRESH_LOST, GUARD_HOLDING, FUSE_BLOWN, MASS_EXPIRY, FUNNEL_STUCK, CLIENT_BROKEN,
+    REFRESH_LOST, GUARD_HOLDING, FUSE_BLOWN, MASS_EXPIRY, FUNNEL_STUCK, GRANTS_BORN_DEAD, CLIENT_BROKEN,
 )  # fmt: skip
 
 # What an incident of a cause is told as: each alert names the cause that it is about.

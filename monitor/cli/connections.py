@@ -52,6 +52,7 @@ def import_(
             with err.status(f"Reading {file} …"):
                 records = intake.read(file, p.apps)
                 done = await imports.take_in(p, on_this_host(), records, dry_run=dry_run)
+            ending = intake.ending(records, p.apps)
         utf8 = intake.needing_utf8(records)
         if json:
             print_json(
@@ -60,6 +61,7 @@ def import_(
                     "added": done.added,
                     "changed": done.changed,
                     "same": len(done.same),
+                    "ending": ending,
                     "needing_smtputf8": [{"connection": name, "address": to} for name, to in utf8],
                 }
             )
@@ -74,6 +76,12 @@ def import_(
             out.print(
                 f"[yellow]Note:[/] {escape(who)}: letters beyond ASCII before the @ reach only those whose "
                 "mail server offers SMTPUTF8; 'token-health doctor' says whether yours does."
+            )
+        if ending:
+            who = escape(ending[0]) + (f" and {len(ending) - 1} more" if len(ending) > 1 else "")
+            out.print(
+                f"[yellow]Note:[/] {who}: access tokens that end, and no refresh_token to renew them with. "
+                "They work until then; after that their clients have to authorize again."
             )
         if dry_run:
             out.print("[dim]Nothing was written.[/]")

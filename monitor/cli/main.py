@@ -16,6 +16,7 @@ from monitor.cli import (
     apps,
     audit,
     calendar,
+    campaigns,
     connections,
     look,
     mail,
@@ -38,8 +39,8 @@ from monitor.host.confined import leave_no_image
 def command() -> TyperGroup:
     """Return all commands as one, with a help that people can read."""
     for module in (
-        run, demo, look, calendar, mail, oncall, webhooks, connections, programs, apps, providers, access,
-        audit, upkeep,
+        run, demo, look, calendar, mail, oncall, webhooks, connections, campaigns, programs, apps, providers,
+        access, audit, upkeep,
     ):  # fmt: skip
         module.register(app)
     found = cast("TyperGroup", get_command(app))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from rich.markup import escape
 from monitor.cli.root import JsonOption, out, print_json
 from monitor.health.rotation import AfterLost
 from monitor.operations.actor import on_this_host
+from monitor.text.spans import span
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,20 +110,30 @@ def try_(
 def _verdicts(tried: Sequence[Tried]) -> Table:
     from monitor.cli.show import plain_table
 
-    table = plain_table("", "file", "answers", "verdict", "rule", "sure", "who acts")
-    for column in (table.columns[1], table.columns[4]):
-        column.no_wrap, column.overflow = False, "fold"
+    wide = out.width >= 120
+    columns = ["", "file", "answers", "verdict", "rule", "sure", "who acts"]
+    table = plain_table(*(columns if wide else [*columns[:2], *columns[3:5], columns[6]]))
+    for column in table.columns[1:]:
+        if column.header in ("file", "rule"):
+            column.no_wrap, column.overflow = False, "fold"
     for one in tried:
-        table.add_row(
+        answers = zip(one.steps, one.statuses, strict=True)
+        row = [
             "[green]✓[/]" if one.as_wanted else "[red]✗[/]",
             escape(one.file.removesuffix(".http")),
-            "\n".join(f"{step} {status}" for step, status in zip(one.steps, one.statuses, strict=True)),
-            one.verdict,
+            "\n".join(f"{step} {status}" for step, status in answers),
+            "\n".join((one.verdict, *_besides(one))),
             escape(one.rule),
             f"{one.confidence:.0%}",
             one.owner,
-        )
+        ]
+        table.add_row(*(row if wide else [*row[:2], *row[3:5], row[6]]))
     return table
+
+
+def _besides(one: Tried) -> list[str]:
+    waits = [f"waits {span(timedelta(seconds=one.wait), short=True)}"] if one.wait is not None else []
+    return [f"setting {one.setting}", *waits] if one.setting else waits
 
 
 def _proofs(tried: Sequence[Tried]) -> str:

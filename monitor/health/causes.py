@@ -102,6 +102,11 @@ class Consequence:
         """Whether the client is mailed: only ever to ask for what helps."""
         return self.asks is not None
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether something else than authorizing mends it: the grant is as good as it was meanwhile."""
+        return self.asks is not None and bool(self.asks.first)
+
 
 _AGAIN = "An administrator of the client authorizes the connection again."
 
@@ -277,6 +282,12 @@ def consequence(cause: Cause) -> Consequence:
 def is_definite(cause: Cause) -> bool:
     """Whether this cause is a statement about the connection itself, not about the weather."""
     return TABLE[cause].confirm in (Confirm.DEFINITE, Confirm.AT_ONCE)
+
+
+def at_scopes(cause: Cause) -> bool:
+    """Whether single resources may have said so while whoami works: then they are what to ask again."""
+    row = TABLE[cause]
+    return row.confirm is Confirm.DEFINITE and row.owner is not Owner.NOBODY and not row.ends_grant
 
 
 def our_own_books(cause: Cause) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.health.causes import Cause, consequence, is_definite
+from monitor.health.causes import Cause, at_scopes, consequence, is_definite
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -64,6 +64,8 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
         )
     if evidence.refresh is RefreshNote.LOST:
         return _of_lost(evidence, rules)
+    if evidence.lacks and evidence.refresh in (None, RefreshNote.DONE, RefreshNote.ELSEWHERE):
+        return _of_lacking(evidence.lacks)
     if undecided(evidence, rules):
         return found(
             Cause.UNEXPECTED,
@@ -102,6 +104,17 @@ def _ran_out(answer: Answer, rules: tuple[Rule, ...]) -> bool:
     """Whether a whoami may have met nothing worse than an access token at its end."""
     unknown = answer.status == 401 and first_match(rules, Step.WHOAMI, answer) is None
     return unknown or refuses_token(rules, Step.WHOAMI, answer)
+
+
+def _of_lacking(names: tuple[str, ...]) -> Finding:
+    named = f"value {names[0]}" if len(names) == 1 else f"values {', '.join(names)}"
+    return found(
+        Cause.APP_MISCONFIGURED,
+        1.0,
+        "values.missing",
+        f"It has no {named}, which stands in the URLs that it is asked at, so nothing was asked. Import the "
+        "connection with it, or let its client authorize again.",
+    )
 
 
 def _of_lost(evidence: Evidence, rules: tuple[Rule, ...]) -> Finding:
@@ -145,6 +158,8 @@ def _of_whoami(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], 
     if not outcome.ok:
         return _of_outcome(exchange, evidence, rules, reach)
     identity, expected = evidence.identity, evidence.grant.account_id
+    if identity is not None and identity.accounts is not None and identity.account_id is None:
+        return _of_accounts(identity.accounts, expected)
     if identity is None or identity.account_id is None:
         return found(
             Cause.UNEXPECTED,
@@ -163,6 +178,28 @@ def _of_whoami(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], 
     return HEALTHY
 
 
+def _of_accounts(accounts: tuple[tuple[str, str], ...], expected: str | None) -> Finding:
+    """Say what it means that the account on record is not among those that a token reaches."""
+    if not accounts:
+        return found(
+            Cause.REVOKED,
+            0.9,
+            "whoami.no_accounts_left",
+            "whoami took the token and answered 200 with an empty list: the token reaches no account any "
+            "more, so the connection was removed at the provider.",
+        )
+    if expected is None:
+        return HEALTHY  # which one is meant, a person has to say: it is held
+    named = ", ".join(f"{number} ({name})" if name else number for number, name in accounts[:5])
+    more = f" and {len(accounts) - 5} more" if len(accounts) > 5 else ""
+    return found(
+        Cause.WRONG_ACCOUNT,
+        1.0,
+        "whoami.accounts",
+        f"whoami answered for {named}{more}; on record is {expected}, which is not among them.",
+    )
+
+
 def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding | None:
     worst: Finding | None = None
     for exchange in evidence.exchanges:
@@ -176,7 +213,7 @@ def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Fin
 
 def _weight(finding: Finding) -> tuple[bool, float]:
     # A definite refusal of one resource outweighs another resource's bad weather.
-    return consequence(finding.cause).about_scopes, finding.confidence
+    return at_scopes(finding.cause), finding.confidence
 
 
 def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:
@@ -188,7 +225,7 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
         return _by_kind(exchange, outcome, evidence)
     says = _quote(outcome)
     asked = f"{exchange.step.value} answered {outcome.status}{says}"
-    if _is_weighed(rule, exchange, evidence):
+    if _is_weighed(rule, exchange):
         return revoked_or_expired(rule, exchange, asked, evidence, rules)
     if rule.cause is Cause.INSUFFICIENT_SCOPE:
         return scope_or_role(rule.name, exchange, asked, evidence.grant, said=rule.says)
@@ -204,16 +241,16 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
     )
 
 
-def _is_weighed(rule: Rule, exchange: Exchange, evidence: Evidence) -> bool:
+def _is_weighed(rule: Rule, exchange: Exchange) -> bool:
     """Whether a rule that says the grant ended leaves open how, or whether it did at all.
 
-    What a resource says of an access token that a refresh has just brought is never believed alone.
+    A resource speaks of an access token: only where the rule quotes its words are they taken for the grant.
     """
     if not consequence(rule.cause).ends_grant:
         return False
     if exchange.step is Step.REFRESH:
         return rule.weigh and rule.cause is Cause.REVOKED
-    return rule.weigh or evidence.refresh in (RefreshNote.DONE, RefreshNote.ELSEWHERE)
+    return not rule.says
 
 
 def _quote(outcome: Answer) -> str:

@@ -177,11 +177,21 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the token speaks for, as whoami says."""
+    """Who the token speaks for, as whoami says.
+
+    `accounts`, ids and names, where one token reaches several: the account is the one on record, or the only
+    one, else none.
+    """
 
     account_id: str | None
     account_name: str | None = None
     user: str | None = None
+    accounts: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def choice(self) -> tuple[tuple[str, str], ...]:
+        """The accounts of which a person has to name one, where none of them is known to be meant."""
+        return (self.accounts or ()) if self.account_id is None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +234,9 @@ class Grant:
     access_expires_at: datetime | None = None
     idle_lifetime: timedelta | None = None
     absolute_lifetime: timedelta | None = None
+    # As the provider itself told, which is stronger than these lifetimes.
+    refresh_ends_at: datetime | None = None  # unless the refresh token is used before
+    grant_ends_at: datetime | None = None  # whatever is done
     has_refresh_token: bool = True
 
 
@@ -242,6 +255,7 @@ class Evidence:
     told_before: Cause | None = None  # what introspection said of these tokens when their trouble began
     complete: bool = True  # False: scopes that had to be checked were not
     held: bool = False  # a first account that has to wait for a person
+    lacks: tuple[str, ...] = ()  # values of the connection without which nothing could be asked
 
     @property
     def retry_at(self) -> datetime | None:

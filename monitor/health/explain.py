@@ -31,6 +31,7 @@ class Story:
     health: Health
     reasons: tuple[str, ...] = ()
     rule: str = ""
+    setting: str = ""  # which setting of the client's administrator it is, where the provider's file says so
     evidence: Sequence[Mapping[str, Any]] = ()
     evidence_at: datetime | None = None
     scope: str | None = None
@@ -53,7 +54,8 @@ class Story:
     access_ends: datetime | None = None
     probed: tuple[Period, ...] = ()  # how its probes went
     held: str = ""  # the first authorization that waits for a person: whose, and why
-    account: str = ""  # the account that it would be
+    accounts: tuple[str, ...] = ()  # the account that it would be, or those that it may be
+    authorized_by: str = ""  # who approved last, as the provider names them
     middleware: tuple[str, ...] = ()  # what programs say of it; we did not see that
     signals: Sequence[Mapping[str, Any]] = ()  # the same, as documents
 
@@ -119,9 +121,8 @@ def refused_scopes(kept: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
     def refused(item: Mapping[str, Any]) -> bool:
         status = item.get("status", 0)
-        if item.get("limited") or status == 429:
-            return False
-        return 400 <= status < 500 or (status == 200 and ("error" in item or "refusal" in item))
+        limit = item.get("limited") or status == 429  # the second in evidence of older versions
+        return _says_no(item) and status < 500 and not limit
 
     return tuple(dict.fromkeys(item["scope"] for item in kept if "scope" in item and refused(item)))
 
@@ -132,12 +133,16 @@ def refusal(kept: Sequence[Mapping[str, Any]]) -> str:
     `HTTP 400 invalid_grant “reauth related error”`: for whoever looks it up at the provider.
     """
     for item in reversed(kept):
-        status = item.get("status", 0)
-        if status >= 400 or (status == 200 and "error" in item):
+        if _says_no(item):
             words = f" {item['error']}" if item.get("error") else ""
             words += f" “{item['description']}”" if item.get("description") else ""
-            return f"HTTP {status}{words}"
+            return f"HTTP {item['status']}{words}"
     return ""
+
+
+def _says_no(item: Mapping[str, Any]) -> bool:
+    status = item.get("status", 0)
+    return status >= 400 or (status == 200 and ("error" in item or "refusal" in item))
 
 
 def describe(item: Mapping[str, Any]) -> str:
@@ -213,8 +218,12 @@ def _why(story: Story) -> tuple[str, ...]:
     said = list(story.reasons)
     if story.health.state is State.HEALTHY and not said:
         said.append("The last probe was answered as it should be.")
+    if story.authorized_by:
+        said.append(f"Last authorized by {story.authorized_by}.")
     if story.rule and story.health.state in (State.SUSPECT, State.BROKEN):
         said.append(f"Rule {story.rule}, confidence {story.health.confidence:.0%}.")
+    if story.setting and consequence(story.health.cause).elsewhere:
+        said.append(f"The setting: {story.setting}")
     if story.larger:
         said.append(f"It belongs to a larger incident: {story.larger}")
     return tuple(said)
@@ -318,7 +327,7 @@ def _remedies(story: Story) -> tuple[Remedy, ...]:
     if not story.configured:
         return ()
     if story.held:
-        return account_remedies(story.id, story.account)
+        return account_remedies(story.id, story.accounts)
     if story.health.state is State.PAUSED and story.rests:
         return (Remedy("silences.list", "shows until when"),)
     if story.health.state is State.PAUSED:
@@ -326,14 +335,20 @@ def _remedies(story: Story) -> tuple[Remedy, ...]:
     return story.choices
 
 
-def account_remedies(connection: str, account: str) -> tuple[Remedy, Remedy]:
-    """Return what to do about a first authorization that waits for a person."""
-    return (
+def account_remedies(connection: str, accounts: Sequence[str]) -> tuple[Remedy, ...]:
+    """Return what to do about a first authorization that waits for a person, of one account or several."""
+    it = "it" if len(accounts) == 1 else "this one"
+    takes = (
         Remedy(
-            "accounts.accept", "takes it", connection, when="If it is theirs", options=(("account", account),)
-        ),
-        Remedy("accounts.refuse", "gives it back", connection, when="If it is not"),
+            "accounts.accept",
+            f"takes {it}",
+            connection,
+            when=f"If {it} is theirs",
+            options=(("account", account),),
+        )
+        for account in accounts[:5]
     )
+    return (*takes, Remedy("accounts.refuse", "gives it back", connection, when="If it is not"))
 
 
 def _last_try(story: Story, now: datetime) -> str:

@@ -95,6 +95,8 @@ def heard(outcome: Answer | Fault, rules: tuple[Rule, ...]) -> Heard:
     cause = rule.cause if rule is not None else None
     if cause is Cause.POLICY_BLOCKED:  # until an administrator changes a setting; then it is good again
         return Heard.NOT_DONE
+    if cause is not None and consequence(cause).elsewhere:  # whatever the token is worth, we may not use it
+        return Heard.NOT_DONE
     if cause is not None and consequence(cause).subject is Subject.CONNECTION:  # it speaks of this grant
         return Heard.REFUSED
     if cause is Cause.RATE_LIMITED:  # RFC 6585 4: asked too often, so not done

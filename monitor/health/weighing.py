@@ -154,13 +154,27 @@ def _noted(evidence: Evidence) -> list[str]:
 def _by_the_clock(rule: Rule, asked: str, evidence: Evidence, rules: tuple[Rule, ...]) -> Finding:
     grant, reasons = evidence.grant, [f"{asked}, which may mean withdrawn or run out.", *_noted(evidence)]
     used, born = grant.refresh_used_at, grant.authorized_at
-    if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
+    told = [at for at in (grant.refresh_ends_at, grant.grant_ends_at) if at is not None]
+    if told and min(told) <= evidence.at:
+        reasons.append(f"The provider told when it would end: {_day(min(told))}, and that is over.")
+        return found(Cause.REFRESH_EXPIRED, 0.95, f"{rule.name}+clock.told", *reasons)
+    if (
+        grant.refresh_ends_at is None
+        and grant.idle_lifetime
+        and used
+        and evidence.at - used >= grant.idle_lifetime
+    ):
         reasons.append(
             f"The refresh token was last used {span(evidence.at - used)} ago; the provider keeps an "
             f"unused one for {span(grant.idle_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.idle", *reasons)
-    if grant.absolute_lifetime and born and evidence.at - born >= grant.absolute_lifetime:
+    if (
+        grant.grant_ends_at is None
+        and grant.absolute_lifetime
+        and born
+        and evidence.at - born >= grant.absolute_lifetime
+    ):
         reasons.append(
             f"It was authorized {span(evidence.at - born)} ago; the provider ends every grant after "
             f"{span(grant.absolute_lifetime)}."
@@ -169,6 +183,9 @@ def _by_the_clock(rule: Rule, asked: str, evidence: Evidence, rules: tuple[Rule,
     if _refused_early(evidence, rules):
         reasons.append("The access token was refused before its own expiry, so access was withdrawn.")
         return found(Cause.REVOKED, 0.9, f"{rule.name}+access_refused_early", *reasons)
+    if grant.refresh_ends_at is not None and grant.refresh_ends_at > evidence.at + EARLY:
+        reasons.append(f"The provider told that it would last until {_day(min(told))}: it was withdrawn.")
+        return found(Cause.REVOKED, 0.9, f"{rule.name}+clock.told", *reasons)
     reasons.append("Nothing else tells them apart; withdrawn is the likelier.")
     return found(Cause.REVOKED, 0.6, rule.name, *reasons)
 

@@ -41,6 +41,19 @@ ACCOUNTS_WAITING = Metric(
     "First authorizations that wait for a person, who decides whose account it is.",
     ("provider", "app"),
 )
+CAMPAIGN_CONNECTIONS = Metric(
+    "token_health_campaign_connections",
+    "gauge",
+    "Connections of campaigns that are not over, by how far they came: to_come, invited, opened, approved, "
+    "declined, wrong_account, broke (within an hour of approving), refused (the mail), gone.",
+    ("campaign", "state"),
+)
+CAMPAIGN_STOPPED = Metric(
+    "token_health_campaign_stopped",
+    "gauge",
+    "1 for a campaign that stopped by itself, since a wave of it went wrong, and waits for a person.",
+    ("campaign",),
+)
 ACCESS_EXPIRY = Metric(
     "token_health_access_token_expiry_timestamp_seconds",
     "gauge",
@@ -311,6 +324,8 @@ FLEET = (
     UNWATCHED,
     ACCOUNTS_WAITING,
     WEBHOOKS_GIVEN_UP,
+    CAMPAIGN_CONNECTIONS,
+    CAMPAIGN_STOPPED,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
     LAST_SUCCESS,
@@ -366,6 +381,9 @@ EACH = (CONNECTION_UP, ACCESS_EXPIRY, REFRESH_EXPIRY, LAST_SUCCESS, LAST_PROBE)
 EACH_BROKEN = (PROBLEM, BROKEN_SINCE)
 EACH_MAILED = (STEP_AT,)
 
-STEP_NAMES = ("mailed", "opened", "started", "completed", "declined", "wrong_account", "expired")
+STEP_NAMES = (
+    "mailed", "opened", "started", "completed", "declined", "wrong_account", "born_dead", "narrower",
+    "expired",
+)  # fmt: skip
 # Upper bounds of the histograms about breaks: half a minute to ten days.
 INCIDENT_SECONDS = (30, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)

@@ -21,7 +21,7 @@ from monitor.health.cadence import wanted
 from monitor.metrics import catalogue, ending
 from monitor.metrics.meters import Meters
 from monitor.metrics.metric import Metric
-from monitor.store import bindings, connections, fleet
+from monitor.store import bindings, campaigns, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
@@ -122,6 +122,7 @@ class Exposition:
         yield (await self._groups()).encode()
         yield (await self._incidents()).encode()
         yield (await self._held()).encode()
+        yield (await self._campaigns()).encode()
         yield self._configured().encode()
         yield (await self._ahead(intervals)).encode()
         yield self._schedule(lag, alive, intervals).encode()
@@ -138,7 +139,8 @@ class Exposition:
                 catalogue.LAST_PROBE,
             )
         )
-        lifetimes = {app.id: _lifetimes(app) for app in self._apps.values()}
+        # Apps whose provider lets refresh tokens run out; others only where it told so itself.
+        lifetimes = {app.id: found for app in self._apps.values() if any(found := _lifetimes(app))}
         name_up, name_took = catalogue.CONNECTION_UP.name, catalogue.LAST_PROBE.name
         client_names = self._extent.client_names
         name_expiry, name_refresh = catalogue.ACCESS_EXPIRY.name, catalogue.REFRESH_EXPIRY.name
@@ -155,7 +157,9 @@ class Exposition:
                     up.append(f"{name_up}{{{who}}} {0 if state == 'broken' else 1}\n")
                 if expires is not None:
                     expiry.append(f"{name_expiry}{{{where}}} {expires}\n")
-                if app in lifetimes and (ends := _ends(lifetimes[app], used, born, told)) is not None:
+                if (app in lifetimes or any(told)) and (
+                    ends := _ends(lifetimes.get(app, (None, None)), used, born, told)
+                ) is not None:
                     refresh.append(f"{name_refresh}{{{where}}} {ends}\n")
                 if ok_at is not None:
                     success.append(f"{name_success}{{{where}}} {ok_at}\n")
@@ -255,6 +259,13 @@ class Exposition:
             self._extent.scope_interval,
         )  # fmt: skip
         return "".join(family(metric, samples) for metric, samples in found)
+
+    async def _campaigns(self) -> str:
+        going = await campaigns.every(self._database)
+        return family(
+            catalogue.CAMPAIGN_CONNECTIONS,
+            (((name, state), n) for name, state, n in await campaigns.sums(self._database)),
+        ) + family(catalogue.CAMPAIGN_STOPPED, (((one.id,), 1) for one in going if one.waits_for_person))
 
     async def _groups(self) -> str:
         states = await fleet.by_state(self._database)

@@ -147,7 +147,7 @@ async def _accounts(parts: Parts) -> list[Check]:
     """Say which first authorizations wait for a person, and which tokens are for another provider by now."""
     found = []
     for grant in await bindings.waiting(parts.database):
-        remedies = account_remedies(grant.connection, grant.account.id)
+        remedies = account_remedies(grant.connection, grant.account.ids)
         found.append(Check("accounts", False, f"{grant.sentence}. You decide.", remedies))
     places = {app.id: app.place for app in parts.apps.values()}
     for app, count in (await connections.elsewhere(parts.database, places)).items():
@@ -172,7 +172,7 @@ async def _providers(parts: Parts) -> list[Check]:
 
 async def _provider(app: App, wire: Wire) -> Check:
     """Ask whoami without a token: any answer of the API itself will do, best a 401."""
-    url = app.endpoints.whoami if app.endpoints else app.auth_url + app.provider.oauth.discover
+    url = _question(app)
     reply = await wire.get(url)
     host = urlsplit(url).netloc
     if isinstance(reply, Fault):
@@ -183,6 +183,15 @@ async def _provider(app: App, wire: Wire) -> Check:
     if reply.status >= 500:
         return Check(app.id, None, f"{host}: reachable, but answers {reply.status} now.")
     return Check(app.id, True, f"{host}: reachable, answers {reply.status} to a question without a token.")
+
+
+def _question(app: App) -> str:
+    """Return a URL of the API; what differs from connection to connection is made up."""
+    if app.endpoints is None:
+        return app.auth_url + app.provider.oauth.discover
+    values = app.provider.values
+    there = app.at({name: "0" for name in app.at({}).lacks if not values[name].hosts}).endpoints
+    return (there and (there.whoami or there.token)) or app.base_url
 
 
 def _skew(reply: Reply) -> timedelta | None:

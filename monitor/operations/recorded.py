@@ -17,7 +17,6 @@ from monitor.health.evidence import (
     Introspection,
     RefreshNote,
     Step,
-    account_number,
 )
 from monitor.health.finding import Finding
 from monitor.health.rotation import Heard, ending, heard
@@ -26,8 +25,9 @@ from monitor.providers.schema import Provider
 from monitor.tokens.introspect import heard_of
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import taken
-from monitor.wire.answers import pick_all, read_as
+from monitor.wire.answers import read_as
 from monitor.wire.recorded import REFRESHES, Message, Recorded
+from monitor.wire.whose import identity
 
 _HOST = "recorded.invalid"
 # A code and a refresh token are refused alike, so that one rule reads both.
@@ -55,6 +55,7 @@ class Tried:
     account: str | None
     token: str | None
     wait: float | None
+    setting: str | None  # which of the client's administrator has to be changed
     wrong: tuple[str, ...]  # what is not as the file wants it
     proved: str
     source: str
@@ -79,10 +80,12 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
         verdict, rule = REFRESHES, refused
     evidence, token = look.evidence(), look.heard.value if look.heard is not None else None
     wait = (evidence.retry_at - recorded.at).total_seconds() if evidence.retry_at is not None else None
+    setting = next((one.setting for one in rules if one.name == rule), None)
     checks = (
         ("verdict", recorded.verdict, verdict),
         ("rule", recorded.rule, rule.partition("+")[0]),
         ("heard", recorded.heard, token),
+        ("setting", recorded.setting, setting),
     )
     return Tried(
         file=recorded.name,
@@ -98,6 +101,7 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
         account=look.identity.account_id if look.identity is not None else None,
         token=token,
         wait=wait,
+        setting=setting,
         wrong=tuple(f"{what}: {got}, not {want}" for what, want, got in checks if want and want != got),
         proved=recorded.proved,
         source=recorded.source,
@@ -107,9 +111,9 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
 
 def document(one: Tried) -> dict[str, Any]:
     """Return what came of one file as a document."""
-    names = ("file", "about", "verdict", "wanted", "rule", "confidence", "owner", "account", "token", "wait")
+    names = ("file", "about", "verdict", "wanted", "rule", "confidence", "owner", "setting", "account")
     return {
-        **{name: getattr(one, name) for name in names},
+        **{name: getattr(one, name) for name in (*names, "token", "wait")},
         "as_wanted": one.as_wanted,
         "wrong": list(one.wrong),
         "answers": [{"step": s, "status": n} for s, n in zip(one.steps, one.statuses, strict=True)],
@@ -155,9 +159,9 @@ class _Look:
             outcome, pair = taken(answer, document, self._at, self._provider.oauth)
             self._refreshed(outcome, pair)
         elif step is Step.WHOAMI and answer.ok:
-            where = self._provider.whoami
-            found = pick_all((where.account_id, where.account_name, where.user), document)
-            self.identity = Identity(account_number(found[0]), *found[1:])
+            where, account = self._provider.whoami, self._recorded.account
+            values = {where.account_value: account} if where.account_value and account else {}
+            self.identity = identity(where, values, document, account)
         elif step is Step.SCOPE and self.identity is None:
             self._known()  # a scope is checked once whoami answered
         self._add(step, outcome, message.scope)

@@ -13,19 +13,20 @@ from hmac import compare_digest
 from alerts.mails.language import tongue
 from monitor.clock import Clock
 from monitor.errors import NotFound
+from monitor.health.campaign import Part
 from monitor.health.causes import Cause, consequence
 from monitor.health.explain import refusal
 from monitor.health.lifecycle import State
 from monitor.metrics.meters import Meters
 from monitor.providers.phrases import Phrases, phrases
 from monitor.secret import Secret
-from monitor.store import bindings, connections, history, links
+from monitor.store import bindings, campaigns, connections, history, links
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
 from monitor.text.names import one_line
-from monitor.tokens.callback import Arrival, Forbidden
-from monitor.tokens.grant import TRIP_LASTS, Arrived, Granter
+from monitor.tokens.arrival import Arrival, Arrived, Forbidden
+from monitor.tokens.grant import TRIP_LASTS, Granter
 from monitor.wire.apps import App
 
 BROWSER_LASTS = TRIP_LASTS  # how long a browser is known as the one in which a trip began
@@ -51,6 +52,8 @@ class End(Enum):
     SAVED = auto()  # stored, and not seen to work yet
     HELD = auto()
     WRONG_ACCOUNT = auto()
+    BORN_DEAD = auto()  # nothing stored: the provider gave less than what lasts
+    NARROWER = auto()  # nothing stored: what works reads more
     DECLINED = auto()
     FORBIDDEN = auto()  # a setting of the client's administrator refuses our app
     LATE = auto()
@@ -63,6 +66,8 @@ class End(Enum):
 _ENDS = {
     Arrival.HELD: End.HELD,
     Arrival.WRONG_ACCOUNT: End.WRONG_ACCOUNT,
+    Arrival.BORN_DEAD: End.BORN_DEAD,
+    Arrival.NARROWER: End.NARROWER,
     Arrival.DECLINED: End.DECLINED,
     Arrival.FORBIDDEN: End.FORBIDDEN,
     Arrival.LATE: End.LATE,
@@ -70,6 +75,9 @@ _ENDS = {
     Arrival.UNREACHABLE: End.UNREACHABLE,
     Arrival.REUSED: End.REUSED,
 }
+
+
+_STEPS = (Arrival.DECLINED, Arrival.WRONG_ACCOUNT, Arrival.BORN_DEAD, Arrival.NARROWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ class Standing:
     stop: Stop | None
     cause: str
     account: str = ""  # the one that waits for the operator
+    campaign: Part | None = None  # what is asked while it works
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +192,7 @@ class Road:
         if standing.stop is None:
             grant = await bindings.of_connection(self._database, link.connection)
             if grant is not None:
-                account = one_line(grant.account.name or grant.account.id)
+                account = one_line(grant.account.called)
                 return Standing(standing.traveller, Stop.HELD, standing.cause, account)
         return standing
 
@@ -192,7 +201,10 @@ class Road:
         link = way.link
         known = await connections.show(self._database, link.connection)
         traveller = self._traveller(known, known.health.rule, await self._refusal(known))
-        return Standing(traveller, self._stop(link, known), _cause(link, known))
+        cause = _cause(link, known)
+        asked = cause == campaigns.LINKS
+        part = await campaigns.asked_by(self._database, link.connection) if asked else None
+        return Standing(traveller, self._stop(link, known), cause, campaign=part)
 
     async def _refusal(self, known: Known) -> str:
         """Return what the provider answered, where somebody at the client's has to look it up there."""
@@ -231,11 +243,14 @@ class Road:
 
     async def _ended(self, arrived: Arrived, trip: Trip, known: Known) -> Ended:
         link, arrival = await links.by_id(self._database, trip.link), arrived.arrival
-        if link is not None and arrival in (Arrival.DECLINED, Arrival.WRONG_ACCOUNT):
+        if link is not None and arrival in _STEPS:
             self._step(arrival.value, link)
         if arrival is Arrival.STORED:
             if link is not None:
                 self._step("completed", link)
+            if arrived.missing:  # the answer itself said so; the loop looks all the same
+                missing = tuple(_readable(scope) for scope in arrived.missing)
+                return Ended(End.LACKING, self._traveller(known), missing=missing)
             return self._stored(await self._looked_at(trip.connection), one_line(arrived.user or ""))
         if arrival is Arrival.REUSED and trip.outcome == Arrival.STORED.value:
             return self._stored(known)
@@ -247,7 +262,8 @@ class Road:
         end = _ENDS.get(arrival, End.REFUSED)
         stopped = arrived.forbidden or Forbidden("", "")
         traveller = self._traveller(known, stopped.rule, stopped.answered)
-        return Ended(end, traveller, one_line(arrived.account or ""))
+        missing = tuple(_readable(scope) for scope in arrived.missing)
+        return Ended(end, traveller, one_line(arrived.account or ""), missing=missing)
 
     async def _looked_at(self, connection: str) -> Known:
         """Look, or wait for the loop where that was quicker: its verdict is as good, and as near."""
@@ -268,7 +284,7 @@ class Road:
         if not consequence(seen).about_scopes:
             return Ended(End.SAVED, traveller)
         app, good = self._apps.get(known.place.app), known.reads.keys()
-        asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
+        asked = [scope for scope in known.scopes if app is None or app.checks(scope)]
         missing = tuple(_readable(scope) for scope in asked if scope not in good)
         return Ended(End.LACKING, traveller, role=seen is Cause.ROLE_RESTRICTED, missing=missing)
 
@@ -298,7 +314,12 @@ class Road:
         )
 
     def _step(self, step: str, link: Link) -> None:
-        """Count a step of the funnel, and how long after the mail it came."""
+        """Count a step of the funnel, and how long after the mail it came.
+
+        Whom a campaign asks has nothing to mend, and months for it: campaigns count by themselves.
+        """
+        if link.cause == campaigns.LINKS:
+            return
         seconds = (self._clock.now() - link.made_at).total_seconds()
         self._meters.funnel(link.provider, step, link.cause, link.locale, seconds)
 

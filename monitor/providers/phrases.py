@@ -47,6 +47,13 @@ def setting_of(provider: Provider, rule: str) -> Setting | None:
     return None
 
 
+def setting_in_words(provider: Provider, rule: str) -> str:
+    """Return one line about the setting that a rule is about, in English; empty where it is about none."""
+    said = phrases(provider, "en", rule)
+    title = f"{said.setting}." if said.setting else ""
+    return " ".join(filter(None, (title, said.setting_do, said.setting_page)))
+
+
 def _in(texts: Mapping[str, str] | None, language: str) -> str:
     if not texts:
         return ""

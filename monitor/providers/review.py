@@ -76,6 +76,3 @@ def _names(provider: Provider) -> Iterable[tuple[Place, str]]:
     for name in provider.settings:
         if all(rule.setting != name for rule in provider.rules):
             yield ("settings", name), "nobody uses it: no rule names it as its setting"
-    for name in provider.errors.fields:
-        if all(name not in rule.fields for rule in provider.rules):
-            yield ("errors", "fields", name), "no rule looks at it: it is only kept as evidence"

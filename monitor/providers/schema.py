@@ -202,6 +202,7 @@ class ScopeCheck(Section):
     """
 
     probe: Path = ""
+    call: Call | None = None  # how it is asked, where not by a GET with the bearer token
     also: tuple[str, ...] = ()
 
 
@@ -251,7 +252,7 @@ class Value(Section):
     Taken from the callback's query, the token endpoint's answer or whoami's (JMESPath), in this order; people
     may set it, too, and `[[apps]] values` for all connections of an app. What does not fit `pattern` as a
     whole is not taken. One with `hosts` is an address (https://host) where bearer tokens are sent: its host
-    has to be one of these, or below one that begins with a dot.
+    has to be one of these, or below one that begins with a dot; `pattern` counts there only if it is said.
     """
 
     title: str = ""  # what people read; its name where it is left out
@@ -261,6 +262,13 @@ class Value(Section):
     default: str = ""
     pattern: Pattern = r"[A-Za-z0-9._-]{1,200}"
     hosts: tuple[str, ...] = ()
+    account: bool = False  # it is the account on record, wherever that came from
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Value:
+        if self.account and (self.callback or self.token or self.whoami or self.default or self.hosts):
+            raise ValueError("account = true: it is the account on record, and taken from nowhere else")
+        return self
 
 
 class Setting(Section):

@@ -16,7 +16,7 @@ from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
 from monitor.host.network import loopback, network, network_of_ours, proxy
-from monitor.providers.kinds import OptionalUrl
+from monitor.providers.kinds import BaseUrl, OptionalUrl
 from monitor.text.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
 
@@ -246,6 +246,8 @@ class AppSettings(Section):
     scopes: tuple[str, ...] = ()
     base_url: OptionalUrl = ""
     auth_url: OptionalUrl = ""
+    hosts: dict[str, BaseUrl] = Field(default_factory=dict)  # further ones, in the region's place
+    values: dict[str, str] = Field(default_factory=dict)  # what stands in URLs of all its connections
     provider_file: str = ""
     requests_per_minute: float | None = Field(default=None, gt=0)
     limit_share: Annotated[Share, Field(gt=0)] | None = None

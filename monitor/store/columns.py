@@ -32,6 +32,8 @@ class Sealed(NamedTuple):
     doubt: Doubt | None = None
     assumed: bool = False  # when the access token ends is what the provider's file says
     refused: int | None = None  # the version whose access token the provider's API refused
+    refresh_ends_at: datetime | None = None  # as the provider told: unless it is used before
+    grant_ends_at: datetime | None = None  # as the provider told: whatever is done
 
 
 HEALTH = (
@@ -63,6 +65,8 @@ CREDENTIAL = (
     credential.c.doubt_tried_at,
     credential.c.expiry_assumed,
     credential.c.refused_version,
+    credential.c.refresh_expires_at,
+    credential.c.grant_ends_at,
 )
 
 # Who is on what is open of a connection, for whoever joins `incident` on this: an incident that is over joins
@@ -90,7 +94,7 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
     """Read the columns of `CREDENTIAL`, in their order."""
     (
         access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried, assumed,
-        refused,
+        refused, refresh_ends, grant_ends,
     ) = values  # fmt: skip
     return Sealed(
         access, refresh, version, issued, expires, authorized, used,
@@ -98,7 +102,7 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
         lost,
         # Hardly ever there is a doubt about a stored refresh token.
         Doubt(since, tried) if since is not None else None,
-        assumed, refused,
+        assumed, refused, refresh_ends, grant_ends,
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
@@ -15,9 +15,9 @@ from monitor.health import events as said
 from monitor.health.claim import Claim
 from monitor.health.events import Type
 from monitor.health.incidents import Place
-from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
+from monitor.health.lifecycle import Health, State, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, events, fence, gates, incidents, revisions
+from monitor.store import audit, bindings, events, fence, gates, incidents, provider_values, revisions
 from monitor.store.columns import CLAIM, CLAIMED, Sealed, health_of, read_claim, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
@@ -52,6 +52,8 @@ class Known:
     revision: int = 1
     imported: str | None = None  # which tokens a file brought last, as a hash
     claim: Claim | None = None  # who is on what is open of it
+    values: Mapping[str, str] = field(default_factory=dict)  # what stands in its URLs and headers
+    authorized_by: str | None = None  # who approved last, as the provider names them
 
     @property
     def newcomer(self) -> bool:
@@ -190,11 +192,18 @@ async def set_handout(database: Database, connection_id: str, on: bool, now: dat
 
 @retried
 async def set_account(
-    database: Database, connection_id: str, account: str, now: datetime, actor: str
+    database: Database,
+    connection_id: str,
+    account: str,
+    now: datetime,
+    actor: str,
+    *,
+    values: Mapping[str, str] | None = None,
 ) -> None:
     """Put another account on record, and look at the connection at once: what it is may be right now.
 
     A grant that waits for a person is taken where it is that account's, and forgotten where it is not.
+    `values` go with the account.
     """
     async with database.write() as conn:
         await gates.one_binding(conn)
@@ -207,11 +216,11 @@ async def set_account(
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
+        await provider_values.add(conn, {connection_id: values or {}})
         await revisions.count(conn, [connection_id])
         if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
             await bindings.drop(conn, connection_id)
-            anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
-            await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+            await fence.look_again(conn, held, now)
         await events.moved(conn, Type.CHANGED, [connection_id], now)
         await audit.record(
             conn, now, actor, "connection.accept_account", connection_id, account=account, before=before
@@ -358,5 +367,7 @@ def _known(row: Any) -> Known:
         updated_at=row.updated_at,
         revision=row.revision,
         imported=row.imported,
+        values=row.provider_values,
+        authorized_by=row.authorized_by,
     )
     return replace(known, claim=read_claim(claim, newcomer=known.newcomer))

@@ -42,12 +42,13 @@ _PAGE = (
 
 
 async def pages(database: Database, size: int = 2000) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """Yield all connections in pages: id, app, provider, client, state, cause, owner, times, a span, ends.
+    """Yield all connections in pages: who they are in seven words, four times, a span, and two ends.
 
-    The four times are the last success, the access token's expiry, the refresh token's last use and the
-    authorization, in Unix seconds or None; the span is the last probe's, in seconds; the two ends are what an
-    answer told of the refresh token, unused, and of the grant. A page at a time keeps the event loop free
-    in between.
+    Who they are: id, app, provider, client, state, cause, owner.
+    The times are the last success, the access token's expiry, the refresh token's last use and the
+    authorization, in Unix seconds or None; the span is the last probe's, in seconds;
+    the ends are the refresh token's and the grant's, as their provider told. A page at a time keeps the
+    event loop free in between.
     """
     after = ""
     async with database.read() as conn:

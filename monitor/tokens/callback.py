@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 import structlog
@@ -14,34 +12,10 @@ from monitor.health.evidence import Answer, Step, redact
 from monitor.health.rules import Rule, refused_by_policy
 from monitor.store.links import Trip
 from monitor.text.names import one_line
+from monitor.tokens.arrival import Arrival, Forbidden
 from monitor.wire.apps import App
 
 log = structlog.get_logger("monitor.grant")
-
-
-class Arrival(StrEnum):
-    """How a trip to the consent page ended; each has a page of its own."""
-
-    STORED = "stored"
-    HELD = "held"  # a person decides first whether the account is this client's
-    DECLINED = "declined"
-    FORBIDDEN = "forbidden"  # a setting of the client's administrator refuses our app
-    WRONG_ACCOUNT = "wrong_account"
-    TAMPERED = "tampered"  # a state that we never gave out, or none
-    OTHER_BROWSER = "other_browser"
-    REUSED = "reused"
-    LATE = "late"
-    MIXED_UP = "mixed_up"  # RFC 9207: the answer is another server's
-    REFUSED = "refused"  # the provider says no to our request or code
-    UNREACHABLE = "unreachable"  # the provider does not answer just now
-
-
-@dataclass(frozen=True, slots=True)
-class Forbidden:
-    """A setting of the client's administrator refuses our app: by which rule we know, and what was said."""
-
-    rule: str
-    answered: str
 
 
 def before_exchange(

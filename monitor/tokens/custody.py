@@ -22,7 +22,7 @@ from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing, Unavailable
 from monitor.health import handout
 from monitor.health.classify import classify
-from monitor.health.evidence import Answer, Evidence, Fault, Grant, RefreshNote, Step
+from monitor.health.evidence import Answer, Evidence, Fault, RefreshNote, Step
 from monitor.health.handout import (
     Decision,
     Give,
@@ -42,6 +42,7 @@ from monitor.store.due import Lease
 from monitor.store.engine import UNWELL, Database
 from monitor.tokens.desk import Desk
 from monitor.tokens.refresh import Refreshed, Refresher, access_cell
+from monitor.tokens.standing import grant_known
 from monitor.tokens.vault import Vault
 from monitor.wire.apps import App, discover
 
@@ -291,6 +292,9 @@ class Custody:
             if ready is None:
                 return _Landed(held, NotNow(Trouble.CANNOT_RENEW))
             app = ready
+        app = app.at(lease.values, lease.account_id)
+        if app.endpoints is None or not app.endpoints.token:
+            return _Landed(held, NotNow(Trouble.CANNOT_RENEW))
         expires = sealed.access_expires_at
         ended = (expires is not None and expires <= now) or sealed.refused == sealed.version
         try:
@@ -315,17 +319,9 @@ class Custody:
             await self._turns.hold(app, retry_at)
         if outcome is None:
             return handout.seems_to_be(done.note, None, done.look_at)
-        sealed, oauth = lease.sealed, app.provider.oauth
-        grant = Grant(
-            account_id=lease.account_id,
-            authorized_at=sealed.authorized_at,
-            refresh_used_at=sealed.refresh_used_at,
-            issued_at=sealed.issued_at,
-            access_expires_at=sealed.access_expires_at,
-            idle_lifetime=oauth.refresh_idle_lifetime,
-            absolute_lifetime=oauth.refresh_absolute_lifetime,
+        seen = Evidence(
+            self._clock.now(), done.exchanges, refresh=done.note, grant=grant_known(lease, lease.sealed, app)
         )
-        seen = Evidence(self._clock.now(), done.exchanges, refresh=done.note, grant=grant)
         return handout.seems_to_be(done.note, classify(seen, app.rules), done.look_at or retry_at)
 
     async def _endpoints(self, app: App) -> App | None:

@@ -151,6 +151,7 @@ class Loop:
             scopes_all=looked.scopes_all,
             reads=looked.reads,
             refused=looked.refused if believed else None,
+            values=looked.values,
         )
 
     async def settle(self) -> None:

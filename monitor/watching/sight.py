@@ -81,8 +81,7 @@ class Sight:
             self.views.pop(View(provider, door), None)
         if not _refusal(finding.cause):
             return True
-        door = Door.GRANT if evidence.refresh is RefreshNote.FAILED else Door.API
-        known = self.views.setdefault(View(provider, door), Suspicion())
+        known = self.views.setdefault(View(provider, _closed(evidence)), Suspicion())
         if known.held_at is not None:
             if lease.id == known.canary and known.sure_at is None:
                 known.sure_at = now
@@ -131,6 +130,13 @@ def _opened(evidence: Evidence) -> set[Door]:
     whoami = evidence.last(Step.WHOAMI)
     found = {Door.API} if whoami is not None and whoami.outcome.ok else set()
     return found | ({Door.GRANT} if evidence.refresh is RefreshNote.DONE else set())
+
+
+def _closed(evidence: Evidence) -> Door:
+    """Return the door that refused us: the API, unless it was not asked or has answered well."""
+    whoami = evidence.last(Step.WHOAMI)
+    read = whoami is not None and not whoami.outcome.ok
+    return Door.GRANT if evidence.refresh is RefreshNote.FAILED and not read else Door.API
 
 
 def _refusal(cause: Cause) -> bool:

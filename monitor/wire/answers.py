@@ -92,6 +92,22 @@ def read_as(
     return with_wait(rules, step, answer, now), document
 
 
+def pick_list(expression: str, document: Any) -> list[str | None]:
+    """Return what a JMESPath finds as texts, one or a list of them; what is no text is None in its place."""
+    found = find(expression, document)
+    if isinstance(found, list):
+        return [_scalar(one) for one in found]
+    return [] if found is None else [_scalar(found)]
+
+
+def find(expression: str, document: Any) -> Any:
+    """Return what a JMESPath finds, as it is; None where it finds nothing, or cannot be followed."""
+    try:
+        return _query(expression).search(document) if expression else None
+    except jmespath.exceptions.JMESPathError:
+        return None
+
+
 def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     """Return the answer, and the document it carried (None where it was not JSON)."""
     content, document = _content(reply)

@@ -85,6 +85,7 @@ class Recorded:
     proved: str = "unproved"
     rule: str | None = None  # the rule that must decide, where that matters
     heard: str | None = None  # what the refresh must mean for the token that was sent
+    setting: str | None = None  # which of [settings] must be named
     account: str | None = None  # the one on record
     granted: frozenset[str] | None = None
     read_before: frozenset[str] = frozenset()
@@ -100,10 +101,9 @@ class Recorded:
 
 
 _OF_A_MESSAGE = ("step", "scope")
-KEYS = (
-    *("about", "verdict", "source", "proved", "rule", "heard", "account", "granted", "read_before", "idle"),
-    *("age", "access", "refresh_token", *_OF_A_MESSAGE),
-)
+_OF_THE_ANSWERS = ("about", "verdict", "source", "proved", "rule", "heard", "setting")
+_OF_BEFORE = ("account", "granted", "read_before", "idle", "age", "access", "refresh_token")
+KEYS = (*_OF_THE_ANSWERS, *_OF_BEFORE, *_OF_A_MESSAGE)
 
 
 class _Wrong(ValueError):
@@ -236,6 +236,7 @@ def _recorded(name: str, said: dict[str, tuple[int, str]], messages: tuple[Messa
         proved=text("proved") or "unproved",
         rule=text("rule") or None,
         heard=text("heard") or None,
+        setting=text("setting") or None,
         account=text("account") or None,
         granted=words("granted") if "granted" in said else None,
         read_before=words("read_before"),

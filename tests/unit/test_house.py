@@ -65,7 +65,7 @@ NAMES_A_CAUSE = {
     "monitor/store/api_keys.py": "how a key ends, in the same word",
     "monitor/store/guarding.py": "our own network is looked at by all of the fleet",
     "monitor/operations/documents.py": "a field of its document, in the same word",
-    "monitor/tokens/callback.py": "how a trip ends, in the same word",
+    "monitor/tokens/arrival.py": "how a trip ends, in the same word",
     "monitor/metrics/catalogue.py": "how a trip ends, in the same word",
     "monitor/metrics/exposition.py": "what an incident is about, in the same word",
     "monitor/operations/road.py": "a page says which of two ways out there is",

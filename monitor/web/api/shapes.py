@@ -66,6 +66,7 @@ class Connection(Shown):
     scopes: list[str]
     account_id: str | None
     labels: dict[str, str]
+    values: dict[str, str]
     custody: str
     handout: bool
     paused: bool
@@ -82,7 +83,10 @@ class TokensKnown(Shown):
     refresh_token: str | None
     access_expires_at: Time | None
     refresh_last_used_at: Time | None
+    refresh_expires_at: Time | None
+    grant_ends_at: Time | None
     authorized_at: Time | None
+    authorized_by: str | None
     pairs_stored: int
     refresh_in_doubt_since: Time | None
     refresh_last_tried_at: Time | None
@@ -94,6 +98,7 @@ class Status(Row):
 
     account_id: str | None
     account_name: str | None
+    values: dict[str, str]
     last_success: Time | None
     tokens: TokensKnown
     incidents: list[int]
@@ -134,6 +139,7 @@ class ConnectionPut(Given):
     scopes: tuple[Line, ...] = ()
     account_id: Name | None = None
     labels: dict[Line, Line] = Field(default_factory=dict)
+    values: dict[Line, Line] | None = None
     tokens: Tokens | None = None
     handout: bool | None = None
     id: Line | None = None
@@ -168,6 +174,7 @@ class ConnectionChange(Given):
     scopes: tuple[Line, ...] | None = None
     account_id: Name | None = None
     labels: dict[Line, Line | None] | None = None
+    values: dict[Line, Line | None] | None = None
     tokens: Tokens | None = None
     handout: bool | None = None
 

@@ -99,28 +99,6 @@ def held(about: About, seen: str, speak: Tongue) -> Page:
     )  # fmt: skip
 
 
-def wrong_account(about: About, seen: str, speak: Tongue) -> Page:
-    """Approved with another account: refused, with its name."""
-    _ = speak.gettext
-    names = {"provider": about.provider, "account": seen, "client": about.client}
-    facts = [(_("You approved with"), seen)]
-    if about.account:
-        facts.append((_("Expected"), about.account))
-    return Page(
-        _("That was another account"),
-        (
-            _("Nothing was changed, and we did not keep that approval."),
-            _("Sign out of %(provider)s, sign in with the account of %(client)s, and try again.") % names,
-            _("If %(account)s is the right one now, tell us, and we will change it.") % names
-            + " " + ask_us(about.support, _),
-        ),
-        tuple(facts),
-        again=_("Try again"),
-        tone="warn",
-        status=409,
-    )  # fmt: skip
-
-
 def declined(about: About, speak: Tongue) -> Page:
     """The client said no."""
     _ = speak.gettext

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.health.causes import Cause, consequence
 from monitor.health.classify import classify, undecided
 from monitor.health.evidence import Answer, Content, RefreshNote
-from monitor.health.explain import describe, document, refused_scopes
+from monitor.health.explain import describe, document, refusal, refused_scopes
 from monitor.health.rotation import Heard, heard
 from monitor.health.rules import Rule, bad_weather, first_match, limited, refuses_token, with_wait
 from monitor.providers.rule_entries import RuleEntry
@@ -137,6 +137,7 @@ def test_a_refused_scope_is_told_from_a_limit_that_a_403_said():
     seen = evidence((WHOAMI, GOOD), (SCOPE, Answer(403, error="limit"), "bills"),
                     (SCOPE, Answer(403, error="no"), "mail"), (SCOPE, Answer(200, refusal=True), "files"))  # fmt: skip
     assert refused_scopes(document(seen, rules)) == ("mail", "files")
+    assert refusal(document(seen, rules)) == "HTTP 200", "a 200 that refuses is one to look up as well"
 
 
 def test_a_rules_wait_stands_in_where_the_answer_names_none():
@@ -210,19 +211,19 @@ def test_promise_1_no_page_is_a_rules_answer_unless_it_names_a_text_or_content(
 
 @given(
     st.sampled_from(["revoked", "refresh_expired"]),
-    st.booleans(),
-    st.sampled_from([200, 401, 403, 404]),
+    st.sampled_from([{"error": "x", "weigh": True}, {"status": "4xx"}, {"status": 401, "content": "json"}]),
+    st.sampled_from([401, 403, 404]),
     st.sampled_from([WHOAMI, SCOPE]),
     st.sampled_from([RefreshNote.DONE, RefreshNote.ELSEWHERE]),
 )
-def test_promise_1_whatever_is_said_of_a_token_that_a_refresh_just_brought_is_nobodys_fault(
-    cause, weigh, status, step, note
+def test_promise_1_a_token_that_a_refresh_just_brought_is_refused_by_nobodys_fault_unless_words_are_quoted(
+    cause, named, status, step, note
 ):
-    rules = (rule(error="x", cause=cause, weigh=weigh),)
+    rules = (rule(cause=cause, **named),)
     asked = [(WHOAMI, GOOD)] if step is SCOPE else []
     refused = (step, Answer(status, error="x"), "bills" if step is SCOPE else None)
     seen = evidence((REFRESH, GOOD), *asked, refused, note=note)
-    assert not consequence(classify(seen, rules).cause).client_mail
+    assert not consequence(classify(seen, rules).cause).ends_grant
 
 
 def test_an_access_token_at_its_end_says_nothing_of_the_grant_where_it_is_weighed():

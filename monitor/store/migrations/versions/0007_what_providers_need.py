@@ -42,6 +42,45 @@ def upgrade() -> None:
     for column in ('access_expires_at', 'refresh_used_at', 'authorized_at'):
         op.create_index(f'credential_{column}', 'credential', [column, 'connection'])
     op.add_column('process', sa.Column('blocked', sa.JSON(), server_default='{}', nullable=False))
+    op.add_column('held_grant', sa.Column('refresh_expires_at', when, nullable=True))
+    op.add_column('held_grant', sa.Column('grant_ends_at', when, nullable=True))
+    op.add_column('held_grant', sa.Column('provider_values', sa.JSON(), server_default='{}', nullable=False))
+    op.add_column('held_grant', sa.Column('accounts', sa.JSON(), server_default='[]', nullable=False))
+    op.create_table('campaign',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('chosen', sa.JSON(), nullable=False),
+    sa.Column('pace', sa.Integer(), nullable=False),
+    sa.Column('until', sa.Date(), nullable=False),
+    sa.Column('phase', sa.Text(), nullable=False),
+    sa.Column('why', sa.Text(), server_default='', nullable=False),
+    sa.Column('halted', sa.Boolean(), server_default=sa.false(), nullable=False),
+    sa.Column('created_at', when, nullable=False),
+    sa.Column('created_by', sa.Text(), nullable=False),
+    sa.Column('changed_at', when, nullable=False),
+    sa.Column('changed_by', sa.Text(), nullable=False),
+    sa.Column('resumed_at', when, nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_table('campaign_member',
+    sa.Column('campaign', sa.Text(), nullable=False),
+    sa.Column('connection', sa.Text(), nullable=False),
+    sa.Column('standing', sa.Boolean(), nullable=False),
+    sa.Column('wave', sa.Integer(), nullable=True),
+    sa.Column('chosen_at', when, nullable=True),
+    sa.Column('invited_at', when, nullable=True),
+    sa.Column('opened_at', when, nullable=True),
+    sa.Column('approved_at', when, nullable=True),
+    sa.Column('mishap', sa.Text(), server_default='', nullable=False),
+    sa.Column('mishap_at', when, nullable=True),
+    sa.Column('left_at', when, nullable=True),
+    sa.ForeignKeyConstraint(['campaign'], ['campaign.id'], ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('campaign', 'connection')
+    )
+    op.create_index(
+        'campaign_member_standing', 'campaign_member', ['connection'], unique=True,
+        sqlite_where=sa.text('standing'), postgresql_where=sa.text('standing'),
+    )
 
 
 def downgrade() -> None:

@@ -119,6 +119,7 @@ async def change_connection(
     asked = given.model_dump(exclude_unset=True)
     handout = asked.pop("handout", None)
     merged = _merged({k: v for k, v in documents.record(known).items() if k != "id"}, asked)
+    merged.setdefault("values", {})  # null takes them out, and does not leave them as they are
     record = _record(connection, merged)
     # Without a revision of the caller's it still rests on what was read here.
     wanted = {connection: known.revision if revision is None else revision}

@@ -130,6 +130,12 @@ CASES = {
         120, 200, {"provider": "clio"}, "8 clients of clio were mailed within three days, and none has completed",
         near={'token_health_reauthorization_steps_total{provider="clio",step="mailed"}': "0x10 4x200"}, quiet=30,
     ),
+    "TokenHealthGrantsBornDead": Case(
+        {'token_health_reauthorization_steps_total{provider="clio",step="born_dead"}': "0x10 1x200"},
+        20, 100, {"provider": "clio"},
+        "Clients of clio approved, and what came could not be renewed: nothing was kept",
+        near={'token_health_reauthorization_steps_total{provider="clio",step="declined"}': "0x10 1x200"}, quiet=5,
+    ),
     "TokenHealthClientBroken": Case(
         {'token_health_connection_broken_since_timestamp_seconds{connection="acme",app="us",provider="clio",'
          'client="Acme LLP",cause="revoked",owner="client",tier="gold"}': "0x300 _x60",
@@ -220,6 +226,11 @@ CASES = {
     "TokenHealthWebhookGivenUp": Case(
         {"token_health_webhooks_given_up": "0x4 2x20 0x60"}, 8, 40, {},
         "2 webhooks get no events any more", near={"token_health_webhooks_given_up": "0x60"}, quiet=3,
+    ),
+    "TokenHealthCampaignStopped": Case(
+        {'token_health_campaign_stopped{campaign="cmp_1"}': "_x4 1x20 _x60"}, 8, 60, {},
+        "1 campaigns stopped by themselves: a wave went wrong",
+        near={'token_health_campaign_connections{campaign="cmp_1",state="declined"}': "3x60"}, quiet=3,
     ),
     "TokenHealthIntervalStretched": Case(
         {'token_health_probe_interval_stretched{provider="clio",app="us"}': "1x4 3x60 1x60", APP: UP}, 50, 90,

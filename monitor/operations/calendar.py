@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -96,7 +96,10 @@ def _entry(parts: Parts, kind: Kind, at: datetime, known: Known) -> Entry:
         case Kind.ACCESS_TOKEN:
             return calendar.of_access_token(known, at)
         case _:
-            return calendar.of_refresh_token(known, at, parts.loaded.settings.cadence)
+            plan, at_most = parts.loaded.settings.cadence, parts.apps[known.app].provider.oauth.refresh_ahead
+            if at_most is not None:
+                plan = replace(plan, refresh_ahead=min(plan.refresh_ahead, at_most))
+            return calendar.of_refresh_token(known, at, plan)
 
 
 async def _seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:

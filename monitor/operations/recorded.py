@@ -128,9 +128,13 @@ def document(one: Tried) -> dict[str, Any]:
 
 
 def not_reached(provider: Provider, all_tried: Sequence[Tried]) -> list[str]:
-    """Return the rules of a provider's file that no recorded answer came to."""
+    """Return the rules of a provider's file that no recorded answer came to.
+
+    What is said at the doors that clients pass is not among the answers: it is no connection's.
+    """
     reached = frozenset().union(*(one.reached for one in all_tried))
-    return [rule.name for rule in provider.compiled_rules() if rule.name not in reached]
+    looks = [rule for rule in provider.compiled_rules() if rule.step not in (Step.EXCHANGE, Step.AUTHORIZE)]
+    return [rule.name for rule in looks if rule.name not in reached]
 
 
 class _Look:

@@ -124,7 +124,9 @@ async def test_a_whole_campaign_in_waves_that_stops_by_itself_is_resumed_and_end
         assert len(second) == 10 and not set(second) & set(canary)
         assert await far(rig, made.id) == {"approved": 3, "invited": 10, "to_come": 27}
         no, others, yes = second[0], second[1:4], second[4:6]
-        assert await walk(rig, browser, post.link_to(no), user_of(rig, no), "decline") == "You did not approve"
+        assert (
+            await walk(rig, browser, post.link_to(no), user_of(rig, no), "decline") == "You did not approve"
+        )
         for firm in others:
             said = await walk(rig, browser, post.link_to(firm), stranger["user_id"])
             assert said == "That was another account"
@@ -151,7 +153,9 @@ async def test_a_whole_campaign_in_waves_that_stops_by_itself_is_resumed_and_end
             for firm in {firm_of(m) for m in post.new() if "please approve again" in m["Subject"]} - {no}:
                 await walk(rig, browser, post.link_to(firm), user_of(rig, firm))
     ended = await campaigns.show(rig.parts, ME, made.id)
-    assert ended.campaign.phase is Phase.RUNNING and ended.far["declined"] == 1 and ended.far["approved"] == 39
+    assert (
+        ended.campaign.phase is Phase.RUNNING and ended.far["declined"] == 1 and ended.far["approved"] == 39
+    )
     reminders = [m for m in post.invitations() if "Reminder" in m["Subject"]]
     assert {firm_of(m) for m in reminders} == {no, *second[6:]}
     assert max(Counter(map(firm_of, reminders)).values()) == 3, "bounded as those of a break"

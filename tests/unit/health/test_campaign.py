@@ -163,6 +163,8 @@ def test_what_is_no_pace_is_refused(text):
         c.pace_of(text)
 
 
-@pytest.mark.parametrize(("clients", "pace", "first"), [(1, 50, 3), (40, 50, 3), (100, 50, 5), (2000, 50, 50), (9, 2, 2)])
+@pytest.mark.parametrize(
+    ("clients", "pace", "first"), [(1, 50, 3), (40, 50, 3), (100, 50, 5), (2000, 50, 50), (9, 2, 2)]
+)
 def test_the_canary_is_small(clients, pace, first):
     assert c.canary(clients, pace) == first

@@ -38,6 +38,7 @@ generate: $(VENV)/.installed-dev
 	$(RUN)/python -m alerts.rules.build
 	$(RUN)/python -m dashboards.build
 	$(RUN)/python -m monitor.web.api.reference
+	$(RUN)/python -m tests.providers.document
 
 bench: $(VENV)/.installed-dev
 	$(RUN)/python -m tests.bench
@@ -54,7 +55,7 @@ sbom: $(UV)
 
 # Strangers at every door, for minutes: the fuzzers with thousands of examples each, then a siege of the service.
 attack: $(VENV)/.installed-dev
-	ATTACK=long $(RUN)/pytest -n auto tests/attack -k "not promises"
+	ATTACK=long $(RUN)/pytest -n auto tests/attack tests/integration/test_overlap.py -k "not promises"
 	$(RUN)/python -m tests.attack 120
 
 install: $(VENV)/.installed-dev

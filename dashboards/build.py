@@ -8,10 +8,10 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import connection, fleet, funnel, reference, service
+from dashboards import connection, fleet, funnel, programs, reference, service
 
 FOLDER = Path(__file__).parent / "generated"
-ALL = (fleet, connection, funnel, service)
+ALL = (fleet, connection, funnel, programs, service)
 # What the SDK's annotations have no word for.
 TITLES = {
     "Incidents": ("{{cause}}", "{{kind}} {{name}}: {{owner}} acts"),

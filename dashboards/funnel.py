@@ -9,6 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 from dashboards import panels as p
 from monitor.health.causes import TABLE
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 OF = 'provider=~"$provider"'
 CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'
@@ -23,7 +24,7 @@ def _steps(step: str) -> str:
     return f'round (sum (increase ({m.STEPS.name}_total{{{OF}, step="{step}"}}[{RANGE}]))) or vector (0)'
 
 
-def _count(metric: m.Metric) -> str:
+def _count(metric: Metric) -> str:
     return f'round (sum (increase ({metric.name}_count{{{OF}, cause=~"{MENDED}"}}[{RANGE}]))) or vector (0)'
 
 
@@ -70,10 +71,11 @@ def build() -> Any:
         .with_panel(
             p.bars(
                 "Where they stop",
-                "Consent declined, another account approved, a link that had run out.",
+                "Consent declined, another account approved, a grant that ends at once or reads less than the one "
+                "that works, a link that had run out.",
                 *(
                     (_steps(step), step.replace("_", " "))
-                    for step in ("declined", "wrong_account", "expired")
+                    for step in ("declined", "wrong_account", "born_dead", "narrower", "expired")
                 ),
                 steps=p.thresholds((None, p.GREEN), (1, p.ORANGE)),
                 width=10,

@@ -65,5 +65,5 @@ async def _decided(database: Database, connection: str) -> None:
     if (grant := await bindings.of_connection(database, connection)) is not None:
         raise ConfigurationError(
             f"{connection}: the client is not mailed, since its approval waits for you.",
-            *account_remedies(connection, grant.account.id),
+            *account_remedies(connection, grant.account.ids),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from alerts.mails.standing import KINDS
 from alerts.mails.templates import Templates
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
+from monitor.providers.phrases import Phrases
 from monitor.text.names import one_line
 
 PARTS = ("subject.txt", "body.txt", "body.mjml")
@@ -46,6 +47,10 @@ class Topic:
     link: str = ""
     link_until: datetime | None = None
     contacts: str = ""
+    client_id: str = ""  # of our app at the provider
+    refusal: str = ""  # what the provider answered
+    phrases: Phrases = field(default_factory=Phrases)
+    authorized_by: str = ""  # who approved last, as the provider names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +124,16 @@ class Composer:
                 _("The link works until %(until)s, and only for this.") % {"until": speak.day(until)}
                 + " " + note
             )  # fmt: skip
+        own = dict.fromkeys(topic.phrases.check for topic in topics if topic.phrases.check)
         return {
             "lang": speak.language,
             "brand": self.brand,
             "client": name,
             "items": items,
             "item": items[0] if items else {},
-            "check": check % {"account": account, "client": name},
+            "check": " ".join([check % {"account": account, "client": name}, *own]),
+            "admin_pages": _admin_pages(topics),
+            "elsewhere": any(item["first"] for item in items),
             "whom_to_ask": whom % {"support": support},
             "link_note": note,
             "reason": "",
@@ -133,6 +141,13 @@ class Composer:
         }
 
 
+def _admin_pages(topics: Sequence[Topic]) -> list[dict[str, str]]:
+    """Return where administrators see which apps are connected, each page once."""
+    pages = {topic.phrases.admin_page: one_line(topic.provider) for topic in topics}
+    return [{"provider": provider, "url": page} for page, provider in pages.items() if page]
+
+
+ASKS = {cause.value: row.asks for cause, row in TABLE.items() if row.asks}
 SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
     "pending": "it was never connected",
     "expiring": "the permission ends on %(day)s",
@@ -152,12 +167,23 @@ def _told(topic: Topic, speak: Tongue) -> dict[str, Any]:
         action = _("Connect %(provider)s")
     elif topic.cause in ("expiring", "campaign"):
         action = _("Renew %(provider)s")
+    asks = ASKS.get(topic.cause)
+    first = _(asks.first) % {"provider": provider} if asks is not None and asks.first else ""
+    said = topic.phrases
     return {
+        "first": first,
+        "leads_to": said.leads_to,
+        "setting": said.setting if first else "",
+        "setting_do": said.setting_do if first else "",
+        "setting_page": said.setting_page if first else "",
+        "client_id": one_line(topic.client_id),
+        "refusal": one_line(topic.refusal, 300),
         "connection": topic.connection,
         "provider": provider,
         "cause": topic.cause,
         "title": f"{provider} – {account}" if account else provider,
         "account": account,
+        "authorized_by": one_line(topic.authorized_by),
         "short": short,
         "since": speak.moment(topic.since) if topic.since else "",
         "day": day,

@@ -8,6 +8,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from alerts.channels.smtp import Letter
 from alerts.mails.compose import Topic, Written
+from alerts.mails.language import tongue
 from alerts.mails.message import build
 from alerts.mails.standing import Kind, Slot
 from alerts.mails.threads import thread_of
@@ -16,7 +17,8 @@ from alerts.outbox.envelope import Envelope, Item
 from monitor.clock import Clock
 from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause, consequence
-from monitor.health.explain import refused_scopes
+from monitor.health.explain import refusal, refused_scopes
+from monitor.providers.phrases import Phrases, phrases
 from monitor.store import campaigns, links, published
 from monitor.store.engine import Database
 from monitor.store.published import Described
@@ -95,9 +97,10 @@ class Writer:
         lacking = consequence(Cause(item.cause)).about_scopes
         missing = (refused_scopes(known.evidence) if lacking else None) or known.scopes
         link, until = await self._link(envelope, item, cause)
+        app, language = self._post.apps.get(known.app), tongue(envelope.locale).language
         return Topic(
             connection=item.connection,
-            provider=self._post.titles.get(known.app, known.provider),
+            provider=app.provider.title if app is not None else known.provider,
             cause=cause,
             account=known.account,
             since=item.since if envelope.slot not in AHEAD else None,
@@ -106,6 +109,10 @@ class Writer:
             link=link,
             link_until=until,
             contacts=", ".join(known.contacts) if envelope.slot == Slot.HANDOVER else "",
+            client_id=app.client_id if app is not None else "",
+            refusal=refusal(known.evidence) if cause == item.cause else "",
+            phrases=phrases(app.provider, language, known.rule) if app is not None else Phrases(),
+            authorized_by=known.authorized_by or "",
         )
 
     async def _link(self, envelope: Envelope, item: Item, cause: str) -> tuple[str, datetime | None]:

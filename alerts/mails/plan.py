@@ -11,6 +11,9 @@ Four rules carry promise 1, 'no wrong e-mail':
    what heals by itself needs no mail.
 3. What the fleet guard holds is not asked for, whatever each connection says.
 4. What healed, was paused or became somebody else's turn is taken back.
+
+And nobody is reminded of what somebody has said to be on, before the time that they named. A claim only puts
+reminders off: whatever was said, what is due with one is due without it, too.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from alerts.mails.inviting import invitation
 from alerts.mails.quiet import Quiet
 from alerts.mails.standing import Case, Client, Kind, Said, Slot
 from alerts.outbox.envelope import Item
-from monitor.health.causes import mailed_as, our_own_books
+from monitor.health.causes import consequence, mailed_as, our_own_books
 from monitor.health.lifecycle import State
 
 NOBODY = "no address of the client takes mail"
@@ -150,12 +153,17 @@ def _remind(
     first = min(at for at, _ in due.values())
     # What is due soon goes along, counted from now where this one is late.
     near = max(first, now) + policy.together
-    chosen = [c for c in cases if c.connection in due and due[c.connection][0] <= near]
+    goes_at = max(first, policy.quiet.due(first, now, client.timezone))
+    chosen = [
+        c
+        for c in cases
+        if c.connection in due and due[c.connection][0] <= near and not _claimed(c, max(goes_at, now))
+    ]
     return Wish(
         Slot.REMINDER,
         Kind.REMINDER.value,
         tuple(_item(case) for case in chosen),
-        policy.quiet.due(first, now, client.timezone),
+        goes_at,
         "asked before, and still broken",
         number=max(due[c.connection][1] for c in chosen) + 1,
     )
@@ -165,13 +173,26 @@ def _next_reminder(case: Case, told: Sequence[Said], policy: MailPolicy) -> tupl
     """Return when the next reminder is due, and how many went before it."""
     asked = _asked(case, told)
     number = sum(1 for s in asked if s.slot is Slot.REMINDER)
-    if not asked or not (case.asks or case.invited) or number >= len(policy.reminders):
+    if not asked or not (case.asks or case.invited) or number >= _most(case, policy):
         return None
     at, last = asked[0].at + policy.reminders[number], asked[-1]
     if last.arrived is None:
         at = min(at, last.at + policy.unconfirmed)
     # Never two within a day of each other, however long something was held.
-    return max(at, last.at + min(policy.unconfirmed, policy.reminders[0])), number
+    at = max(at, last.at + min(policy.unconfirmed, policy.reminders[0]))
+    return max(at, case.claimed_until or at), number
+
+
+def _most(case: Case, policy: MailPolicy) -> int:
+    """How often a client is reminded: as the policy says, and no more than the cause has it."""
+    asks = consequence(case.cause).asks
+    planned = len(policy.reminders)
+    return planned if asks is None or asks.reminders is None else min(planned, asks.reminders)
+
+
+def _claimed(case: Case, at: datetime) -> bool:
+    """Whether somebody is on it still, so that what goes along with another reminder then is not this."""
+    return case.claimed_until is not None and at < case.claimed_until
 
 
 def _expiring(
@@ -300,7 +321,7 @@ def _hand_over(
             due[case.connection] = (case.opened_at + policy.delay, "no contact is on record")
         elif asked and asked[-1].arrived is False:
             due[case.connection] = (asked[-1].at, asked[-1].why or NOBODY)
-        elif asked and sum(1 for s in asked if s.slot is Slot.REMINDER) >= len(policy.reminders):
+        elif asked and sum(1 for s in asked if s.slot is Slot.REMINDER) >= _most(case, policy):
             due[case.connection] = (asked[-1].at + policy.hand_over, "the last reminder had no effect")
     if not due:
         return None

@@ -10,12 +10,20 @@ from typing import Any
 from alerts.mails.compose import Composer, Topic, Written
 from alerts.mails.standing import Kind
 from monitor.health.causes import TABLE
+from monitor.providers.phrases import Phrases
 
 SENTENCE = "The provider replaces its broad permissions by finer ones in September 2027."
 CLIENT = "Whitfield & Moreau LLP"
 TIMEZONES = {"en": "America/New_York", "de": "Europe/Berlin", "fr": "Europe/Paris", "es": "Europe/Madrid"}
 # What a client may be asked to mend: cause and mail; one of them, and another that is about permissions.
 _ASKED = {cause.value: row.asks.mail for cause, row in TABLE.items() if row.asks is not None}
+_ELSEWHERE = {cause.value for cause, row in TABLE.items() if row.asks is not None and row.asks.first}
+_REFUSAL = "HTTP 400 invalid_grant “blocked by policy”"
+_SETTING = Phrases(
+    setting="Access for third-party apps",
+    setting_page="https://admin.example.com/security/apps",
+    setting_do="Set this app to “Trusted”.",
+)
 _SOME = next(iter(_ASKED))
 _OTHER = next(cause.value for cause, row in TABLE.items() if row.asks is not None and row.about_scopes)
 
@@ -38,6 +46,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
         scopes=("matters", "calendar_entries"),
         link="https://integrations.example.com/r/not-a-real-link",
         link_until=now + timedelta(days=14),
+        authorized_by="k.moreau@whitfield.example",
     )
     second = replace(first, connection="whitfield-clio-eu", account="Whitfield & Moreau Europe")
     match kind:
@@ -51,7 +60,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
             by = now + timedelta(days=200)
             return [replace(first, cause="campaign", since=None, expires_at=by)], {"reason": SENTENCE}
         case Kind.FIRST_AUTHORIZATION:
-            return [replace(first, cause="pending", account="", since=None)], {}
+            return [replace(first, cause="pending", account="", since=None, authorized_by="")], {}
         case Kind.RESOLVED:
             return [replace(first, cause="ok", since=now)], {}
         case Kind.HANDOVER:
@@ -63,5 +72,7 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
             return [], {"reason": "74 first mails want out, the cap is 30"}
         case Kind.ACCESS:
             return [], {"reason": "the key 'middleware' may now read access tokens of every connection"}
+        case _ if first.cause in _ELSEWHERE:
+            return [replace(first, client_id="th-1f09c2", refusal=_REFUSAL, phrases=_SETTING)], {}
         case _:
             return [first], {}

@@ -66,8 +66,9 @@ class Case:
     the cause that the state rests on. `held`, `doubted` and `dropped` come from the fleet guard and the
     operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
     any more. `waits`: the client has approved, and a person decides whether with the right account.
-    `authorized`: it has tokens, so that its client is no newcomer. `campaign`: what it is asked ahead of
-    time, while it works.
+    `authorized`: it has tokens, so that its client is no newcomer. `claimed_until`: somebody has said that
+    they are on it, and the client is not reminded before. `campaign`: what it is asked ahead of time, while
+    it works.
     """
 
     connection: str
@@ -86,6 +87,7 @@ class Case:
     dropped: bool = False
     silenced: str = ""
     waits: bool = False
+    claimed_until: datetime | None = None
     healed: tuple[tuple[int, datetime], ...] = ()
     authorized_at: datetime | None = None
     campaign: Part | None = None

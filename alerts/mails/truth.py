@@ -127,6 +127,7 @@ def _case(
         dropped=row.mails == DROPPED,
         silenced=quiet,
         waits=row.waits_for_person,
+        claimed_until=row.claim.until if row.claim is not None else None,
         healed=healed,
         authorized_at=row.authorized_at,
         expires_at=expires_at,
@@ -157,6 +158,8 @@ def _held(row: Published) -> bool:
 def _expiry(row: Published, voice: Voice) -> tuple[datetime | None, timedelta | None]:
     """When the authorization ends whatever is done, and how long it lasts in all."""
     lifetime = voice.lifetimes.get(row.app)
+    if row.grant_ends_at is not None:
+        return row.grant_ends_at, row.grant_ends_at - row.authorized_at if row.authorized_at else lifetime
     if lifetime is not None and row.authorized_at is not None:
         return row.authorized_at + lifetime, lifetime
     if not row.renews and row.access_expires_at is not None:

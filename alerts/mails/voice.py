@@ -11,6 +11,7 @@ from alerts.mails.compose import Composer
 from alerts.mails.message import Logo
 from alerts.mails.plan import MailPolicy
 from alerts.silences.windows import Window
+from monitor.providers.schema import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,23 @@ class Voice:
     apps: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An app as mails tell of it: its provider, and the id by which an administrator finds it there."""
+
+    provider: Provider
+    client_id: str
+
+
 @dataclass(frozen=True)
 class Post:
-    """All that sending mail needs beside the database. `titles` names each app's provider for people."""
+    """All that sending mail needs beside the database."""
 
     voice: Voice
     composer: Composer
     sender: Sender
     server: Server
-    titles: Mapping[str, str]
+    apps: Mapping[str, Registration]
     public_url: str
     link_lifetime: timedelta
     max_per_hour: int

@@ -12,26 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.rules import fleet, inhibitions, own
+from alerts.rules import fleet, inhibitions
 from alerts.rules.alert import Alert
 from alerts.silences.windows import Scope, Silenced, first_over
 from monitor.health.causes import Cause, Owner, Subject, consequence, operator_first
 from monitor.text.names import one_line
 from monitor.text.spans import span
-
-# By what an alert is one matter: the labels that its Prometheus expression keeps. Where nothing stands here
-# there is one of it in all.
-_BY: dict[str, tuple[str, ...]] = {
-    fleet.PROVIDER_OUTAGE.name: ("provider",),
-    fleet.UNEXPECTED_ANSWERS.name: ("provider",),
-    fleet.GUARD_HOLDING.name: ("provider",),
-    fleet.APP_MISCONFIGURED.name: ("provider", "app", "team"),
-    fleet.RATE_LIMITED.name: ("provider", "app", "team"),
-    fleet.REFRESH_LOST.name: ("provider", "app", "team"),
-    fleet.CLIENT_BROKEN.name: ("provider", "app", "team", "connection", "client", "cause", "tier"),
-    own.OUTBOX_STUCK.name: ("channel",),
-    own.ACCOUNT_WAITS.name: ("provider", "app", "team"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +51,7 @@ class Matter:
     @property
     def key(self) -> str:
         """What stays the same while it lasts."""
-        return "/".join((self.alert.name, *(self._one(name) for name in _BY.get(self.alert.name, ()))))
+        return "/".join((self.alert.name, *(self._one(name) for name in self.alert.by)))
 
     def _one(self, name: str) -> str:
         found = {str(getattr(fact, name)) for fact in self.facts}
@@ -96,12 +82,12 @@ class Matter:
     @property
     def app(self) -> str:
         """The app it is about, where that is what makes it one matter."""
-        return self._one("app") if "app" in _BY.get(self.alert.name, ()) else ""
+        return self._one("app") if "app" in self.alert.by else ""
 
     @property
     def team(self) -> str:
         """Whose it is."""
-        return (self._one("team") if "team" in _BY.get(self.alert.name, ()) else "") or self.default_team
+        return (self._one("team") if "team" in self.alert.by else "") or self.default_team
 
     @property
     def marks(self) -> dict[str, str]:
@@ -146,7 +132,7 @@ class Matter:
             "team": self.team,
             **self.alert.labels,
         }
-        return found | {name: known for name in _BY.get(self.alert.name, ()) if (known := self._one(name))}
+        return found | {name: known for name in self.alert.by if (known := self._one(name))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +189,12 @@ def facts_of(trouble: Trouble, teams: Mapping[str, str], patience: Patience, now
         return [Fact(fleet.GUARD_HOLDING, **common)] if trouble.held else []
     found, row = [], consequence(trouble.cause)
     if trouble.kind is not Subject.CONNECTION:
-        if row.page and trouble.members:
+        if row.call and trouble.members:
             found.append(Fact(fleet.OF_CAUSE[trouble.cause], value=trouble.members, **common))
         return found
     common |= {"connection": trouble.name, "client": trouble.client}
     # What is shared is told once, for the provider or the app that it is an incident of.
-    if row.page and row.subject is Subject.CONNECTION:
+    if row.call and row.subject is Subject.CONNECTION:
         found.append(Fact(fleet.OF_CAUSE[trouble.cause], **common))
     elif operator_first(trouble.cause, trouble.owner):
         found.append(Fact(fleet.APP_MISCONFIGURED, **common))
@@ -224,7 +210,7 @@ def standing(facts: Iterable[Fact], default_team: str) -> dict[str, Matter]:
     """Gather facts into matters, by key."""
     groups: dict[tuple[str, ...], list[Fact]] = defaultdict(list)
     for fact in facts:
-        by = _BY.get(fact.alert.name, ())
+        by = fact.alert.by
         groups[fact.alert.name, *(str(getattr(fact, name)) for name in by)].append(fact)
     matters = (Matter(group[0].alert, tuple(group), default_team) for group in groups.values())
     return {matter.key: matter for matter in matters}

@@ -9,23 +9,26 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox import delays
+from alerts.pages import ahead
+from alerts.pages.ahead import Ahead
 from alerts.pages.matters import Fact, Matter, Patience, Trouble, facts_of, standing, worth_telling
 from alerts.pages.routes import Route
 from alerts.pages.story import SLOTS
 from alerts.rules import fleet, own
-from alerts.rules.alert import RUNBOOKS, TEAM
+from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.silences import silences
 from alerts.silences.windows import Window
-from monitor.health.causes import TABLE, Owner, Subject
-from monitor.store import bindings, campaigns, incidents, published
+from monitor.health.causes import TABLE, Call, Owner, Subject
+from monitor.store import app_checks, bindings, campaigns, incidents, processes, published
 from monitor.store.incidents import OpenIncident
 from monitor.text.names import one_line
 
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
-# Causes that are a single connection's own: on-call is told of those that page, and while the operator has
+# Causes that are a single connection's own: on-call is told of those that call it, and while the operator has
 # to act before the client. What is shared is told once, for what it is shared by.
 _OWN = {cause: row for cause, row in TABLE.items() if row.subject is Subject.CONNECTION}
-_PAGED = [cause for cause, row in _OWN.items() if row.page]
+_CALLED = [cause for cause, row in _OWN.items() if row.call is not None]
+_PAGED = [cause for cause in _CALLED if _OWN[cause].call is Call.PAGE]
 _CLIENTS = [cause for cause, row in _OWN.items() if row.owner is Owner.CLIENT]
 
 
@@ -41,6 +44,7 @@ class Oncall:
     patience: Patience = field(default_factory=Patience)
     runbooks: str = RUNBOOKS
     windows: tuple[Window, ...] = ()
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def asks_labels(self) -> bool:
@@ -63,7 +67,18 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
         for found in await _troubles(conn, oncall, now, tickets)
         for fact in facts_of(found, oncall.teams, oncall.patience, now)
     ]
+    if not tickets:
+        facts = [fact for fact in facts if fact.alert.severity is Severity.PAGE]
     facts += await _conditions(conn, now)
+    doors = await app_checks.standing_now(conn)
+    facts += ahead.facts(oncall.ahead, doors, oncall.apps, oncall.teams, now, tickets=tickets)
+    facts += [
+        Fact(
+            fleet.EGRESS_BLOCKED, one.since, provider=one.provider,
+            reasons=(f"replica {one.process} alone is refused, so it rests there; others do its work",),
+        )
+        for one in await processes.blocked(conn)
+    ]  # fmt: skip
     if tickets:
         facts += await _waiting_accounts(conn, oncall)
         for name, since in await published.webhooks_given_up(conn):
@@ -119,7 +134,7 @@ async def _of_connections(
     found = await published.breaks(
         conn,
         oncall.apps,
-        causes=_PAGED,
+        causes=_CALLED if tickets else _PAGED,
         of_operator=_CLIENTS,
         of_clients_since=now - oncall.patience.shortest if tickets else None,
     )

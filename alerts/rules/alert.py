@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from monitor.health.causes import TABLE, Cause
+
 # Where the runbooks are, unless `oncall.runbooks` says otherwise.
 RUNBOOKS = "https://github.com/token-health/token-health/blob/main/docs/runbooks"
 TEAM = "integrations"  # unless `oncall.team` or an app's `team` says otherwise
@@ -20,6 +22,14 @@ class Severity(StrEnum):
     PAGE = "page"
     TICKET = "ticket"
     NONE = "none"
+
+    @classmethod
+    def of(cls, cause: Cause) -> Severity:
+        """Return how loudly a cause is told, by its row. Raises ValueError where on-call is not told."""
+        call = TABLE[cause].call
+        if call is None:
+            raise ValueError(f"{cause.value}: on-call is not told of it")
+        return cls(call.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class Alert:
     wait: str = "0s"
     keep: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)  # fixed ones, beside severity, owner and team
+    by: tuple[str, ...] = ()  # labels the expression keeps: one matter each, or one in all
     has_team: bool = False  # the expression brings the team of the app
     unit: str = "humanize"  # how Prometheus writes {value}
     again: timedelta | None = None  # the service tells it again while it stands so long and nobody answers

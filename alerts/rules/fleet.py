@@ -11,7 +11,7 @@ from monitor.metrics import catalogue as m
 
 PROVIDER_OUTAGE = Alert(
     "TokenHealthProviderOutage",
-    Severity.PAGE,
+    Severity.of(Cause.PROVIDER_OUTAGE),
     Owner.PROVIDER.value,
     "{provider} is down: {value} connections broken",
     "{provider} does not answer, or answers with errors of its own, and this was confirmed. Clients are not "
@@ -20,10 +20,11 @@ PROVIDER_OUTAGE = Alert(
     f'sum by (provider) ({INCIDENTS.name}{{cause="{Cause.PROVIDER_OUTAGE.value}"}}) > 0',
     keep="5m",
     labels={"cause": Cause.PROVIDER_OUTAGE.value},
+    by=("provider",),
 )
 APP_MISCONFIGURED = Alert(
     "TokenHealthAppMisconfigured",
-    Severity.PAGE,
+    Severity.of(Cause.APP_MISCONFIGURED),
     Owner.OPERATOR.value,
     "{provider} refuses our app {app}: {value} connections broken or about to break",
     "The provider refuses the app itself: its id, secret, redirect or registration, or the registration "
@@ -36,11 +37,12 @@ APP_MISCONFIGURED = Alert(
     ),
     keep="5m",
     labels={"cause": Cause.APP_MISCONFIGURED.value},
+    by=("provider", "app", "team"),
     has_team=True,
 )
 NETWORK_LOST = Alert(
     "TokenHealthNetworkLost",
-    Severity.PAGE,
+    Severity.of(Cause.NETWORK),
     Owner.OPERATOR.value,
     "Token Health reaches no provider: our own network or DNS, {value} connections unseen",
     "From where the service runs, providers cannot be reached at all. This is ours: egress, proxy, firewall "
@@ -49,9 +51,23 @@ NETWORK_LOST = Alert(
     keep="5m",
     labels={"cause": Cause.NETWORK.value},
 )
+EGRESS_BLOCKED = Alert(
+    "TokenHealthEgressBlocked",
+    Severity.of(Cause.EGRESS_BLOCKED),
+    Owner.OPERATOR.value,
+    "{provider} refuses the address that we come from, or one replica of ours",
+    "The provider refuses the address that a replica of ours comes from, or all of them. This is ours: no "
+    "client can mend it, and none is mailed. Have the address allowed at the provider, or stop the replica. "
+    "A replica that alone is refused rests at this provider by itself, and tries again now and then.",
+    f'sum by (provider) ({INCIDENTS.name}{{cause="{Cause.EGRESS_BLOCKED.value}"}}) > 0\nor\n'
+    f"max by (provider) ({m.EGRESS_BLOCKED.name}) > 0",
+    keep="5m",
+    labels={"cause": Cause.EGRESS_BLOCKED.value},
+    by=("provider",),
+)
 UNEXPECTED_ANSWERS = Alert(
     "TokenHealthUnexpectedAnswers",
-    Severity.PAGE,
+    Severity.of(Cause.UNEXPECTED),
     Owner.OPERATOR.value,
     "{provider} answers in a way that no rule knows: {value} connections",
     "A firewall's page, a proxy's refusal or a changed API. Clients are not mailed, because nobody knows "
@@ -60,10 +76,11 @@ UNEXPECTED_ANSWERS = Alert(
     wait="2m",
     keep="5m",
     labels={"cause": Cause.UNEXPECTED.value},
+    by=("provider",),
 )
 RATE_LIMITED = Alert(
     "TokenHealthRateLimited",
-    Severity.PAGE,
+    Severity.of(Cause.RATE_LIMITED),
     Owner.OPERATOR.value,
     "{provider} has been slowing {app} down for long: {value} connections are not seen",
     "The provider answers 429 and goes on doing so, although the service obeys Retry-After. Somebody else "
@@ -72,11 +89,12 @@ RATE_LIMITED = Alert(
     wait="15m",
     keep="5m",
     labels={"cause": Cause.RATE_LIMITED.value},
+    by=("provider", "app", "team"),
     has_team=True,
 )
 REFRESH_LOST = Alert(
     "TokenHealthRefreshLost",
-    Severity.PAGE,
+    Severity.of(Cause.REFRESH_LOST),
     Owner.OPERATOR.value,
     "{value} connections of {app} may have lost their refresh token on our side",
     "The answer to a refresh was lost, this provider's refresh tokens rotate, and nothing is left to try: "
@@ -85,6 +103,7 @@ REFRESH_LOST = Alert(
     with_team(f'count by (provider, app) ({PROBLEMS.name}{{cause="{Cause.REFRESH_LOST.value}"}})'),
     keep="5m",
     labels={"cause": Cause.REFRESH_LOST.value},
+    by=("provider", "app", "team"),
     has_team=True,
 )
 GUARD_HOLDING = Alert(
@@ -100,6 +119,7 @@ GUARD_HOLDING = Alert(
     wait="2m",
     keep="5m",
     again=timedelta(days=1),
+    by=("provider",),
 )
 FUSE_BLOWN = Alert(
     "TokenHealthMailFuseBlown",
@@ -142,6 +162,16 @@ FUNNEL_STUCK = Alert(
     f'(sum by (provider) (increase({m.STEPS.name}_total{{step="completed"}}[3d])) > 0)',
     wait="1h",
 )
+GRANTS_BORN_DEAD = Alert(
+    "TokenHealthGrantsBornDead",
+    Severity.TICKET,
+    Owner.OPERATOR.value,
+    "Clients of {provider} approved, and what came could not be renewed: nothing was kept",
+    "The provider gave an access token that ends and no refresh token. The client was told so on its page, "
+    "and can do little: what the authorize request asks for, or the app's registration, has to ask for "
+    "access that lasts. 'token-health audit' names them (consent.born_dead).",
+    f'sum by (provider) (increase({m.STEPS.name}_total{{step="born_dead"}}[1h])) > 0',
+)
 CLIENT_BROKEN = Alert(
     "TokenHealthClientBroken",
     Severity.TICKET,
@@ -154,13 +184,14 @@ CLIENT_BROKEN = Alert(
         f'({m.BROKEN_SINCE.name}{{owner="{Owner.CLIENT.value}"}}))\n'
         f"  > on (tier) group_left () max by (tier) ({m.PATIENCE.name})"
     ),
+    by=("provider", "app", "team", "connection", "client", "cause", "tier"),
     has_team=True,
     unit="humanizeDuration",
 )
 
 ALL = (
-    PROVIDER_OUTAGE, APP_MISCONFIGURED, NETWORK_LOST, UNEXPECTED_ANSWERS, RATE_LIMITED, REFRESH_LOST,
-    GUARD_HOLDING, FUSE_BLOWN, MASS_EXPIRY, FUNNEL_STUCK, CLIENT_BROKEN,
+    PROVIDER_OUTAGE, APP_MISCONFIGURED, NETWORK_LOST, EGRESS_BLOCKED, UNEXPECTED_ANSWERS, RATE_LIMITED,
+    REFRESH_LOST, GUARD_HOLDING, FUSE_BLOWN, MASS_EXPIRY, FUNNEL_STUCK, GRANTS_BORN_DEAD, CLIENT_BROKEN,
 )  # fmt: skip
 
 # What an incident of a cause is told as: each alert names the cause that it is about.

@@ -82,6 +82,7 @@ ACCOUNT_WAITS = Alert(
     "accept-account' takes the account, 'connections refuse-account' does not. A link can be forwarded: ask "
     "the client whom you know, not whoever approved.",
     with_team(f"max by (provider, app) ({m.ACCOUNTS_WAITING.name}) > 0"),
+    by=("provider", "app", "team"),
     has_team=True,
 )
 WEBHOOK_GIVEN_UP = Alert(
@@ -115,6 +116,7 @@ OUTBOX_STUCK = Alert(
     f"max by (channel) ({m.OUTBOX_AGE.name}) > 900",
     wait="5m",
     unit="humanizeDuration",
+    by=("channel",),
 )
 MAILS_REFUSED = Alert(
     "TokenHealthMailsRefused",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from monitor.cli.root import ConfigOption, JsonOption, out, parts, print_json, run_async
+from monitor.cli.times import moment_of
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
 from monitor.operations.actor import on_this_host
@@ -78,13 +79,11 @@ def _since(given: str) -> datetime | None:
     if not given:
         return None
     try:
-        moment = datetime.fromisoformat(given)
+        datetime.fromisoformat(given)
     except ValueError:
         pass
     else:
-        if moment.tzinfo is None:
-            raise ConfigurationError(f"--since: {given!r} has no zone; write {given}Z for UTC.")
-        return moment.astimezone(UTC)
+        return moment_of(given, "--since")
     try:
         length = parse_duration(given)
         if isinstance(length, timedelta):

@@ -1,4 +1,4 @@
-"""connections import, list, show, export, pause, resume, handout, remove."""
+"""connections import, list, show, export, pause, resume, claim, unclaim, handout, remove."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from monitor.cli import plans
 from monitor.cli.remedies import command
 from monitor.cli.root import (
     ConfigOption,
@@ -21,20 +22,17 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
-from monitor.errors import ConfigurationError, Remedy
+from monitor.cli.times import moment_of
+from monitor.errors import Remedy
 from monitor.operations.actor import on_this_host
 
 IdsArgument = Annotated[list[str], typer.Argument(help="Connection ids.", show_default=False)]
 commands = typer.Typer(help="Add, list, pause and remove connections.", no_args_is_help=True)
 
 
-WithinOption = Annotated[
-    str, typer.Option(help="Only this part of the fleet: label.NAME=VALUE.", show_default=False)
-]
-
-
 def register(app: typer.Typer) -> None:
     """Add these commands."""
+    plans.register(commands)
     app.add_typer(commands, name="connections")
 
 
@@ -54,6 +52,7 @@ def import_(
             with err.status(f"Reading {file} …"):
                 records = intake.read(file, p.apps)
                 done = await imports.take_in(p, on_this_host(), records, dry_run=dry_run)
+            ending = intake.ending(records, p.apps)
         utf8 = intake.needing_utf8(records)
         if json:
             print_json(
@@ -62,6 +61,7 @@ def import_(
                     "added": done.added,
                     "changed": done.changed,
                     "same": len(done.same),
+                    "ending": ending,
                     "needing_smtputf8": [{"connection": name, "address": to} for name, to in utf8],
                 }
             )
@@ -77,88 +77,16 @@ def import_(
                 f"[yellow]Note:[/] {escape(who)}: letters beyond ASCII before the @ reach only those whose "
                 "mail server offers SMTPUTF8; 'token-health doctor' says whether yours does."
             )
+        if ending:
+            who = escape(ending[0]) + (f" and {len(ending) - 1} more" if len(ending) > 1 else "")
+            out.print(
+                f"[yellow]Note:[/] {who}: access tokens that end, and no refresh_token to renew them with. "
+                "They work until then; after that their clients have to authorize again."
+            )
         if dry_run:
             out.print("[dim]Nothing was written.[/]")
 
     run_async(work)
-
-
-@commands.command()
-def plan(
-    file: Annotated[Path, typer.Argument(help="JSON Lines, or CSV by its .csv ending: the fleet as wanted.")],
-    within: WithinOption = "",
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Say what would change if the fleet were as the file has it. Changes nothing."""
-
-    async def work() -> None:
-        from monitor.operations import intake, plans
-
-        async with parts(config) as p:
-            made = plans.document(await plans.make(p, on_this_host(), intake.read(file, p.apps), within))
-        if json:
-            print_json(made)
-        else:
-            _show_plan(made)
-
-    run_async(work)
-
-
-@commands.command("apply")
-def apply_(
-    file: Annotated[Path, typer.Argument(help="JSON Lines, or CSV by its .csv ending: the fleet as wanted.")],
-    within: WithinOption = "",
-    remove: Annotated[
-        bool, typer.Option("--remove", help="Remove what the file does not have, with tokens and history.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Make the fleet as the file has it: all of it, or nothing where somebody changes it meanwhile."""
-
-    async def work() -> None:
-        from monitor.operations import intake, plans
-
-        async with parts(config) as p:
-            made = await plans.make(p, on_this_host(), intake.read(file, p.apps), within)
-            said = plans.document(made)
-            if not json:
-                _show_plan(said)
-            if not any(said[name] for name in ("create", "change", "remove")):
-                if json:
-                    print_json(said)
-                return
-            if said["remove"] and not remove:
-                raise ConfigurationError(
-                    f"{file} lacks {len(said['remove'])} that are there, so nothing was done. Add them, "
-                    "or --remove to have them forgotten."
-                )
-            confirm_or_stop("Do this?", yes)
-            await plans.apply(p, on_this_host(), made.id, remove=remove)
-            if json:
-                print_json(plans.document(await plans.show(p, on_this_host(), made.id)))
-            else:
-                out.print("[green]✓[/] Done.")
-
-    run_async(work)
-
-
-def _show_plan(made: dict[str, Any]) -> None:
-    """Print what a plan does, a line a thing, as a diff is read."""
-    for name in made["create"]:
-        out.print(f"[green]+ {escape(name)}[/]")
-    for one in made["change"]:
-        was, will = (jsonlib.dumps(one[side], ensure_ascii=False) for side in ("was", "will"))
-        out.print(f"[yellow]~ {escape(one['id'])}[/] {escape(one['at'])}: {escape(was)} → {escape(will)}")
-    for name in made["remove"]:
-        out.print(f"[red]- {escape(name)}[/]")
-    changed = len({one["id"] for one in made["change"]})
-    out.print(
-        f"{len(made['create'])} to add, {changed} to change, {len(made['remove'])} to remove, "
-        f"{made['same']} as they are."
-    )
 
 
 @commands.command("list")
@@ -279,6 +207,44 @@ def resume(ids: IdsArgument, config: ConfigOption = None) -> None:
         async with parts(config) as p:
             changed = await connections.resume(p, on_this_host(), ids)
         _report(changed, ids, "resumed")
+
+    run_async(work)
+
+
+@commands.command()
+def claim(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    who: Annotated[str, typer.Option(help="Who is on it: 'Anna, Acme'.")],
+    until: Annotated[str, typer.Option(help="Until when: 2026-12-01, or 2026-12-01T02:00Z.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say that somebody is on it: until then the client gets no reminder. All else is told as ever."""
+
+    async def work() -> None:
+        from monitor.operations import connections
+
+        moment = moment_of(until, "--until")
+        async with parts(config) as p:
+            laid = await connections.claim(p, on_this_host(), connection, who, moment)
+            said = laid.sentence(p.clock.now())
+        out.print(f"{escape(connection)}: {escape(said)}")
+
+    run_async(work)
+
+
+@commands.command()
+def unclaim(
+    connection: Annotated[str, typer.Argument(help="Its id.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say that nobody is on it any more: reminders go again when they are due."""
+
+    async def work() -> None:
+        from monitor.operations import connections
+
+        async with parts(config) as p:
+            was = await connections.unclaim(p, on_this_host(), connection)
+        out.print(f"{escape(connection)}: nobody is on it{' any more' if was else ', as before'}.")
 
     run_async(work)
 

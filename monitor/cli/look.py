@@ -123,11 +123,12 @@ def _print_matters(matters: Matters, now: datetime) -> None:
     for silence in matters.silent:
         out.print(f"[bold blue]Silent:[/] {escape(silence.over_text)}. {escape(silence.sentence)}")
     for grant in matters.waiting:
-        theirs, not_theirs = account_remedies(grant.connection, grant.account.id)
+        *theirs, not_theirs = account_remedies(grant.connection, grant.account.ids)
+        it = "It is theirs:" if len(theirs) == 1 else "This one is: "
         out.print(
             f"[bold yellow]You decide:[/] {escape(grant.sentence)}.\n"
-            f"  It is theirs: [bold]{escape(command(theirs))}[/]\n"
-            f"  It is not:    [bold]{escape(command(not_theirs))}[/]",
+            + "".join(f"  {it} [bold]{escape(command(one))}[/]\n" for one in theirs)
+            + f"  It is not:    [bold]{escape(command(not_theirs))}[/]",
             soft_wrap=True,
         )
     for said in matters.unwatched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from monitor.cli.remedies import command
 from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print_json, run_async
+from monitor.cli.times import moment_of
 from monitor.errors import ConfigurationError, Remedy, TokenHealthError
 from monitor.operations.actor import on_this_host
 
@@ -60,7 +61,7 @@ def add(
         from monitor.operations import silences
 
         over, name = chosen(provider, app, client, connection, everything=everything)
-        length, first = length_of(span), _moment(start) if start else None
+        length, first = length_of(span), moment_of(start, "--from") if start else None
         async with parts(config) as p:
             done = await silences.begin(
                 p,
@@ -286,13 +287,3 @@ def length_of(span: str) -> timedelta:
     if not isinstance(length, timedelta) or length <= timedelta(0):
         raise ConfigurationError(f"--for: {span!r} is no time at all; write 30m, 2h or 3d.")
     return length
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"--from: {text!r} is no time; write 2026-12-01T02:00Z.") from None
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"--from: {text!r} has no zone; write {text}Z for UTC, or {text}+01:00.")
-    return moment.astimezone(UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.markup import escape
 
 from monitor.cli.remedies import command
 from monitor.cli.root import ConfigOption, JsonOption, confirm_or_stop, out, parts, print_json, run_async
+from monitor.cli.times import moment_of
 from monitor.errors import ConfigurationError, Remedy, TokenHealthError
 from monitor.operations.actor import on_this_host
 
@@ -206,9 +206,9 @@ def replay(
                 await operate.send_again(p, on_this_host(), webhook, delivery)
                 count = 1
             else:
-                last = _moment(until, "--until") if until else None
+                last = moment_of(until, "--until") if until else None
                 count = await operate.replay(
-                    p, on_this_host(), webhook, _moment(since, "--since"), last, event or ()
+                    p, on_this_host(), webhook, moment_of(since, "--since"), last, event or ()
                 )
         out.print(f"[green]✓[/] {count} event{'s' if count != 1 else ''} go to {webhook} again.")
         out.print("[dim]A running service sends them within seconds.[/]")
@@ -313,13 +313,3 @@ def tail(
                     out.print(f"{one.at:%H:%M:%S} {one.type:<28} {escape(one.connection or '')}")
 
     run_async(work)
-
-
-def _moment(text: str, option: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"{option}: {text!r} is no time; write 2026-12-01T02:00Z.") from None
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"{option}: {text!r} has no zone; write {text}Z for UTC.")
-    return moment.astimezone(UTC)

@@ -12,11 +12,14 @@ from datetime import UTC, datetime, timedelta
 from math import floor
 from zlib import crc32
 
-from monitor.health.causes import is_definite
+from monitor.health.causes import consequence, is_definite
 from monitor.health.lifecycle import Health, State
 
 # While it is broken, the wait between probes doubles up to this many intervals.
 SLOWEST = 12
+# So far apart are looks whether a setting at the provider was changed: a beat may be half as late again, and
+# the mail says that we notice within an hour.
+SETTINGS = timedelta(minutes=40)
 # How much of an access token's life may be left over when it is refreshed early: a token that lives
 # for a minute is not refreshed at each probe because `refresh_ahead` says ten minutes.
 LARGEST_AHEAD = 0.2
@@ -69,7 +72,7 @@ def next_probe(
     elif health.state is State.BROKEN and health.good_streak:
         at = now + cadence.recheck
     elif health.state is State.BROKEN:
-        times = min(2 ** min(max(0, health.streak - 2), 8), _slowest(health))
+        times = min(2 ** min(max(0, health.streak - 2), 8), _slowest(health, cadence))
         at = next_beat(connection, cadence, now, times)
     else:
         at = next_beat(connection, cadence, now)
@@ -90,9 +93,13 @@ def _counting(health: Health) -> bool:
     )
 
 
-def _slowest(health: Health) -> int:
+def _slowest(health: Health, cadence: Cadence) -> int:
     # What passes by itself is watched closely, so that its end is seen; what a person has to mend is not.
-    return SLOWEST if is_definite(health.cause) else 2
+    if not is_definite(health.cause):
+        return 2
+    if consequence(health.cause).elsewhere:  # nobody tells us when the setting was changed
+        return max(1, min(SLOWEST, SETTINGS // cadence.interval))
+    return SLOWEST
 
 
 def refresh_at(
@@ -103,22 +110,32 @@ def refresh_at(
     expires_at: datetime | None,
     used_at: datetime | None = None,
     idle_lifetime: timedelta | None = None,
+    idle_end: datetime | None = None,
+    at_most: timedelta | None = None,
 ) -> datetime | None:
     """Return when to refresh, or None when nothing is known to run out.
 
     Ahead of the access token's expiry, each connection at its own moment so that a fleet imported
-    in one minute is not refreshed in one; and before the refresh token has been idle for too long.
+    in one minute is not refreshed in one; and before the refresh token has been idle for too long. `idle_end`
+    is when that is, where the provider told it; `at_most` is how long ahead its file wants it at most.
     """
     times: list[datetime] = []
     if expires_at is not None:
-        ahead = cadence.refresh_ahead
+        ahead = cadence.refresh_ahead if at_most is None else min(cadence.refresh_ahead, at_most)
         if issued_at is not None and expires_at > issued_at:
             ahead = min(ahead, (expires_at - issued_at) * LARGEST_AHEAD)
         times.append(expires_at - ahead * (1 + 0.5 * fraction(connection, "refresh")))
+    if idle_end is not None and used_at is not None and idle_end > used_at:
+        idle_lifetime = idle_end - used_at
     if idle_lifetime is not None and used_at is not None:
         margin = idle_lifetime * IDLE_MARGIN * (1 + fraction(connection, "idle"))
         times.append(used_at + idle_lifetime - margin)
     return min(times, default=None)
+
+
+def wanted(interval: timedelta, least: timedelta | None) -> timedelta:
+    """Return the interval that is configured, or the provider's least where that is longer."""
+    return max(interval, least) if least is not None else interval
 
 
 def stretched(

@@ -53,22 +53,35 @@ class Subject(StrEnum):
     NETWORK = "network"
 
 
+class Call(StrEnum):
+    """How loudly on-call is told of a cause: a page wakes somebody, a ticket waits for the morning."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a client reads who is asked to authorize again; the sentences are of `alerts/mails/locales`."""
+    """What a client reads who is asked to mend it; the sentences are of `alerts/mails/locales`.
+
+    `first` is said where something else has to be done before authorizing again can help; then the button
+    comes second. `reminders`: never more than so many, whatever the policy has.
+    """
 
     mail: str  # the folder below `alerts/mails/kinds`
     short: str  # in a line of a digest
     why: str  # on the link's page
+    first: str = ""
+    reminders: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
     """One row of the table: what a cause means and who has to do what.
 
-    `asks` is given where authorizing again mends it, and nowhere else: a client is never asked for what does
-    not help. `page`: an engineer has to know at once. `about_scopes`: single resources are refused while the
-    connection itself works. `ends_grant`: nothing of the grant is left that could be revoked or kept.
+    `asks` is given where the client can mend it, and nowhere else: nobody is ever asked for what does not
+    help. `call`: whether an engineer has to know, and how soon. `about_scopes`: single resources are refused
+    while the connection itself works. `ends_grant`: nothing of the grant is left to be revoked or kept.
     `ends_renewal`: no other access token can be had before a person acts.
     """
 
@@ -79,7 +92,7 @@ class Consequence:
     advice: str
     colour: str  # in every diagram, by Grafana's names
     asks: Asks | None = None
-    page: bool = False
+    call: Call | None = None
     about_scopes: bool = False
     ends_grant: bool = False
     ends_renewal: bool = False
@@ -88,6 +101,11 @@ class Consequence:
     def client_mail(self) -> bool:
         """Whether the client is mailed: only ever to ask for what helps."""
         return self.asks is not None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether something else than authorizing mends it: the grant is as good as it was meanwhile."""
+        return self.asks is not None and bool(self.asks.first)
 
 
 _AGAIN = "An administrator of the client authorizes the connection again."
@@ -144,12 +162,14 @@ TABLE: dict[Cause, Consequence] = {
         Owner.CLIENT,
         Confirm.DEFINITE,
         Subject.CONNECTION,
-        "The client's administrator changes that setting at the provider, then authorizes again if asked.",
+        "The client's administrator changes that setting; then it mostly comes back by itself.",
         "super-light-yellow",
         asks=Asks(
             "policy_blocked",
             "a setting at the provider keeps us out",
-            "A setting of your own administrator keeps us out.",
+            "A setting of your own administrator keeps us out; approving again does not change that.",
+            first="First an administrator of %(provider)s has to change a setting.",
+            reminders=1,
         ),
         ends_renewal=True,
     ),
@@ -192,7 +212,7 @@ TABLE: dict[Cause, Consequence] = {
             "the permission was lost on the way",
             "A technical fault cost the permission; only a new approval can restore it.",
         ),
-        page=True,
+        call=Call.PAGE,
         ends_renewal=True,
     ),
     Cause.APP_MISCONFIGURED: Consequence(
@@ -203,7 +223,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.APP,
         "The operator corrects the app's credentials or registration; no client has to act.",
         "semi-dark-red",
-        page=True,
+        call=Call.PAGE,
         ends_renewal=True,
     ),
     Cause.RATE_LIMITED: Consequence(
@@ -213,7 +233,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.APP,
         "Nothing, unless it lasts: then probe less often or share the app's limit differently.",
         "light-blue",
-        page=True,
+        call=Call.PAGE,
     ),
     Cause.PROVIDER_OUTAGE: Consequence(
         "the provider does not answer, or answers with an error of its own",
@@ -222,7 +242,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.PROVIDER,
         "Wait for the provider; connections recover by themselves.",
         "semi-dark-blue",
-        page=True,
+        call=Call.PAGE,
     ),
     Cause.EGRESS_BLOCKED: Consequence(
         "the provider refuses the address that we come from, or one replica of ours",
@@ -231,7 +251,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.PROVIDER,
         "The operator has this address allowed at the provider, or stops that replica; no client has to act.",
         "light-purple",
-        page=True,
+        call=Call.PAGE,
     ),
     Cause.NETWORK: Consequence(
         "we cannot reach anything from here: our own network or name resolution",
@@ -240,7 +260,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.NETWORK,
         "The operator looks at this machine's network and DNS; no client has to act.",
         "dark-purple",
-        page=True,
+        call=Call.PAGE,
     ),
     Cause.UNEXPECTED: Consequence(
         "an answer that no rule knows, such as a firewall's page or a changed API",
@@ -249,7 +269,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.PROVIDER,
         "The operator reads the sample in the evidence and adds a rule, or asks the provider.",
         "semi-dark-purple",
-        page=True,
+        call=Call.PAGE,
     ),
 }
 
@@ -262,6 +282,12 @@ def consequence(cause: Cause) -> Consequence:
 def is_definite(cause: Cause) -> bool:
     """Whether this cause is a statement about the connection itself, not about the weather."""
     return TABLE[cause].confirm in (Confirm.DEFINITE, Confirm.AT_ONCE)
+
+
+def at_scopes(cause: Cause) -> bool:
+    """Whether single resources may have said so while whoami works: then they are what to ask again."""
+    row = TABLE[cause]
+    return row.confirm is Confirm.DEFINITE and row.owner is not Owner.NOBODY and not row.ends_grant
 
 
 def our_own_books(cause: Cause) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.health.causes import Cause, consequence, is_definite
+from monitor.health.causes import Cause, at_scopes, consequence, is_definite
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -21,7 +21,7 @@ from monitor.health.evidence import (
 )
 from monitor.health.finding import Finding, found
 from monitor.health.rotation import Heard, brief, heard
-from monitor.health.rules import Rule, first_match
+from monitor.health.rules import Rule, first_match, refuses_token
 from monitor.health.weighing import leaves_open, revoked_or_expired, scope_or_role, told_before
 
 __all__ = ["EXHAUSTED", "HEALTHY", "Finding", "Reach", "classify", "found", "leaves_open", "told_before"]
@@ -64,7 +64,9 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
         )
     if evidence.refresh is RefreshNote.LOST:
         return _of_lost(evidence, rules)
-    if evidence.undecided:
+    if evidence.lacks and evidence.refresh in (None, RefreshNote.DONE, RefreshNote.ELSEWHERE):
+        return _of_lacking(evidence.lacks)
+    if undecided(evidence, rules):
         return found(
             Cause.UNEXPECTED,
             0.3,
@@ -83,9 +85,36 @@ def classify(evidence: Evidence, rules: tuple[Rule, ...] = (), reach: Reach = Re
     about_whoami = _of_whoami(whoami, evidence, rules, reach)
     if not about_whoami.ok:
         # A token that ran out because the refresh met an outage is the outage's doing.
-        expired = isinstance(whoami.outcome, Answer) and whoami.outcome.status == 401
+        expired = isinstance(whoami.outcome, Answer) and _ran_out(whoami.outcome, rules)
         return refusal if refusal is not None and expired else about_whoami
     return _of_scopes(evidence, rules, reach) or HEALTHY
+
+
+def undecided(evidence: Evidence, rules: tuple[Rule, ...] = ()) -> bool:
+    """Whether all that is wrong is a refresh that has to be waited for: nothing follows from that yet."""
+    if evidence.refresh not in (RefreshNote.BUSY, RefreshNote.IN_DOUBT):
+        return False
+    whoami = evidence.last(Step.WHOAMI)
+    if evidence.last(Step.REFRESH) is not None or whoami is None:
+        return evidence.last(Step.REFRESH) is None
+    return isinstance(whoami.outcome, Answer) and refuses_token(rules, Step.WHOAMI, whoami.outcome)
+
+
+def _ran_out(answer: Answer, rules: tuple[Rule, ...]) -> bool:
+    """Whether a whoami may have met nothing worse than an access token at its end."""
+    unknown = answer.status == 401 and first_match(rules, Step.WHOAMI, answer) is None
+    return unknown or refuses_token(rules, Step.WHOAMI, answer)
+
+
+def _of_lacking(names: tuple[str, ...]) -> Finding:
+    named = f"value {names[0]}" if len(names) == 1 else f"values {', '.join(names)}"
+    return found(
+        Cause.APP_MISCONFIGURED,
+        1.0,
+        "values.missing",
+        f"It has no {named}, which stands in the URLs that it is asked at, so nothing was asked. Import the "
+        "connection with it, or let its client authorize again.",
+    )
 
 
 def _of_lost(evidence: Evidence, rules: tuple[Rule, ...]) -> Finding:
@@ -129,6 +158,8 @@ def _of_whoami(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], 
     if not outcome.ok:
         return _of_outcome(exchange, evidence, rules, reach)
     identity, expected = evidence.identity, evidence.grant.account_id
+    if identity is not None and identity.accounts is not None and identity.account_id is None:
+        return _of_accounts(identity.accounts, expected)
     if identity is None or identity.account_id is None:
         return found(
             Cause.UNEXPECTED,
@@ -147,6 +178,28 @@ def _of_whoami(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], 
     return HEALTHY
 
 
+def _of_accounts(accounts: tuple[tuple[str, str], ...], expected: str | None) -> Finding:
+    """Say what it means that the account on record is not among those that a token reaches."""
+    if not accounts:
+        return found(
+            Cause.REVOKED,
+            0.9,
+            "whoami.no_accounts_left",
+            "whoami took the token and answered 200 with an empty list: the token reaches no account any "
+            "more, so the connection was removed at the provider.",
+        )
+    if expected is None:
+        return HEALTHY  # which one is meant, a person has to say: it is held
+    named = ", ".join(f"{number} ({name})" if name else number for number, name in accounts[:5])
+    more = f" and {len(accounts) - 5} more" if len(accounts) > 5 else ""
+    return found(
+        Cause.WRONG_ACCOUNT,
+        1.0,
+        "whoami.accounts",
+        f"whoami answered for {named}{more}; on record is {expected}, which is not among them.",
+    )
+
+
 def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding | None:
     worst: Finding | None = None
     for exchange in evidence.exchanges:
@@ -160,7 +213,7 @@ def _of_scopes(evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Fin
 
 def _weight(finding: Finding) -> tuple[bool, float]:
     # A definite refusal of one resource outweighs another resource's bad weather.
-    return consequence(finding.cause).about_scopes, finding.confidence
+    return at_scopes(finding.cause), finding.confidence
 
 
 def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...], reach: Reach) -> Finding:
@@ -172,12 +225,12 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
         return _by_kind(exchange, outcome, evidence)
     says = _quote(outcome)
     asked = f"{exchange.step.value} answered {outcome.status}{says}"
-    if rule.cause is Cause.REVOKED and rule.weigh:
-        return revoked_or_expired(rule, exchange, asked, evidence)
+    if _is_weighed(rule, exchange):
+        return revoked_or_expired(rule, exchange, asked, evidence, rules)
     if rule.cause is Cause.INSUFFICIENT_SCOPE:
         return scope_or_role(rule.name, exchange, asked, evidence.grant, said=rule.says)
-    # A rule that quotes the description read the provider's own words; nothing is stronger.
-    confidence = 1.0 if rule.description else 0.95
+    # A rule that quotes the description, or a body, read the provider's own words; nothing is stronger.
+    confidence = 1.0 if rule.description or rule.text else 0.95
     return found(
         rule.cause,
         confidence,
@@ -186,6 +239,18 @@ def _of_outcome(exchange: Exchange, evidence: Evidence, rules: tuple[Rule, ...],
         scope=exchange.scope,
         retry_at=outcome.retry_at,
     )
+
+
+def _is_weighed(rule: Rule, exchange: Exchange) -> bool:
+    """Whether a rule that says the grant ended leaves open how, or whether it did at all.
+
+    A resource speaks of an access token: only where the rule quotes its words are they taken for the grant.
+    """
+    if not consequence(rule.cause).ends_grant:
+        return False
+    if exchange.step is Step.REFRESH:
+        return rule.weigh and rule.cause is Cause.REVOKED
+    return not rule.says
 
 
 def _quote(outcome: Answer) -> str:

@@ -40,6 +40,7 @@ class Type(StrEnum):
     AUTHORIZED = "authorization.completed"
     DECLINED = "authorization.declined"
     OTHER_ACCOUNT = "authorization.wrong_account"
+    NOT_KEPT = "authorization.not_kept"
     EXPIRING = "grant.expiring"
     CAMPAIGN_STOPPED = "campaign.stopped"
     KEY_EXPIRING = "key.expiring"
@@ -92,6 +93,11 @@ TABLE: Mapping[Type, Kind] = {
     Type.AUTHORIZED: Kind("the client authorized the connection, and its new tokens are stored", HOW),
     Type.DECLINED: Kind("the client said no at the provider"),
     Type.OTHER_ACCOUNT: Kind("another account than the one on record was authorized; nothing was changed"),
+    Type.NOT_KEPT: Kind(
+        "the client approved, and what came would not do: `why` is `born_dead` (it ends at once) or "
+        "`narrower` (what works reads more); nothing was changed",
+        ("why",),
+    ),
     Type.EXPIRING: Kind("an authorization ends on a known day, and the client will be told", ("expires_at",)),
     Type.CAMPAIGN_STOPPED: Kind(
         "a campaign stopped by itself, since a wave of it went wrong; a person lets it go on",
@@ -110,6 +116,8 @@ OF_TRIP: Mapping[str, Type] = {
     "stored": Type.AUTHORIZED,
     "declined": Type.DECLINED,
     "wrong_account": Type.OTHER_ACCOUNT,
+    "born_dead": Type.NOT_KEPT,
+    "narrower": Type.NOT_KEPT,
 }
 EVERYTHING = "*"
 

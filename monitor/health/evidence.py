@@ -27,21 +27,23 @@ _SECRET_FIELD = re.compile(
 )
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _LONG_RUN = re.compile(r"[A-Za-z0-9_~+/-][A-Za-z0-9._~+/=-]{31,}")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _EMAIL = re.compile(r"\b([A-Za-z0-9])[A-Za-z0-9._%+-]*@([A-Za-z0-9.-]+\.[A-Za-z]{2,})")
 
 
-def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = ()) -> str:
+def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = (), *, ids: bool = False) -> str:
     """Return `text` without tokens, addresses and control characters, at most `limit` characters.
 
-    `sent` are the secrets of the very request that this answers: they go first, in every encoding.
+    `sent` are the secrets of the very request that this answers: they go first, in every encoding. `ids`
+    leaves long runs of letters and digits, where a provider's support asks for the id of a request.
     """
     # Cut generously first, so that a 60 KB page costs no regular expression over all of it; a secret
     # cut in two at this edge is known by its beginning.
     text = without(_encodable(text[: limit * 4]), sent)
     text = _SECRET_FIELD.sub(rf"\1{REMOVED}", text)
     text = _BEARER.sub(rf"\1 {REMOVED}", text)
-    text = _LONG_RUN.sub(REMOVED, text)
+    text = (_JWT if ids else _LONG_RUN).sub(REMOVED, text)
     text = _EMAIL.sub(r"\1…@\2", text)
     text = _CONTROL.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -72,6 +74,9 @@ class Step(StrEnum):
     WHOAMI = "whoami"
     SCOPE = "scope"
     INTROSPECT = "introspect"
+    EXCHANGE = "exchange"  # of a code for tokens: at the token endpoint, as a refresh
+    AUTHORIZE = "authorize"  # what a browser is sent to, nobody signed in
+    CALLBACK = "callback"  # the browser's, on its way back from the provider (RFC 6749 4.1.2.1)
 
 
 class FaultKind(StrEnum):
@@ -119,20 +124,18 @@ class Answer:
     sample: str = ""
     retry_at: datetime | None = None
     redirect: str | None = None  # the host a 3xx points at
+    refusal: bool = False  # it refuses, by what the provider's file calls a refusal, whatever its status
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()  # further ones that the file names, of an error
+    headers: tuple[tuple[str, str], ...] = ()  # those that the file names, of an error; lower-case names
 
     @property
     def ok(self) -> bool:
-        return self.status == 200 and self.content is Content.JSON and self.error is None
+        return self.status == 200 and self.content is Content.JSON and self.accepted
 
     @property
-    def refuses_token(self) -> bool:
-        """Whether the API itself says that the access token is no good (RFC 6750 3.1).
-
-        A token whose scope does not reach is good, also where that is said with a 401.
-        """
-        spoken = self.challenge == "invalid_token" or self.content is Content.JSON
-        lacks_scope = "insufficient_scope" in (self.error, self.challenge)
-        return self.status == 401 and spoken and not lacks_scope
+    def accepted(self) -> bool:
+        """Whether it says yes: a status of success, and no word of an error in it."""
+        return 200 <= self.status < 300 and self.error is None and not self.refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +177,21 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the token speaks for, as whoami says."""
+    """Who the token speaks for, as whoami says.
+
+    `accounts`, ids and names, where one token reaches several: the account is the one on record, or the only
+    one, else none.
+    """
 
     account_id: str | None
     account_name: str | None = None
     user: str | None = None
+    accounts: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def choice(self) -> tuple[tuple[str, str], ...]:
+        """The accounts of which a person has to name one, where none of them is known to be meant."""
+        return (self.accounts or ()) if self.account_id is None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +234,9 @@ class Grant:
     access_expires_at: datetime | None = None
     idle_lifetime: timedelta | None = None
     absolute_lifetime: timedelta | None = None
+    # As the provider itself told, which is stronger than these lifetimes.
+    refresh_ends_at: datetime | None = None  # unless the refresh token is used before
+    grant_ends_at: datetime | None = None  # whatever is done
     has_refresh_token: bool = True
 
 
@@ -239,15 +255,7 @@ class Evidence:
     told_before: Cause | None = None  # what introspection said of these tokens when their trouble began
     complete: bool = True  # False: scopes that had to be checked were not
     held: bool = False  # a first account that has to wait for a person
-
-    @property
-    def undecided(self) -> bool:
-        """Whether all that is wrong is a refresh that has to be waited for: nothing follows from that yet."""
-        if self.refresh not in (RefreshNote.BUSY, RefreshNote.IN_DOUBT):
-            return False
-        whoami = self.last(Step.WHOAMI)
-        refused = whoami is not None and isinstance(whoami.outcome, Answer) and whoami.outcome.refuses_token
-        return self.last(Step.REFRESH) is None and (whoami is None or refused)
+    lacks: tuple[str, ...] = ()  # values of the connection without which nothing could be asked
 
     @property
     def retry_at(self) -> datetime | None:

@@ -16,6 +16,7 @@ from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
 from monitor.health.probed import Period, line
 from monitor.health.rotation import Doubt, brief
+from monitor.health.rules import Rule, limited
 from monitor.text.spans import span, when
 
 
@@ -30,6 +31,7 @@ class Story:
     health: Health
     reasons: tuple[str, ...] = ()
     rule: str = ""
+    setting: str = ""  # which setting of the client's administrator it is, where the provider's file says so
     evidence: Sequence[Mapping[str, Any]] = ()
     evidence_at: datetime | None = None
     scope: str | None = None
@@ -52,7 +54,8 @@ class Story:
     access_ends: datetime | None = None
     probed: tuple[Period, ...] = ()  # how its probes went
     held: str = ""  # the first authorization that waits for a person: whose, and why
-    account: str = ""  # the account that it would be
+    accounts: tuple[str, ...] = ()  # the account that it would be, or those that it may be
+    authorized_by: str = ""  # who approved last, as the provider names them
     middleware: tuple[str, ...] = ()  # what programs say of it; we did not see that
     signals: Sequence[Mapping[str, Any]] = ()  # the same, as documents
 
@@ -72,16 +75,16 @@ class Explanation:
     remedies: tuple[Remedy, ...] = ()  # what a person may do about it
 
 
-def document(evidence: Evidence) -> list[dict[str, Any]]:
+def document(evidence: Evidence, rules: tuple[Rule, ...] = ()) -> list[dict[str, Any]]:
     """Return evidence as it is kept: one plain mapping a request, nothing secret in it.
 
-    Refreshes that went unanswered before come first, where they count again.
+    Refreshes that went unanswered before come first, where they count again. `rules` are the provider's.
     """
-    exchanges = [_exchange(item) for item in evidence.exchanges]
+    exchanges = [_exchange(item, rules) for item in evidence.exchanges]
     return [*(dict(kept) for kept in evidence.unanswered if kept not in exchanges), *exchanges]
 
 
-def _exchange(item: Exchange) -> dict[str, Any]:
+def _exchange(item: Exchange, rules: tuple[Rule, ...]) -> dict[str, Any]:
     kept: dict[str, Any] = {
         "step": item.step.value,
         "asked": item.asked,
@@ -97,8 +100,16 @@ def _exchange(item: Exchange) -> dict[str, Any]:
             for name in ("error", "description", "challenge", "sample", "redirect"):
                 if getattr(answer, name):
                     kept[name] = getattr(answer, name)
+            if answer.refusal:
+                kept["refusal"] = True
+            if answer.fields:
+                kept["fields"] = {name: list(texts) for name, texts in answer.fields}
+            if answer.headers:
+                kept["headers"] = dict(answer.headers)
             if answer.retry_at is not None:
                 kept["retry_at"] = answer.retry_at.isoformat(timespec="seconds")
+            if limited(rules, item.step, answer):
+                kept["limited"] = True
         case Fault() as fault:
             kept["fault"] = fault.kind.value
             kept["detail"] = fault.detail
@@ -110,9 +121,28 @@ def refused_scopes(kept: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
     def refused(item: Mapping[str, Any]) -> bool:
         status = item.get("status", 0)
-        return (400 <= status < 500 and status != 429) or (status == 200 and "error" in item)
+        limit = item.get("limited") or status == 429  # the second in evidence of older versions
+        return _says_no(item) and status < 500 and not limit
 
     return tuple(dict.fromkeys(item["scope"] for item in kept if "scope" in item and refused(item)))
+
+
+def refusal(kept: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last answer that refused something, as its provider gave it; empty where there is none.
+
+    `HTTP 400 invalid_grant “reauth related error”`: for whoever looks it up at the provider.
+    """
+    for item in reversed(kept):
+        if _says_no(item):
+            words = f" {item['error']}" if item.get("error") else ""
+            words += f" “{item['description']}”" if item.get("description") else ""
+            return f"HTTP {item['status']}{words}"
+    return ""
+
+
+def _says_no(item: Mapping[str, Any]) -> bool:
+    status = item.get("status", 0)
+    return status >= 400 or (status == 200 and ("error" in item or "refusal" in item))
 
 
 def describe(item: Mapping[str, Any]) -> str:
@@ -130,7 +160,15 @@ def describe(item: Mapping[str, Any]) -> str:
             outcome += f", {item['content']}"
         if item.get("redirect"):
             outcome += f", to {item['redirect']}"
+        outcome += _further(item)
     return f"{what} → {outcome} ({item['seconds'] * 1000:.0f} ms)"
+
+
+def _further(item: Mapping[str, Any]) -> str:
+    """Return what the provider's file wants kept: its support asks for some of it."""
+    fields = [f"{name} {', '.join(texts)}" for name, texts in item.get("fields", {}).items()]
+    headers = [f"{name}: {text}" for name, text in item.get("headers", {}).items()]
+    return f" [{'; '.join((*fields, *headers))}]" if fields or headers else ""
 
 
 def explain(story: Story, now: datetime) -> Explanation:
@@ -180,8 +218,12 @@ def _why(story: Story) -> tuple[str, ...]:
     said = list(story.reasons)
     if story.health.state is State.HEALTHY and not said:
         said.append("The last probe was answered as it should be.")
+    if story.authorized_by:
+        said.append(f"Last authorized by {story.authorized_by}.")
     if story.rule and story.health.state in (State.SUSPECT, State.BROKEN):
         said.append(f"Rule {story.rule}, confidence {story.health.confidence:.0%}.")
+    if story.setting and consequence(story.health.cause).elsewhere:
+        said.append(f"The setting: {story.setting}")
     if story.larger:
         said.append(f"It belongs to a larger incident: {story.larger}")
     return tuple(said)
@@ -285,7 +327,7 @@ def _remedies(story: Story) -> tuple[Remedy, ...]:
     if not story.configured:
         return ()
     if story.held:
-        return account_remedies(story.id, story.account)
+        return account_remedies(story.id, story.accounts)
     if story.health.state is State.PAUSED and story.rests:
         return (Remedy("silences.list", "shows until when"),)
     if story.health.state is State.PAUSED:
@@ -293,14 +335,20 @@ def _remedies(story: Story) -> tuple[Remedy, ...]:
     return story.choices
 
 
-def account_remedies(connection: str, account: str) -> tuple[Remedy, Remedy]:
-    """Return what to do about a first authorization that waits for a person."""
-    return (
+def account_remedies(connection: str, accounts: Sequence[str]) -> tuple[Remedy, ...]:
+    """Return what to do about a first authorization that waits for a person, of one account or several."""
+    it = "it" if len(accounts) == 1 else "this one"
+    takes = (
         Remedy(
-            "accounts.accept", "takes it", connection, when="If it is theirs", options=(("account", account),)
-        ),
-        Remedy("accounts.refuse", "gives it back", connection, when="If it is not"),
+            "accounts.accept",
+            f"takes {it}",
+            connection,
+            when=f"If {it} is theirs",
+            options=(("account", account),),
+        )
+        for account in accounts[:5]
     )
+    return (*takes, Remedy("accounts.refuse", "gives it back", connection, when="If it is not"))
 
 
 def _last_try(story: Story, now: datetime) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from monitor.health.claim import Claim
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
 from monitor.health.restriction import UNRESTRICTED, Restriction
@@ -61,6 +62,7 @@ class Listed:
     newcomer: bool  # never authorized
     custody: str = "managed"
     revision: int = 1
+    claim: Claim | None = None
 
 
 class Key(NamedTuple):

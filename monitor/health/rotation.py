@@ -93,13 +93,17 @@ def heard(outcome: Answer | Fault, rules: tuple[Rule, ...]) -> Heard:
         return Heard.UNCLEAR if outcome.perhaps_sent else Heard.NOT_SENT
     rule = first_match(rules, Step.REFRESH, outcome)
     cause = rule.cause if rule is not None else None
+    if cause is Cause.POLICY_BLOCKED:  # until an administrator changes a setting; then it is good again
+        return Heard.NOT_DONE
+    if cause is not None and consequence(cause).elsewhere:  # whatever the token is worth, we may not use it
+        return Heard.NOT_DONE
     if cause is not None and consequence(cause).subject is Subject.CONNECTION:  # it speaks of this grant
         return Heard.REFUSED
     if cause is Cause.RATE_LIMITED:  # RFC 6585 4: asked too often, so not done
         return Heard.NOT_DONE
-    if cause is Cause.PROVIDER_OUTAGE or outcome.content is not Content.JSON:
+    if cause is Cause.PROVIDER_OUTAGE or (rule is None and outcome.content is not Content.JSON):
         return Heard.UNCLEAR
-    said_no = 400 <= outcome.status < 500 or (outcome.status == 200 and outcome.error is not None)
+    said_no = 400 <= outcome.status < 500 or (outcome.status == 200 and not outcome.accepted)
     return Heard.NOT_DONE if said_no else Heard.UNCLEAR
 
 

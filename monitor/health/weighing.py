@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from monitor.health.causes import Cause, Owner
 from monitor.health.evidence import Answer, Evidence, Exchange, Grant, Introspection, RefreshNote, Step
 from monitor.health.finding import Finding, found
-from monitor.health.rules import Rule, first_match
+from monitor.health.rules import Rule, first_match, refuses_token
 from monitor.health.words import told
 from monitor.text.spans import span
 
@@ -21,8 +21,13 @@ EARLY = timedelta(minutes=5)
 INTROSPECTED = "+introspection"  # the end of a rule's name that introspection decided
 
 
-def revoked_or_expired(rule: Rule, exchange: Exchange, asked: str, evidence: Evidence) -> Finding:
-    """Tell a grant that was withdrawn from one that ran out; with nothing to go by, the first is likelier."""
+def revoked_or_expired(
+    rule: Rule, exchange: Exchange, asked: str, evidence: Evidence, rules: tuple[Rule, ...] = ()
+) -> Finding:
+    """Tell a grant that was withdrawn from one that ran out; with nothing to go by, the first is likelier.
+
+    `rules` are the provider's.
+    """
     grant = evidence.grant
     if exchange.step is not Step.REFRESH:
         if evidence.refresh in (RefreshNote.DONE, RefreshNote.ELSEWHERE):
@@ -48,9 +53,9 @@ def revoked_or_expired(rule: Rule, exchange: Exchange, asked: str, evidence: Evi
             )
     return (
         _said(rule, exchange, asked)
-        or _said_of_the_access_token(rule, asked, evidence)
+        or _said_of_the_access_token(rule, asked, evidence, rules)
         or _introspected(rule, asked, evidence)
-        or _by_the_clock(rule, asked, evidence)
+        or _by_the_clock(rule, asked, evidence, rules)
     )
 
 
@@ -67,7 +72,7 @@ def leaves_open(evidence: Evidence, rules: tuple[Rule, ...] = ()) -> str | None:
     rule = first_match(rules, step, exchange.outcome)
     if rule is None or rule.cause is not Cause.REVOKED or not rule.weigh:
         return None
-    told_already = _said(rule, exchange, "") or _said_of_the_access_token(rule, "", evidence)
+    told_already = _said(rule, exchange, "") or _said_of_the_access_token(rule, "", evidence, rules)
     return which if told_already is None else None
 
 
@@ -89,10 +94,12 @@ def _said(rule: Rule, exchange: Exchange, asked: str) -> Finding | None:
     return found(cause, 0.95, f"{rule.name}+said", f"{asked}: the provider itself says which.")
 
 
-def _said_of_the_access_token(rule: Rule, asked: str, evidence: Evidence) -> Finding | None:
+def _said_of_the_access_token(
+    rule: Rule, asked: str, evidence: Evidence, rules: tuple[Rule, ...]
+) -> Finding | None:
     """A resource that says the access token was revoked speaks of the grant; one that ran out does not."""
     for exchange in evidence.exchanges:
-        answer = _refusal(exchange)
+        answer = _refusal(exchange, rules)
         if answer is not None and told(answer) is Cause.REVOKED:
             return found(
                 Cause.REVOKED,
@@ -144,24 +151,41 @@ def _noted(evidence: Evidence) -> list[str]:
             return []
 
 
-def _by_the_clock(rule: Rule, asked: str, evidence: Evidence) -> Finding:
+def _by_the_clock(rule: Rule, asked: str, evidence: Evidence, rules: tuple[Rule, ...]) -> Finding:
     grant, reasons = evidence.grant, [f"{asked}, which may mean withdrawn or run out.", *_noted(evidence)]
     used, born = grant.refresh_used_at, grant.authorized_at
-    if grant.idle_lifetime and used and evidence.at - used >= grant.idle_lifetime:
+    told = [at for at in (grant.refresh_ends_at, grant.grant_ends_at) if at is not None]
+    if told and min(told) <= evidence.at:
+        reasons.append(f"The provider told when it would end: {_day(min(told))}, and that is over.")
+        return found(Cause.REFRESH_EXPIRED, 0.95, f"{rule.name}+clock.told", *reasons)
+    if (
+        grant.refresh_ends_at is None
+        and grant.idle_lifetime
+        and used
+        and evidence.at - used >= grant.idle_lifetime
+    ):
         reasons.append(
             f"The refresh token was last used {span(evidence.at - used)} ago; the provider keeps an "
             f"unused one for {span(grant.idle_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.idle", *reasons)
-    if grant.absolute_lifetime and born and evidence.at - born >= grant.absolute_lifetime:
+    if (
+        grant.grant_ends_at is None
+        and grant.absolute_lifetime
+        and born
+        and evidence.at - born >= grant.absolute_lifetime
+    ):
         reasons.append(
             f"It was authorized {span(evidence.at - born)} ago; the provider ends every grant after "
             f"{span(grant.absolute_lifetime)}."
         )
         return found(Cause.REFRESH_EXPIRED, 0.9, f"{rule.name}+clock.absolute", *reasons)
-    if _refused_early(evidence):
+    if _refused_early(evidence, rules):
         reasons.append("The access token was refused before its own expiry, so access was withdrawn.")
         return found(Cause.REVOKED, 0.9, f"{rule.name}+access_refused_early", *reasons)
+    if grant.refresh_ends_at is not None and grant.refresh_ends_at > evidence.at + EARLY:
+        reasons.append(f"The provider told that it would last until {_day(min(told))}: it was withdrawn.")
+        return found(Cause.REVOKED, 0.9, f"{rule.name}+clock.told", *reasons)
     reasons.append("Nothing else tells them apart; withdrawn is the likelier.")
     return found(Cause.REVOKED, 0.6, rule.name, *reasons)
 
@@ -185,25 +209,25 @@ def _without_refresh_token(rule: Rule, asked: str, evidence: Evidence) -> Findin
     )
 
 
-def _refused_early(evidence: Evidence) -> bool:
+def _refused_early(evidence: Evidence, rules: tuple[Rule, ...]) -> bool:
     expires = evidence.grant.access_expires_at
     if expires is None:
         return False
     # One that its provider calls expired was no withdrawal: it lived shorter than we reckoned.
     return any(
-        (answer := _refusal(exchange)) is not None
+        (answer := _refusal(exchange, rules)) is not None
         and exchange.at < expires - EARLY
         and told(answer) is not Cause.REFRESH_EXPIRED
         for exchange in evidence.exchanges
     )
 
 
-def _refusal(exchange: Exchange) -> Answer | None:
+def _refusal(exchange: Exchange, rules: tuple[Rule, ...]) -> Answer | None:
     """Return a resource's answer that refused the access token, if this is one."""
     outcome = exchange.outcome
-    if isinstance(outcome, Answer) and exchange.step in (Step.WHOAMI, Step.SCOPE) and outcome.refuses_token:
-        return outcome
-    return None
+    if not isinstance(outcome, Answer) or exchange.step not in (Step.WHOAMI, Step.SCOPE):
+        return None
+    return outcome if refuses_token(rules, exchange.step, outcome) else None
 
 
 def scope_or_role(rule: str, exchange: Exchange, asked: str, grant: Grant, *, said: bool) -> Finding:

@@ -6,18 +6,8 @@ for itself, `metrics.meters` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric's name, kind, help and labels, as they stand on /metrics."""
-
-    name: str
-    kind: str
-    help: str
-    labels: tuple[str, ...] = ()
-
+from monitor.metrics import ahead
+from monitor.metrics.metric import Metric
 
 CONNECTION_UP = Metric(
     "token_health_connection_up",
@@ -248,6 +238,12 @@ SMTP_DOWN_SINCE = Metric(
     ("server",),
 )
 DATABASE_UP = Metric("token_health_database_up", "gauge", "1 while this process reaches the database.")
+EGRESS_BLOCKED = Metric(
+    "token_health_egress_blocked",
+    "gauge",
+    "1 while a provider refuses this process alone, so that it rests there and others do its work.",
+    ("provider",),
+)
 TAKEN_BACK = Metric(
     "token_health_database_retries",
     "counter",
@@ -348,6 +344,7 @@ FLEET = (
     WAVE_SINCE,
     WAVE_CLIENTS,
     WAITING,
+    *ahead.ALL,
 )
 OWN = (
     PROBES,
@@ -373,6 +370,7 @@ OWN = (
     TICK_SECONDS,
     LOOP_TICK,
     DATABASE_UP,
+    EGRESS_BLOCKED,
     TAKEN_BACK,
     IN_FLIGHT,
     BUILD,
@@ -383,6 +381,9 @@ EACH = (CONNECTION_UP, ACCESS_EXPIRY, REFRESH_EXPIRY, LAST_SUCCESS, LAST_PROBE)
 EACH_BROKEN = (PROBLEM, BROKEN_SINCE)
 EACH_MAILED = (STEP_AT,)
 
-STEP_NAMES = ("mailed", "opened", "started", "completed", "declined", "wrong_account", "expired")
+STEP_NAMES = (
+    "mailed", "opened", "started", "completed", "declined", "wrong_account", "born_dead", "narrower",
+    "expired",
+)  # fmt: skip
 # Upper bounds of the histograms about breaks: half a minute to ten days.
 INCIDENT_SECONDS = (30, 120, 300, 900, 3600, 14400, 86400, 259200, 864000)

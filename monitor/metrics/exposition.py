@@ -10,16 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from monitor.clock import Clock
-from monitor.metrics import catalogue
-from monitor.metrics.catalogue import Metric
+from monitor.health.cadence import wanted
+from monitor.metrics import catalogue, ending
 from monitor.metrics.meters import Meters
+from monitor.metrics.metric import Metric
 from monitor.store import bindings, campaigns, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
@@ -75,6 +76,8 @@ class Extent:
     team: str = ""
     tiers: Mapping[str, timedelta] = field(default_factory=dict)
     tier: Callable[[Mapping[str, str]], str] = lambda _labels: "default"
+    secrets: Mapping[str, date] = field(default_factory=dict)  # the day on which each app's secret ends
+    scope_interval: timedelta = timedelta(hours=1)
 
 
 class Exposition:
@@ -121,6 +124,7 @@ class Exposition:
         yield (await self._held()).encode()
         yield (await self._campaigns()).encode()
         yield self._configured().encode()
+        yield (await self._ahead(intervals)).encode()
         yield self._schedule(lag, alive, intervals).encode()
 
     async def _connections(self) -> AsyncIterator[bytes]:
@@ -135,7 +139,7 @@ class Exposition:
                 catalogue.LAST_PROBE,
             )
         )
-        # Only apps whose provider lets refresh tokens run out.
+        # Apps whose provider lets refresh tokens run out; others only where it told so itself.
         lifetimes = {app.id: found for app in self._apps.values() if any(found := _lifetimes(app))}
         name_up, name_took = catalogue.CONNECTION_UP.name, catalogue.LAST_PROBE.name
         client_names = self._extent.client_names
@@ -143,7 +147,9 @@ class Exposition:
         name_success = catalogue.LAST_SUCCESS.name
         async for page in fleet.pages(self._database):
             for row in page:
-                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds = row
+                connection, app, provider, client, state, _, _, ok_at, expires, used, born, seconds, *told = (
+                    row
+                )
                 where = f'connection="{escape(connection)}",app="{app}",provider="{provider}"'
                 # Of an app that is not configured nobody knows how its connections are.
                 if state in _WATCHED and app in self._apps:
@@ -151,7 +157,9 @@ class Exposition:
                     up.append(f"{name_up}{{{who}}} {0 if state == 'broken' else 1}\n")
                 if expires is not None:
                     expiry.append(f"{name_expiry}{{{where}}} {expires}\n")
-                if app in lifetimes and (ends := _ends(lifetimes[app], used, born)) is not None:
+                if (app in lifetimes or any(told)) and (
+                    ends := _ends(lifetimes.get(app, (None, None)), used, born, told)
+                ) is not None:
                     refresh.append(f"{name_refresh}{{{where}}} {ends}\n")
                 if ok_at is not None:
                     success.append(f"{name_success}{{{where}}} {ok_at}\n")
@@ -244,6 +252,14 @@ class Exposition:
             )
         )
 
+    async def _ahead(self, intervals: Mapping[str, timedelta]) -> str:
+        """What ends, whether anybody could still connect, and what probing takes of metered reads."""
+        found = await ending.families(
+            self._database, self._apps.values(), self._extent.secrets, self._clock.now(), intervals,
+            self._extent.scope_interval,
+        )  # fmt: skip
+        return "".join(family(metric, samples) for metric, samples in found)
+
     async def _campaigns(self) -> str:
         going = await campaigns.every(self._database)
         return family(
@@ -272,6 +288,9 @@ class Exposition:
             )
         )
 
+    def _wanted(self, app: str) -> timedelta:
+        return wanted(self._interval, self._apps[app].limits.least_interval)
+
     def _schedule(self, lag: float, alive: int, intervals: Mapping[str, timedelta]) -> str:
         named = [((self._apps[app].provider.name, app), span) for app, span in intervals.items()]
         return (
@@ -280,7 +299,7 @@ class Exposition:
             + family(catalogue.PROBE_INTERVAL, ((labels, span.total_seconds()) for labels, span in named))
             + family(
                 catalogue.INTERVAL_STRETCHED,
-                ((labels, round(span / self._interval, 3)) for labels, span in named),
+                ((labels, round(span / self._wanted(labels[1]), 3)) for labels, span in named),
             )
         )
 
@@ -297,11 +316,16 @@ def _lifetimes(app: App) -> tuple[int | None, int | None]:
     )
 
 
-def _ends(lifetimes: tuple[int | None, int | None], used: Any, born: Any) -> int | None:
-    """When a refresh token runs out, in Unix time: after idling, or at the latest; the earlier one."""
-    idle, absolute = lifetimes
-    ends = [start + life for start, life in ((used, idle), (born, absolute)) if life and start is not None]
-    return min(ends, default=None)
+def _ends(lifetimes: tuple[int | None, int | None], used: Any, born: Any, told: Sequence[Any]) -> int | None:
+    """When a refresh token runs out, in Unix time: after idling, or at the latest; the earlier one.
+
+    What an answer told goes before what the provider's file says.
+    """
+    ends = [
+        end if end is not None else start + life if life and start is not None else None
+        for end, start, life in zip(told, (used, born), lifetimes, strict=True)
+    ]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def negotiated(accept: str) -> tuple[Encoder, str]:

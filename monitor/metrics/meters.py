@@ -16,7 +16,8 @@ from prometheus_client import (
 
 from monitor.health.causes import TABLE, Cause, consequence
 from monitor.metrics import catalogue
-from monitor.metrics.catalogue import INCIDENT_SECONDS, STEP_NAMES, Metric
+from monitor.metrics.catalogue import INCIDENT_SECONDS, STEP_NAMES
+from monitor.metrics.metric import Metric
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -41,6 +42,7 @@ class Meters:
         self.build = self._gauge(catalogue.BUILD)
         self.database_up = self._gauge(catalogue.DATABASE_UP)
         self.database_up.set(1)
+        self.egress_blocked = self._gauge(catalogue.EGRESS_BLOCKED)
         self.taken_back = self._counter(catalogue.TAKEN_BACK)
         for why in ("deadlock", "serialization", "busy"):
             self.taken_back.labels(why)

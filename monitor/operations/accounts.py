@@ -10,8 +10,8 @@ from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import bindings, connections
 from monitor.store.bindings import HeldGrant
-from monitor.tokens.grant import leftover_cell
 from monitor.tokens.refresh import access_cell, refresh_cell
+from monitor.tokens.unwanted import leftover_cell
 
 
 async def waiting(parts: Parts, actor: Actor) -> list[HeldGrant]:
@@ -26,7 +26,11 @@ async def accept(parts: Parts, actor: Actor, connection_id: str, account: str) -
     known = await connections.show(parts.database, connection_id)
     actor.sees(known.id, known.place.app, known.labels)
     connections.must_be_configured(known.id, known.place.app, parts.apps)
-    await connections.set_account(parts.database, connection_id, account, parts.clock.now(), actor.name)
+    named = parts.apps[known.place.app].provider.whoami.account_value
+    await connections.set_account(
+        parts.database, connection_id, account, parts.clock.now(), actor.name,
+        values={named: account} if named else None,
+    )  # fmt: skip
     return known.account_id
 
 

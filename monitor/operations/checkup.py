@@ -22,10 +22,10 @@ from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
-from monitor.operations import reach
+from monitor.operations import costs, doors, reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.admittance import access_lines
-from monitor.operations.apps import not_watched, stretched_now
+from monitor.operations.apps import intervals_now, not_watched, stretched_now
 from monitor.operations.checks import Check
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
 from monitor.settings.file import load
@@ -44,8 +44,11 @@ from monitor.wire.client import Reply, Wire
 LARGEST_SKEW = timedelta(seconds=30)
 
 
-async def checkup(path: Path, actor: Actor) -> list[Check]:
-    """Check everything that can be checked of a configuration without changing anything."""
+async def checkup(path: Path, actor: Actor, *, ask_doors: bool = False) -> list[Check]:
+    """Check everything that can be checked of a configuration without changing anything.
+
+    With `ask_doors`, each provider is asked whether anybody could still connect.
+    """
     actor.needs(Right.SETTINGS_READ)
     reach.whole(actor, "the checkup is of everything")
     try:
@@ -61,6 +64,7 @@ async def checkup(path: Path, actor: Actor) -> list[Check]:
     try:
         async with opened(loaded) as parts:
             checks += await _inside(parts, actor)
+            checks += await doors.asked_now(parts) if ask_doors else []
             smtp = await _with_its_past(parts, smtp)
             addresses = await _addresses(parts, utf8)
     except (TokenHealthError, *UNWELL) as error:
@@ -78,7 +82,10 @@ async def _inside(parts: Parts, actor: Actor) -> list[Check]:
         await _database(parts),
         *await watched(parts, actor),
         *await _providers(parts),
+        *await _refused(parts),
         *await _stretched(parts),
+        *await doors.checked(parts),
+        *await costs.checked(parts, await intervals_now(parts)),
         *await access_lines(parts),
         *await webhooks_checked(parts, actor),
     ]
@@ -100,6 +107,21 @@ async def _database(parts: Parts) -> Check:
     if skew > LARGEST_SKEW:
         return Check("database", False, f"Its clock is {span(skew)} off ours; run NTP on both.")
     return Check("database", True, f"{parts.database.name}: reachable, schema current.")
+
+
+async def _refused(parts: Parts) -> list[Check]:
+    """Say which of our processes are refused by which providers, while others are served."""
+    async with parts.database.read() as conn:
+        found = await processes.blocked(conn)
+    now = parts.clock.now()
+    return [
+        Check(
+            "egress", False,
+            f"{one.provider} has refused {one.process} alone for {span(now - one.since)}: it rests, and "
+            "others do its work. Have the address that it comes from allowed there, or stop it.",
+        )
+        for one in found
+    ]  # fmt: skip
 
 
 async def watched(parts: Parts, actor: Actor) -> list[Check]:
@@ -125,7 +147,7 @@ async def _accounts(parts: Parts) -> list[Check]:
     """Say which first authorizations wait for a person, and which tokens are for another provider by now."""
     found = []
     for grant in await bindings.waiting(parts.database):
-        remedies = account_remedies(grant.connection, grant.account.id)
+        remedies = account_remedies(grant.connection, grant.account.ids)
         found.append(Check("accounts", False, f"{grant.sentence}. You decide.", remedies))
     places = {app.id: app.place for app in parts.apps.values()}
     for app, count in (await connections.elsewhere(parts.database, places)).items():
@@ -150,7 +172,7 @@ async def _providers(parts: Parts) -> list[Check]:
 
 async def _provider(app: App, wire: Wire) -> Check:
     """Ask whoami without a token: any answer of the API itself will do, best a 401."""
-    url = app.endpoints.whoami if app.endpoints else app.auth_url + app.provider.oauth.discover
+    url = _question(app)
     reply = await wire.get(url)
     host = urlsplit(url).netloc
     if isinstance(reply, Fault):
@@ -161,6 +183,15 @@ async def _provider(app: App, wire: Wire) -> Check:
     if reply.status >= 500:
         return Check(app.id, None, f"{host}: reachable, but answers {reply.status} now.")
     return Check(app.id, True, f"{host}: reachable, answers {reply.status} to a question without a token.")
+
+
+def _question(app: App) -> str:
+    """Return a URL of the API; what differs from connection to connection is made up."""
+    if app.endpoints is None:
+        return app.auth_url + app.provider.oauth.discover
+    values = app.provider.values
+    there = app.at({name: "0" for name in app.at({}).lacks if not values[name].hosts}).endpoints
+    return (there and (there.whoami or there.token)) or app.base_url
 
 
 def _skew(reply: Reply) -> timedelta | None:

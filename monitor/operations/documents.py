@@ -50,6 +50,7 @@ def row(known: Known | Listed) -> dict[str, Any]:
         "next_probe": iso(known.next_probe_at),
         "confidence": health.confidence,
         "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt is not None else None,
+        "claim": {"who": known.claim.who, "until": iso(known.claim.until)} if known.claim else None,
     }
 
 
@@ -68,6 +69,7 @@ def connection(known: Known) -> dict[str, Any]:
         "scopes": list(known.scopes),
         "account_id": known.account_id,
         "account_name": known.account_name,
+        "values": dict(known.values),
         "labels": dict(known.labels),
         "provider": known.place.provider,
         "region": known.place.region,
@@ -84,7 +86,10 @@ def _tokens(known: Known) -> dict[str, Any]:
         "refresh_token": "stored" if sealed.refresh else None,
         "access_expires_at": iso(sealed.access_expires_at),
         "refresh_last_used_at": iso(sealed.refresh_used_at),
+        "refresh_expires_at": iso(sealed.refresh_ends_at),
+        "grant_ends_at": iso(sealed.grant_ends_at),
         "authorized_at": iso(sealed.authorized_at),
+        "authorized_by": known.authorized_by,
         "pairs_stored": sealed.version,
         "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt else None,
         "refresh_last_tried_at": iso(known.doubt.tried_at) if known.doubt else None,
@@ -102,6 +107,7 @@ def status(known: Known, open_incidents: Iterable[int]) -> dict[str, Any]:
         "revision": known.revision,
         "account_id": known.account_id,
         "account_name": known.account_name,
+        "values": dict(known.values),
         "last_success": iso(known.last_success_at),
         "tokens": _tokens(known),
         "incidents": list(open_incidents),
@@ -154,6 +160,7 @@ def record(known: Known) -> dict[str, Any]:
         "scopes": known.scopes,
         "account_id": known.account_id,
         "labels": dict(known.labels),
+        "values": dict(known.values),
     }
 
 

@@ -22,6 +22,7 @@ from monitor.operations import documents, signals
 from monitor.operations.actor import Actor, Right
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
+from monitor.providers.phrases import setting_in_words
 from monitor.settings.parts import Parts
 from monitor.store import (
     audit,
@@ -40,7 +41,7 @@ from monitor.store.history import Changed
 from monitor.store.incidents import OpenIncident
 from monitor.text.names import one_line
 from monitor.text.spans import span
-from monitor.watching.probe import next_refresh
+from monitor.tokens.standing import next_refresh
 
 
 async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
@@ -66,6 +67,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         health=known.health,
         reasons=change.reasons if change else (),
         rule=known.health.rule,
+        setting=setting_in_words(app.provider, known.health.rule) if app else "",
         evidence=change.evidence if change else (),
         evidence_at=change.at if change else None,
         scope=change.scope if change else None,
@@ -79,6 +81,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         choices=(*choices, *(one for said in told for one in remedies(said))),
         policy=settings.policy,
         said=(
+            *((known.claim.sentence(now),) if known.claim is not None else ()),
             *await _silenced(parts, known),
             *await _paged(parts, actor, known),
             *await _steps(parts, connection_id),
@@ -94,7 +97,8 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         access_ends=known.sealed.access_expires_at,
         probed=await _probed(parts, connection_id),
         held=grant.sentence if grant is not None else "",
-        account=grant.account.id if grant is not None else "",
+        accounts=grant.account.ids if grant is not None else (),
+        authorized_by=one_line(known.authorized_by or ""),
         mails=bool(settings.smtp.sender),
         middleware=tuple(signals.line(one) for one in heard),
         signals=[signals.document(one) for one in heard],

@@ -130,6 +130,8 @@ def tokens_of(record: Record) -> tuple[Secret | None, Secret | None]:
 def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> NewConnection:
     app, tokens = parts.apps[record.app], record.tokens
     access, refresh = tokens_of(record)
+    # Where a value is the account, one of the two says the other.
+    named = (record.values or {}).get(app.provider.whoami.account_value)
     return NewConnection(
         id=record.id,
         place=app.place,
@@ -138,11 +140,12 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
         locale=record.client.locale,
         timezone=record.client.timezone,
         scopes=record.scopes,
-        account_id=record.account_id,
+        account_id=record.account_id or named,
         labels=record.labels,
         access=parts.vault.seal(access, access_cell(record.id, app.place)) if access else None,
         refresh=parts.vault.seal(refresh, refresh_cell(record.id, app.place)) if refresh else None,
         access_expires_at=utc(tokens.expires_at) if tokens else None,
         imported=fingerprint(parts.import_key, access, refresh) if tokens else None,
         first_probe_at=first_probe_at,
+        values=record.values,
     )

@@ -27,6 +27,7 @@ from monitor.text.jsontext import read_json
 from monitor.text.names import unprintable
 from monitor.text.tomlfile import Section, problems
 from monitor.wire.apps import App
+from monitor.wire.values import why_not
 
 LARGEST_FILE = 200 * 1024 * 1024
 
@@ -107,6 +108,7 @@ class Wanted(Section):
     account_id: Annotated[str, _short(LONGEST_ACCOUNT)] | None = None
     tokens: Tokens | None = None
     labels: Annotated[dict[Label, Label], _few(50)] = Field(default_factory=dict)
+    values: Annotated[dict[Label, Annotated[str, _short(500)]], _few(20)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -169,10 +171,36 @@ def does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
     if app is None:
         known = ", ".join(apps) or "none yet"
         return f"app {record.app!r} is not configured; configured are {known}"
-    unknown = [s for s in record.scopes if app.scope_url(s) is None and app.provider.scopes]
+    unknown = [s for s in record.scopes if app.provider.scopes and s not in app.provider.scopes]
     if unknown:
         return f"scopes: {app.provider.title} has no {unknown[0]!r}; it has {', '.join(app.provider.scopes)}"
+    return _values_do_not_fit(record, app)
+
+
+def _values_do_not_fit(record: Record, app: App) -> str | None:
+    for name, text in (record.values or {}).items():
+        value = app.provider.values.get(name)
+        if value is None or value.account:
+            settable = [one for one, other in app.provider.values.items() if not other.account]
+            return f"values: {app.provider.title} has no {name!r}; it has {', '.join(settable) or 'none'}"
+        if (trouble := why_not(name, value, text, app.own)) is not None:
+            return trouble
+    account = (record.values or {}).get(app.provider.whoami.account_value)
+    if None not in (account, record.account_id) and account != record.account_id:
+        return f"account_id and values.{app.provider.whoami.account_value} are the same thing; give one"
     return None
+
+
+def ending(records: Iterable[Record], apps: Mapping[str, App]) -> list[str]:
+    """Return those whose tokens end, with nothing to renew them, though the provider could give it."""
+    return [
+        record.id
+        for record in records
+        if record.tokens is not None
+        and not (record.tokens.refresh_token and record.tokens.refresh_token.get_secret_value())
+        and (oauth := apps[record.app].provider.oauth).gives_refresh_token
+        and (record.tokens.expires_at is not None or oauth.access_lifetime is not None)
+    ]
 
 
 def _text(path: Path) -> str:
@@ -231,11 +259,11 @@ def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
     if twice := [name for name in header if list(header).count(name) > 1]:
         yield 1, f"column {twice[0]!r} stands there twice"
         return
-    unknown = [n for n in header if n not in CSV_COLUMNS and not n.startswith("label.")]
+    unknown = [n for n in header if n not in CSV_COLUMNS and not n.startswith(("label.", "value."))]
     missing = [n for n in ("id", "app", "client_name") if n not in header]
     if unknown or missing:
         said = f"unknown column {unknown[0]!r}" if unknown else f"column {missing[0]!r} is missing"
-        yield 1, f"{said}; the columns are {', '.join(CSV_COLUMNS)} and label.NAME"
+        yield 1, f"{said}; the columns are {', '.join(CSV_COLUMNS)}, label.NAME and value.NAME"
         return
     for row in reader:
         if None in row or None in row.values():
@@ -259,6 +287,9 @@ def _record_of(row: dict[str, str]) -> dict[str, Any]:
     }
     if row.get("account_id"):
         record["account_id"] = row["account_id"]
+    values = {n.removeprefix("value."): v for n, v in row.items() if n.startswith("value.") and v}
+    if values:
+        record["values"] = values
     tokens = {n: row[n] for n in ("access_token", "refresh_token", "expires_at") if row.get(n)}
     if tokens:
         record["tokens"] = tokens

@@ -59,6 +59,13 @@ async def every(parts: Parts, actor: Actor) -> list[Person]:
     return await people.every(parts.database)
 
 
+async def page(parts: Parts, actor: Actor, limit: int, *, after: str = "") -> tuple[list[Person], str | None]:
+    """Return people by name, from after a name on; and after which name the next page begins."""
+    actor.needs(Right.USERS_WRITE)
+    found = await people.page(parts.database, limit + 1, after=after)
+    return found[:limit], found[limit - 1].name if len(found) > limit else None
+
+
 async def show(parts: Parts, actor: Actor, name: str) -> Person:
     """Return one person, by name or id. Raises NotFound."""
     actor.needs(Right.USERS_WRITE)

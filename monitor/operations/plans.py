@@ -151,7 +151,11 @@ def _changes(parts: Parts, actor: Actor, record: Record, known: Known) -> Any:
     was, will = documents.record(known), record.model_dump(mode="json", exclude={"tokens"})
     if record.account_id is None:
         will["account_id"] = was["account_id"]  # left out: keeps the one that was found out
-    pairs = [(f"/{name}", was[name], will[name]) for name in ("app", "scopes", "account_id", "labels")]
+    if record.values is None:
+        will["values"] = was["values"]
+    pairs = [
+        (f"/{name}", was[name], will[name]) for name in ("app", "scopes", "account_id", "labels", "values")
+    ]
     pairs += [(f"/client/{name}", was["client"][name], will["client"][name]) for name in was["client"]]
     for at, before, after in pairs:
         if _listed(before) != _listed(after):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.operations.actor import Actor, Right
 from monitor.providers import catalogue
 from monitor.providers.schema import Provider
+
+if TYPE_CHECKING:  # commands that try no answers need not load what reads them
+    from monitor.operations.recorded import Tried
 
 
 def every(actor: Actor) -> list[Provider]:
@@ -28,7 +32,22 @@ def text(actor: Actor, name: str) -> str:
     return catalogue.built_in()[name].read_text(encoding="utf-8")
 
 
-def check(actor: Actor, path: Path) -> Provider:
-    """Read a provider file of this machine. Raises ConfigurationError that names each mistake's line."""
+def check(actor: Actor, path: Path) -> tuple[Provider, list[str]]:
+    """Read a provider file of this machine, and say what stands in it in vain.
+
+    Raises ConfigurationError that names each mistake's line.
+    """
     actor.needs(Right.HOST)
-    return catalogue.load_file(path)
+    return catalogue.review(path)
+
+
+def try_answers(actor: Actor, path: Path, directory: Path) -> tuple[Provider, list[Tried]]:
+    """Put the recorded answers of a directory through a provider file, as if they came on the wire.
+
+    Raises ConfigurationError that names each mistake of either by its line.
+    """
+    from monitor.operations.recorded import tried
+    from monitor.wire.recorded import read_directory
+
+    provider, _ = check(actor, path)
+    return provider, [tried(provider, one) for one in read_directory(directory)]

@@ -6,23 +6,27 @@ Who holds a link's secret, or the browser in which a trip began, may walk it; no
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from hmac import compare_digest
 
+from alerts.mails.language import tongue
 from monitor.clock import Clock
 from monitor.errors import NotFound
 from monitor.health.campaign import Part
 from monitor.health.causes import Cause, consequence
+from monitor.health.explain import refusal
 from monitor.health.lifecycle import State
 from monitor.metrics.meters import Meters
+from monitor.providers.phrases import Phrases, phrases
 from monitor.secret import Secret
-from monitor.store import bindings, campaigns, connections, links
+from monitor.store import bindings, campaigns, connections, history, links
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
 from monitor.text.names import one_line
-from monitor.tokens.grant import TRIP_LASTS, Arrival, Arrived, Granter
+from monitor.tokens.arrival import Arrival, Arrived, Forbidden
+from monitor.tokens.grant import TRIP_LASTS, Granter
 from monitor.wire.apps import App
 
 BROWSER_LASTS = TRIP_LASTS  # how long a browser is known as the one in which a trip began
@@ -48,7 +52,10 @@ class End(Enum):
     SAVED = auto()  # stored, and not seen to work yet
     HELD = auto()
     WRONG_ACCOUNT = auto()
+    BORN_DEAD = auto()  # nothing stored: the provider gave less than what lasts
+    NARROWER = auto()  # nothing stored: what works reads more
     DECLINED = auto()
+    FORBIDDEN = auto()  # a setting of the client's administrator refuses our app
     LATE = auto()
     MIXED_UP = auto()  # the answer came from another provider than the trip went to
     UNREACHABLE = auto()
@@ -59,12 +66,18 @@ class End(Enum):
 _ENDS = {
     Arrival.HELD: End.HELD,
     Arrival.WRONG_ACCOUNT: End.WRONG_ACCOUNT,
+    Arrival.BORN_DEAD: End.BORN_DEAD,
+    Arrival.NARROWER: End.NARROWER,
     Arrival.DECLINED: End.DECLINED,
+    Arrival.FORBIDDEN: End.FORBIDDEN,
     Arrival.LATE: End.LATE,
     Arrival.MIXED_UP: End.MIXED_UP,
     Arrival.UNREACHABLE: End.UNREACHABLE,
     Arrival.REUSED: End.REUSED,
 }
+
+
+_STEPS = (Arrival.DECLINED, Arrival.WRONG_ACCOUNT, Arrival.BORN_DEAD, Arrival.NARROWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,9 @@ class Traveller:
     scopes: tuple[str, ...]
     locale: str
     timezone: str
+    client_id: str = ""  # of our app at the provider
+    refusal: str = ""  # the provider's answer, where an administrator has to look it up
+    phrases: Phrases = field(default_factory=Phrases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +144,15 @@ def name_of(state: str) -> str:
     return hashed(Secret(state))
 
 
+PATIENCE = 20  # quarters of a second that a client waits for a look that somebody else has begun
+
+
+def _seen(known: Known) -> bool:
+    """Whether it was looked at with what was authorized last."""
+    looked, since = known.last_probe_at, known.sealed.authorized_at
+    return looked is not None and since is not None and looked >= since
+
+
 class Road:
     """The client's road. `probe_now` looks at one connection with every scope."""
 
@@ -167,7 +192,7 @@ class Road:
         if standing.stop is None:
             grant = await bindings.of_connection(self._database, link.connection)
             if grant is not None:
-                account = one_line(grant.account.name or grant.account.id)
+                account = one_line(grant.account.called)
                 return Standing(standing.traveller, Stop.HELD, standing.cause, account)
         return standing
 
@@ -175,10 +200,19 @@ class Road:
         """Return where a link stands, whoever asks."""
         link = way.link
         known = await connections.show(self._database, link.connection)
+        traveller = self._traveller(known, known.health.rule, await self._refusal(known))
         cause = _cause(link, known)
         asked = cause == campaigns.LINKS
         part = await campaigns.asked_by(self._database, link.connection) if asked else None
-        return Standing(self._traveller(known), self._stop(link, known), cause, campaign=part)
+        return Standing(traveller, self._stop(link, known), cause, campaign=part)
+
+    async def _refusal(self, known: Known) -> str:
+        """Return what the provider answered, where somebody at the client's has to look it up there."""
+        asks = consequence(known.health.cause).asks
+        if asks is None or not asks.first:
+            return ""
+        newest = await history.timeline(self._database, known.id, 1)
+        return refusal(newest[0].evidence) if newest else ""
 
     async def start(self, way: Way) -> Departing | None:
         """Begin a trip to the provider, None where it cannot be reached."""
@@ -209,21 +243,38 @@ class Road:
 
     async def _ended(self, arrived: Arrived, trip: Trip, known: Known) -> Ended:
         link, arrival = await links.by_id(self._database, trip.link), arrived.arrival
-        if link is not None and arrival in (Arrival.DECLINED, Arrival.WRONG_ACCOUNT):
+        if link is not None and arrival in _STEPS:
             self._step(arrival.value, link)
         if arrival is Arrival.STORED:
             if link is not None:
                 self._step("completed", link)
-            await self._probe_now(trip.connection)
-            known = await connections.show(self._database, trip.connection)
-            return self._stored(known, one_line(arrived.user or ""))
+            if arrived.missing:  # the answer itself said so; the loop looks all the same
+                missing = tuple(_readable(scope) for scope in arrived.missing)
+                return Ended(End.LACKING, self._traveller(known), missing=missing)
+            return self._stored(await self._looked_at(trip.connection), one_line(arrived.user or ""))
         if arrival is Arrival.REUSED and trip.outcome == Arrival.STORED.value:
             return self._stored(known)
         if arrival is Arrival.REUSED and trip.outcome == Arrival.HELD.value:
             account = one_line(trip.account_name or trip.account_id or "")
             return Ended(End.HELD, self._traveller(known), account)
+        if arrival is Arrival.REUSED and trip.outcome == Arrival.FORBIDDEN.value:
+            arrival = Arrival.FORBIDDEN
         end = _ENDS.get(arrival, End.REFUSED)
-        return Ended(end, self._traveller(known), one_line(arrived.account or ""))
+        stopped = arrived.forbidden or Forbidden("", "")
+        traveller = self._traveller(known, stopped.rule, stopped.answered)
+        missing = tuple(_readable(scope) for scope in arrived.missing)
+        return Ended(end, traveller, one_line(arrived.account or ""), missing=missing)
+
+    async def _looked_at(self, connection: str) -> Known:
+        """Look, or wait for the loop where that was quicker: its verdict is as good, and as near."""
+        await self._probe_now(connection)
+        known = await connections.show(self._database, connection)
+        for _ in range(PATIENCE):
+            if _seen(known):
+                break
+            await self._clock.sleep(0.25)
+            known = await connections.show(self._database, connection)
+        return known
 
     def _stored(self, known: Known, approved_by: str = "") -> Ended:
         traveller, health = self._traveller(known), known.health
@@ -233,7 +284,7 @@ class Road:
         if not consequence(seen).about_scopes:
             return Ended(End.SAVED, traveller)
         app, good = self._apps.get(known.place.app), known.reads.keys()
-        asked = [scope for scope in known.scopes if app is None or app.scope_url(scope) is not None]
+        asked = [scope for scope in known.scopes if app is None or app.checks(scope)]
         missing = tuple(_readable(scope) for scope in asked if scope not in good)
         return Ended(End.LACKING, traveller, role=seen is Cause.ROLE_RESTRICTED, missing=missing)
 
@@ -247,8 +298,9 @@ class Road:
             return Stop.EXPIRED
         return Stop.WORKS if health.state is State.HEALTHY and not link.always else None
 
-    def _traveller(self, known: Known) -> Traveller:
+    def _traveller(self, known: Known, rule: str = "", answered: str = "") -> Traveller:
         app = self._apps.get(known.place.app)
+        language = tongue(known.locale).language
         return Traveller(
             one_line(known.client_name),
             one_line(app.provider.title if app else known.place.provider),
@@ -256,6 +308,9 @@ class Road:
             tuple(_readable(scope) for scope in known.scopes),
             known.locale,
             known.timezone,
+            app.client_id if app else "",
+            one_line(answered, 300),
+            phrases(app.provider, language, rule) if app else Phrases(),
         )
 
     def _step(self, step: str, link: Link) -> None:

@@ -24,7 +24,7 @@ from monitor.store.signals import Looked, Move, Signal, Standing
 from monitor.text.ids import new_id
 from monitor.text.names import one_line
 from monitor.tokens.refresh import access_cell
-from monitor.watching.probe import next_refresh
+from monitor.tokens.standing import next_refresh
 from monitor.wire.answers import asked_to_wait
 from monitor.wire.apps import App
 
@@ -266,7 +266,7 @@ def _has_scope_due(watching: Watching, standing: Standing, app: App) -> bool:
 
 
 def _checkable(standing: Standing, app: App) -> tuple[str, ...]:
-    return tuple(scope for scope in standing.scopes if app.scope_url(scope) is not None)
+    return tuple(scope for scope in standing.scopes if app.checks(scope))
 
 
 def _place_of(scope: str | None, standing: Standing, app: App | None) -> int | None:

@@ -73,6 +73,7 @@ class Token:
             "refreshed": self.refreshed,
             "base_url": self.base_url,
             "account": {"id": held.account_id, "name": held.account_name},
+            "values": dict(held.values),
             "scopes": sorted(held.granted if held.granted is not None else held.scopes),
             "health": _health(held),
             "shortfall": _not_now(self.shortfall) if self.shortfall is not None else None,

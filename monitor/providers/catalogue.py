@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from monitor.errors import ConfigurationError, NotFound
+from monitor.providers.review import in_vain
 from monitor.providers.schema import Provider
-from monitor.text.tomlfile import problems, read_toml
+from monitor.text.tomlfile import at_line, problems, read_toml
 
 
 def built_in() -> dict[str, Path]:
@@ -38,5 +41,31 @@ def load_file(path: Path) -> Provider:
     try:
         return Provider.model_validate(document)
     except ValidationError as error:
-        sentences = "\n  ".join(problems(error, Provider, text))
+        sentences = "\n  ".join(_all_problems(error, document, text))
         raise ConfigurationError(f"{path}: not a provider as it stands:\n  {sentences}") from None
+
+
+def review(path: Path) -> tuple[Provider, list[str]]:
+    """Load a provider file, and say what stands in it in vain: one sentence each, with its line."""
+    provider = load_file(path)
+    _, text = read_toml(path, "provider file")
+    return provider, [at_line(text, place, said) for place, said in in_vain(provider)]
+
+
+def _all_problems(error: ValidationError, document: dict[str, Any], text: str) -> list[str]:
+    """Return all mistakes: unknown keys left out, what the rest says of one another can be checked, too."""
+    found = problems(error, Provider, text)
+    unknown = [item["loc"] for item in error.errors() if item["type"] == "extra_forbidden"]
+    if len(unknown) < error.error_count():
+        return found
+    known = deepcopy(document)
+    for *tables, key in unknown:
+        table: Any = known
+        for part in tables:
+            table = table[part]
+        table.pop(key, None)
+    try:
+        Provider.model_validate(known)
+    except ValidationError as further:
+        found += problems(further, Provider, text)
+    return found

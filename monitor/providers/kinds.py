@@ -19,6 +19,8 @@ _STANDARD_HEADERS = frozenset(
     {"authorization", "cookie", "host", "content-length", "content-type", "transfer-encoding", "connection"}
 )
 
+_SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "cookie"})
+
 
 def _https(url: str) -> str:
     parts = urlsplit(url)
@@ -87,6 +89,12 @@ def _header_name(name: str) -> str:
     return name.lower()
 
 
+def _kept_header(name: str) -> str:
+    if _header_name(name) in _SECRET_HEADERS:
+        raise ValueError(f"{name!r} carries what is secret, so it is never kept")
+    return name.lower()
+
+
 def _sent_header(name: str) -> str:
     _header_name(name)
     if name.lower() in _STANDARD_HEADERS:
@@ -122,7 +130,7 @@ Query = Annotated[str, AfterValidator(_jmespath)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Status = Annotated[int | str, AfterValidator(_status)]
 Many = Annotated[tuple[str, ...], BeforeValidator(_many)]  # one text, or a list of them
-ReadHeader = Annotated[str, AfterValidator(_header_name)]  # of an answer, by its lower-case name
+ReadHeader = Annotated[str, AfterValidator(_kept_header)]  # of an answer, by its lower-case name
 SentHeaders = dict[Annotated[str, AfterValidator(_sent_header)], Annotated[str, AfterValidator(_sent_value)]]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 # A text in several languages, by their codes; English has to be there, and stands in for those left out.

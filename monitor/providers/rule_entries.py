@@ -10,7 +10,7 @@ from monitor.health.causes import Cause
 from monitor.health.evidence import Content, Step
 from monitor.health.rules import Rule
 from monitor.providers.kinds import Many, Pattern, ReadHeader, Status
-from monitor.text.tomlfile import Duration, Section
+from monitor.text.tomlfile import Duration, Place, Section, no_mistakes
 
 
 class RuleEntry(Section):
@@ -20,7 +20,9 @@ class RuleEntry(Section):
     those of `[errors] headers`, `text` what a body says that is not JSON.
     """
 
-    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE] | None = None
+    step: (
+        Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE, Step.CALLBACK, Step.EXCHANGE, Step.AUTHORIZE] | None
+    ) = None
     status: Status | None = None
     error: Many | None = None
     description: Pattern | None = None
@@ -36,18 +38,34 @@ class RuleEntry(Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> RuleEntry:
+        found: list[tuple[Place, str]] = []
         if self.cause is Cause.OK:
-            raise ValueError("a rule names a failure; 'ok' is what remains when none matches")
+            found.append((("cause",), "a rule names a failure; 'ok' is what remains when none matches"))
         named = (self.status, self.error, self.description, self.challenge, self.content, self.text)
         if all(value is None for value in named) and not self.fields and not self.headers:
-            raise ValueError(
+            nothing = (
                 "a rule has to name a status, error, description, challenge, content, text, field or header"
             )
+            found.append(((), nothing))
         if self.setting and self.cause is not Cause.POLICY_BLOCKED:
-            raise ValueError("setting goes with cause = 'policy_blocked' alone")
+            found.append((("setting",), "setting goes with cause = 'policy_blocked' alone"))
+        if self.step is Step.CALLBACK:
+            found += self._fits_a_callback()
         if self.text is not None and self.content not in (None, Content.OTHER):
-            raise ValueError("text is of a body that is neither JSON nor HTML: leave content out")
+            text = "text is of a body that is neither JSON nor HTML: leave content out"
+            found.append((("content",), text))
+        no_mistakes(found)
         return self
+
+    def _fits_a_callback(self) -> list[tuple[Place, str]]:
+        """A browser brings `error` and `error_description` back, and nothing else (RFC 6749 4.1.2.1)."""
+        found: list[tuple[Place, str]] = []
+        brought = {"step", "error", "description", "setting", "cause"}
+        if more := sorted(self.model_fields_set - brought):
+            found.append(((more[0],), f'step = "callback" has error and description alone, no {more[0]}'))
+        if self.cause is not Cause.POLICY_BLOCKED:
+            found.append((("cause",), "step = \"callback\" goes with cause = 'policy_blocked' alone"))
+        return found
 
     def rule(self, name: str) -> Rule:
         """Return the rule that this entry means."""

@@ -6,6 +6,8 @@ provider by name.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Annotated, Literal
@@ -28,7 +30,7 @@ from monitor.providers.kinds import (
     placeholders,
 )
 from monitor.providers.rule_entries import RuleEntry
-from monitor.text.tomlfile import Duration, Section
+from monitor.text.tomlfile import Duration, Place, Section, no_mistakes
 
 
 class Region(Section):
@@ -40,6 +42,19 @@ class Region(Section):
     base_url: OptionalUrl = ""
     auth_url: OptionalUrl = ""
     hosts: dict[Name, BaseUrl] = Field(default_factory=dict)
+
+
+_SAID = "{token}, {hint}, {client_id} and {client_secret}"
+_WORD = re.compile(r"\{[a-z_]+\}")
+
+
+def _unsaid(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text) if word not in _SAID]
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class Call(Section):
@@ -57,10 +72,16 @@ class Call(Section):
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Call:
+        found: list[tuple[Place, str]] = []
         if self.method == "GET" and self.body in ("form", "json"):
-            raise ValueError('a GET has no body: say body = "query" or "none"')
-        if self.body == "query" and any("{client_secret}" in text for text in self.fields.values()):
-            raise ValueError("a client secret does not stand in a URL, where logs keep it")
+            found.append((("body",), 'a GET has no body: say body = "query" or "none"'))
+        for name, text in self.fields.items():
+            if self.body == "query" and "{client_secret}" in text:
+                found.append(
+                    (("fields", name), "a client secret does not stand in a URL, where logs keep it")
+                )
+            found += [(("fields", name), f"has {word}, which is none of {_SAID}") for word in _unsaid(text)]
+        no_mistakes(found)
         return self
 
 
@@ -119,17 +140,22 @@ class OAuth(Section):
 
     @model_validator(mode="after")
     def _is_of_one_mind(self) -> OAuth:
-        in_pieces = {"rotates_refresh_token"} & self.model_fields_set
-        if self.rotation is not None and in_pieces:
-            raise ValueError("rotation says it all: leave rotates_refresh_token out")
-        if (self.rotation == "grace") != bool(self.reuse_grace) and self.rotation is not None:
-            raise ValueError('reuse_grace and rotation = "grace" go together: how long is the old one taken?')
-        if self.rotation in ("none", "overlapping") and self.after_lost_answer not in (None, AfterLost.RETRY):
-            raise ValueError(f'rotation = "{self.rotation}" leaves the old token alive: asking again is free')
-        if self.after_lost_answer is AfterLost.NEVER and self.reuse_grace:
-            raise ValueError(
-                "reuse_grace says that a token may be sent again, after_lost_answer that it never is"
+        found: list[tuple[Place, str]] = []
+        after = ("after_lost_answer",)
+        if self.rotation is not None and "rotates_refresh_token" in self.model_fields_set:
+            found.append(
+                (("rotates_refresh_token",), "rotation says it all: leave rotates_refresh_token out")
             )
+        if (self.rotation == "grace") != bool(self.reuse_grace) and self.rotation is not None:
+            together = 'reuse_grace and rotation = "grace" go together: how long is the old one taken?'
+            found.append((("reuse_grace",) if self.reuse_grace else ("rotation",), together))
+        if self.rotation in ("none", "overlapping") and self.after_lost_answer not in (None, AfterLost.RETRY):
+            alive = f'rotation = "{self.rotation}" leaves the old token alive: asking again is free'
+            found.append((after, alive))
+        if self.after_lost_answer is AfterLost.NEVER and self.reuse_grace:
+            never = "reuse_grace says that a token may be sent again, after_lost_answer that it never is"
+            found.append((after, never))
+        no_mistakes(found)
         return self
 
     @property
@@ -159,10 +185,13 @@ class Whoami(Section):
 
     @model_validator(mode="after")
     def _names_the_account(self) -> Whoami:
+        found: list[tuple[Place, str]] = []
         if sum(map(bool, (self.account_id, self.accounts, self.account_value))) != 1:
-            raise ValueError("says with one of account_id, accounts and account_value whose token it is")
+            found.append(((), "says with one of account_id, accounts and account_value whose token it is"))
         if self.account_names and not self.accounts:
-            raise ValueError("account_names are those of accounts; the name of one account is account_name")
+            one = "account_names are those of accounts; the name of one account is account_name"
+            found.append((("account_names",), one))
+        no_mistakes(found)
         return self
 
 
@@ -173,6 +202,7 @@ class ScopeCheck(Section):
     """
 
     probe: Path = ""
+    call: Call | None = None  # how it is asked, where not by a GET with the bearer token
     also: tuple[str, ...] = ()
 
 
@@ -222,7 +252,7 @@ class Value(Section):
     Taken from the callback's query, the token endpoint's answer or whoami's (JMESPath), in this order; people
     may set it, too, and `[[apps]] values` for all connections of an app. What does not fit `pattern` as a
     whole is not taken. One with `hosts` is an address (https://host) where bearer tokens are sent: its host
-    has to be one of these, or below one that begins with a dot.
+    has to be one of these, or below one that begins with a dot; `pattern` counts there only if it is said.
     """
 
     title: str = ""  # what people read; its name where it is left out
@@ -232,6 +262,13 @@ class Value(Section):
     default: str = ""
     pattern: Pattern = r"[A-Za-z0-9._-]{1,200}"
     hosts: tuple[str, ...] = ()
+    account: bool = False  # it is the account on record, wherever that came from
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Value:
+        if self.account and (self.callback or self.token or self.whoami or self.default or self.hosts):
+            raise ValueError("account = true: it is the account on record, and taken from nowhere else")
+        return self
 
 
 class Setting(Section):
@@ -279,56 +316,59 @@ class Provider(Section):
     ends: tuple[End, ...] = ()
 
     @model_validator(mode="after")
-    def _has_endpoints(self) -> Provider:
-        if self.oauth.discover:
-            return self
-        missing = [
-            name
-            for name, value in (
-                ("oauth.authorize", self.oauth.authorize),
-                ("oauth.token", self.oauth.token),
-                ("whoami.path", self.whoami.path),
-            )
-            if not value
-        ]
-        if missing:
-            raise ValueError(f"{', '.join(missing)}: needed, since there is no oauth.discover")
+    def _is_of_one_piece(self) -> Provider:
+        no_mistakes((*self._without_endpoints(), *self._without_names()))
         return self
 
-    @model_validator(mode="after")
-    def _names_what_there_is(self) -> Provider:
-        for where, text in self._templates():
-            for kind, name in placeholders(text):
+    def _without_endpoints(self) -> Iterable[tuple[Place, str]]:
+        needed = (("oauth", "authorize"), ("oauth", "token"), ("whoami", "path"))
+        for table, key in needed:
+            if not self.oauth.discover and not getattr(getattr(self, table), key):
+                yield (table, key), "is needed, since there is no oauth.discover"
+
+    def _without_names(self) -> Iterable[tuple[Place, str]]:
+        for place, text in self.templates():
+            for kind, name in sorted(placeholders(text)):
                 if kind == "values" and name not in self.values:
-                    raise ValueError(f"{where}: {{values.{name}}} is not one of [values]")
-                lacking = [region for region, there in self.regions.items() if name not in there.hosts]
-                if kind == "hosts" and lacking:
-                    raise ValueError(f"{where}: regions.{lacking[0]} has no host {name!r}")
+                    yield place, f"{{values.{name}}} is not one of [values]{_near(name, self.values)}"
+                for region, there in self.regions.items() if kind == "hosts" else ():
+                    if name not in there.hosts:
+                        yield place, f"regions.{region} has no host {name!r}{_near(name, there.hosts)}"
         account = self.whoami.account_value
         if account and account not in self.values:
-            raise ValueError(f"whoami.account_value: {account!r} is not one of [values]")
+            unknown = f"{account!r} is not one of [values]{_near(account, self.values)}"
+            yield ("whoami", "account_value"), unknown
         for index, rule in enumerate(self.rules):
-            if rule.setting and rule.setting not in self.settings:
-                raise ValueError(f"rules[{index}].setting: {rule.setting!r} is not one of [settings]")
-            for name in rule.fields:
-                if name not in self.errors.fields:
-                    raise ValueError(f"rules[{index}].fields: {name!r} is not one of errors.fields")
-            for name in rule.headers:
-                if name not in self.errors.headers:
-                    raise ValueError(f"rules[{index}].headers: {name!r} is not one of errors.headers")
-        return self
+            named = (
+                ("setting", [rule.setting] if rule.setting else [], "[settings]", self.settings),
+                ("fields", rule.fields, "errors.fields", self.errors.fields),
+                ("headers", rule.headers, "errors.headers", self.errors.headers),
+            )
+            for key, names, what, known in named:
+                for name in names:
+                    if name not in known:
+                        yield ("rules", index, key), f"{name!r} is not one of {what}{_near(name, known)}"
 
-    def _templates(self) -> Iterable[tuple[str, str]]:
+    def templates(self) -> Iterable[tuple[Place, str]]:
+        """Yield every text in which a value or a host may stand, and its place in the file."""
         oauth = self.oauth
         for name in ("authorize", "token", "revoke", "introspect"):
-            yield f"oauth.{name}", getattr(oauth, name)
-        yield "whoami.path", self.whoami.path
+            yield ("oauth", name), getattr(oauth, name)
+        yield ("whoami", "path"), self.whoami.path
         for name, check in self.scopes.items():
-            yield f"scopes.{name}.probe", check.probe
-        for name, text in self.headers.items():
-            yield f"headers.{name}", text
-        for name, text in oauth.token_headers.items():
-            yield f"oauth.token_headers.{name}", text
+            yield ("scopes", name, "probe"), check.probe
+        sent: list[tuple[Place, SentHeaders]] = [
+            (("headers",), self.headers),
+            (("oauth", "token_headers"), oauth.token_headers),
+        ]
+        calls = (("oauth", "revoke_call"), ("oauth", "introspect_call"), ("whoami", "call"))
+        for table, key in calls:
+            call = getattr(getattr(self, table), key)
+            if call is not None:
+                sent.append(((table, key, "headers"), call.headers))
+        for place, headers in sent:
+            for name, text in headers.items():
+                yield (*place, name), text
 
     def compiled_rules(self) -> tuple[Rule, ...]:
         """Return the provider's rules, named `clio.rules[0]` and so on, as evidence shows them."""

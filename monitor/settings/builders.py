@@ -20,8 +20,9 @@ from alerts.mails.message import Logo
 from alerts.mails.samples import sample
 from alerts.mails.send import Pump
 from alerts.mails.standing import KINDS
-from alerts.mails.voice import Post, Voice
+from alerts.mails.voice import Post, Registration, Voice
 from alerts.pages import routes
+from alerts.pages.ahead import Ahead, Announced
 from alerts.pages.routes import Route
 from alerts.pages.send import Pager
 from alerts.pages.truth import Oncall
@@ -29,6 +30,8 @@ from alerts.webhooks.endpoints import Endpoint
 from alerts.webhooks.send import Caller
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
+from monitor.health.calendar import midnight
+from monitor.metrics.ending import announced
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.settings.loaded import Loaded
@@ -46,6 +49,8 @@ from monitor.tokens.refresh import Refresher
 from monitor.tokens.uses import Uses
 from monitor.tokens.vault import Cell
 from monitor.watching.admission import Admission, Pace
+from monitor.watching.comparing import Comparing
+from monitor.watching.doors import Doors
 from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
 from monitor.watching.pacing import Demand, Pacer
@@ -75,10 +80,12 @@ class Watching:
     presence: Presence
     admission: Admission
     upkeep: Upkeep
+    comparing: Comparing
     refresher: Refresher
     custody: Custody
     uses: Uses
     hearing: Hearing
+    doors: Doors
     meters: Meters
     scope_every: timedelta
 
@@ -110,20 +117,42 @@ def build_watching(
         lambda app, done, connection: measure_refresh(meters, app, done, connection),
     )  # fmt: skip
     refresher.on_stored = custody.desk.changed
+    comparing = Comparing(
+        database, loop, admission.sight, apps, clock, meters, process=name, pace=pace
+    )  # fmt: skip
     upkeep = Upkeep(database, presence, admission, clock, terms=terms, kept=settings.kept)
     return Watching(
         loop=loop,
         rounds=Rounds(database, loop, admission, apps, clock, process=name, pace=pace),
         ticks=Ticks(
-            loop, presence, admission, upkeep, tasks, clock, meters, interval=settings.cadence.interval
+            loop,
+            presence,
+            admission,
+            upkeep,
+            comparing,
+            tasks,
+            clock,
+            meters,
+            interval=settings.cadence.interval,
         ),
         presence=presence,
         admission=admission,
         upkeep=upkeep,
+        comparing=comparing,
         refresher=refresher,
         custody=custody,
         uses=Uses(database, clock),
         hearing=Hearing(database, admission, clock),
+        doors=Doors(
+            database,
+            wire,
+            pacer,
+            apps,
+            clock,
+            public_url=settings.web.public_url,
+            every=schedule.doors,
+            leads=lambda: presence.leads,
+        ),
         meters=meters,
         scope_every=schedule.scope_interval,
     )
@@ -181,7 +210,7 @@ def build_post(parts: Parts) -> Post | None:
         composer=composer,
         sender=sender,
         server=parts.loaded.mail_server(),
-        titles={app.id: app.provider.title for app in parts.apps.values()},
+        apps={app.id: Registration(app.provider, app.client_id) for app in parts.apps.values()},
         public_url=settings.web.public_url,
         link_lifetime=settings.email.link_lifetime,
         max_per_hour=settings.email.max_per_hour,
@@ -258,6 +287,15 @@ def build_oncall(parts: Parts) -> Oncall:
         patience=oncall.waits,
         runbooks=oncall.runbooks,
         windows=settings.windows,
+        ahead=_lies_ahead(parts),
+    )
+
+
+def _lies_ahead(parts: Parts) -> Ahead:
+    """Gather when secrets end, and what the providers of our apps announced."""
+    return Ahead(
+        {app: midnight(on) for app, on in parts.loaded.settings.secrets.items()},
+        [Announced(one.name, midnight(end.on), end.what) for one, end in announced(parts.apps.values())],
     )
 
 

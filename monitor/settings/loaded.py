@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from alerts.channels import smtp
 from alerts.pages.routes import Route, routes_of
@@ -20,6 +21,7 @@ from monitor.settings.sections import (
 from monitor.settings.whole import Settings
 from monitor.tokens.vault import Cell, Key, Vault, parse_keys, read_key_file
 from monitor.wire.apps import App, endpoints_of
+from monitor.wire.values import why_not, with_hosts
 
 
 class Loaded:
@@ -143,6 +145,10 @@ class Loaded:
                 if value is not None
             }
         )
+        hosts = self._hosts(entry, where.hosts)
+        named = (entry.base_url, entry.auth_url, *entry.hosts.values())
+        there = (urlsplit(url) for url in named if url)
+        own = frozenset(f"{at.scheme}://{at.netloc}" for at in there)
         return App(
             id=entry.id,
             provider=provider,
@@ -154,9 +160,38 @@ class Loaded:
             auth_url=auth,
             limits=limits,
             rules=provider.compiled_rules(),
-            endpoints=endpoints_of(provider, base, auth),
+            endpoints=endpoints_of(provider, base, auth, hosts),
             own_callback=entry.callback == "own",
+            hosts=hosts,
+            values=self._values(entry, provider, own),
+            own=own,
+            headers={name: with_hosts(text, hosts) for name, text in provider.headers.items()},
+            token_headers={
+                name: with_hosts(text, hosts) for name, text in provider.oauth.token_headers.items()
+            },
         )
+
+    def _hosts(self, entry: AppSettings, theirs: Mapping[str, str]) -> dict[str, str]:
+        """Return the region's further hosts; a base_url of the app's own stands for the others."""
+        unknown = [name for name in entry.hosts if name not in theirs]
+        if unknown:
+            raise ConfigurationError(
+                f"{self.path}: app {entry.id!r}: hosts: the region has no host {unknown[0]!r}; it has "
+                f"{', '.join(theirs) or 'none'}."
+            )
+        return {name: entry.hosts.get(name) or entry.base_url or url for name, url in theirs.items()}
+
+    def _values(self, entry: AppSettings, provider: Provider, own: frozenset[str]) -> dict[str, str]:
+        """Return what stands in URLs of all connections of an app: its own values, and the defaults."""
+        for name, text in entry.values.items():
+            value = provider.values.get(name)
+            trouble = f"values: {provider.title} has no value {name!r}"
+            if value is not None:
+                trouble = why_not(name, value, text, own) or ""
+            if trouble:
+                raise ConfigurationError(f"{self.path}: app {entry.id!r}: {trouble}.")
+        defaults = {name: value.default for name, value in provider.values.items() if value.default}
+        return defaults | dict(entry.values)
 
     def _client_secret(self, entry: AppSettings, vault: Vault) -> Secret:
         if entry.client_secret_env:

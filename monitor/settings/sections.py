@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from monitor.health.guard import GuardPolicy
 from monitor.health.surprise import SurprisePolicy
 from monitor.health.wave import WavePolicy
 from monitor.host.network import loopback, network, network_of_ours, proxy
-from monitor.providers.kinds import OptionalUrl
+from monitor.providers.kinds import BaseUrl, OptionalUrl
 from monitor.text.tomlfile import Duration, Section, parse_duration, positive, show_duration
 
 
@@ -140,20 +140,6 @@ class ConnectionSettings(Section):
     require_account: bool = False  # imports have to give account_id
 
 
-class ScheduleSettings(Section):
-    """[schedule]"""
-
-    interval: PositiveDuration = timedelta(minutes=5)
-    jitter: Share = 0.1
-    recheck: PositiveDuration = timedelta(seconds=30)
-    confirm_after: int = Field(default=2, ge=1, le=20)
-    refresh_ahead: Duration = timedelta(minutes=10)
-    concurrency: int = Field(default=100, ge=1, le=5000)
-    timeout: PositiveDuration = timedelta(seconds=10)
-    scope_interval: PositiveDuration = timedelta(hours=1)
-    pace: float | None = Field(default=None, gt=0)
-
-
 def _never(value: object) -> object:
     return None if value == "never" else parse_duration(value)
 
@@ -169,6 +155,21 @@ OrNever = Annotated[
     AfterValidator(_seldom),
     PlainSerializer(lambda span: "never" if span is None else show_duration(span), return_type=str),
 ]
+
+
+class ScheduleSettings(Section):
+    """[schedule]"""
+
+    interval: PositiveDuration = timedelta(minutes=5)
+    jitter: Share = 0.1
+    recheck: PositiveDuration = timedelta(seconds=30)
+    confirm_after: int = Field(default=2, ge=1, le=20)
+    refresh_ahead: Duration = timedelta(minutes=10)
+    concurrency: int = Field(default=100, ge=1, le=5000)
+    timeout: PositiveDuration = timedelta(seconds=10)
+    scope_interval: PositiveDuration = timedelta(hours=1)
+    pace: float | None = Field(default=None, gt=0)
+    doors: OrNever = timedelta(days=1)  # how often each app is asked whether anybody could still connect
 
 
 class GuardSettings(Section):
@@ -241,9 +242,12 @@ class AppSettings(Section):
     client_secret: str | None = None
     client_secret_env: str | None = None
     client_secret_file: Path | None = None
+    secret_expires: date | None = None  # the day from which on the provider does not take the secret any more
     scopes: tuple[str, ...] = ()
     base_url: OptionalUrl = ""
     auth_url: OptionalUrl = ""
+    hosts: dict[str, BaseUrl] = Field(default_factory=dict)  # further ones, in the region's place
+    values: dict[str, str] = Field(default_factory=dict)  # what stands in URLs of all its connections
     provider_file: str = ""
     requests_per_minute: float | None = Field(default=None, gt=0)
     limit_share: Annotated[Share, Field(gt=0)] | None = None

@@ -25,7 +25,7 @@ from monitor.health.events import Type
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import given_back
 from monitor.health.rotation import Journal
-from monitor.store import audit, events, fence, incidents
+from monitor.store import audit, events, fence, incidents, provider_values
 from monitor.store.consent_tables import consent, held, link
 from monitor.store.engine import Database
 from monitor.store.fence import Gated
@@ -34,14 +34,29 @@ from monitor.store.tables import connection, credential, journal
 from monitor.text.names import one_line
 
 ASKED = "asked"  # why a grant is held where the settings have every first binding wait
+SEVERAL = "?several"  # where it reaches several accounts, and none is on record; no connection's id begins so
 
 
 class Account(NamedTuple):
-    """An account at a provider, and who approved, as its whoami has them."""
+    """An account at a provider, and who approved, as its whoami has them.
+
+    `choice` are the accounts, id and name, of which a person has to name one; then `id` is empty.
+    """
 
     id: str
     name: str | None = None
     user: str | None = None
+    choice: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The account, or those that it may be."""
+        return tuple(number for number, _ in self.choice) or (self.id,)
+
+    @property
+    def called(self) -> str:
+        """The account as people know it, or those that it may be."""
+        return ", ".join(name or number for number, name in self.choice) or self.name or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +91,10 @@ class HeldGrant:
     @property
     def named(self) -> str:
         """The account as people know it, every text cleaned."""
-        number, name, user = (one_line(text or "") for text in self.account)
-        return (f"{name} ({number})" if name else number) + (f", approved by {user}" if user else "")
+        user = one_line(self.account.user or "")
+        known = self.account.choice or ((self.account.id, self.account.name or ""),)
+        named = [_named(one_line(number), one_line(name)) for number, name in known]
+        return ", ".join(named) + (f", approved by {user}" if user else "")
 
     @property
     def sentence(self) -> str:
@@ -85,7 +102,13 @@ class HeldGrant:
         why = "first accounts are asked for"
         if self.owner is not None:
             why = f"that is the account of {one_line(self.owner)} ({self.other})"
+        elif self.account.choice:
+            why = "that grant reaches them all, and which one is meant has to be said"
         return f"{one_line(self.client)} was authorized with {self.named}; {why}"
+
+
+def _named(number: str, name: str) -> str:
+    return f"{name} ({number})" if name else number
 
 
 async def why_held(
@@ -95,6 +118,8 @@ async def why_held(
 
     None where it may be bound. The caller holds `gates.one_binding`, so that of two nobody is overlooked.
     """
+    if not account:
+        return SEVERAL
     mine = select(connection.c.client_name).where(connection.c.id == connection_id).scalar_subquery()
     issuer = rules.issuers.get(place.app)
     same = [app for app, other in rules.issuers.items() if other == issuer]
@@ -134,7 +159,8 @@ async def hold(
     values = {
         "connection": connection_id, "why": why, "account_id": account.id, "account_name": account.name,
         "user": account.user, "held_at": now, "consent": None, "refresh": None, "issued_at": None,
-        "access_expires_at": None, "expiry_assumed": False, "granted": None,
+        "access_expires_at": None, "expiry_assumed": False, "granted": None, "refresh_expires_at": None,
+        "grant_ends_at": None, "provider_values": {}, "accounts": [list(one) for one in account.choice],
     } | grant  # fmt: skip
     make: Any = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
     await conn.execute(
@@ -151,6 +177,7 @@ async def take_out(
         conn, connection_id, why, account, now,
         access=row.access, refresh=row.refresh, issued_at=row.issued_at,
         access_expires_at=row.access_expires_at, expiry_assumed=row.expiry_assumed, granted=row.granted,
+        refresh_expires_at=row.refresh_expires_at, grant_ends_at=row.grant_ends_at,
     )  # fmt: skip
     await conn.execute(
         update(credential)
@@ -158,7 +185,7 @@ async def take_out(
         .values(
             access=None, refresh=None, version=credential.c.version + 1, access_expires_at=None,
             expiry_assumed=False, demand_after=None, granted=None, lost=False, doubt_since=None,
-            doubt_tried_at=None,
+            doubt_tried_at=None, refresh_expires_at=None, grant_ends_at=None, authorized_by=None,
         )
     )  # fmt: skip
     await close_refreshes(conn, connection_id, now)
@@ -200,16 +227,17 @@ async def leave_app(conn: AsyncConnection, connection_id: str, now: datetime) ->
 
 
 async def bind(conn: AsyncConnection, connection_id: str, was: Gated, account: str, now: datetime) -> bool:
-    """Put the grant that is held for this account in its place; False where there is none."""
-    mine = select(held).where(held.c.connection == connection_id, held.c.account_id == account)
-    row = (await conn.execute(mine)).one_or_none()
-    if row is None:
+    """Put the grant that is held for this account, or reaches it, in its place; False where there is none."""
+    row = (await conn.execute(select(held).where(held.c.connection == connection_id))).one_or_none()
+    known = {} if row is None else {row.account_id: row.account_name} | dict(row.accounts)
+    if row is None or account not in known:
         return False
     await conn.execute(
         update(connection)
         .where(connection.c.id == connection_id)
-        .values(account_id=row.account_id, account_name=row.account_name, updated_at=now)
+        .values(account_id=account, account_name=known[account] or None, updated_at=now)
     )
+    await provider_values.add(conn, {connection_id: row.provider_values})
     await conn.execute(
         update(credential)
         .where(credential.c.connection == connection_id)
@@ -219,6 +247,8 @@ async def bind(conn: AsyncConnection, connection_id: str, was: Gated, account: s
             expiry_assumed=row.expiry_assumed, demand_after=None,
             authorized_at=row.held_at if row.consent is not None else None, refresh_used_at=row.held_at,
             granted=row.granted, lost=False, doubt_since=None, doubt_tried_at=None,
+            refresh_expires_at=row.refresh_expires_at, grant_ends_at=row.grant_ends_at,
+            authorized_by=row.user if row.consent is not None else None,
         )
     )  # fmt: skip
     await close_refreshes(conn, connection_id, now)
@@ -300,6 +330,7 @@ async def counted(database: Database) -> list[tuple[str, str, int]]:
 def _grant(row: Any) -> HeldGrant:
     return HeldGrant(
         row.connection, row.client_name, Place(row.app, row.provider, row.region),
-        Account(row.account_id, row.account_name, row.user), row.held_at, row.consent, row.access,
+        Account(row.account_id, row.account_name, row.user, tuple((a, n) for a, n in row.accounts)),
+        row.held_at, row.consent, row.access,
         row.refresh, row.other, row.owner,
     )  # fmt: skip

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from monitor.health.causes import Cause, Owner
+from monitor.health.claim import Claim
 from monitor.health.lifecycle import Health, State
 from monitor.health.rotation import Doubt
-from monitor.store.tables import credential, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 
 class Sealed(NamedTuple):
@@ -31,6 +32,8 @@ class Sealed(NamedTuple):
     doubt: Doubt | None = None
     assumed: bool = False  # when the access token ends is what the provider's file says
     refused: int | None = None  # the version whose access token the provider's API refused
+    refresh_ends_at: datetime | None = None  # as the provider told: unless it is used before
+    grant_ends_at: datetime | None = None  # as the provider told: whatever is done
 
 
 HEALTH = (
@@ -62,7 +65,19 @@ CREDENTIAL = (
     credential.c.doubt_tried_at,
     credential.c.expiry_assumed,
     credential.c.refused_version,
+    credential.c.refresh_expires_at,
+    credential.c.grant_ends_at,
 )
+
+# Who is on what is open of a connection, for whoever joins `incident` on this: an incident that is over joins
+# no more, and so its claim ends with it.
+CLAIM = (
+    connection.c.claimed_by,
+    connection.c.claimed_until,
+    connection.c.claimed_incident,
+    incident.c.id.label("claimed_open"),
+)
+CLAIMED = (incident.c.id == connection.c.claimed_incident) & incident.c.closed_at.is_(None)
 
 # What a text of the table means; a dict's look-up takes a tenth of an enum's call.
 _STATES = {state.value: state for state in State}
@@ -79,7 +94,7 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
     """Read the columns of `CREDENTIAL`, in their order."""
     (
         access, refresh, version, issued, expires, authorized, used, granted, lost, since, tried, assumed,
-        refused,
+        refused, refresh_ends, grant_ends,
     ) = values  # fmt: skip
     return Sealed(
         access, refresh, version, issued, expires, authorized, used,
@@ -87,8 +102,15 @@ def read_sealed(values: Sequence[Any]) -> Sealed:
         lost,
         # Hardly ever there is a doubt about a stored refresh token.
         Doubt(since, tried) if since is not None else None,
-        assumed, refused,
+        assumed, refused, refresh_ends, grant_ends,
     )  # fmt: skip
+
+
+def read_claim(values: Sequence[Any], *, newcomer: bool) -> Claim | None:
+    """Read the columns of `CLAIM`, in their order; of a newcomer a claim is about the first authorization."""
+    who, until, about, still_open = values
+    stands = newcomer if about is None else still_open is not None
+    return Claim(who, until) if until is not None and stands else None
 
 
 def health_of(row: Any) -> Health:

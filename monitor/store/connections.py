@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import ConfigurationError, NotFound, Remedy
 from monitor.health import events as said
+from monitor.health.claim import Claim
 from monitor.health.events import Type
 from monitor.health.incidents import Place
-from monitor.health.lifecycle import Health, State, on_new_grounds, paused, resumed
+from monitor.health.lifecycle import Health, State, paused, resumed
 from monitor.health.rotation import Doubt
-from monitor.store import audit, bindings, events, fence, gates, incidents, revisions
-from monitor.store.columns import Sealed, health_of, sealed_of
+from monitor.store import audit, bindings, events, fence, gates, incidents, provider_values, revisions
+from monitor.store.columns import CLAIM, CLAIMED, Sealed, health_of, read_claim, sealed_of
 from monitor.store.engine import Database
 from monitor.store.retry import retried
-from monitor.store.tables import connection, credential, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Known:
     updated_at: datetime | None = None
     revision: int = 1
     imported: str | None = None  # which tokens a file brought last, as a hash
+    claim: Claim | None = None  # who is on what is open of it
+    values: Mapping[str, str] = field(default_factory=dict)  # what stands in its URLs and headers
+    authorized_by: str | None = None  # who approved last, as the provider names them
 
     @property
     def newcomer(self) -> bool:
@@ -188,11 +192,18 @@ async def set_handout(database: Database, connection_id: str, on: bool, now: dat
 
 @retried
 async def set_account(
-    database: Database, connection_id: str, account: str, now: datetime, actor: str
+    database: Database,
+    connection_id: str,
+    account: str,
+    now: datetime,
+    actor: str,
+    *,
+    values: Mapping[str, str] | None = None,
 ) -> None:
     """Put another account on record, and look at the connection at once: what it is may be right now.
 
     A grant that waits for a person is taken where it is that account's, and forgotten where it is not.
+    `values` go with the account.
     """
     async with database.write() as conn:
         await gates.one_binding(conn)
@@ -205,11 +216,11 @@ async def set_account(
             .where(connection.c.id == connection_id)
             .values(account_id=account, account_name=None, updated_at=now)
         )
+        await provider_values.add(conn, {connection_id: values or {}})
         await revisions.count(conn, [connection_id])
         if not await bindings.bind(conn, connection_id, held[connection_id], account, now):
             await bindings.drop(conn, connection_id)
-            anew = {connection_id: on_new_grounds(held[connection_id].health, now)}
-            await fence.fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+            await fence.look_again(conn, held, now)
         await events.moved(conn, Type.CHANGED, [connection_id], now)
         await audit.record(
             conn, now, actor, "connection.accept_account", connection_id, account=account, before=before
@@ -232,9 +243,11 @@ _ALL = (
         connection,
         *(column for column in watch.c if column.name not in ("connection", "app", "provider", "region")),
         *(column for column in credential.c if column.name != "connection"),
+        CLAIM[-1],
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
+    .outerjoin(incident, CLAIMED)
 )
 
 
@@ -271,6 +284,19 @@ async def per_app(database: Database) -> dict[str, int]:
             select(watch.c.app, func.count()).where(watch.c.next_probe_at.is_not(None)).group_by(watch.c.app)
         )
         return {row[0]: int(row[1]) for row in rows}
+
+
+async def scopes_needed(database: Database) -> dict[str, int]:
+    """Return how many scopes the connections of each app that are looked at need, all together."""
+    needed = func.sum(func.json_array_length(connection.c.scopes))
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(watch.c.app, needed)
+            .join(connection, connection.c.id == watch.c.connection)
+            .where(watch.c.next_probe_at.is_not(None))
+            .group_by(watch.c.app)
+        )
+        return {row[0]: int(row[1] or 0) for row in rows}
 
 
 class Lately(NamedTuple):
@@ -316,7 +342,8 @@ async def unwatched(database: Database, apps: Collection[str]) -> dict[str, int]
 
 
 def _known(row: Any) -> Known:
-    return Known(
+    claim = [getattr(row, column.name) for column in CLAIM]
+    known = Known(
         id=row.id,
         place=Place(row.app, row.provider, row.region),
         client_name=row.client_name,
@@ -340,4 +367,7 @@ def _known(row: Any) -> Known:
         updated_at=row.updated_at,
         revision=row.revision,
         imported=row.imported,
+        values=row.provider_values,
+        authorized_by=row.authorized_by,
     )
+    return replace(known, claim=read_claim(claim, newcomer=known.newcomer))

@@ -90,6 +90,16 @@ class HeldGrant(SQLModel, table=True):
     access_expires_at: datetime | None = _time(default=None)
     expiry_assumed: bool = _no()
     granted: list[str] | None = Field(default=None, sa_type=JSON)
+    refresh_expires_at: datetime | None = _time(default=None)
+    grant_ends_at: datetime | None = _time(default=None)
+    # What the provider's [values] are in this grant, and the accounts that it reaches, as [id, name]: one of
+    # these is named by whoever accepts.
+    provider_values: dict[str, str] = Field(
+        default_factory=dict, sa_type=JSON, sa_column_kwargs={"server_default": "{}"}
+    )
+    accounts: list[list[str]] = Field(
+        default_factory=list, sa_type=JSON, sa_column_kwargs={"server_default": "[]"}
+    )
 
 
 link = table(Link)

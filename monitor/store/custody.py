@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Text, bindparam, or_, select, update
@@ -36,6 +37,7 @@ class Held(NamedTuple):
     access: str | None
     assumed: bool  # when it ends is what the provider's file says
     books: Books
+    values: Mapping[str, str] = MappingProxyType({})  # what stands in its URLs and headers
 
 
 _HELD = (
@@ -61,13 +63,14 @@ _HELD = (
         credential.c.expiry_assumed,
         credential.c.demand_after,
         watch.c.next_probe_at,
+        connection.c.provider_values,
         *HEALTH,
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
     .where(connection.c.id == bindparam("id"))
 )
-_FIRST_HEALTH = 21
+_FIRST_HEALTH = 22
 
 
 async def held(database: Database, connection_id: str) -> Held | None:
@@ -80,6 +83,7 @@ async def held(database: Database, connection_id: str) -> Held | None:
     (
         app, provider, region, labels, created, account, name, scopes, custody, handout, granted, access,
         renews, lost, version, refused, issued, expires, assumed, after, next_look,
+        own,
     ) = values[:_FIRST_HEALTH]  # fmt: skip
     books = Books(
         read_health(values[_FIRST_HEALTH:]),
@@ -97,7 +101,7 @@ async def held(database: Database, connection_id: str) -> Held | None:
     )
     return Held(
         connection_id, Place(app, provider, region), labels, created, account, name, tuple(scopes),
-        tuple(granted) if granted is not None else None, access, assumed, books,
+        tuple(granted) if granted is not None else None, access, assumed, books, own,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Text, bindparam, func, or_, select, update
@@ -20,6 +21,7 @@ from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, watch
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 OTHERS_FIRST = timedelta(seconds=15)  # so long another process has to take what it is asked to look at
 
 
@@ -42,6 +44,7 @@ class Lease(NamedTuple):
     scope_checked_at: datetime | None
     scopes_all: bool
     reads: Mapping[str, datetime]
+    values: Mapping[str, str] = _NONE  # what stands in its URLs and headers
 
 
 _LEASED = (
@@ -59,6 +62,7 @@ _LEASED = (
         watch.c.scope_checked_at,
         watch.c.scopes_all,
         watch.c.reads,
+        connection.c.provider_values,
         *HEALTH,
         *CREDENTIAL,
     )
@@ -255,18 +259,20 @@ async def lag(database: Database, apps: Collection[str], now: datetime) -> float
 
 
 _place = lru_cache(maxsize=4096)(Place)
-_FIRST_HEALTH = 13
+_FIRST_HEALTH = 14
 _FIRST_CREDENTIAL = _FIRST_HEALTH + len(HEALTH)
 
 
 def _lease(row: Any) -> Lease:
     values = tuple(row)
-    (name, epoch, until, app, provider, region, scopes, account, success, cursor, checked, whole, reads) = (
-        values[:_FIRST_HEALTH]
-    )
+    (
+        name, epoch, until, app, provider, region, scopes, account, success, cursor, checked, whole, reads,
+        own,
+    ) = values[:_FIRST_HEALTH]  # fmt: skip
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
         read_health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]), read_sealed(values[_FIRST_CREDENTIAL:]),
         success, cursor, checked, whole,
         {scope: datetime.fromisoformat(at) for scope, at in reads.items()} if reads else {},
+        own or _NONE,
     )  # fmt: skip

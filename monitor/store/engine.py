@@ -14,7 +14,8 @@ so that two of them wait for each other and never in a circle:
    is held for them, links. A link before its trips.
 6. Incidents, and campaigns with their members, under lock 2.
 7. Deliveries, addresses, notices, the fuse; a delivery before its notice.
-8. The rest, a row each: duty, budget, silence, key check, webhook, event.
+8. The rest, a row each: duty, budget, silence, key check, app check, webhook, event, key, person,
+   job, plan.
 
 What is forgotten because it is old is passed over while somebody holds it. Only rows that exist are waited
 for; inserting takes no part. Where the order fails nevertheless, the database takes one of the two back, and

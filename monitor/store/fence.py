@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, select, update
+from sqlalchemy import ColumnElement, Text, case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.lifecycle import Health, State, on_new_grounds
@@ -85,3 +85,9 @@ async def renew(conn: AsyncConnection, held: Mapping[str, Gated], now: datetime,
     awake = {name: health for name, health in moved.items() if name not in asleep}
     await fence(conn, asleep, **more)
     await fence(conn, awake, **more, next_probe_at=now)
+
+
+async def look_again(conn: AsyncConnection, held: Mapping[str, Gated], now: datetime) -> None:
+    """Fence held connections that are asked about something else from now on: a probe comes at once."""
+    anew = {name: on_new_grounds(was.health, now) for name, was in held.items()}
+    await fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))

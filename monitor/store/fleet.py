@@ -30,6 +30,8 @@ _PAGE = (
         epoch(credential.c.refresh_used_at),
         epoch(credential.c.authorized_at),
         watch.c.last_seconds,
+        epoch(credential.c.refresh_expires_at),
+        epoch(credential.c.grant_ends_at),
     )
     .join(connection, connection.c.id == watch.c.connection)
     .join(credential, credential.c.connection == watch.c.connection)
@@ -40,11 +42,13 @@ _PAGE = (
 
 
 async def pages(database: Database, size: int = 2000) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """Yield all connections in pages: id, app, provider, client, state, cause, owner, four times, a span.
+    """Yield all connections in pages: who they are in seven words, four times, a span, and two ends.
 
+    Who they are: id, app, provider, client, state, cause, owner.
     The times are the last success, the access token's expiry, the refresh token's last use and the
-    authorization, in Unix seconds or None; the span is the last probe's, in seconds. A page at a time keeps
-    the event loop free in between.
+    authorization, in Unix seconds or None; the span is the last probe's, in seconds;
+    the ends are the refresh token's and the grant's, as their provider told. A page at a time keeps the
+    event loop free in between.
     """
     after = ""
     async with database.read() as conn:

@@ -43,6 +43,7 @@ class NewConnection:
     imported: str | None = None
     first_probe_at: datetime | None = None
     handout: bool | None = None  # None: as it is
+    values: Mapping[str, str] | None = None  # None: as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,12 @@ async def put_in(
                 await _update(conn, item, now, tokens_new, keeps)
                 others.append((item, tokens_new))
         await _fence(conn, others, held, now)
+        otherwise = {
+            item.id: held[item.id]
+            for item, tokens_new in others
+            if not tokens_new and item.values not in (None, known[item.id].provider_values)
+        }
+        await fence.look_again(conn, otherwise, now)  # they are asked with other values
         await _say(conn, [] if dry_run else fresh, others, now)
     if refused:
         raise ImportRefused(refused)
@@ -197,8 +204,9 @@ def _same_accounts(one: Place, other: Place, issuers: Mapping[str, str]) -> bool
 
 
 def _who(item: NewConnection) -> dict[str, Any]:
-    switch = {} if item.handout is None else {"handout": item.handout}
-    return switch | {
+    said: dict[str, Any] = {} if item.handout is None else {"handout": item.handout}
+    said |= {} if item.values is None else {"provider_values": dict(item.values)}
+    return said | {
         "app": item.place.app,
         "provider": item.place.provider,
         "region": item.place.region,
@@ -215,7 +223,10 @@ def _who(item: NewConnection) -> dict[str, Any]:
 async def _insert(conn: AsyncConnection, new: Sequence[NewConnection], now: datetime) -> None:
     await conn.execute(
         insert(connection),
-        [{"id": item.id, "created_at": now, "updated_at": now, **_who(item)} for item in new],
+        [
+            {"id": item.id, "created_at": now, "updated_at": now, "provider_values": {}, **_who(item)}
+            for item in new
+        ],
     )
     as_new = health_columns(added(now))
     await conn.execute(
@@ -252,6 +263,9 @@ def _tokens(item: NewConnection, now: datetime) -> dict[str, Any]:
         # a verdict, only perhaps a late one.
         "refresh_used_at": now if item.refresh else None,
         "granted": None,
+        "refresh_expires_at": None,
+        "grant_ends_at": None,
+        "authorized_by": None,
         "lost": False,
         "doubt_since": None,
         "doubt_tried_at": None,
@@ -264,6 +278,7 @@ async def _update(
     who = _who(item)
     if not keeps_account:
         who["account_name"] = None
+        who.setdefault("provider_values", {})  # another provider's URLs have other values
     elif item.account_id is None:
         del who["account_id"]
     who |= {"updated_at": now, "revision": connection.c.revision + 1}

@@ -6,7 +6,7 @@ A refresh is single-flight across processes because the table takes one open lin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.rotation import Doubt, Ending, Journal
-from monitor.store import events, gates
+from monitor.store import events, gates, provider_values
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 from monitor.store.tables import credential, journal, watch
@@ -45,6 +45,9 @@ class SealedPair:
     access_expires_at: datetime | None
     granted: tuple[str, ...] | None = None
     assumed: bool = False  # when the access token ends is what the provider's file says
+    refresh_ends_at: datetime | None = None  # as the answer told, unless it is used before
+    grant_ends_at: datetime | None = None  # as the answer told, whatever is done
+    values: Mapping[str, str] = field(default_factory=dict)  # of the provider's [values], those it brought
 
 
 @retried
@@ -129,6 +132,8 @@ async def store_pair(
             "expiry_assumed": pair.assumed,
             "demand_after": None,
             "refresh_used_at": pair.issued_at,
+            # That it was used moved this end, where the answer does not tell a new one: the file's counts.
+            "refresh_expires_at": pair.refresh_ends_at,
             "lost": False,
             "doubt_since": None,
             "doubt_tried_at": None,
@@ -137,6 +142,8 @@ async def store_pair(
             values["refresh"] = pair.refresh
         if pair.granted is not None:
             values["granted"] = list(pair.granted)
+        if pair.grant_ends_at is not None:
+            values["grant_ends_at"] = pair.grant_ends_at
         version = entry.version if over is None else over
         done = await conn.execute(
             update(credential)
@@ -144,6 +151,7 @@ async def store_pair(
             .values(**values)
         )
         if done.rowcount == 1:
+            await provider_values.add(conn, {entry.connection: pair.values})
             await events.renewed(conn, entry.connection, now)
             return True
         # A commit whose acknowledgement was lost is tried again, and finds its own pair.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 
@@ -13,8 +15,18 @@ from monitor.store.retry import retried
 from monitor.store.tables import connection
 
 
-async def waiting(database: Database, limit: int = 20) -> list[tuple[int, Place, str, datetime]]:
-    """Return tokens that wait for their revocation: trip, the app they are of, sealed token, since when."""
+class Leftover(NamedTuple):
+    """A token that waits for its revocation, with its connection's values."""
+
+    trip: int
+    place: Place
+    sealed: str
+    since: datetime
+    values: Mapping[str, str]
+
+
+async def waiting(database: Database, limit: int = 20) -> list[Leftover]:
+    """Return tokens that wait for their revocation."""
     async with database.read() as conn:
         rows = await conn.execute(
             select(
@@ -24,13 +36,21 @@ async def waiting(database: Database, limit: int = 20) -> list[tuple[int, Place,
                 consent.c.begun_at,
                 connection.c.provider,
                 connection.c.region,
+                connection.c.provider_values,
             )
             .join(connection, connection.c.id == consent.c.connection)
             .where(consent.c.leftover.is_not(None))
             .limit(limit)
         )
         return [
-            (row.id, Place(row.app, row.provider, row.region), row.leftover, row.begun_at) for row in rows
+            Leftover(
+                row.id,
+                Place(row.app, row.provider, row.region),
+                row.leftover,
+                row.begun_at,
+                row.provider_values,
+            )
+            for row in rows
         ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.events import OF_TRIP, Type
 from monitor.health.incidents import Place
 from monitor.secret import Secret
-from monitor.store import audit, bindings, events, fence, gates
+from monitor.store import audit, bindings, events, fence, gates, provider_values
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.consent_tables import consent, link
 from monitor.store.engine import Database
@@ -205,8 +206,13 @@ async def trip_of(database: Database, state_hash: str) -> Trip | None:
 
 
 @retried
-async def spend(database: Database, number: int, outcome: str, now: datetime) -> bool:
-    """Spend a trip: of all callbacks with its state one gets True. Its verifier is kept no longer."""
+async def spend(
+    database: Database, number: int, outcome: str, now: datetime, *, rule: str | None = None
+) -> bool:
+    """Spend a trip: of all callbacks with its state one gets True. Its verifier is kept no longer.
+
+    `rule`: which of the provider's rules says that a setting of the client's administrator ended it.
+    """
     async with database.write() as conn:
         done = await conn.execute(
             update(consent)
@@ -217,6 +223,8 @@ async def spend(database: Database, number: int, outcome: str, now: datetime) ->
         connection_id = done.scalar_one_or_none()
         if connection_id is not None and (what := OF_TRIP.get(outcome)) is not None:
             await events.concerned(conn, what, {connection_id: {}}, now)
+        if connection_id is not None and rule is not None:
+            await _forbidden(conn, connection_id, number, outcome, rule, now)
         return connection_id is not None
 
 
@@ -229,14 +237,22 @@ async def conclude(
     *,
     account: Account | None = None,
     leftover: str | None = None,
+    rule: str | None = None,
+    missing: Sequence[str] = (),
 ) -> None:
-    """Write how a trip ended. `leftover` is a sealed token that is to be revoked."""
+    """Write how a trip ended. `leftover` is a sealed token that is to be revoked; `rule` as in `spend`.
+
+    `missing` are scopes that are needed and were not granted.
+    """
     async with database.write() as conn:
         await _end(conn, of.id, outcome, account, leftover)
+        if rule is not None:
+            await _forbidden(conn, of.connection, of.id, outcome, rule, now)
         if account is not None:
-            await _write_down(conn, of, outcome, account, now)
+            await _write_down(conn, of, outcome, account, now, missing=" ".join(missing) or None)
         if (what := OF_TRIP.get(outcome)) is not None:
-            await events.concerned(conn, what, {of.connection: {}}, now)
+            more = {"why": outcome} if what is Type.NOT_KEPT else {}
+            await events.concerned(conn, what, {of.connection: more}, now)
 
 
 @retried
@@ -275,6 +291,8 @@ async def replace_pair(
                 conn, of.connection, why, account, now, consent=of.id, access=pair.access,
                 refresh=pair.refresh, issued_at=pair.issued_at, access_expires_at=pair.access_expires_at,
                 expiry_assumed=pair.assumed, granted=list(pair.granted) if pair.granted is not None else None,
+                refresh_expires_at=pair.refresh_ends_at, grant_ends_at=pair.grant_ends_at,
+                provider_values=dict(pair.values),
             )  # fmt: skip
             await _end(conn, of.id, Placed.HELD.value, account, None)
             return Placed.HELD
@@ -294,6 +312,9 @@ async def replace_pair(
             "authorized_at": now,
             "refresh_used_at": now,
             "granted": list(pair.granted) if pair.granted is not None else None,
+            "refresh_expires_at": pair.refresh_ends_at,
+            "grant_ends_at": pair.grant_ends_at,
+            "authorized_by": account.user,
             "lost": False,
         }
         if pair.refresh is not None:
@@ -302,6 +323,7 @@ async def replace_pair(
         await conn.execute(
             update(credential).where(credential.c.connection == of.connection).values(**values)
         )
+        await provider_values.add(conn, {of.connection: pair.values})
         await bindings.close_refreshes(conn, of.connection, now)
         await fence.renew(conn, held, now)
         # One approval serves all links that were mailed for it.
@@ -323,7 +345,7 @@ async def _end(
         update(consent)
         .where(consent.c.id == number)
         .values(
-            outcome=outcome, account_id=seen.id or None, account_name=seen.name, leftover=leftover
+            outcome=outcome, account_id=seen.id or None, account_name=seen.called or None, leftover=leftover
         )
     )  # fmt: skip
 
@@ -334,9 +356,16 @@ async def _write_down(
     """Write the audit's line of a consent: who approved, from which link, with which account."""
     await audit.record(
         conn, now, "client", f"consent.{outcome}", of.connection, link=of.link, trip=of.id, app=of.app,
-        account=account.id, account_name=account.name, user=account.user,
+        account=account.id or account.called, account_name=account.name, user=account.user,
         **{name: said for name, said in more.items() if said is not None},
     )  # fmt: skip
+
+
+async def _forbidden(
+    conn: AsyncConnection, connection_id: str, trip: int, outcome: str, rule: str, now: datetime
+) -> None:
+    """Write the audit's line of a consent that the client's own administrator does not let through."""
+    await audit.record(conn, now, "client", f"consent.{outcome}", connection_id, trip=trip, rule=rule)
 
 
 @retried

@@ -28,9 +28,9 @@ from monitor.health.lifecycle import State
 from monitor.health.listing import ALWAYS, MOST, WORST, Counts, Filter, Key, Listed, Page, Sort
 from monitor.health.rotation import Doubt
 from monitor.store import within
-from monitor.store.columns import HEALTH, read_health
+from monitor.store.columns import CLAIM, CLAIMED, HEALTH, read_claim, read_health
 from monitor.store.engine import Database, UtcDateTime
-from monitor.store.tables import connection, credential, watch
+from monitor.store.tables import connection, credential, incident, watch
 
 _RANK = case({state.value: rank for rank, state in enumerate(WORST)}, value=watch.c.state, else_=len(WORST))
 _SINCE = func.coalesce(watch.c.since, literal(ALWAYS, UtcDateTime))
@@ -54,9 +54,11 @@ _ROWS = (
         credential.c.lost,
         _NEWCOMER,
         _RANK,
+        *CLAIM,
     )
     .join(watch, watch.c.connection == connection.c.id)
     .join(credential, credential.c.connection == connection.c.id)
+    .outerjoin(incident, CLAIMED)
 )
 
 
@@ -166,24 +168,27 @@ def _bound(value: Any) -> ColumnElement[Any]:
 
 def _listed(row: Any) -> tuple[Listed, Key]:
     (
-        *health,
-        name,
-        app,
-        provider,
-        region,
-        client,
-        scopes,
-        labels,
-        custody,
-        revision,
-        last,
-        next_,
-        since,
-        tried,
-        lost,
-        newcomer,
-        rank,
-    ) = row
+        (
+            *health,
+            name,
+            app,
+            provider,
+            region,
+            client,
+            scopes,
+            labels,
+            custody,
+            revision,
+            last,
+            next_,
+            since,
+            tried,
+            lost,
+            newcomer,
+            rank,
+        ),
+        claim,
+    ) = row[: -len(CLAIM)], row[-len(CLAIM) :]
     found = Listed(
         name,
         Place(app, provider, region),
@@ -197,5 +202,6 @@ def _listed(row: Any) -> tuple[Listed, Key]:
         bool(newcomer),
         custody,
         revision,
+        read_claim(claim, newcomer=bool(newcomer)),
     )
     return found, Key(int(rank), found.health.since or ALWAYS, name)

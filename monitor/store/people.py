@@ -80,6 +80,13 @@ async def every(database: Database) -> list[Person]:
         return [_person(row) for row in await conn.execute(select(person).order_by(person.c.name))]
 
 
+async def page(database: Database, limit: int, *, after: str = "") -> list[Person]:
+    """Return people by their names, from after one of them on."""
+    query = select(person).where(person.c.name > after).order_by(person.c.name).limit(limit)
+    async with database.read() as conn:
+        return [_person(row) for row in await conn.execute(query)]
+
+
 async def are_there_any(database: Database) -> bool:
     """Whether anybody could sign in with a password."""
     async with database.read() as conn:

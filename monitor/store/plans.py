@@ -82,14 +82,16 @@ async def apply(
         await incidents.one_at_a_time(conn)
         await gates.lock(conn, list(made.rests_on))
         await _as_it_stood(conn, part, made.rests_on)
-        once = update(plan).where(plan.c.id == made.id, plan.c.applied_at.is_(None)).values(applied_at=now)
-        if (await conn.execute(once)).rowcount != 1:
+        # Whoever applies a plan is alone with the lock of imports: what is read here stays so.
+        waits = select(plan.c.id).where(plan.c.id == made.id, plan.c.applied_at.is_(None))
+        if (await conn.execute(waits)).first() is None:
             raise Conflict(f"The plan {made.id} was applied already.")
         await audit.record(conn, now, actor, "plan.apply", made.id)
         if new:
             await imports.put_in(conn, new, now, actor, issuers=issuers, alone=True)
         if removed:
             await connections.remove_in(conn, removed, now, actor)
+        await conn.execute(update(plan).where(plan.c.id == made.id).values(applied_at=now))
 
 
 async def _as_it_stood(conn: AsyncConnection, part: Restriction, rests_on: Mapping[str, int]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -99,6 +101,32 @@ async def probing(conn: AsyncConnection) -> int:
         select(func.count()).select_from(process).where(process.c.role.not_in([Role.COMMAND, Role.WEB]))
     )
     return int(found.scalar_one())
+
+
+@retried
+async def say_blocked(database: Database, name: str, blocked: Mapping[str, str]) -> None:
+    """Write down which providers refuse this process alone, and since when (ISO 8601)."""
+    async with database.write() as conn:
+        await conn.execute(update(process).where(process.c.id == name).values(blocked=dict(blocked)))
+
+
+class Blocked(NamedTuple):
+    """A provider that refuses one process, while it serves others."""
+
+    process: str
+    provider: str
+    since: datetime
+
+
+async def blocked(conn: AsyncConnection) -> list[Blocked]:
+    """Return which processes on the list are refused by which providers, the longest first."""
+    rows = await conn.execute(select(process.c.id, process.c.blocked))
+    found = [
+        Blocked(name, provider, datetime.fromisoformat(since))
+        for name, providers in rows
+        for provider, since in providers.items()
+    ]
+    return sorted(found, key=lambda one: one.since)
 
 
 async def _clock(conn: AsyncConnection, now: datetime) -> datetime:

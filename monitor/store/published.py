@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.breaks import RELEASED
 from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.claim import Claim
 from monitor.health.lifecycle import State
 from monitor.health.restriction import Restriction
 from monitor.store import incidents, within
+from monitor.store.columns import read_claim
 from monitor.store.consent_tables import held
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
@@ -72,13 +74,13 @@ async def clients_invited(conn: AsyncConnection, among: Select[Any], since: date
 async def clients_running_out(
     conn: AsyncConnection, until: datetime, lifetimes: Mapping[str, timedelta]
 ) -> set[str]:
-    """Return the clients whose authorization ends by `until`: it cannot be renewed, or an app has a rule."""
-    found = await _clients(
-        conn, _watched().where(credential.c.refresh.is_(None), credential.c.access_expires_at <= until)
-    )
+    """Return the clients whose authorization ends by `until`: it cannot be renewed, or that is known."""
+    alone = and_(credential.c.refresh.is_(None), credential.c.access_expires_at <= until)
+    found = await _clients(conn, _watched().where(or_(alone, credential.c.grant_ends_at <= until)))
+    untold = credential.c.grant_ends_at.is_(None)  # what the provider told is stronger than its file
     for app, lifetime in lifetimes.items():
         ends = (watch.c.app == app, credential.c.authorized_at <= until - lifetime)
-        found |= await _clients(conn, _watched().where(*ends))
+        found |= await _clients(conn, _watched().where(untold, *ends))
     return found
 
 
@@ -125,6 +127,7 @@ class Published:
     authorized_at: datetime | None
     renews: bool  # it has a refresh token
     access_expires_at: datetime | None
+    grant_ends_at: datetime | None  # as the provider told
     issued_at: datetime | None
     waits_for_person: bool  # its authorization is held
     incident: int | None
@@ -133,6 +136,7 @@ class Published:
     mails: str | None
     told_at: datetime | None
     waits: str | None
+    claim: Claim | None  # who is on what is open of it
     wave: bool
     parent_closed: datetime | None
 
@@ -146,8 +150,9 @@ _STANDING = (
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, watch.c.others_asked_at,
         credential.c.authorized_at, credential.c.access.is_not(None).label("authorized"),
         credential.c.refresh.is_not(None).label("renews"), credential.c.access_expires_at,
-        credential.c.issued_at, incident.c.id.label("incident"), incident.c.opened_at,
-        incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
+        credential.c.grant_ends_at, credential.c.issued_at, incident.c.id.label("incident"),
+        incident.c.opened_at, incident.c.updated_at, incident.c.mails, incident.c.told_at, incident.c.waits,
+        connection.c.claimed_by, connection.c.claimed_until, connection.c.claimed_incident,
         held.c.connection.label("held"), _parent.c.wave, _parent.c.closed_at.label("parent_closed"),
     )
     .join(watch, watch.c.connection == connection.c.id)
@@ -167,12 +172,21 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
             row.timezone, row.state, row.cause, row.owner,
             row.candidate == row.cause and row.good_streak == 0,
             row.last_probe_at, row.others_asked_at, bool(row.authorized), row.authorized_at,
-            bool(row.renews), row.access_expires_at, row.issued_at, row.held is not None, row.incident,
-            row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, bool(row.wave),
+            bool(row.renews), row.access_expires_at, row.grant_ends_at, row.issued_at,
+            row.held is not None, row.incident,
+            row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, _claim(row), bool(row.wave),
             row.parent_closed,
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _claim(row: Any) -> Claim | None:
+    # Of another incident than the one that is open, it is over.
+    still_open = row.incident if row.incident == row.claimed_incident else None
+    newcomer = row.state == State.PENDING.value and not row.authorized
+    values = (row.claimed_by, row.claimed_until, row.claimed_incident, still_open)
+    return read_claim(values, newcomer=newcomer)
 
 
 async def healed(
@@ -204,6 +218,15 @@ class Described:
     scopes: tuple[str, ...]
     contacts: tuple[str, ...]
     evidence: Sequence[Mapping[str, Any]]
+    rule: str = ""  # which one its state rests on
+    authorized_by: str | None = None  # who approved last, as the provider names them
+
+
+_WHO = (
+    select(connection, watch.c.rule, credential.c.authorized_by)
+    .join(watch, watch.c.connection == connection.c.id)
+    .join(credential, credential.c.connection == connection.c.id)
+)
 
 
 async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Described]:
@@ -220,9 +243,9 @@ async def described(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, Desc
     return {
         row.id: Described(
             row.app, row.provider, row.account_name or row.account_id or "", tuple(row.scopes),
-            tuple(row.contacts), evidence.get(row.id, ()),
+            tuple(row.contacts), evidence.get(row.id, ()), row.rule, row.authorized_by,
         )
-        for row in await conn.execute(select(connection).where(connection.c.id.in_(ids)))
+        for row in await conn.execute(_WHO.where(connection.c.id.in_(ids)))
     }  # fmt: skip
 
 

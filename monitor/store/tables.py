@@ -43,9 +43,29 @@ def _yes() -> Any:
     return Field(default=True, sa_column_kwargs={"server_default": true()})
 
 
+def _where(condition: str) -> Any:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 def _owner_row() -> Any:
     owner = ForeignKey("connection.id", ondelete="CASCADE")
     return Field(sa_column=Column("connection", Text, owner, primary_key=True))
+
+
+class AppCheck(SQLModel, table=True):
+    """How a door of an app is that clients pass when they connect: the last answer to a question there."""
+
+    __tablename__ = "app_check"
+    app: str = Field(primary_key=True, sa_type=Text)
+    door: str = Field(primary_key=True, sa_type=Text)
+    at: datetime = _time()
+    outcome: str = Field(sa_type=Text)
+    says: str = _text()
+    rule: str = _text()
+    refusals: int = _count()  # in a row
+    since: datetime | None = _time(default=None)  # the first of them
+    well_at: datetime | None = _time(default=None)
+    next_at: datetime = _time()
 
 
 class Connection(SQLModel, table=True):
@@ -72,6 +92,9 @@ class Connection(SQLModel, table=True):
     custody: str = Field(default="managed", sa_type=Text, sa_column_kwargs={"server_default": "managed"})
     handout: bool = _yes()  # whether programs get its access token
     revision: int = _count(1)  # counts the changes of what people configured of it
+    claimed_by: str | None = Field(default=None, sa_type=Text)  # who said that they are on it
+    claimed_until: datetime | None = _time(default=None)
+    claimed_incident: int | None = None  # what they are on; None: the first authorization
 
     __table_args__ = (Index("connection_account", "account_id"),)
 
@@ -122,12 +145,7 @@ class Watch(SQLModel, table=True):
         CheckConstraint(f"state IN ({_STATES})", name="watch_state"),
         Index("watch_due", "app", "next_probe_at"),
         Index("watch_sums", "state", "cause", "owner", "provider", "app"),
-        Index(
-            "watch_bad",
-            "bad_since",
-            sqlite_where=text("bad_since IS NOT NULL"),
-            postgresql_where=text("bad_since IS NOT NULL"),
-        ),
+        Index("watch_bad", "bad_since", **_where("bad_since IS NOT NULL")),
     )
 
 
@@ -154,13 +172,16 @@ class Credential(SQLModel, table=True):
     authorized_by: str | None = Field(default=None, sa_type=Text)  # whoami's user, at the last authorization
     demand_after: datetime | None = _time(default=None)  # no renewal on demand before: the last one failed
 
+    # The calendar's: what ends first, by what an answer told, or by what the provider's file has.
     __table_args__ = (
-        Index(
-            "credential_in_doubt",
-            "doubt_since",
-            sqlite_where=text("doubt_since IS NOT NULL"),
-            postgresql_where=text("doubt_since IS NOT NULL"),
+        Index("credential_in_doubt", "doubt_since", **_where("doubt_since IS NOT NULL")),
+        *(
+            Index(f"credential_{column}", column, "connection", **_where(f"{column} IS NOT NULL"))
+            for column in ("refresh_expires_at", "grant_ends_at")
         ),
+        Index("credential_access_expires_at", "access_expires_at", "connection"),
+        Index("credential_refresh_used_at", "refresh_used_at", "connection"),
+        Index("credential_authorized_at", "authorized_at", "connection"),
     )
 
 
@@ -183,13 +204,7 @@ class RefreshJournal(SQLModel, table=True):
     evidence: dict[str, Any] | None = Field(default=None, sa_type=JSON)  # of a refresh that got no answer
 
     __table_args__ = (
-        Index(
-            "refresh_journal_single_flight",
-            "connection",
-            unique=True,
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
-        ),
+        Index("refresh_journal_single_flight", "connection", unique=True, **_where("ended_at IS NULL")),
         Index("refresh_journal_connection", "connection", "id"),
     )
 
@@ -230,15 +245,7 @@ class Incident(SQLModel, table=True):
 
     __table_args__ = (
         Index("incident_turned", "turned_at"),
-        Index(
-            "incident_one_open",
-            "kind",
-            "name",
-            "wave",
-            unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
-        ),
+        Index("incident_one_open", "kind", "name", "wave", unique=True, **_where("closed_at IS NULL")),
     )
 
 
@@ -292,6 +299,10 @@ class Process(SQLModel, table=True):
     version: str = Field(sa_type=Text)
     started_at: datetime = _time()
     beat_at: datetime = _time()
+    # Which providers refuse this process alone, each with since when: its address may be barred there.
+    blocked: dict[str, str] = Field(
+        default_factory=dict, sa_type=JSON, sa_column_kwargs={"server_default": "{}"}
+    )
 
 
 class Duty(SQLModel, table=True):
@@ -339,3 +350,4 @@ duty = table(Duty)
 budget = table(Budget)
 key_check = table(KeyCheck)
 secret = table(OwnSecret)
+app_check = table(AppCheck)

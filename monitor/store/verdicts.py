@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Double, Text, bindparam, false, insert, or_, select, update
@@ -28,7 +29,7 @@ from monitor.health.events import Type
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import IncidentChange
 from monitor.health.ruling import Ruling
-from monitor.store import bindings, counting, events, gates, guarding, incidents
+from monitor.store import bindings, counting, events, gates, guarding, incidents, provider_values
 from monitor.store.bindings import AS_USUAL, Account, Binding
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.columns import HEALTH, health_columns
@@ -41,6 +42,9 @@ from monitor.store.tables import connection, credential, history, watch
 
 # Writes what is to be said about these connections into the transaction it is handed.
 Tell = Callable[[AsyncConnection, Sequence[str], datetime], Awaitable[None]]
+
+
+_NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
 class Refused(NamedTuple):
@@ -65,6 +69,7 @@ class Settlement(NamedTuple):
     scopes_all: bool = False
     reads: Mapping[str, datetime] | None = None
     refused: Refused | None = None
+    values: Mapping[str, str] = _NO_VALUES  # of the provider's [values], those that whoami brought anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,9 @@ def _at_once(settlement: Settlement) -> Settlement:
 
 def _is_first(settlement: Settlement) -> bool:
     account = settlement.ruling.account
-    return account is not None and bool(account.account_id) and settlement.lease.account_id is None
+    if account is None or settlement.lease.account_id is not None:
+        return False
+    return bool(account.account_id or account.choice)
 
 
 async def _bound(
@@ -237,16 +244,17 @@ async def _bound(
     kept: list[Settlement] = []
     for settlement in settlements:
         lease, account = settlement.lease, settlement.ruling.account
-        if account is None or account.account_id is None or not _is_first(settlement):
+        if account is None or not _is_first(settlement):
             kept.append(settlement)
             continue
-        why = await bindings.why_held(conn, lease.id, lease.place, account.account_id, rules)
+        number = account.account_id or ""
+        why = await bindings.why_held(conn, lease.id, lease.place, number, rules)
         if why is None:
             await _record(conn, [settlement])
             kept.append(settlement)
         else:
             was = Gated(lease.health, authorized=True, rests=None, app=lease.place.app)
-            theirs = Account(account.account_id, account.account_name, account.user)
+            theirs = Account(number, account.account_name, account.user, account.choice)
             await bindings.take_out(conn, lease.id, was, why, theirs, now)
     return kept
 
@@ -300,6 +308,7 @@ async def _write_reads_and_accounts(conn: AsyncConnection, settlements: Sequence
             reads,
         )
     await _record(conn, [s for s in settlements if not _is_first(s)])
+    await provider_values.add(conn, {s.lease.id: s.values for s in settlements if s.values})
 
 
 _REFUSED = (

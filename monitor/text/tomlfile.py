@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import durationpy
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from monitor.errors import ConfigurationError
 from monitor.text.spans import EXACT, span
@@ -21,6 +22,21 @@ class Section(BaseModel):
     """A table of a file that people write: unknown keys are mistakes, and values are not echoed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Place = tuple[int | str, ...]  # of a value in a document: ("rules", 3, "status")
+# What pydantic puts in between: the kinds of a union, and validators.
+_BETWEEN = re.compile(r"\[key\]|int|str|bool|(function|constrained|literal|tuple|dict|list|lax|is)[-\[].*")
+
+
+def no_mistakes(found: Iterable[tuple[Place, str]]) -> None:
+    """Raise what a validator of a whole table found, each mistake at its own place, all at once."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("value_error", said), loc=place, input=None)
+        for place, said in found
+    ]
+    if details:
+        raise ValidationError.from_exception_data("file", details, hide_input=True)
 
 
 def parse_duration(value: object) -> object:
@@ -81,12 +97,15 @@ def problems(error: ValidationError, model: type[BaseModel], text: str = "") -> 
     """
     sentences = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
-        loc = tuple(part for part in item["loc"] if part not in ("function-before", "function-after"))
-        line = find_line(text, loc)
-        where = ".".join(str(part) for part in loc)
-        message = _message(item["type"], item["msg"], loc, model)
-        sentences.append(f"{f'line {line}: ' if line else ''}{where or 'the file'}: {message}")
-    return sentences
+        loc = tuple(part for part in item["loc"] if isinstance(part, int) or not _BETWEEN.fullmatch(part))
+        sentences.append(at_line(text, loc, _message(item["type"], item["msg"], loc, model)))
+    return list(dict.fromkeys(sentences))
+
+
+def at_line(text: str, place: Place, said: str) -> str:
+    """Return a sentence about a value of a file, with its place: `line 12: oauth.token: …`."""
+    line, where = find_line(text, place), ".".join(map(str, place))
+    return f"{f'line {line}: ' if line else ''}{where or 'the file'}: {said}"
 
 
 def _message(kind: str, message: str, loc: Sequence[int | str], model: type[BaseModel]) -> str:
@@ -144,6 +163,8 @@ def find_line(text: str, loc: Sequence[int | str]) -> int | None:
             full = (header.split(".") if header else []) + key.group(1).replace('"', "").split(".")
             if full == names:
                 return number
+            if full == names[: len(full)]:
+                best = number  # the key of an inline table, or of a list
     return best
 
 

@@ -22,7 +22,7 @@ from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing, Unavailable
 from monitor.health import handout
 from monitor.health.classify import classify
-from monitor.health.evidence import Answer, Evidence, Fault, Grant, RefreshNote
+from monitor.health.evidence import Answer, Evidence, Fault, RefreshNote, Step
 from monitor.health.handout import (
     Decision,
     Give,
@@ -34,6 +34,7 @@ from monitor.health.handout import (
     decided,
     without_renewal,
 )
+from monitor.health.rules import limited
 from monitor.secret import Secret
 from monitor.store import custody as books
 from monitor.store.custody import Held
@@ -41,6 +42,7 @@ from monitor.store.due import Lease
 from monitor.store.engine import UNWELL, Database
 from monitor.tokens.desk import Desk
 from monitor.tokens.refresh import Refreshed, Refresher, access_cell
+from monitor.tokens.standing import grant_known
 from monitor.tokens.vault import Vault
 from monitor.wire.apps import App, discover
 
@@ -290,6 +292,9 @@ class Custody:
             if ready is None:
                 return _Landed(held, NotNow(Trouble.CANNOT_RENEW))
             app = ready
+        app = app.at(lease.values, lease.account_id)
+        if app.endpoints is None or not app.endpoints.token:
+            return _Landed(held, NotNow(Trouble.CANNOT_RENEW))
         expires = sealed.access_expires_at
         ended = (expires is not None and expires <= now) or sealed.refused == sealed.version
         try:
@@ -310,21 +315,13 @@ class Custody:
         """Say what a refresh without a pair would mean; what the provider asks for is heeded."""
         outcome = done.exchanges[-1].outcome if done.exchanges else None
         retry_at = outcome.retry_at if isinstance(outcome, Answer) else None
-        if isinstance(outcome, Answer) and outcome.status == 429 and retry_at is not None:
+        if isinstance(outcome, Answer) and retry_at and limited(app.rules, Step.REFRESH, outcome):
             await self._turns.hold(app, retry_at)
         if outcome is None:
             return handout.seems_to_be(done.note, None, done.look_at)
-        sealed, oauth = lease.sealed, app.provider.oauth
-        grant = Grant(
-            account_id=lease.account_id,
-            authorized_at=sealed.authorized_at,
-            refresh_used_at=sealed.refresh_used_at,
-            issued_at=sealed.issued_at,
-            access_expires_at=sealed.access_expires_at,
-            idle_lifetime=oauth.refresh_idle_lifetime,
-            absolute_lifetime=oauth.refresh_absolute_lifetime,
+        seen = Evidence(
+            self._clock.now(), done.exchanges, refresh=done.note, grant=grant_known(lease, lease.sealed, app)
         )
-        seen = Evidence(self._clock.now(), done.exchanges, refresh=done.note, grant=grant)
         return handout.seems_to_be(done.note, classify(seen, app.rules), done.look_at or retry_at)
 
     async def _endpoints(self, app: App) -> App | None:

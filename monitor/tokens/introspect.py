@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from monitor.clock import Clock
-from monitor.health.evidence import Answer, Exchange, Fault, Introspection, Step
-from monitor.providers.schema import Errors
+from monitor.health.evidence import Answer, Content, Exchange, Fault, Introspection, Step
+from monitor.providers.schema import Errors, OAuth
 from monitor.secret import Secret
-from monitor.tokens.messages import introspection_form, read_introspection
-from monitor.wire.answers import read
+from monitor.tokens.calls import introspection
+from monitor.tokens.messages import end_of, read_introspection
+from monitor.wire.answers import holds, read
 from monitor.wire.apps import App
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
-    from monitor.wire.client import Wire
+    from monitor.wire.client import Reply, Wire
 
 LEFT_ALONE = timedelta(minutes=5)
 
@@ -32,9 +33,11 @@ class Introspector:
         self._wire, self._clock = wire, clock
         self._left_alone: dict[str, datetime] = {}
 
-    def may_ask(self, app: App) -> bool:
-        """Whether there is an endpoint, and it is not being left alone just now."""
+    def may_ask(self, app: App, kind: str = "") -> bool:
+        """Whether there is an endpoint, for this kind of token, and it is not being left alone just now."""
         if app.endpoints is None or not app.endpoints.introspect:
+            return False
+        if kind and kind not in app.provider.oauth.introspect_kinds:
             return False
         until = self._left_alone.get(app.id)
         return until is None or until <= self._clock.now()
@@ -42,25 +45,43 @@ class Introspector:
     async def ask(self, app: App, token: Secret, hint: str) -> tuple[Exchange, Introspection | None]:
         """Ask about a token; `hint` says which kind it is. None where the answer is none."""
         assert app.endpoints is not None  # noqa: S101 - checked by may_ask()
-        oauth, url, began = app.provider.oauth, app.endpoints.introspect, self._clock.now()
-        form, authorization = introspection_form(
-            app.client_id, app.client_secret, token, hint, oauth.client_auth
-        )
-        reply = await self._wire.post_form(url, form, authorization)
+        url, began = app.endpoints.introspect, self._clock.now()
+        request = introspection(app, url, token, hint)
+        reply = await self._wire.send(request)
         now, said = self._clock.now(), None
         outcome: Answer | Fault
         if isinstance(reply, Fault):
             outcome = reply
         else:
-            # As the standard has it, not as this provider's API reports its errors.
-            outcome, document = read(reply, Errors(), now)
-            if outcome.ok and (said := read_introspection(document)) is not None:
-                outcome = replace(outcome, description=_in_words(said))
+            outcome, said = heard_of(reply, app.provider.oauth, now)
         if said is None:
             asked_for = outcome.retry_at if isinstance(outcome, Answer) else None
             self._left_alone[app.id] = max(now + LEFT_ALONE, asked_for or now)
         host, seconds = urlsplit(url).netloc, (now - began).total_seconds()
-        return Exchange(Step.INTROSPECT, f"POST {url}", host, began, seconds, outcome), said
+        return Exchange(Step.INTROSPECT, request.shown, host, began, seconds, outcome), said
+
+
+def heard_of(reply: Reply, oauth: OAuth, now: datetime) -> tuple[Answer, Introspection | None]:
+    """Return an introspection's answer, and what it says of the token, None where it says nothing."""
+    # As the standard has it, not as this provider's API reports its errors.
+    answer, document = read(reply, Errors(), now)
+    said = _told(answer, document, oauth)
+    return (answer if said is None else replace(answer, description=_in_words(said))), said
+
+
+def _told(answer: Answer, document: Any, oauth: OAuth) -> Introspection | None:
+    """Read `active`, or what the provider's file has in its place.
+
+    A status that says 'not active' has to be the API's own: a page says nothing.
+    """
+    if answer.status in oauth.introspect_dead and answer.content is Content.JSON:
+        return Introspection(False, None)
+    if not answer.ok:
+        return None
+    by_the_standard = read_introspection(document)
+    if by_the_standard is not None or not oauth.introspect_active:
+        return by_the_standard
+    return Introspection(holds(oauth.introspect_active, document), end_of(document))
 
 
 def _in_words(said: Introspection) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -17,7 +17,9 @@ from oauthlib.common import add_params_to_uri
 from oauthlib.oauth2 import WebApplicationClient
 
 from monitor.health.evidence import Introspection
+from monitor.providers.schema import OAuth
 from monitor.secret import Secret
+from monitor.wire.answers import find, pick
 
 # An expiry further away than this is a mistake of units or worse; it is then treated as unknown.
 LONGEST_LIFE = timedelta(days=3650)
@@ -34,6 +36,8 @@ class TokenAnswer:
     expires_at: datetime | None
     granted: tuple[str, ...] | None
     assumed: bool = False  # the answer does not say when it ends; the provider's file does
+    refresh_ends_at: datetime | None = None  # as the answer tells: unless it is used before
+    grant_ends_at: datetime | None = None  # as the answer tells: whatever is done
 
 
 def refresh_form(
@@ -63,6 +67,7 @@ def authorize_url(
     *,
     scopes: Sequence[str] = (),
     separator: str = " ",
+    scope_param: str = "scope",
     verifier: Secret | None = None,
     more: Mapping[str, str] | None = None,
 ) -> str:
@@ -74,7 +79,7 @@ def authorize_url(
         ("state", state.reveal()),
     ]
     if scopes:
-        params.append(("scope", separator.join(scopes)))
+        params.append((scope_param, separator.join(scopes)))
     if verifier is not None:
         challenge = WebApplicationClient(client_id).create_code_challenge(verifier.reveal(), "S256")
         params += [("code_challenge", challenge), ("code_challenge_method", "S256")]
@@ -135,6 +140,30 @@ def basic_authorization(client_id: str, client_secret: Secret) -> Secret:
     return Secret("Basic " + base64.b64encode(pair.encode()).decode())
 
 
+def answer_of(
+    oauth: OAuth, document: Any, sent_at: datetime, *, exchange: bool = False
+) -> TokenAnswer | None:
+    """Read a good answer as a provider's file says it is, or return None when there is no access token in it.
+
+    `exchange`: it answers a code, so that its tokens may lie deeper in it.
+    """
+    if exchange and oauth.nested:
+        document = find(oauth.nested, document)
+    answer = read_token_answer(
+        document, sent_at, oauth.access_lifetime, oauth.granted_separator or oauth.scope_separator
+    )
+    if answer is None:
+        return None
+    refresh, grant = (
+        _life(pick(where, document)) for where in (oauth.refresh_expires_in, oauth.grant_expires_in)
+    )
+    return replace(
+        answer,
+        refresh_ends_at=sent_at + refresh if refresh is not None and refresh <= LONGEST_LIFE else None,
+        grant_ends_at=sent_at + grant if grant is not None and grant <= LONGEST_LIFE else None,
+    )
+
+
 def read_token_answer(
     document: Any, sent_at: datetime, default_lifetime: timedelta | None = None, separator: str = " "
 ) -> TokenAnswer | None:
@@ -186,7 +215,12 @@ def read_introspection(document: Any) -> Introspection | None:
     """
     if not isinstance(document, Mapping) or not isinstance(document.get("active"), bool):
         return None
-    return Introspection(document["active"], _moment(document.get("exp")))
+    return Introspection(document["active"], end_of(document))
+
+
+def end_of(document: Any) -> datetime | None:
+    """Return the end that a token had, by `exp` (RFC 7662 2.2)."""
+    return _moment(document.get("exp")) if isinstance(document, Mapping) else None
 
 
 def _moment(value: Any) -> datetime | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,6 +35,7 @@ from monitor.health.rotation import (
     may_send,
     never_recorded,
 )
+from monitor.providers.schema import OAuth
 from monitor.secret import Secret
 from monitor.store import due, journal, processes
 from monitor.store.columns import Sealed
@@ -43,10 +44,11 @@ from monitor.store.engine import Database
 from monitor.store.journal import Line, SealedPair
 from monitor.store.sealing import app_of
 from monitor.tokens.insist import insist
-from monitor.tokens.messages import TokenAnswer, read_token_answer, refresh_form
+from monitor.tokens.messages import TokenAnswer, answer_of, refresh_form
 from monitor.tokens.vault import Cell, Vault
-from monitor.wire.answers import read
+from monitor.wire.answers import read_as
 from monitor.wire.apps import App
+from monitor.wire.values import of_refresh
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Wire
@@ -72,6 +74,22 @@ class Refreshed:
     exchanges: tuple[Exchange, ...] = ()
     unanswered: tuple[Mapping[str, Any], ...] = ()
     look_at: datetime | None = None
+    values: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the provider's [values], those that came anew
+
+
+def taken(
+    answer: Answer, document: Any, began: datetime, oauth: OAuth
+) -> tuple[Answer | Fault, TokenAnswer | None]:
+    """Return what a token endpoint's answer to a request begun at a time comes to, and the pair in it."""
+    if not answer.accepted:
+        return answer, None
+    pair = answer_of(oauth, document, began)
+    if pair is None:
+        # Not what a token endpoint says: a new pair may have been in what we cannot read.
+        return Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token"), None
+    return answer, pair
 
 
 def access_cell(connection: str, place: Place) -> Cell:
@@ -241,32 +259,29 @@ class Refresher:
         )
         if entry is None:
             return await self._as_stored(lease, sealed)
-        exchange, pair = await self._ask(app, form, authorization)
+        exchange, pair, document = await self._ask(app, form, authorization)
         if pair is not None:
-            return await self._keep(lease, app, entry, pair, exchange, sealed, token)
+            brought = of_refresh(app.provider, document, lease.values, app.own) if app.provider.values else {}
+            return await self._keep(lease, app, entry, pair, exchange, sealed, token, brought)
         return await self._without_pair(lease, app, sealed, entry, exchange, token)
 
     async def _ask(
         self, app: App, form: Secret, authorization: Secret | None
-    ) -> tuple[Exchange, TokenAnswer | None]:
+    ) -> tuple[Exchange, TokenAnswer | None, Any]:
         assert app.endpoints is not None  # noqa: S101 - checked by refresh()
-        oauth = app.provider.oauth
         url, began = app.endpoints.token, self._clock.now()
-        reply = await self._wire.post_form(url, form, authorization)
+        reply = await self._wire.post_form(url, form, authorization, app.token_headers)
         now = self._clock.now()
         answer: Answer | Fault
         pair: TokenAnswer | None = None
+        document: Any = None
         if isinstance(reply, Fault):
             answer = reply
         else:
-            answer, document = read(reply, app.provider.errors, now)
-            if 200 <= answer.status < 300 and answer.error is None:
-                pair = read_token_answer(document, began, oauth.access_lifetime, oauth.scope_separator)
-                if pair is None:
-                    # Not what a token endpoint says: a new pair may have been in what we cannot read.
-                    answer = Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token")
+            said, document = read_as(Step.REFRESH, reply, app.provider.errors, app.rules, now)
+            answer, pair = taken(said, document, began, app.provider.oauth)
         host, seconds = urlsplit(url).hostname or "", (now - began).total_seconds()
-        return Exchange(Step.REFRESH, f"POST {url}", host, began, seconds, answer), pair
+        return Exchange(Step.REFRESH, f"POST {url}", host, began, seconds, answer), pair, document
 
     async def _keep(
         self,
@@ -277,6 +292,7 @@ class Refresher:
         exchange: Exchange,
         sealed: Sealed,
         token: Secret,
+        brought: Mapping[str, str],
     ) -> Refreshed:
         """Store the new pair. The database failing just now is no reason to lose it: try again."""
         now = self._clock.now()
@@ -289,6 +305,9 @@ class Refresher:
             access_expires_at=pair.expires_at,
             granted=pair.granted,
             assumed=pair.assumed,
+            refresh_ends_at=pair.refresh_ends_at,
+            grant_ends_at=pair.grant_ends_at,
+            values=brought,
         )
 
         async def put() -> Sealed | None:
@@ -301,7 +320,7 @@ class Refresher:
         reread = await insist(self._clock, lease.id, put)
         self.on_stored(lease.id)
         result = "recovered" if sealed.doubt is not None else "ok"
-        return Refreshed(RefreshNote.DONE, (result,), reread or sealed, (exchange,))
+        return Refreshed(RefreshNote.DONE, (result,), reread or sealed, (exchange,), values=brought)
 
     async def _resting_on(self, entry: Line, app: App, token: Secret) -> int | None:
         """Return the stored version, if it is a newer one with the very refresh token that we sent.
@@ -322,7 +341,7 @@ class Refresher:
     ) -> Refreshed:
         now, what = self._clock.now(), heard(exchange.outcome, app.rules)
         end = ending(what, sealed.doubt, entry.begun_at, app.provider.oauth.habit)
-        kept = document(Evidence(now, (exchange,)))[0] if what is Heard.UNCLEAR else None
+        kept = document(Evidence(now, (exchange,)), app.rules)[0] if what is Heard.UNCLEAR else None
 
         async def put() -> tuple[Sealed | None, int | None]:
             over = await self._resting_on(entry, app, token)

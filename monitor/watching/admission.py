@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.health.cadence import Cadence, stretched
+from monitor.health.cadence import Cadence, stretched, wanted
 from monitor.store import connections
 from monitor.store.engine import Database
 from monitor.watching.pacing import Pacer
+from monitor.watching.sight import Sight
 from monitor.wire.apps import App
 
 log = structlog.get_logger("monitor.loop")
@@ -34,7 +35,12 @@ class Admission:
     ) -> None:
         self._database, self._apps, self._pacer, self._pace = database, apps, pacer, pace
         self._configured = cadence
-        self._cadences = dict.fromkeys(apps, cadence)
+        self._usual = {
+            app.id: replace(cadence, interval=wanted(cadence.interval, app.limits.least_interval))
+            for app in apps.values()
+        }
+        self._cadences = dict(self._usual)
+        self.sight = Sight()
         self._fleet_size = 0
         self._allowance = 0.0
         self._allowed_at: datetime | None = None
@@ -62,7 +68,7 @@ class Admission:
         """Fit each app's interval to how many connections it has, and to its limit."""
         self._fleet_size = sum(sizes.get(app, 0) for app in self._apps)
         for app in self._apps.values():
-            count, usual = sizes.get(app.id, 0), self._configured.interval
+            count, usual = sizes.get(app.id, 0), self._usual[app.id].interval
             interval = stretched(usual, count, app.limits.app_wide)
             if interval == self._cadences[app.id].interval:
                 continue
@@ -79,12 +85,14 @@ class Admission:
     async def admit(self, room: int, now: datetime) -> list[tuple[list[str], int]]:
         """Return groups of apps, and how many probes of each may begin; `room` is how many fit at all.
 
-        Apps with an app-wide limit are groups of their own, with no more than their turns allow.
+        Apps with an app-wide limit are groups of their own, with no more than their turns allow. Where a
+        provider refuses this process alone, others do its work.
         """
         room = min(room, self.allowance(now))
-        free = [app.id for app in self._apps.values() if app.limits.app_wide is None]
+        apps = [app for app in self._apps.values() if not self.sight.rests(app.provider.name)]
+        free = [app.id for app in apps if app.limits.app_wide is None]
         groups = [(free, room)] if free else []
-        for app in self._apps.values():
+        for app in apps:
             if app.limits.app_wide is not None and room > 0:
                 groups.append(([app.id], await self._pacer.reserve(app, room)))
         return groups

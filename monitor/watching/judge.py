@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.health.cadence import Cadence, next_probe
-from monitor.health.classify import EXHAUSTED, Reach, classify
+from monitor.health.classify import EXHAUSTED, Reach, classify, undecided
 from monitor.health.evidence import Evidence, Identity
 from monitor.health.explain import document
 from monitor.health.finding import Finding
@@ -36,7 +36,7 @@ def judge(
     """
     finding = classify(evidence, rules, reach)
     verdict = step(health, finding, policy, now)
-    if decides_nothing(health, evidence, finding):
+    if decides_nothing(health, evidence, finding, rules):
         verdict = Verdict(health, changed=False)
     return Ruling(
         at=now,
@@ -51,18 +51,27 @@ def judge(
             refresh_at=refresh_at,
         ),
         account=_to_record(evidence, finding, verdict),
-        kept=document(evidence) if verdict.changed else (),
+        kept=document(evidence, rules) if verdict.changed else (),
     )
 
 
-def decides_nothing(health: Health, evidence: Evidence, finding: Finding) -> bool:
+def set_aside(ruling: Ruling, health: Health, cadence: Cadence) -> Ruling:
+    """Return what is left of a ruling that is not believed: the connection as it was, looked at soon."""
+    again = max(filter(None, (ruling.at + cadence.recheck, ruling.finding.retry_at)))
+    verdict = Verdict(health, changed=False)
+    return ruling._replace(verdict=verdict, next_probe_at=again, account=None, kept=())
+
+
+def decides_nothing(
+    health: Health, evidence: Evidence, finding: Finding, rules: tuple[Rule, ...] = ()
+) -> bool:
     """Whether a connection stays as it was, whatever was found."""
     # What was in doubt could not be looked at, so nothing good that was seen is a recovery.
     unseen = finding.ok and not evidence.complete and health.state is not State.PENDING
     return (
         unseen
         # A refresh is another's just now, or not due yet.
-        or evidence.undecided
+        or undecided(evidence, rules)
         # The account may be another client's: a person has to say so first.
         or evidence.held
         # We lacked descriptors or memory, which says nothing of anybody else.

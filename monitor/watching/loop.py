@@ -25,7 +25,7 @@ from monitor.store.verdicts import Settlement, Terms
 from monitor.watching import settled
 from monitor.watching.admission import Admission, Pace
 from monitor.watching.hosts import Hosts
-from monitor.watching.judge import judge
+from monitor.watching.judge import judge, set_aside
 from monitor.watching.probe import Prober
 from monitor.watching.tasks import Tasks
 from monitor.wire.apps import App
@@ -56,7 +56,7 @@ class Loop:
         self._database, self._prober, self._admission = database, prober, admission
         self._apps, self._clock, self._meters, self._tasks = apps, clock, meters, tasks
         self._policy, self._pace, self._terms = policy, pace, terms
-        self._hosts = Hosts()
+        self._hosts, self.sight = Hosts(), admission.sight
         self._queue: deque[Lease] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._judged: list[Settlement] = []
@@ -138,6 +138,9 @@ class Loop:
             now=now,
             refresh_at=looked.refresh_at,
         )
+        believed = self.sight.believes(lease, looked.evidence, ruling.finding, now)
+        if not believed:
+            ruling = set_aside(ruling, lease.health, cadence)
         settled.measure(self._meters, app, looked, lease.id)
         return Settlement(
             lease,
@@ -147,7 +150,8 @@ class Loop:
             scope_checked_at=looked.scope_checked_at,
             scopes_all=looked.scopes_all,
             reads=looked.reads,
-            refused=looked.refused,
+            refused=looked.refused if believed else None,
+            values=looked.values,
         )
 
     async def settle(self) -> None:

@@ -9,40 +9,41 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.clock import Clock
 from monitor.errors import CannotDecrypt, KeyMissing
-from monitor.health.cadence import Cadence, refresh_at, scope_due
-from monitor.health.causes import consequence
+from monitor.health.cadence import Cadence, scope_due
+from monitor.health.causes import at_scopes, consequence
 from monitor.health.classify import leaves_open, told_before
 from monitor.health.evidence import (
     Answer,
     Evidence,
     Exchange,
     Fault,
-    Grant,
     Identity,
     Introspection,
     RefreshNote,
     Step,
-    account_number,
 )
 from monitor.health.lifecycle import State
-from monitor.health.rotation import AfterLost, next_send
+from monitor.health.rules import bad_weather, limited, refuses_token
 from monitor.secret import Secret
 from monitor.store.columns import Sealed
 from monitor.store.due import Lease
 from monitor.store.verdicts import Refused
-from monitor.text.echoes import without_token
-from monitor.text.names import one_line
+from monitor.tokens.calls import asking
 from monitor.tokens.introspect import Introspector
 from monitor.tokens.refresh import Refresher, access_cell, refresh_cell
+from monitor.tokens.standing import grant_known, next_refresh
 from monitor.tokens.vault import Vault
 from monitor.watching.pacing import Pacer
-from monitor.wire.answers import pick_all, read
+from monitor.wire.answers import read, read_as
 from monitor.wire.apps import App, discover
+from monitor.wire.values import of_whoami
+from monitor.wire.whose import identity
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Wire
@@ -59,6 +60,7 @@ class Looked(NamedTuple):
     reads: Mapping[str, datetime] | None  # None: nothing new
     refresh_results: tuple[str, ...] = ()
     refused: Refused | None = None  # what the provider's API said of the stored access token
+    values: Mapping[str, str] = MappingProxyType({})  # what whoami said that stands in its URLs from now on
 
 
 @dataclass(slots=True)
@@ -84,6 +86,10 @@ class _Look:
     held: bool = False
     introspection: Introspection | None = None
     refused: Refused | None = None
+    base: App | None = None  # the app as it is for all its connections
+    known: Mapping[str, str] = field(default_factory=dict)  # the connection's own values
+    values: dict[str, str] = field(default_factory=dict)  # those that whoami brought
+    lacks: tuple[str, ...] = ()
 
 
 async def _never(_lease: Lease, _account: str) -> bool:
@@ -130,6 +136,10 @@ class Prober:
             return self._finish(look)
         if app.endpoints is None and not await self._discover(look):
             return self._finish(look)
+        self._settle_on(look, lease.values)
+        if look.app.lacks and not self._may_bring(look):
+            look.lacks = look.app.lacks
+            return self._finish(look)
         try:
             await self._ask(look)
             await self._introspect(look)
@@ -137,6 +147,21 @@ class Prober:
             # A pair that is lost and does not open either was given up with its key (`keys forget`).
             look.note = RefreshNote.LOST if look.sealed.lost else RefreshNote.UNREADABLE
         return self._finish(look)
+
+    def _settle_on(self, look: _Look, values: Mapping[str, str]) -> None:
+        """Go on with the app as a connection with these values asks it."""
+        look.base = look.base or look.app
+        look.app, look.known = look.base.at(values, look.lease.account_id), values
+
+    def _may_bring(self, look: _Look) -> bool:
+        """Whether a refresh may bring the values that lack: imported tokens came without them."""
+        there, values = look.app.endpoints, look.app.provider.values
+        return (
+            there is not None
+            and bool(there.token)
+            and look.sealed.refresh is not None
+            and all(values[name].token for name in look.app.lacks)
+        )
 
     async def drain(self) -> None:
         """Wait for the refreshes that are under way."""
@@ -150,7 +175,7 @@ class Prober:
         # Opened before anything is sent, so that a credential that does not open costs no request.
         version = sealed.version
         token = self._vault.open(sealed.access, access_cell(look.lease.id, look.app.place))
-        due = look.refresh_at is not None and look.refresh_at <= self._clock.now()
+        due = (look.refresh_at is not None and look.refresh_at <= self._clock.now()) or bool(look.app.lacks)
         # In doubt and at its end, the access token is asked first: what the API says, and that it is there,
         # has to be known before the refresh token is sent a last time.
         if sealed.lost or (due and not (self._doubted(look) and self._expired(look))):
@@ -158,6 +183,9 @@ class Prober:
             if fresh is not None:
                 token, version = fresh, look.sealed.version
         if look.note is RefreshNote.LOST:
+            return
+        if look.app.lacks:
+            look.lacks = look.app.lacks
             return
         if look.note in (RefreshNote.FAILED, RefreshNote.BUSY) and self._expired(look):
             return  # the whoami would only repeat that the access token ran out
@@ -170,8 +198,8 @@ class Prober:
         if look.identity is None or not look.exchanges[-1].outcome.ok:
             return
         account, lease = look.identity.account_id, look.lease
-        if lease.account_id is None and account:
-            look.held = await self._waits(lease, account)
+        if lease.account_id is None and (account or look.identity.choice):
+            look.held = not account or await self._waits(lease, account)
         if not look.held:
             await self._scopes(look, token)
 
@@ -201,9 +229,11 @@ class Prober:
             done.note, done.sealed, done.unanswered, done.look_at,
         )  # fmt: skip
         look.refresh_results += done.results
+        if done.values:
+            self._settle_on(look, {**look.known, **done.values})
         for exchange in done.exchanges:
             look.exchanges.append(exchange)
-            await self._heed(look.app, exchange.outcome)
+            await self._heed(look.app, exchange.step, exchange.outcome)
         look.refresh_at = next_refresh(look.lease.id, done.sealed, look.app, look.cadence, self._clock.now())
         if done.note in (RefreshNote.DONE, RefreshNote.ELSEWHERE) and done.sealed.access is not None:
             return self._vault.open(done.sealed.access, access_cell(look.lease.id, look.app.place))
@@ -216,25 +246,21 @@ class Prober:
         if isinstance(answer, Fault):
             return False
         if answer.ok:
-            where = look.app.provider.whoami
-            found = pick_all((where.account_id, where.account_name, where.user), document)
-            # The number stays as it is: some tokens begin with it (Salesforce's with the organization's id).
-            number = account_number(found[0])
-            name, user = (one_line(without_token(text, token)) if text else text for text in found[1:])
-            look.identity = Identity(None if number == token.reveal() else number, name, user)
-        if answer.ok or answer.refuses_token:
-            look.refused = Refused(version, yes=answer.refuses_token)
-        return answer.refuses_token
+            look.identity = identity(
+                look.app.provider.whoami, look.app.values, document, look.lease.account_id, token
+            )
+            if look.app.provider.values:
+                look.values |= of_whoami(look.app.provider, document, look.known, look.app.own)
+        refused = refuses_token(look.app.rules, Step.WHOAMI, answer)
+        if answer.ok or refused:
+            look.refused = Refused(version, yes=refused)
+        return refused
 
     async def _scopes(self, look: _Look, token: Secret) -> None:
         """Check every scope right after an authorization and while one is in trouble, else one in turn."""
         lease, now = look.lease, self._clock.now()
-        checkable = tuple(s for s in lease.scopes if look.app.scope_url(s) is not None)
-        every = (
-            lease.scopes_all
-            or consequence(lease.health.cause).about_scopes
-            or consequence(lease.health.candidate).about_scopes
-        )
+        checkable = tuple(s for s in lease.scopes if look.app.checks(s))
+        every = lease.scopes_all or at_scopes(lease.health.cause) or at_scopes(lease.health.candidate)
         if every:
             chosen = checkable
         else:
@@ -245,12 +271,13 @@ class Prober:
             if _spent(look):
                 break  # the provider allows no further request for now
             url = look.app.scope_url(scope)
-            assert url is not None  # noqa: S101 - `checkable` has only those
+            if url is None:  # a value lacks that only this check needs: what it would say stays open
+                continue
             answer, _ = await self._get(look, Step.SCOPE, url, token, scope)
             if answer.ok:
                 look.reads = (look.reads or dict(lease.reads)) | {scope: now}
-            elif isinstance(answer, Fault) or answer.status >= 429:
-                break  # bad weather: the other scopes would meet it too
+            elif isinstance(answer, Fault) or bad_weather(look.app.rules, Step.SCOPE, answer):
+                break  # the other scopes would meet it too
             answered += 1
         if every:
             look.complete = answered == len(chosen)
@@ -266,7 +293,8 @@ class Prober:
         health, evidence = look.lease.health, self._evidence(look)
         settled = health.state is State.BROKEN and consequence(health.cause).ends_grant
         which = leaves_open(evidence, look.app.rules)
-        if which is None or settled or evidence.told_before is not None:
+        known = settled or evidence.told_before is not None
+        if which is None or known or not self._introspector.may_ask(look.app, which):
             return
         sealed, cell = look.sealed.access, access_cell(look.lease.id, look.app.place)
         if which == "refresh_token":
@@ -283,24 +311,26 @@ class Prober:
     ) -> tuple[Answer | Fault, Any]:
         await self._pacer.turn(look.app)
         began = self._clock.now()
-        reply = await self._wire.get(url, token)
+        provider = look.app.provider
+        call = provider.whoami.call if scope is None else provider.scopes[scope].call
+        reply = await asking(self._wire, look.app, url, token, call)
         now = self._clock.now()
         answer: Answer | Fault
         if isinstance(reply, Fault):
             answer, document = reply, None
         else:
-            answer, document = read(reply, look.app.provider.errors, now)
-        shown, host = _shown(url)
+            answer, document = read_as(step, reply, look.app.provider.errors, look.app.rules, now)
+        (shown, host), method = _shown(url), call.method if call is not None else "GET"
         look.exchanges.append(
-            Exchange(step, f"GET {shown}", host, began, (now - began).total_seconds(), answer, scope)
+            Exchange(step, f"{method} {shown}", host, began, (now - began).total_seconds(), answer, scope)
         )
         if not answer.ok:
-            await self._heed(look.app, answer)
+            await self._heed(look.app, step, answer)
         return answer, document
 
-    async def _heed(self, app: App, answer: Answer | Fault) -> None:
+    async def _heed(self, app: App, step: Step, answer: Answer | Fault) -> None:
         """An app-wide limit that was hit is everyone's: hold all requests of the app."""
-        if isinstance(answer, Answer) and answer.status == 429 and answer.retry_at is not None:
+        if isinstance(answer, Answer) and answer.retry_at and limited(app.rules, step, answer):
             await self._pacer.hold(app, answer.retry_at)
 
     async def _discover(self, look: _Look) -> bool:
@@ -321,32 +351,19 @@ class Prober:
         return True
 
     def _evidence(self, look: _Look) -> Evidence:
-        lease, oauth, health = look.lease, look.app.provider.oauth, look.lease.health
-        grant = Grant(
-            account_id=lease.account_id,
-            needed=lease.scopes,
-            granted=look.sealed.granted,
-            app_scopes=look.app.scopes or None,
-            read_before=lease.reads,
-            authorized_at=look.sealed.authorized_at,
-            refresh_used_at=look.sealed.refresh_used_at,
-            issued_at=look.sealed.issued_at,
-            access_expires_at=look.sealed.access_expires_at,
-            idle_lifetime=oauth.refresh_idle_lifetime,
-            absolute_lifetime=oauth.refresh_absolute_lifetime,
-            has_refresh_token=look.sealed.refresh is not None,
-        )
+        health = look.lease.health
         return Evidence(
             self._clock.now(),
             tuple(look.exchanges),
             look.identity,
             look.note,
-            grant,
+            grant_known(look.lease, look.sealed, look.app),
             look.unanswered,
             look.introspection,
             told_before(health.rule, health.cause, health.since, look.sealed.issued_at),
             look.complete,
             look.held,
+            look.lacks,
         )
 
     def _finish(self, look: _Look) -> Looked:
@@ -359,6 +376,7 @@ class Prober:
             look.reads,
             look.refresh_results,
             look.refused,
+            look.values,
         )
 
 
@@ -366,25 +384,6 @@ def _spent(look: _Look) -> bool:
     """Whether the last answer said that no request is left for now (X-RateLimit-Remaining)."""
     outcome = look.exchanges[-1].outcome
     return isinstance(outcome, Answer) and outcome.retry_at is not None
-
-
-def next_refresh(
-    connection: str, sealed: Sealed, app: App, cadence: Cadence, now: datetime
-) -> datetime | None:
-    """Return when a connection's pair is due to be refreshed, None where it cannot or need not be."""
-    if sealed.refresh is None or sealed.lost:
-        return None
-    rotation = app.provider.oauth.habit
-    if sealed.doubt is not None and rotation.habit is not AfterLost.RETRY:
-        return next_send(sealed.doubt, rotation, sealed.access_expires_at, now)
-    return refresh_at(
-        connection,
-        cadence,
-        issued_at=sealed.issued_at,
-        expires_at=sealed.access_expires_at,
-        used_at=sealed.refresh_used_at,
-        idle_lifetime=app.provider.oauth.refresh_idle_lifetime,
-    )
 
 
 @lru_cache(maxsize=4096)

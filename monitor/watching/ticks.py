@@ -22,6 +22,7 @@ from monitor.metrics.meters import Meters
 from monitor.store.processes import BEAT
 from monitor.text.spans import span
 from monitor.watching.admission import Admission
+from monitor.watching.comparing import Comparing
 from monitor.watching.loop import Loop
 from monitor.watching.presence import Presence
 from monitor.watching.tasks import Tasks
@@ -53,6 +54,7 @@ class Ticks:
         presence: Presence,
         admission: Admission,
         upkeep: Upkeep,
+        comparing: Comparing,
         tasks: Tasks,
         clock: Clock,
         meters: Meters,
@@ -60,7 +62,8 @@ class Ticks:
         interval: timedelta,
     ) -> None:
         self._loop, self._presence, self._admission = loop, presence, admission
-        self._upkeep, self._tasks, self._clock, self._meters = upkeep, tasks, clock, meters
+        self._comparing, self._upkeep, self._tasks = comparing, upkeep, tasks
+        self._clock, self._meters = clock, meters
         self._interval = interval
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -76,6 +79,7 @@ class Ticks:
             Tick("claim", self._loop.pull, 1.0),
             Tick("settle", self._loop.settle, SETTLE_EVERY),
             Tick("beat", self.beat, BEAT.total_seconds()),
+            Tick("compare", self._comparing.compare, 5.0),
             Tick("guard", self._upkeep.guard, 60.0),
             Tick("retention", self._upkeep.forget, 3600.0),
         ]

@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 
 import jmespath
 
-from monitor.health.evidence import Answer, Content, redact
+from monitor.health.evidence import Answer, Content, Step, redact
+from monitor.health.rules import Rule, with_wait
 from monitor.providers.schema import Errors
 from monitor.secret import Secret
+from monitor.text.echoes import without
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Reply
@@ -28,6 +30,9 @@ if TYPE_CHECKING:  # commands that ask no provider need not load the clients
 # No provider's pause is obeyed for longer: a header with a typo must not silence a connection for ever.
 LONGEST_WAIT = timedelta(hours=24)
 LONGEST_WINDOW = timedelta(hours=1)
+MOST_TEXTS = 10  # of one further field
+# A word with underscores, such as a long error code; a random token has digits, or letters of both kinds.
+_CONSTANT = re.compile(r"[A-Z]+(_[A-Z]+)*|[a-z]+(_[a-z]+)*")
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 # The parts of WWW-Authenticate (RFC 9110 11.6.1): name=value of a challenge, or the scheme that begins one.
 _PART = re.compile(r"""([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([\w-]+)""")
@@ -69,8 +74,36 @@ def pick(expression: str, document: Any) -> str | None:
         for name in steps:
             value = value.get(name) if isinstance(value, dict) else None
         return _scalar(value)
+    return _scalar(_search(expression, document))
+
+
+def _search(expression: str, document: Any) -> Any:
     try:
-        return _scalar(_query(expression).search(document))
+        return _query(expression).search(document) if expression else None
+    except jmespath.exceptions.JMESPathError:
+        return None
+
+
+def read_as(
+    step: Step, reply: Reply, errors: Errors, rules: tuple[Rule, ...], now: datetime
+) -> tuple[Answer, Any]:
+    """Read the reply to a step, with the wait that the provider's rules ask for where it names none."""
+    answer, document = read(reply, errors, now)
+    return with_wait(rules, step, answer, now), document
+
+
+def pick_list(expression: str, document: Any) -> list[str | None]:
+    """Return what a JMESPath finds as texts, one or a list of them; what is no text is None in its place."""
+    found = find(expression, document)
+    if isinstance(found, list):
+        return [_scalar(one) for one in found]
+    return [] if found is None else [_scalar(found)]
+
+
+def find(expression: str, document: Any) -> Any:
+    """Return what a JMESPath finds, as it is; None where it finds nothing, or cannot be followed."""
+    try:
+        return _query(expression).search(document) if expression else None
     except jmespath.exceptions.JMESPathError:
         return None
 
@@ -79,26 +112,73 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     """Return the answer, and the document it carried (None where it was not JSON)."""
     content, document = _content(reply)
     status = reply.status
-    if status == 200 and content is Content.JSON and not errors.code and "error" not in document:
+    if status == 200 and content is Content.JSON and not _says_no(document, errors):
         pause = retry_at(reply, now) if reply.header(b"x-ratelimit-remaining") == "0" else None
         return (_PLAIN_OK if pause is None else Answer(200, retry_at=pause)), document
     sent = reply.sent
     error, description = _error(document, errors, status)
     challenge = _challenge(reply.headers(b"www-authenticate"))
     description = description or challenge.get("error_description")
+    refusal = holds(errors.refusal, document)
+    failed = refusal or error is not None or not 200 <= status < 300
     return (
         Answer(
             status=status,
             content=content,
-            error=redact(error, 80, sent) if error else None,
+            error=_code(error, sent) if error else None,
             description=redact(description, 200, sent) if description else None,
             challenge=redact(challenge["error"], 80, sent) if challenge.get("error") else None,
-            sample=redact(_text_of(reply.body), sent=sent) if status != 200 or error else "",
+            sample=redact(_text_of(reply.body), sent=sent) if status != 200 or error or refusal else "",
             retry_at=retry_at(reply, now),
             redirect=_host(reply.header(b"location") or "", sent) if 300 <= status < 400 else None,
+            refusal=refusal,
+            fields=_fields(errors, document, sent) if failed else (),
+            headers=_headers(errors, reply) if failed else (),
         ),
         document,
     )
+
+
+def _says_no(document: Any, errors: Errors) -> bool:
+    """Whether there is any word of an error in a document, so that all of it has to be read."""
+    return (
+        "error" in document
+        or (bool(errors.code) and pick(errors.code, document) is not None)
+        or (bool(errors.refusal) and holds(errors.refusal, document))
+    )
+
+
+def _code(text: str, sent: tuple[Secret, ...]) -> str:
+    """Return an error's code as rules compare it: a long word is no token, unless it is one that we sent."""
+    if len(text) <= 80 and _CONSTANT.fullmatch(text):
+        return without(text, sent)
+    return redact(text, 80, sent)
+
+
+def holds(expression: str, document: Any) -> bool:
+    """Whether a JMESPath finds something that is true, as JMESPath has it."""
+    value = _search(expression, document)
+    return value is not None and value is not False and value not in ("", [], {})
+
+
+def _fields(
+    errors: Errors, document: Any, sent: tuple[Secret, ...]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what the file's further fields have: texts, numbers as text, or lists of those."""
+    found = []
+    for name, expression in errors.fields.items():
+        value = _search(expression, document)
+        several = value[:MOST_TEXTS] if isinstance(value, list) else [value]
+        texts = tuple(_code(text, sent) for one in several if (text := _scalar(one)))
+        if texts:
+            found.append((name, texts))
+    return tuple(found)
+
+
+def _headers(errors: Errors, reply: Reply) -> tuple[tuple[str, str], ...]:
+    """Return the headers that the file wants kept; several of a name are one (RFC 9110 5.3)."""
+    said = ((name, reply.headers(name.encode())) for name in errors.headers)
+    return tuple((name, redact(", ".join(texts), 300, reply.sent, ids=True)) for name, texts in said if texts)
 
 
 def _text_of(body: bytes) -> str:
@@ -125,18 +205,19 @@ def _content(reply: Reply) -> tuple[Content, Any]:
             document = json.loads(body.decode())
         except (ValueError, RecursionError):
             return Content.OTHER, None
-        # A list, or a number, is JSON by the letter, but no answer that OAuth or a whoami gives.
-        return (Content.JSON, document) if isinstance(document, dict) else (Content.OTHER, None)
+        return Content.JSON, document
     start = body[:256].lstrip().lower()
     html = start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in start
     return (Content.HTML if html else Content.OTHER), None
 
 
 def _error(document: Any, errors: Errors, status: int) -> tuple[str | None, str | None]:
-    if not isinstance(document, dict):
+    if document is None:
         return None, None
     code = pick(errors.code, document)
     description = pick(errors.description, document)
+    if not isinstance(document, dict):
+        return code, description  # a list has no usual place
     stated = document.get("error")
     if isinstance(stated, dict):
         code = code or _text(stated.get("type")) or _text(stated.get("code"))
@@ -186,6 +267,11 @@ def retry_at(reply: Reply, now: datetime) -> datetime | None:
     if wait is None or wait <= timedelta(0):
         return None
     return now + min(wait, LONGEST_WAIT)
+
+
+def asks_to_come_again(reply: Reply, now: datetime) -> bool:
+    """Whether a reply is no answer yet: an outage, or a limit with whatever status it is said."""
+    return reply.status >= 500 or reply.status == 429 or retry_at(reply, now) is not None
 
 
 def asked_to_wait(text: str, now: datetime) -> timedelta | None:

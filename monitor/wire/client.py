@@ -1,6 +1,6 @@
 """One request to a provider: a reply, or a fault said exactly.
 
-Two transports, for two questions:
+Two transports, for two askeds:
 
 * Probes go over aiohttp's transport behind httpx's request objects, which costs a tenth of httpx's
   own pool at a hundred requests at once.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from monitor.secret import Secret
 from monitor.text.spans import span
 from monitor.wire.departure import Departure, aiohttp_trace
 from monitor.wire.faults import fault_of, timed_out
+from monitor.wire.request import FORM, Request
 from monitor.wire.sent import sent
 from monitor.wire.settings import USER_AGENT, HttpSettings
 
@@ -86,10 +87,13 @@ class Wire:
         connect = httpx.Timeout(self._deadline, connect=self._deadline * 0.8, pool=None)
         self._timeouts = connect.as_dict()
 
-    async def get(self, url: str, token: Secret | None = None) -> Reply | Fault:
+    async def get(
+        self, url: str, token: Secret | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply | Fault:
         """Ask a resource of the provider, with a bearer token if there is one (RFC 6750 2.1).
 
-        Redirects are not followed, and no cookie is kept: it would travel from one client to the next.
+        `headers` are more than those of every request, or stand in the place of one. Redirects are not
+        followed, and no cookie is kept: it would travel from one client to the next.
         """
         parsed = self._urls.get(url)
         if parsed is None:
@@ -97,31 +101,69 @@ class Wire:
         if token is not None and not token.reveal().isprintable():
             return Fault(FaultKind.OURS, "the token cannot stand in a header", False)
         departure = Departure()
-        reply = await self._send(self._probes, _Question(parsed, token, departure), departure)
+        reply = await self._send(self._probes, _Probe(parsed, token, departure, headers), departure)
         return reply if token is None or isinstance(reply, Fault) else reply._replace(sent=(token,))
 
-    async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
-        """Post a form to an OAuth endpoint on a connection of its own."""
+    async def page(self, url: str) -> Reply | Fault:
+        """Open a page that is meant for browsers, and return what it begins with.
+
+        Nobody is signed in: no token, no cookie, a connection of its own; redirects are not followed.
+        """
         headers = {
             "User-Agent": USER_AGENT,
-            "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "text/html,application/xhtml+xml",
+            "Accept-Encoding": "identity",
         }
-        if authorization is not None:
-            headers["Authorization"] = authorization.reveal()
         departure = Departure()
         request = httpx.Request(
-            "POST",
+            "GET", url, headers=headers, extensions={"timeout": self._timeouts, "trace": departure.trace}
+        )
+        return await self._send(self._tokens, request, departure, cut=True)
+
+    async def post_form(
+        self,
+        url: str,
+        form: Secret,
+        authorization: Secret | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply | Fault:
+        """Post a form to an OAuth endpoint on a connection of its own."""
+        secrets = sent(form, authorization)
+        return await self.send(
+            Request("POST", url, FORM, form, authorization, headers=headers or {}, secrets=secrets)
+        )
+
+    async def send(self, asked: Request) -> Reply | Fault:
+        """Send a request on a connection of its own. Redirects are not followed, and no cookie is kept."""
+        headers = _with({"User-Agent": USER_AGENT, "Accept": "application/json"}, asked.headers)
+        if asked.content_type is not None:
+            headers["Content-Type"] = asked.content_type
+        if asked.authorization is not None:
+            text = asked.authorization.reveal()
+            if not text.isprintable() or not text.isascii():
+                return Fault(FaultKind.OURS, "the token cannot stand in a header", False)
+            headers["Authorization"] = text
+        url = asked.url
+        if asked.query:
+            url += ("&" if "?" in url else "?") + asked.query.reveal()
+        departure = Departure()
+        request = httpx.Request(
+            asked.method,
             url,
             headers=headers,
-            content=form.reveal().encode("ascii"),
+            content=asked.content.reveal().encode("ascii"),
             extensions={"timeout": self._timeouts, "trace": departure.trace},
         )
         reply = await self._send(self._tokens, request, departure)
-        return reply if isinstance(reply, Fault) else reply._replace(sent=sent(form, authorization))
+        return reply if isinstance(reply, Fault) else reply._replace(sent=asked.secrets)
 
     async def _send(
-        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, departure: Departure
+        self,
+        transport: httpx.AsyncBaseTransport,
+        request: httpx.Request,
+        departure: Departure,
+        *,
+        cut: bool = False,
     ) -> Reply | Fault:
         answered = False
         try:
@@ -129,7 +171,7 @@ class Wire:
                 response = await transport.handle_async_request(request)
                 answered = True
                 try:
-                    return await _read(response)
+                    return await _read(response, cut=cut)
                 finally:
                     await response.stream.aclose()  # type: ignore[union-attr]
         except TimeoutError:
@@ -162,7 +204,7 @@ class _ProbeTransport(AiohttpTransport):
             allow_redirects=False,
             timeout=_NO_TIMEOUT,
             proxy=proxy,
-            trace_request_ctx=request.departure if isinstance(request, _Question) else None,
+            trace_request_ctx=request.departure if isinstance(request, _Probe) else None,
         ) as answer:
             body = await answer.content.read(LARGEST_BODY + 1)
             while not answer.content.at_eof() and len(body) <= LARGEST_BODY:
@@ -174,16 +216,18 @@ class _ProbeTransport(AiohttpTransport):
 _NO_TIMEOUT = aiohttp.ClientTimeout()
 
 
-class _Question(httpx.Request):
+class _Probe(httpx.Request):
     """A GET without what `httpx.Request` does for all kinds of requests: a fifth of its cost, measured.
 
     It goes to a transport directly, so no client, no cookie and no redirect ever sees it.
     """
 
-    def __init__(self, url: httpx.URL, token: Secret | None, departure: Departure) -> None:
+    def __init__(
+        self, url: httpx.URL, token: Secret | None, departure: Departure, more: Mapping[str, str] | None
+    ) -> None:
         self.method, self.url, self.departure = "GET", url, departure
         # A plain mapping: aiohttp's own headers are made of it, with Host and the rest.
-        self.headers = _GET_HEADERS.copy()  # type: ignore[assignment]
+        self.headers = _with(_GET_HEADERS, more) if more else _GET_HEADERS.copy()  # type: ignore[assignment]
         if token is not None:
             self.headers["Authorization"] = f"Bearer {token.reveal()}"
 
@@ -192,6 +236,12 @@ class _Question(httpx.Request):
 _GET_HEADERS = {
     "User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity",
 }  # fmt: skip
+
+
+def _with(usual: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with more of them, each name once (RFC 9110 5.1: it has no case)."""
+    named = {name.lower() for name in more}
+    return {name: text for name, text in usual.items() if name.lower() not in named} | dict(more)
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
@@ -229,7 +279,7 @@ class _Pool(aiohttp.TCPConnector):
         super()._release(key, protocol, should_close=should_close or idle >= self._most_idle)
 
 
-async def _read(response: httpx.Response) -> Reply | Fault:
+async def _read(response: httpx.Response, *, cut: bool) -> Reply | Fault:
     # The stream itself: httpx's own iterators around it count and decode what we asked not to be encoded.
     stream = response.stream
     assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - both transports answer with one
@@ -237,5 +287,7 @@ async def _read(response: httpx.Response) -> Reply | Fault:
     async for chunk in stream:
         body = chunk if not body else body + chunk
         if len(body) > LARGEST_BODY:
+            if cut:
+                return Reply(response.status_code, response.headers.raw, body[:LARGEST_BODY])
             return Fault(FaultKind.TOO_LARGE, f"more than {LARGEST_BODY // 1024} KiB", True)
     return Reply(response.status_code, response.headers.raw, body)

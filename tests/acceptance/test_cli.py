@@ -107,6 +107,26 @@ def test_connections_are_listed_shown_exported_paused_and_removed(fleet):
     assert len(json.loads(cli(fleet, "status", "--json"))) == 2
 
 
+def test_somebody_says_that_they_are_on_it_and_takes_it_back(fleet):
+    anna = ("--who", "Anna, Acme", "--until")
+    for until, said in (("2026-01-01", "until: is over already"), ("soon", "--until: 'soon' is no time")):
+        refused = run("connections", "claim", "firm-1", *anna, until, "--config", str(fleet), env=environ())
+        assert refused.returncode == 2 and said in " ".join(refused.stderr.split())
+    assert "firm-1: nobody is on it, as before." in cli(fleet, "connections", "unclaim", "firm-1")
+    file = fleet.with_name("new.jsonl")
+    file.write_text(json.dumps({"id": "new", "app": "clio", "client": {"name": "New"}}))
+    cli(fleet, "connections", "import", str(file))
+    day = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"  # noqa: TID251 - the command's own clock
+    on_it = f"Anna, Acme is on it until {day} 00:00 UTC: the client is not reminded before."
+    assert f"new: {on_it}" in " ".join(cli(fleet, "connections", "claim", "new", *anna, day).split())
+    assert on_it in " ".join(cli(fleet, "explain", "new").split())
+    claims = {row["id"]: row["claim"] for row in json.loads(cli(fleet, "status", "--json"))}
+    assert claims["firm-1"] is None
+    assert claims["new"] == {"who": "Anna, Acme", "until": f"{day}T00:00:00Z"}
+    assert "claim.who" in cli(fleet, "connections", "show", "new")
+    assert "new: nobody is on it any more." in cli(fleet, "connections", "unclaim", "new")
+
+
 def test_an_import_names_every_bad_line_and_takes_nothing(fleet):
     lines = [json.dumps({"id": f"n{i}", "app": "clio", "client": {"name": "N"}}) for i in range(500)]
     lines[9], lines[99] = "{", json.dumps({"id": "x", "app": "nope", "client": {"name": "N"}})
@@ -293,7 +313,10 @@ def test_what_others_load_is_written_with_this_agencys_names(fleet, tmp_path):
         ("alertmanager", ["alertmanager.yml"]),
         (
             "dashboards",
-            [f"token-health-{name}.json" for name in ("connection", "fleet", "funnel", "service")],
+            [
+                f"token-health-{name}.json"
+                for name in ("connection", "fleet", "funnel", "programs", "service")
+            ],
         ),
     ):
         cli(fleet, "export", what, str(tmp_path / what))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
@@ -25,8 +25,10 @@ from alerts.pages.truth import Oncall
 from alerts.webhooks import deliveries, endpoints, fanout
 from alerts.webhooks.endpoints import State
 from monitor.errors import TokenHealthError
+from monitor.health import doors
 from monitor.health.campaign import Phase
 from monitor.health.causes import Cause
+from monitor.health.claim import Claim
 from monitor.health.classify import found
 from monitor.health.events import Type, types_of
 from monitor.health.evidence import Identity
@@ -35,7 +37,9 @@ from monitor.health.lifecycle import Policy, step
 from monitor.health.rotation import Ending, Journal
 from monitor.health.ruling import Ruling
 from monitor.store import (
+    app_checks,
     campaigns,
+    claimed,
     connections,
     custody,
     due,
@@ -71,6 +75,7 @@ from monitor.store.uses import Use
 from monitor.store.verdicts import Settlement, Terms
 from monitor.text.ids import new_id
 from tests.conftest import START
+from tests.integration import overlap_door
 from tests.integration.test_store import new
 
 NOW = START
@@ -98,10 +103,13 @@ class Scene:
 # In the order in which rows refer to each other.
 TABLES = (
     "connection", "watch", "credential", "refresh_journal", "link", "consent", "incident", "notice", "notice_item",
-    "delivery", "process", "webhook", "event", "campaign", "campaign_member",
+    "delivery", "process", "webhook", "event", "campaign", "campaign_member", *overlap_door.TABLES,
 )  # fmt: skip
 _KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
-_EMPTIED = ("notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event", "campaign")
+_EMPTIED = (
+    "notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event", "campaign",
+    *overlap_door.TABLES[::-1],
+)  # fmt: skip
 _RESTORE = "; ".join(
     [f"DELETE FROM {name}" for name in _EMPTIED]  # noqa: S608
     + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
@@ -151,7 +159,10 @@ async def set_up(database: Database) -> Scene:
                 .returning(incident.c.id)
             )
         ).scalar_one()  # fmt: skip
+        on_it = {"claimed_by": "Anna", "claimed_until": NOW + DAY, "claimed_incident": number}
+        await conn.execute(update(connection).where(connection.c.id == "b").values(on_it))
         await _a_mail_on_its_way(conn, number)
+        await overlap_door.set_up(conn)
         runs = {"reason": "so", "chosen": {}, "pace": 9, "until": UNTIL, "phase": "running"}
         times = {"created_at": NOW, "created_by": "test", "changed_at": NOW, "changed_by": "test"}
         await conn.execute(insert(campaign).values(id="cmp_1", **runs, **times))
@@ -276,6 +287,13 @@ async def _sent_again(database: Database, of: Scene) -> None:
     await fanout.forget(database, NOW + DAY * 60)
 
 
+async def _doors_kept(database: Database, _of: Scene) -> None:
+    await app_checks.plan(database, "app", NOW, NOW + DAY)
+    found = [doors.after(None, doors.Seen(one, doors.Outcome.GOOD, "good"), NOW) for one in doors.Door]
+    await app_checks.keep(database, "app", found, NOW + DAY)
+    await app_checks.forget(database, [])
+
+
 async def _recover(database: Database, of: Scene) -> None:
     await claims.claim(database, MAIL, "p2", NOW)
 
@@ -329,10 +347,13 @@ WRITERS: dict[str, Writer] = {
         cause="", actor="test",
     ),
     "hand tokens out no more": lambda db, _: connections.set_handout(db, "b", False, NOW, "test"),
+    "say who is on it": lambda db, _: claimed.lay(db, "b", Claim("Anna", NOW + DAY), NOW, "test"),
+    "say that nobody is on it": lambda db, _: claimed.take_back(db, "b", NOW, "test"),
     "put events in order": _told_programs,
     "disable an endpoint": _disabled,
     "send again what an endpoint was sent": _sent_again,
     "change an endpoint": lambda db, _: endpoints.change(db, "wh_1", None, {"events": ["*"]}, NOW, "test"),
+    "plan and keep how doors are": _doors_kept,
     "remove an endpoint": lambda db, _: endpoints.remove(db, "wh_1", None, NOW, "test"),
 }  # fmt: skip
 

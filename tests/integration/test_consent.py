@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from dataclasses import replace
@@ -88,6 +89,26 @@ async def test_the_whole_road_heals_and_thanks(mailrig, mailbox):
     await mailrig.mails()
     assert mailbox.subjects()[-1] == "Thank you: Clio Manage for Firm acme works"
     assert mailrig.meters.steps.labels("clio", "completed")._value.get() == 1
+
+
+async def test_a_loop_that_looks_already_is_waited_for_and_not_called_a_silent_provider(mailrig, monkeypatch):
+    link, rounds = await broken(mailrig), mailrig.watching.rounds
+    mailrig.clock.tick(seconds=1)  # since the look that found it broken
+    looks = []
+
+    async def taken(connection):
+        looks.append(asyncio.create_task(one(connection)))  # the loop has its lease by now
+
+    async def a_moment(seconds):
+        mailrig.clock.tick(seconds=seconds)
+        await asyncio.sleep(0.05)  # noqa: TID251 - a real look is under way
+
+    one = rounds.one
+    monkeypatch.setattr(rounds, "one", taken)
+    monkeypatch.setattr(mailrig.parts.clock, "sleep", a_moment)
+    async with browser_on(mailrig) as browser:
+        answer = await browser.get(await approve(await start(browser, link), user_of(mailrig, "acme")))
+    assert title(answer) == "Thank you, it works"
 
 
 async def test_another_account_is_refused_with_its_name_and_nothing_is_overwritten(mailrig):

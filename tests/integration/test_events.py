@@ -164,6 +164,7 @@ async def test_what_becomes_of_mails_and_of_clients_on_their_way_is_told(databas
     trip = await a_trip(database, "a", links.fresh_secret())
     await links.spend(database, trip.id, "declined", NOW)
     await links.conclude(database, trip, "wrong_account", NOW, account=Account("2"))
+    await links.conclude(database, trip, "born_dead", NOW, account=Account("1"))
     async with database.write() as conn:
         item = Item("a", None, "ok", NOW + timedelta(days=7))
         wish = Wish(Slot.EXPIRING, Kind.EXPIRING_SOON.value, (item,), NOW, "ends on a known day")
@@ -172,10 +173,11 @@ async def test_what_becomes_of_mails_and_of_clients_on_their_way_is_told(databas
     told = {one["type"]: one["data"] for one in await written(database)}
     assert {
         "notice.sent", "notice.failed", "notice.opened", "authorization.completed", "authorization.declined",
-        "authorization.wrong_account", "grant.expiring",
+        "authorization.wrong_account", "authorization.not_kept", "grant.expiring",
     } <= set(told)  # fmt: skip
     assert told["grant.expiring"]["expires_at"] == "2026-11-30T09:00:00Z"
     assert told["notice.sent"]["kind"] == "revoked"
+    assert told["authorization.not_kept"]["why"] == "born_dead"
     assert told["authorization.completed"]["generation"] == 1
     for canary in CANARIES:
         assert canary not in json.dumps(list(told.values()))

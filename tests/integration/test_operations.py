@@ -94,6 +94,15 @@ async def told(rig):
                     begun_at=START, until=None, pauses=False,
                 )
             )  # fmt: skip
+        await conn.execute(
+            update(connection)
+            .where(connection.c.id == "c04")
+            .values(
+                claimed_by="Anna",
+                claimed_until=START + HOUR * 30,
+                claimed_incident=select(incident.c.id).where(incident.c.name == "c04").scalar_subquery(),
+            )
+        )
         for name, phase in (("cmp_runs", "running"), ("cmp_waits", "paused")):
             asked = {"reason": "so", "chosen": {"id": [name]}, "pace": 5, "until": date(2027, 6, 30)}
             times = {"created_at": START, "created_by": "ann", "changed_at": START, "changed_by": "ann"}
@@ -160,6 +169,16 @@ WRITES = {
         Right.CONNECTIONS_WRITE,
         lambda p, a: connections.set_handout(p, a, "c00", on=False),
         ("connection.handout", "c00"),
+    ),
+    "say who is on it": (
+        Right.CONNECTIONS_OPERATE,
+        lambda p, a: connections.claim(p, a, "c03", "Anna, Acme", START + HOUR * 30),
+        ("connection.claim", "c03"),
+    ),
+    "say that nobody is on it any more": (
+        Right.CONNECTIONS_OPERATE,
+        lambda p, a: connections.unclaim(p, a, "c04"),
+        ("connection.unclaim", "c04"),
     ),
     "add a webhook": (
         Right.WEBHOOKS_WRITE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sqlite3
 from contextlib import contextmanager
 
@@ -18,10 +19,14 @@ from monitor.store.engine import Database
 from monitor.store.retry import TRIES, retried
 from monitor.store.tables import watch
 from tests.conftest import SetClock, postgres_url
+from tests.integration import overlap_door as door
 from tests.integration.overlap import NAMES, WRITERS, Stage, set_up
 from tests.locks import Order
 
 PARTS = 4
+# Each writer's order is looked at alone, below; the pairs are the proof of it, and a third of these is enough of one.
+LONG = os.environ.get("ATTACK") == "long"
+EVERY = WRITERS | door.WRITERS
 
 
 @pytest.fixture
@@ -36,21 +41,31 @@ async def stage(postgres_server):
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_two_that_write_at_once_wait_for_each_other_and_never_in_a_circle(stage, part):
     """Each pair once; the first is stopped as soon as it holds a lock."""
+    await _no_circles(stage, itertools.combinations_with_replacement(WRITERS, 2), part)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_the_same_holds_at_the_door_and_with_those_whose_locks_it_takes(stage, part):
+    among = itertools.combinations_with_replacement(door.WRITERS, 2)
+    pairs = itertools.chain(among, itertools.product(door.WRITERS, door.MEETS))
+    await _no_circles(stage, pairs if LONG else itertools.islice(pairs, 0, None, 3), part)
+
+
+async def _no_circles(stage, pairs, part):
     circles = []
-    pairs = itertools.combinations_with_replacement(WRITERS, 2)
     for one, other in itertools.islice(pairs, part, None, PARTS):
-        await stage.overlap(WRITERS[one], WRITERS[other])
+        await stage.overlap(EVERY[one], EVERY[other])
         if stage.taken_back:
             circles.append((one, other))
     assert circles == []
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", EVERY)
 async def test_every_writer_takes_its_locks_in_the_one_order_and_the_gates_first(stage, name):
     await stage.restore()
     order = Order(gates=True)
     for _ in order.watching(stage.first._writer.sync_engine):
-        await WRITERS[name](stage.first, stage.of)
+        await EVERY[name](stage.first, stage.of)
     assert order.broken == []
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
 import pytest
 
 from monitor.errors import Conflict
 from monitor.operations import exports, imports, intake
-from tests.conftest import ME
+from tests.conftest import ME, rigged
 
 WHOLE = {
     "id": "acme",
@@ -27,7 +28,18 @@ WHOLE = {
         "expires_at": "2026-12-01T00:00:00+00:00",
     },
     "labels": {"tier": "gold"},
+    "values": {"realm": "9130-A"},
 }
+
+
+@pytest.fixture
+async def rig(tmp_path, sandbox, sqlite_url):
+    """Clio, with a value that differs from connection to connection."""
+    text = resources.files("monitor.providers").joinpath("clio.toml").read_text()
+    (tmp_path / "provider.toml").write_text(f"{text}\n[values.realm]\n")
+    extra = f'provider_file = "{tmp_path / "provider.toml"}"'
+    async with rigged(tmp_path, sandbox, sqlite_url, apps={"clio": {"extra": extra}}) as found:
+        yield found
 
 
 async def test_whatever_can_be_imported_comes_out_of_the_export_again(rig, tmp_path):

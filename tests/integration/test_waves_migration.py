@@ -24,6 +24,7 @@ def empty_url(request, tmp_path):
     template = request.getfixturevalue("postgres_server")
     name = f"old_{os.getpid()}_{next(conftest._numbers)}"
     conftest.postgres_server.psql(f"CREATE DATABASE {name} TEMPLATE template0")
+    conftest._made.append(name)
     return template.replace("/template_th", f"/{name}")
 
 

@@ -48,6 +48,7 @@ def sqlite_of(folder: Path, revision: str) -> str:
 def postgres_of(template: str, revision: str) -> str:
     name = f"old_{os.getpid()}_{next(conftest._numbers)}"
     conftest.postgres_server.psql(f"CREATE DATABASE {name}")
+    conftest._made.append(name)
     url = template.replace("/template_th", f"/{name}")
     with psycopg.connect(url, autocommit=True) as old:
         old.execute(dump(revision, "postgresql"))

@@ -1,6 +1,7 @@
 """What the promise 'no wrong e-mail' is held against, on virtual time.
 
-python -m tests.month [FIRMS DAYS]             a month of all kinds of trouble (1,000 firms, 30 days)
+python -m tests.month [FIRMS DAYS]             a month of all kinds of trouble (1,000 firms, 30 days),
+                                               spread over all providers
 python -m tests.month scenarios [RUNS [WORD]]  incidents and mass revocations one by one, RUNS of each (3);
                                                with WORD only those whose line contains it
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from monitor.service import logs
 from tests.month import draws, scenarios
+from tests.month.fleet import EVERYWHERE
 from tests.month.run import live
 
 
@@ -22,7 +24,8 @@ def _month(firms: int, days: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(
             live(
-                Path(folder), lambda begin, clock: draws.month(firms, days, begin, clock, 7), days,
+                Path(folder), lambda begin, clock: draws.month(firms, days, begin, clock, 7, where=EVERYWHERE),
+                days,
                 person=scenarios.PERSON, progress=True,
             )
         )  # fmt: skip

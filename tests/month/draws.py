@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.clock import Clock
-from tests.month.fleet import HOUR, Fleet, make, own_breaks
+from tests.month.fleet import HOUR, PLACES, Fleet, Places, make, own_breaks
 from tests.month.world import KINDS, Revocation, Span, Trouble, World
 
 MINUTE = timedelta(minutes=1)
@@ -30,9 +30,12 @@ class Incident:
     over: timedelta = timedelta(0)
     renewed: bool = False
 
-    def trouble(self, fleet: Fleet, begin: datetime, draw: random.Random) -> Trouble:
-        """Draw whom it strikes, and from when until when each."""
-        struck = draw.sample(range(len(fleet)), max(1, round(self.share * len(fleet))))
+    def trouble(
+        self, fleet: Fleet, begin: datetime, draw: random.Random, among: Sequence[int] | None = None
+    ) -> Trouble:
+        """Draw whom it strikes, of all or `among` some, and from when until when each."""
+        some = among or range(len(fleet))
+        struck = draw.sample(some, max(1, round(self.share * len(some))))
         end = begin + max(self.length, self.over)
         return Trouble(
             "confused", begin, end, {firm: self._span(begin, end, draw) for firm in struck}, self.renewed
@@ -85,20 +88,35 @@ def one_event(
     return _world(fleet, clock, [trouble], revocations)
 
 
-def month(firms: int, days: int, begin: datetime, clock: Clock, seed: int, rate: float = 0.5) -> World:
-    """Draw a month: weather of every kind, partial incidents, mass revocations, and firms that break alone."""
+def month(
+    firms: int,
+    days: int,
+    begin: datetime,
+    clock: Clock,
+    seed: int,
+    rate: float = 0.5,
+    where: Places = PLACES,
+) -> World:
+    """Draw a month: weather of every kind, partial incidents, mass revocations, and firms that break alone.
+
+    Where there are several providers, weather and incidents are one provider's at a time.
+    """
     draw = random.Random(seed)  # noqa: S311
-    fleet = make(firms, rate, draw)
+    fleet = make(firms, rate, draw, where)
+    providers = sorted({place.provider for place, _ in where})
+    several = len(providers) > 1
     troubles: list[Trouble] = []
     lengths = [8, 25, 60] if days < 5 else [8, 25, 60, 100, 180]
     for number in range(max(len(KINDS), days)):
         kind = list(KINDS)[number % len(KINDS)]
         at = begin + DAY * (0.4 + draw.random() * (days - 1.2))
-        troubles.append(Trouble(kind, at, at + MINUTE * draw.choice(lengths)))
-    troubles += [
-        one.trouble(fleet, begin + DAY * (0.5 + n * (days - 3) / len(PARTIAL) + draw.random()), draw)
-        for n, one in enumerate(PARTIAL[: days // 3])
-    ]
+        ends = at + MINUTE * draw.choice(lengths)
+        # Our own network is everybody's.
+        whose = fleet.at(draw.choice(providers)) if several and kind != "network" else None
+        troubles.append(Trouble(kind, at, ends, whose and dict.fromkeys(whose, (at, ends))))
+    for n, one in enumerate(PARTIAL[: days // 3]):
+        at = begin + DAY * (0.5 + n * (days - 3) / len(PARTIAL) + draw.random())
+        troubles.append(one.trouble(fleet, at, draw, fleet.at(draw.choice(providers)) if several else None))
     until = begin + DAY * days
     revocations = [Revocation(firm, at) for firm, at in own_breaks(fleet, begin, until, draw)]
     revocations += _right_inside(troubles, firms, draw)

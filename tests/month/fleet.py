@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from monitor.health.incidents import Place
+from tests.month import speech
+from tests.standins.dialects import EVERY
 
 # Groups differ, so that a group can be struck and another not: one app a region, and a second one in the first.
 PLACES = (
@@ -16,6 +18,8 @@ PLACES = (
     (Place("clio-eu", "clio", "eu"), 0.3),
     (Place("books", "clio", "us"), 0.2),
 )
+# One app each, as many firms.
+EVERYWHERE = tuple((Place(name, name, speech.region(name)), 1.0) for name in sorted(EVERY))
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
 
@@ -47,12 +51,19 @@ class Fleet:
     def connections(self) -> int:
         return sum(len(firm.connections) for firm in self.firms)
 
+    def at(self, provider: str) -> list[int]:
+        """Return the firms of a provider."""
+        return [firm.number for firm in self.firms if firm.place.provider == provider]
 
-def make(size: int, rate: float, draw: random.Random) -> Fleet:
+
+Places = tuple[tuple[Place, float], ...]
+
+
+def make(size: int, rate: float, draw: random.Random, where: Places = PLACES) -> Fleet:
     """Draw a fleet: nine of ten firms have one connection, the others up to five, one has fifty."""
     firms = []
     for number in range(size):
-        places, weights = zip(*PLACES, strict=True)
+        places, weights = zip(*where, strict=True)
         (place,) = draw.choices(places, weights)
         many = 50 if number == 0 and size >= 200 else draw.randint(2, 5) if draw.random() < 0.1 else 1
         names = tuple(f"firm-{number:05}.{n}" for n in range(many))

@@ -23,6 +23,7 @@ from monitor.secret import Secret
 from monitor.settings.builders import build_post
 from monitor.settings.parts import Parts
 from monitor.store import connections, incidents, links
+from tests.month import speech
 from tests.month.fleet import HOUR, firm_of, reaction
 from tests.month.world import World
 
@@ -73,7 +74,9 @@ class Clients:
             if begun.status_code != 303:
                 return True  # it works already, or the link was used
             (state,) = parse_qs(urlsplit(begun.headers["location"]).query)["state"]
-            await browser.get("/oauth/callback", params={"state": state, "code": link.connection})
+            provider, now = self.world.provider(link.connection), self.parts.clock.now()
+            more = speech.comes_with(provider, link.connection, now)
+            await browser.get("/oauth/callback", params={"state": state, "code": link.connection, **more})
         known = await connections.show(self.parts.database, link.connection)
         given = self.world.given.get(link.connection)
         if given is None or known.sealed.authorized_at is None or known.sealed.authorized_at < given:

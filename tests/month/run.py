@@ -38,6 +38,7 @@ from tests.month.fleet import firm_of
 from tests.month.judge import OPERATOR, Judge, Report
 from tests.month.peek import Peek
 from tests.month.people import Clients, Operator, Phone
+from tests.month.speech import account
 from tests.month.world import KINDS, World, tokens
 
 CONFIG = """
@@ -55,9 +56,8 @@ urls = ["json://phone.example/"]
 APP = """
 [[apps]]
 id = "{app}"
-provider = "clio"
+provider = "{provider}"
 region = "{region}"
-base_url = "https://{region}.sky.example"
 client_id = "{app}"
 client_secret_env = "SKY"
 """
@@ -107,7 +107,7 @@ async def _mail_server():
 def _configure(folder: Path, world: World, smtp: str, interval: int) -> Path:
     text = CONFIG.format(interval=interval, smtp=smtp, operator=OPERATOR)
     for place in sorted({firm.place for firm in world.fleet.firms}, key=lambda one: one.app):
-        text += APP.format(app=place.app, region=place.region)
+        text += APP.format(app=place.app, provider=place.provider, region=place.region)
     config = folder / "token-health.toml"
     config.write_text(text)
     write_key_file(folder / "token-health.key", [new_key()])
@@ -255,7 +255,7 @@ async def _fill(parts: Parts, world: World, interval: int) -> None:
             new.append(
                 NewConnection(
                     id=name, place=firm.place, client_name=f"Firm {firm.number}", contacts=(firm.address,),
-                    locale="en", timezone="UTC", scopes=(), account_id=name, labels={},
+                    locale="en", timezone="UTC", scopes=(), account_id=account(name), labels={},
                     access=seal(Secret(access), access_cell(name, firm.place)),
                     refresh=seal(Secret(refresh), refresh_cell(name, firm.place)),
                     access_expires_at=now + timedelta(days=1) + share * timedelta(days=6), imported=name,

@@ -7,7 +7,6 @@ SMTP server.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ from monitor.clock import Clock
 from monitor.health.evidence import Fault, FaultKind
 from monitor.secret import Secret
 from monitor.wire.client import Reply
+from monitor.wire.request import Request
+from tests.month import speech
 from tests.month.fleet import Fleet, firm_of
 
 JSON = ((b"content-type", b"application/json"),)
 HTML = ((b"content-type", b"text/html"),)
-INVALID = {"error": "invalid_token", "error_description": "expired, revoked, malformed or invalid"}
 BLOCKED = (
     b"<!DOCTYPE html><html><title>Attention Required!</title><h1>Sorry, you have been blocked</h1></html>"
 )
@@ -156,20 +156,27 @@ class World:
 
     # -- what it answers --------------------------------------------------------------------------
 
-    async def get(self, url: str, token: Secret | None = None) -> Reply | Fault:
+    async def get(
+        self, url: str, token: Secret | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply | Fault:
         assert token is not None
         connection, born = _read(token.reveal())
         if (refusal := self._refusal(connection, born, token=False)) is not None:
             return refusal
-        firm = firm_of(connection)
-        who = {
-            "id": firm,
-            "email": f"it@{firm}.example",
-            "account": {"id": connection, "name": f"Firm {firm}"},
-        }
-        return Reply(200, JSON, json.dumps({"data": who}).encode())
+        return speech.whoami(self.provider(connection), connection, url, self.clock)
 
-    async def post_form(self, url: str, form: Secret, authorization: Secret | None = None) -> Reply | Fault:
+    async def send(self, asked: Request) -> Reply | Fault:
+        """Answer a call of another kind; the only one here is a whoami that is a POST."""
+        assert asked.authorization is not None
+        return await self.get(asked.url, Secret(asked.authorization.reveal().removeprefix("Bearer ")))
+
+    async def post_form(
+        self,
+        url: str,
+        form: Secret,
+        authorization: Secret | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply | Fault:
         fields = parse_qs(form.reveal())
         now = self.clock.now()
         if fields["grant_type"] == ["authorization_code"]:
@@ -180,22 +187,21 @@ class World:
             return refusal
         if born == now:
             self.given[connection] = born
-        access, refresh = tokens(connection, born)
-        answer = {
-            "access_token": access,
-            "refresh_token": refresh,
-            "token_type": "bearer",
-            "expires_in": 604800,
-        }
-        return Reply(200, JSON, json.dumps(answer).encode())
+        pair = tokens(connection, born)
+        return speech.tokens(self.provider(connection), connection, pair, url, form.reveal(), self.clock)
+
+    def provider(self, connection: str) -> str:
+        """Return whose connection it is."""
+        return self.fleet.firms[firm_of(connection)].place.provider
 
     def _refusal(self, connection: str, born: datetime, *, token: bool) -> Reply | Fault | None:
         now = self.clock.now()
         self.requests += 1
         trouble = self.trouble(firm_of(connection), now)
         if trouble is not None and not (trouble.renewed and born > trouble.begins):
-            return _answer(trouble.kind, token=token)
-        return _answer("confused", token=token) if self.revoked(connection, now, born) else None
+            return _answer(trouble.kind, self.provider(connection), token=token)
+        gone = self.revoked(connection, now, born)
+        return speech.refuses(self.provider(connection), token=token) if gone else None
 
 
 def tokens(connection: str, born: datetime) -> tuple[str, str]:
@@ -208,7 +214,7 @@ def _read(token: str) -> tuple[str, datetime]:
     return connection, datetime.fromtimestamp(int(born), UTC)
 
 
-def _answer(kind: str, *, token: bool) -> Reply | Fault:
+def _answer(kind: str, provider: str, *, token: bool) -> Reply | Fault:
     match kind:
         case "outage":
             return Reply(503, JSON, b'{"error": {"type": "ServiceUnavailable"}}')
@@ -219,11 +225,9 @@ def _answer(kind: str, *, token: bool) -> Reply | Fault:
         case "waf":
             return Reply(403, HTML, BLOCKED)
         case "limited":
-            return Reply(429, (*JSON, (b"retry-after", b"120")), b'{"error": {"type": "RateLimited"}}')
-        case "confused" if token:
-            return Reply(400, JSON, b'{"error": "invalid_grant"}')
+            return speech.limits(provider)
         case "confused":
-            return Reply(401, JSON, json.dumps(INVALID).encode())
+            return speech.refuses(provider, token=token)
         case "network":
             return Fault(FaultKind.DNS, "the host's name was not resolved")
     raise ValueError(kind)

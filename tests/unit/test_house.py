@@ -12,6 +12,8 @@ from monitor.cli.remedies import COMMANDS, OPEN
 from monitor.health.causes import TABLE, Cause
 from monitor.providers import catalogue
 from monitor.providers.schema import (
+    Call,
+    End,
     Errors,
     Limits,
     OAuth,
@@ -19,9 +21,13 @@ from monitor.providers.schema import (
     Region,
     RuleEntry,
     ScopeCheck,
+    Setting,
+    Value,
     Whoami,
+    Words,
 )
 from monitor.store.columns import HEALTH
+from monitor.wire import recorded
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,12 +61,14 @@ NAMES_A_CAUSE = {
     "monitor/sandbox": "knows nothing of ours: these are its own words",
     "monitor/cli/demo": "who plays what on the demo's stage",
     "alerts/rules/fleet.py": "an alert each, which says what it is about",
+    "monitor/providers/rule_entries.py": "a rule that names a setting is of the one cause that a setting mends",
     "monitor/store/api_keys.py": "how a key ends, in the same word",
     "monitor/store/guarding.py": "our own network is looked at by all of the fleet",
     "monitor/operations/documents.py": "a field of its document, in the same word",
-    "monitor/tokens/grant.py": "how a trip ends, in the same word",
+    "monitor/tokens/arrival.py": "how a trip ends, in the same word",
     "monitor/metrics/catalogue.py": "how a trip ends, in the same word",
     "monitor/metrics/exposition.py": "what an incident is about, in the same word",
+    "monitor/operations/campaign_reports.py": "how a trip ended, in the same word",
     "monitor/operations/road.py": "a page says which of two ways out there is",
     "dashboards/funnel.py": "how a trip ends, in the same word",
 }
@@ -160,9 +168,16 @@ def test_no_sentence_counts_what_there_may_be_more_of_tomorrow():
 
 def test_every_key_of_a_provider_file_is_in_its_document():
     text = (ROOT / "docs" / "provider-files.md").read_text()
-    for model in (Provider, Region, OAuth, Whoami, ScopeCheck, Limits, Errors, RuleEntry):
+    tables = (Provider, Region, OAuth, Call, Whoami, ScopeCheck, Limits, Errors, RuleEntry)
+    for model in (*tables, Value, Setting, Words, End):
         for name in model.model_fields:
             assert re.search(rf"`\[*{name}\b[^`]*`", text), f"{model.__name__}.{name}"
+
+
+def test_every_key_of_recorded_answers_is_in_its_document():
+    text = (ROOT / "docs" / "provider-files.md").read_text()
+    for key in recorded.KEYS:
+        assert f"`# {key}:" in text, key
 
 
 def _writers(tree: ast.AST):

@@ -7,9 +7,16 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from monitor.operations.intake import Client, Tokens
-from monitor.web.api.strict import Given, Line, Name, Shown
+from monitor.web.api.strict import Given, Line, Moment, Name, Shown
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Claim(Shown):
+    """Who said that they are on what is open: until then the client is not reminded."""
+
+    who: str
+    until: Time
 
 
 class Row(Shown):
@@ -26,6 +33,7 @@ class Row(Shown):
     next_probe: Time | None
     confidence: float
     refresh_in_doubt_since: Time | None
+    claim: Claim | None
     provider: str
     region: str
     custody: str
@@ -58,6 +66,7 @@ class Connection(Shown):
     scopes: list[str]
     account_id: str | None
     labels: dict[str, str]
+    values: dict[str, str]
     custody: str
     handout: bool
     paused: bool
@@ -74,7 +83,10 @@ class TokensKnown(Shown):
     refresh_token: str | None
     access_expires_at: Time | None
     refresh_last_used_at: Time | None
+    refresh_expires_at: Time | None
+    grant_ends_at: Time | None
     authorized_at: Time | None
+    authorized_by: str | None
     pairs_stored: int
     refresh_in_doubt_since: Time | None
     refresh_last_tried_at: Time | None
@@ -86,6 +98,7 @@ class Status(Row):
 
     account_id: str | None
     account_name: str | None
+    values: dict[str, str]
     last_success: Time | None
     tokens: TokensKnown
     incidents: list[int]
@@ -126,6 +139,7 @@ class ConnectionPut(Given):
     scopes: tuple[Line, ...] = ()
     account_id: Name | None = None
     labels: dict[Line, Line] = Field(default_factory=dict)
+    values: dict[Line, Line] | None = None
     tokens: Tokens | None = None
     handout: bool | None = None
     id: Line | None = None
@@ -160,8 +174,16 @@ class ConnectionChange(Given):
     scopes: tuple[Line, ...] | None = None
     account_id: Name | None = None
     labels: dict[Line, Line | None] | None = None
+    values: dict[Line, Line | None] | None = None
     tokens: Tokens | None = None
     handout: bool | None = None
+
+
+class ClaimGiven(Given):
+    """Who is on it, and until when: at most 90 days."""
+
+    who: Name
+    until: Moment
 
 
 class AccountGiven(Given):

@@ -46,6 +46,7 @@ class Token(Shown):
     refreshed: bool
     base_url: str | None
     account: Account
+    values: dict[str, str]
     scopes: list[str]
     health: HealthShown
     shortfall: Shortfall | None

@@ -1,98 +1,11 @@
-"""What the client's pages say. Plain values; the template gives them their look."""
+"""What the client's pages say on the way back. Plain values; the template gives them their look."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from alerts.mails.language import Tongue
-from monitor.health.causes import TABLE
-
-Gettext = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page: a heading, paragraphs, facts in a list, and at most one thing to do."""
-
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
-    button: str = ""  # posts to the link itself
-    again: str = ""  # leads back to the link's page
-    tone: str = "plain"  # plain, good, warn
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """The connection that a page is about, every text cleaned."""
-
-    client: str
-    provider: str
-    account: str = ""
-    scopes: tuple[str, ...] = ()
-    support: str = ""
-
-
-def _ask_us(about_support: str, _: Gettext) -> str:
-    if about_support:
-        return _("If you need help, write to %(support)s.") % {"support": about_support}
-    return _("If you need help, reply to the email that brought you here.")
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """Why a client is asked while everything works, in the operator's own words, and by when."""
-
-    reason: str
-    day: str
-
-
-def ask(about: About, cause: str, speak: Tongue, ahead: Ahead | None = None) -> Page:
-    """The link's page: which firm, which provider, which access is asked and why."""
-    _ = speak.gettext
-    names = {"provider": about.provider, "client": about.client, "account": about.account}
-    asks = {cause.value: row.asks for cause, row in TABLE.items()}.get(cause)
-    why = {
-        "expiring": _("The permission ends soon. Renewed now, nothing stands still."),
-        "pending": _("The connection has not been set up yet."),
-    }.get(cause, _(asks.why) if asks else _("We were asked to renew this connection."))
-    facts = [(_("For"), about.client), (_("Connection to"), about.provider)]
-    if about.account:
-        facts.append((_("Account"), about.account))
-    if about.scopes:
-        facts.append((_("Access we ask for"), speak.join(about.scopes)))
-    facts.append((_("Why"), why if ahead is None else ahead.reason))
-    title = _("Connect %(provider)s") if cause == "pending" else _("Reconnect %(provider)s")
-    first: tuple[str, ...] = ()
-    if ahead is not None:
-        facts.append((_("Please approve by"), ahead.day))
-        title = _("Renew %(provider)s")
-        first = (
-            _("The connection works, and nothing is wrong. Approved again by %(day)s, it goes on working.")
-            % {"day": ahead.day},
-            _(
-                "Without it, the connection may stop after %(day)s, and nothing is exchanged over it until "
-                "somebody approves."
-            )
-            % {"day": ahead.day},
-        )
-    check = (
-        _("Please make sure that you are signed in to the right account: %(account)s.")
-        if about.account
-        else _("Please make sure that you are signed in to the account of %(client)s.")
-    )
-    return Page(
-        title % names,
-        (
-            *first,
-            _("You will be taken to %(provider)s to sign in and approve, and then back here.") % names,
-            check % names,
-        ),
-        tuple(facts),
-        button=_("Continue to %(provider)s") % names,
-    )
+from monitor.web.clients.page import About, Page, ask_us
 
 
 def works(about: About, speak: Tongue) -> Page:
@@ -156,7 +69,7 @@ def lacking(about: About, role: bool, missing: Sequence[str], speak: Tongue) -> 
         way = _("Please repeat it, and approve everything that %(provider)s lists.")
     return Page(
         _("Almost there"),
-        (said % names, way % names, _ask_us(about.support, _)),
+        (said % names, way % names, ask_us(about.support, _)),
         again=_("Try again"),
         tone="warn",
     )
@@ -178,33 +91,11 @@ def held(about: About, seen: str, speak: Tongue) -> Page:
             )
             % names,
             _("If %(client)s did not ask you to connect this account, please tell us.") % names
-            + " " + _ask_us(about.support, _),
+            + " " + ask_us(about.support, _),
             _("If you meant another account, sign out of %(provider)s, and approve again.") % names,
         ),
         tuple(facts),
         button=_("Approve with another account"),
-    )  # fmt: skip
-
-
-def wrong_account(about: About, seen: str, speak: Tongue) -> Page:
-    """Approved with another account: refused, with its name."""
-    _ = speak.gettext
-    names = {"provider": about.provider, "account": seen, "client": about.client}
-    facts = [(_("You approved with"), seen)]
-    if about.account:
-        facts.append((_("Expected"), about.account))
-    return Page(
-        _("That was another account"),
-        (
-            _("Nothing was changed, and we did not keep that approval."),
-            _("Sign out of %(provider)s, sign in with the account of %(client)s, and try again.") % names,
-            _("If %(account)s is the right one now, tell us, and we will change it.") % names
-            + " " + _ask_us(about.support, _),
-        ),
-        tuple(facts),
-        again=_("Try again"),
-        tone="warn",
-        status=409,
     )  # fmt: skip
 
 
@@ -216,7 +107,7 @@ def declined(about: About, speak: Tongue) -> Page:
         (
             _("Nothing was changed. Without your approval the connection to %(provider)s stays as it is.")
             % {"provider": about.provider},
-            _ask_us(about.support, _),
+            ask_us(about.support, _),
         ),
         again=_("Try again"),
         tone="warn",
@@ -243,7 +134,7 @@ def refused(about: About, speak: Tongue) -> Page:
         (
             _("Nothing was changed. This is a fault on our side, not on yours."),
             _("You can try again; if it happens once more, please let us know.") + " "
-            + _ask_us(about.support, _),
+            + ask_us(about.support, _),
         ),
         again=_("Try again"),
         tone="warn",
@@ -283,7 +174,7 @@ def other_browser(support: str, speak: Tongue) -> Page:
         (
             _("The approval came back in another browser than you started in, or cookies are blocked."),
             _("Nothing was changed. Open the link from the email again, and finish in the same browser."),
-            _ask_us(support, _),
+            ask_us(support, _),
         ),
         tone="warn",
         status=400,
@@ -297,7 +188,7 @@ def tampered(support: str, speak: Tongue) -> Page:
         _("This page cannot be opened like that"),
         (
             _("The address is incomplete or was changed. Nothing was done."),
-            _("Open the link from the email again.") + " " + _ask_us(support, _),
+            _("Open the link from the email again.") + " " + ask_us(support, _),
         ),
         tone="warn",
         status=400,
@@ -311,7 +202,7 @@ def mixed_up(support: str, speak: Tongue) -> Page:
         _("The answer came from the wrong place"),
         (
             _("We expected the approval from another server, and did not take it. Nothing was changed."),
-            _ask_us(support, _),
+            ask_us(support, _),
         ),
         tone="warn",
         status=400,
@@ -325,7 +216,7 @@ def unknown(support: str, speak: Tongue) -> Page:
         _("This link is not valid"),
         (
             _("Perhaps a part of it was lost on the way. Please use the button in the newest email."),
-            _ask_us(support, _),
+            ask_us(support, _),
         ),
         tone="warn",
         status=404,
@@ -339,7 +230,7 @@ def expired(about: About, speak: Tongue) -> Page:
         _("This link has expired"),
         (
             _("For safety, links work for a limited time. A newer email may have a link that works."),
-            _("Otherwise ask us for a new one.") + " " + _ask_us(about.support, _),
+            _("Otherwise ask us for a new one.") + " " + ask_us(about.support, _),
         ),
         tone="warn",
         status=410,
@@ -353,7 +244,7 @@ def used(about: About, speak: Tongue) -> Page:
         _("This link was used already"),
         (
             _("Each link works once. If the connection needs you again, the newest email has a new one."),
-            _ask_us(about.support, _),
+            ask_us(about.support, _),
         ),
         tone="warn",
         status=410,
@@ -365,7 +256,7 @@ def paused(about: About, speak: Tongue) -> Page:
     _ = speak.gettext
     return Page(
         _("This connection is paused"),
-        (_("We are not using it at the moment, so there is nothing to approve."), _ask_us(about.support, _)),
+        (_("We are not using it at the moment, so there is nothing to approve."), ask_us(about.support, _)),
         status=409,
     )
 

@@ -30,14 +30,26 @@ from monitor.operations.road import (
     name_of,
 )
 from monitor.text.names import one_line
-from monitor.web.clients import pages
-from monitor.web.clients.pages import About, Ahead, Page
+from monitor.web.clients import asking, pages, unkept
+from monitor.web.clients.asking import Ahead
+from monitor.web.clients.page import About, Page
 from monitor.web.origin import same_origin
 from monitor.web.rates import Rates
 
 LONGEST_REASON = 300  # characters of a campaign's sentence
 LONGEST = 4096  # characters of a parameter of a callback
 _CSS = (Path(__file__).parents[1] / "static" / "pages.css").read_text(encoding="utf-8")
+
+
+# The pages that say nothing but what a trip's end says; of the rest, `Reauthorize._end` knows more.
+_PLAIN = {
+    End.SAVED: pages.saved,
+    End.FORBIDDEN: asking.forbidden,
+    End.DECLINED: pages.declined,
+    End.LATE: pages.late,
+    End.UNREACHABLE: pages.unreachable,
+    End.REUSED: pages.reused,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class Reauthorize:
         if standing.stop is not None:
             return self._page(self._stopped(standing, speak), speak)
         about, ahead = self._about(standing.traveller), self._ahead(standing, speak)
-        return self._page(pages.ask(about, standing.cause, speak, ahead), speak)
+        return self._page(asking.ask(about, standing.cause, speak, ahead), speak)
 
     async def start(self, request: Request) -> Response:
         """Begin a trip to the provider."""
@@ -148,24 +160,14 @@ class Reauthorize:
                 return pages.done(about, speak, ended.approved_by)
             case End.LACKING:
                 return pages.lacking(about, ended.role, ended.missing, speak)
-            case End.SAVED:
-                return pages.saved(about, speak)
             case End.HELD:
                 return pages.held(about, ended.account, speak)
-            case End.WRONG_ACCOUNT:
-                return pages.wrong_account(about, ended.account, speak)
-            case End.DECLINED:
-                return pages.declined(about, speak)
-            case End.LATE:
-                return pages.late(about, speak)
+            case End.WRONG_ACCOUNT | End.BORN_DEAD | End.NARROWER:
+                return _not_kept(ended, about, speak)
             case End.MIXED_UP:
                 return pages.mixed_up(self.look.support, speak)
-            case End.UNREACHABLE:
-                return pages.unreachable(about, speak)
-            case End.REUSED:
-                return pages.reused(about, speak)
-            case _:
-                return pages.refused(about, speak)
+            case plain:
+                return _PLAIN.get(plain, pages.refused)(about, speak)
 
     # -- what they share --------------------------------------------------------------------------
 
@@ -191,7 +193,11 @@ class Reauthorize:
         return Ahead(one_line(part.reason, LONGEST_REASON), speak.date(part.until))
 
     def _about(self, whose: Traveller) -> About:
-        return About(whose.client, whose.provider, whose.account, whose.scopes, one_line(self.look.support))
+        support = one_line(self.look.support)
+        return About(
+            whose.client, whose.provider, whose.account, whose.scopes, support,
+            whose.client_id, whose.refusal, whose.phrases,
+        )  # fmt: skip
 
     async def _asked(self, request: Request) -> Way | Response:
         """Return the link that is asked for: by its secret, or by the cookie of a trip that began from it."""
@@ -252,6 +258,17 @@ class Reauthorize:
         if self.look.logo is None:
             return Response(status_code=404)
         return Response(self.look.logo[0], media_type=f"image/{self.look.logo[1]}")
+
+
+def _not_kept(ended: Ended, about: About, speak: Tongue) -> Page:
+    """Return the page of an approval that was not kept."""
+    match ended.end:
+        case End.BORN_DEAD:
+            return unkept.born_dead(about, speak)
+        case End.NARROWER:
+            return unkept.narrower(about, ended.missing, speak)
+        case _:
+            return unkept.wrong_account(about, ended.account, speak)
 
 
 def _speak(request: Request, whose: Traveller | None = None) -> Tongue:

@@ -137,6 +137,23 @@ async def test_on_this_machine_without_tls_the_cookie_is_plain(home):
         assert (await browser.get("/api/v1/me")).json()["principal"] == "user:anna"
 
 
+async def test_people_are_leafed_through_by_name_and_none_is_skipped_where_others_come_and_go(home):
+    for name in ("dora", "anna", "carl", "emil", "bert"):
+        await home.add(name)
+    async with home.caller("127.0.0.1", "http://127.0.0.1:8080") as http:
+        first = (await http.get("/api/v1/users?limit=2")).json()
+        assert [one["name"] for one in first["items"]] == ["anna", "bert"]
+        assert (await http.delete("/api/v1/users/bert", headers={"If-Match": "*"})).status_code == 204
+        await home.add("abel")
+        second = await http.get(f"/api/v1/users?limit=2&cursor={first['next']}")
+        assert [one["name"] for one in second.json()["items"]] == ["carl", "dora"]
+        assert 'rel="next"' in second.headers["link"]
+        last = (await http.get(f"/api/v1/users?limit=2&cursor={second.json()['next']}")).json()
+        assert ([one["name"] for one in last["items"]], last["next"]) == (["emil"], None)
+        odd = await http.get(f"/api/v1/users?limit=3&cursor={first['next']}x")
+        assert odd.status_code == 400 and odd.json()["code"] == "bad_cursor"
+
+
 async def test_people_over_the_api(home):
     async with home.caller("127.0.0.1", "http://127.0.0.1:8080") as http:
         made = await http.post("/api/v1/users", json=form(role="viewer"))

@@ -19,6 +19,7 @@ READS = [one for one in ROUTES if one.method == "GET" and one.path != "/events/s
 BODIES = {
     "report_signal": {"kind": "success", "generation": 0},
     "accept_account": {"account_id": "7"},
+    "claim_connection": {"who": "Anna, Acme", "until": "2030-01-01T00:00:00Z"},
     "put_connection": {"app": "clio", "client": {"name": "Firm", "contacts": []}},
 }
 

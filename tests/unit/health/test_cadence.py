@@ -15,6 +15,7 @@ from monitor.health.cadence import (
     refresh_at,
     scope_due,
     stretched,
+    wanted,
 )
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import Health, State
@@ -64,6 +65,16 @@ def test_a_doubt_is_looked_at_soon_and_a_break_ever_less_often():
     assert outage <= CADENCE.interval * 2 * 1.56, "what passes by itself is watched closely"
 
 
+@given(names, st.integers(60, 2400))
+def test_that_a_setting_was_changed_is_noticed_within_the_hour_that_its_mail_names(name, interval):
+    """An app that is probed more seldom than every 40 minutes is looked at as seldom as that."""
+    blocked = Health(State.BROKEN, cause=Cause.POLICY_BLOCKED, candidate=Cause.POLICY_BLOCKED, streak=50)
+    cadence = Cadence(interval=timedelta(seconds=interval))
+    assert next_probe(name, blocked, cadence, NOW) - NOW <= timedelta(minutes=63)
+    rare = Cadence(interval=timedelta(hours=2))
+    assert next_probe(name, blocked, rare, NOW) - NOW <= timedelta(hours=2) * 1.56
+
+
 @given(st.sampled_from(list(State)), st.integers(0, 30), st.integers(1, 10**5))
 def test_retry_after_is_always_obeyed(state, streak, seconds):
     retry = NOW + timedelta(seconds=seconds)
@@ -107,6 +118,13 @@ def test_an_app_wide_limit_stretches_the_interval():
     assert stretched(five, 100, 90) == five
     assert stretched(five, 10_000, 90) == timedelta(minutes=10_000 * 1.2 / 90)
     assert stretched(five, 10_000, None) == five
+
+
+def test_a_provider_s_least_interval_goes_before_the_configured_one():
+    five, hour = timedelta(minutes=5), timedelta(hours=1)
+    assert wanted(five, hour) == hour
+    assert wanted(hour, five) == hour
+    assert wanted(five, None) == five
 
 
 def test_scopes_take_turns_and_each_is_checked_within_the_time():

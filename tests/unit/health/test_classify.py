@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.health.causes import TABLE, Cause, Confirm, Owner, consequence
-from monitor.health.classify import Reach, classify
+from monitor.health.classify import Reach, classify, undecided
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -150,8 +150,32 @@ def test_what_an_answer_means(why, seen, cause, confidence):
     assert finding.ok or finding.reasons, "every finding says why"
 
 
+# What no standard has words for: only a provider's own rule says it.
+OWN_RULES = (
+    Rule("p.rules[0]", Cause.POLICY_BLOCKED, Step.REFRESH, (400, 400), description="invalid_rapt", setting="s"),
+    Rule("p.rules[1]", Cause.EGRESS_BLOCKED, status=(400, 403), description="ip restricted"),
+)  # fmt: skip
+BY_OWN_RULES = [
+    ("a setting of their administrator",
+     evidence((REFRESH, Answer(400, error="invalid_grant", description="reauth related error (invalid_rapt)")),
+              (WHOAMI, GOOD), note=FAILED), Cause.POLICY_BLOCKED),
+    ("our address at the token endpoint",
+     evidence((REFRESH, Answer(400, error="invalid_grant", description="ip restricted")), note=FAILED),
+     Cause.EGRESS_BLOCKED),
+    ("our address at the API", evidence((WHOAMI, Answer(403, error="x", description="ip restricted"))),
+     Cause.EGRESS_BLOCKED),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("why", "seen", "cause"), BY_OWN_RULES, ids=[case[0] for case in BY_OWN_RULES])
+def test_what_only_a_providers_own_words_can_say(why, seen, cause):
+    finding = classify(seen, OWN_RULES)
+    assert (finding.cause, finding.confidence) == (cause, 1.0)
+    assert classify(seen).cause is not cause, "no standard says so"
+
+
 def test_every_cause_is_reached_by_some_case():
-    reached = {cause for _, _, cause, _ in CASES} | {Cause.NETWORK}
+    reached = {case[2] for case in (*CASES, *BY_OWN_RULES)} | {Cause.NETWORK}
     assert reached == set(Cause)
 
 
@@ -242,9 +266,9 @@ WAITS = [
 ]
 
 
-@pytest.mark.parametrize(("seen", "undecided"), WAITS)
-def test_only_waiting_for_a_refresh_leaves_it_undecided(seen, undecided):
-    assert seen.undecided is undecided
+@pytest.mark.parametrize(("seen", "waits"), WAITS)
+def test_only_waiting_for_a_refresh_leaves_it_undecided(seen, waits):
+    assert undecided(seen) is waits
 
 
 def test_the_table_keeps_the_rule_above_all_others():

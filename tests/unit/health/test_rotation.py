@@ -60,6 +60,15 @@ HEARD = [
 ]
 
 
+def test_what_a_setting_at_the_provider_refuses_leaves_the_token_as_it_was():
+    """Neither spent nor lost, also while an earlier answer is in doubt: the provider did not look at it."""
+    blocked = Answer(400, JSON, "invalid_grant", "reauth related error (invalid_rapt)")
+    rules = (Rule("x.rules[0]", Cause.POLICY_BLOCKED, step=Step.REFRESH, description="invalid_rapt"),)
+    assert heard(blocked, ()) is Heard.REFUSED and heard(blocked, rules) is Heard.NOT_DONE
+    assert ending(Heard.NOT_DONE, DOUBT, NOW, ROTATES) == Ending(Journal.REFUSED, DOUBT)
+    assert ending(Heard.REFUSED, DOUBT, NOW, ROTATES).lost
+
+
 @pytest.mark.parametrize(("outcome", "means"), [h[1:] for h in HEARD], ids=[h[0] for h in HEARD])
 def test_what_came_back_says_whether_the_token_was_looked_at(outcome, means):
     assert heard(outcome, ()) is means

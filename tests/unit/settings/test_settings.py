@@ -147,7 +147,7 @@ BAD_PROVIDERS = [
     ('token = "/oauth/token"', 'token = "oauth/token"', "oauth.token: is a path that starts with /"),
     ('token = "/oauth/token"', 'tokn = "/oauth/token"', "oauth.tokn: there is no such key; did you mean 'token'?"),
     ('account_id = "data.account.id"', 'account_id = "data..id"', "whoami.account_id: is no JMESPath"),
-    ('account_id = "data.account.id"', "", "whoami.account_id: is required and not there"),
+    ('account_id = "data.account.id"', "", "whoami: says with one of account_id, accounts and account_value"),
     ('"https://eu.app.clio.com"', '"http://eu.app.clio.com"', "regions.eu.base_url: has to start with https://"),
     ('description = "(?i)expired(?!.*revoked)"', 'description = "("', "rules.0.description: is no regular expression"),
     ('cause = "refresh_expired"', 'cause = "expired"', "rules.0.cause: Input should be"),
@@ -175,7 +175,7 @@ def test_what_may_be_done_after_a_lost_answer_follows_from_rotation_unless_the_f
 ):
     path = tmp_path / "mine.toml"
     text = catalogue.built_in()["clio"].read_text()
-    path.write_text(text.replace("rotates_refresh_token = false", lines))
+    path.write_text(text.replace('rotation = "none"', lines))
     assert catalogue.load_file(path).oauth.habit.habit is habit
     check(path)
     assert "After a lost answer a refresh token is " in capsys.readouterr().out

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.health.cadence import Cadence
 from monitor.health.causes import Cause, Owner
-from monitor.health.classify import Reach
+from monitor.health.classify import Reach, undecided
 from monitor.health.evidence import (
     Answer,
     Content,
@@ -170,7 +170,7 @@ def test_whatever_was_found_something_follows_and_undecided_is_no_verdict(health
     assert ruling.next_probe_at is not None and (
         found.retry_at is None or ruling.next_probe_at >= found.retry_at
     )
-    if found.undecided or found.held:
+    if undecided(found) or found.held:
         assert ruling.verdict.health is health and not ruling.verdict.changed
         assert (ruling.verdict.incident, ruling.kept) == (None, ())
     if ruling.account is not None:

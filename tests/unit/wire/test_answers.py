@@ -28,7 +28,9 @@ def reply(status=200, body=b"{}", **headers) -> Reply:
     [
         (b'{"a": 1}', Content.JSON),
         (b' \n{"a": 1}\n', Content.JSON),
-        (b"[1, 2]", Content.OTHER),
+        (b"[1, 2]", Content.JSON),
+        (b"[]", Content.JSON),
+        (b"7", Content.OTHER),
         (b'{"a": 1', Content.OTHER),
         (b'{"a": \xff}', Content.OTHER),
         (b"[" * 60000, Content.OTHER),

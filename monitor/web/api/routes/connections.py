@@ -55,7 +55,7 @@ async def list_connections(
     Filters are names of the query, each with several values as `a,b`; a label is `label.NAME=value`.
     """
     found = await fleet.page(parts, actor, which, sort, _key(place(request, actor, cursor, 3)), limit)
-    rows = [documents.listed(one) for one in found.rows]
+    rows = [records.row_for_eyes(actor, documents.listed(one)) for one in found.rows]
     return page(request, response, actor, rows, list(found.after) if found.after else None)
 
 
@@ -119,6 +119,7 @@ async def change_connection(
     asked = given.model_dump(exclude_unset=True)
     handout = asked.pop("handout", None)
     merged = _merged({k: v for k, v in documents.record(known).items() if k != "id"}, asked)
+    merged.setdefault("values", {})  # null takes them out, and does not leave them as they are
     record = _record(connection, merged)
     # Without a revision of the caller's it still rests on what was read here.
     wanted = {connection: known.revision if revision is None else revision}
@@ -137,8 +138,7 @@ async def remove_connection(request: Request, parts: Here, actor: Who, connectio
 @ROUTES.get("/connections/{connection}/status", needs=Right.CONNECTIONS_READ, shows=shapes.Status)
 async def connection_status(parts: Here, actor: Who, connection: Name) -> Any:
     """Say how a connection is, and what is known of its tokens, never the tokens."""
-    known = await connections.show(parts, actor, connection)
-    return documents.status(known, await incidents.of(parts, actor, connection))
+    return await _status(parts, actor, connection)
 
 
 @ROUTES.get("/connections/{connection}/explain", needs=Right.CONNECTIONS_READ, shows=shapes.Explanation)
@@ -167,6 +167,27 @@ async def resume_connection(response: Response, parts: Here, actor: Who, connect
 
 
 @ROUTES.post(
+    "/connections/{connection}/claim", needs=Right.CONNECTIONS_OPERATE, takes=shapes.ClaimGiven,
+    shows=shapes.Status, problems=("wrong_state",),
+)  # fmt: skip
+async def claim_connection(
+    parts: Here, actor: Who, connection: Name, given: Annotated[shapes.ClaimGiven, BODY]
+) -> Any:
+    """Say who is on what is open of a connection: until then its client gets no reminder.
+
+    All else is told as ever. It ends with the incident; a second one takes the place of the first.
+    """
+    await connections.claim(parts, actor, connection, given.who, given.until)
+    return await _status(parts, actor, connection)
+
+
+@ROUTES.delete("/connections/{connection}/claim", needs=Right.CONNECTIONS_OPERATE)
+async def unclaim_connection(parts: Here, actor: Who, connection: Name) -> None:
+    """Say that nobody is on it any more: reminders go again when they are due."""
+    await connections.unclaim(parts, actor, connection)
+
+
+@ROUTES.post(
     "/connections/{connection}/accept-account", needs=Right.CONNECTIONS_OPERATE, takes=shapes.AccountGiven,
     shows=shapes.Connection, problems=("wrong_state",),
 )  # fmt: skip
@@ -188,6 +209,12 @@ async def refuse_account(response: Response, parts: Here, actor: Who, connection
     """Refuse the account whose authorization waits for a person, and give the grant back."""
     await accounts.refuse(parts, actor, connection)
     return await _shown(response, parts, actor, connection)
+
+
+async def _status(parts: Here, actor: Actor, connection: str) -> dict[str, Any]:
+    known = await connections.show(parts, actor, connection)
+    found = documents.status(known, await incidents.of(parts, actor, connection))
+    return records.row_for_eyes(actor, found)
 
 
 async def _shown(response: Response, parts: Here, actor: Actor, connection: str) -> dict[str, Any]:

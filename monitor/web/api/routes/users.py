@@ -15,6 +15,7 @@ from monitor.operations.passwords import LONGEST, SHORTEST
 from monitor.operations.roles import Role
 from monitor.secret import Secret
 from monitor.web.api.declared import Routes
+from monitor.web.api.paging import Cursor, Limit, page, place
 from monitor.web.api.problems import Problem
 from monitor.web.api.revisions import etag, expected
 from monitor.web.api.route import BODY, Here, Who
@@ -56,16 +57,21 @@ class User(Shown):
 
 
 class Users(Shown):
-    """Everybody."""
+    """A page of people."""
 
     items: list[User]
     next: str | None
 
 
-@ROUTES.get("/users", needs=Right.USERS_WRITE, shows=Users)
-async def list_users(parts: Here, actor: Who) -> Any:
-    """List everybody, by name. There is one page."""
-    return {"items": [documents.person(one) for one in await people.every(parts, actor)], "next": None}
+@ROUTES.get("/users", needs=Right.USERS_WRITE, shows=Users, problems=("bad_cursor",))
+async def list_users(
+    request: Request, response: Response, parts: Here, actor: Who, limit: Limit = 50, cursor: Cursor = None
+) -> Any:
+    """List everybody, by name."""
+    told = place(request, actor, cursor)
+    found, last = await people.page(parts, actor, limit, after=str(told[0]) if told else "")
+    after = [last] if last is not None else None
+    return page(request, response, actor, [documents.person(one) for one in found], after)
 
 
 @ROUTES.post("/users", needs=Right.USERS_WRITE, takes=UserGiven, shows=User, status=201, problems=("exists",))

@@ -31,15 +31,16 @@ EVIL = 'A "B" <b>&amp;</b>\r\nBcc: x@evil.example \u202egnp.exe \u2066🐙 ' + "
 @cache
 def sentences() -> set[str]:
     """Every sentence that templates and pages say."""
-    found = set(SHORT.values()) | {row.asks.why for row in TABLE.values() if row.asks}
+    asks = [row.asks for row in TABLE.values() if row.asks]
+    found = set(SHORT.values()) | {one.why for one in asks} | {one.first for one in asks if one.first}
     for path in (ROOT / "alerts/mails").rglob("*"):
         if path.suffix in (".txt", ".mjml"):
             with path.open("rb") as file:
                 found |= {
                     m[0] if isinstance(m, tuple) else m for _, _, m, _ in babel_extract(file, ("_",), [], {})
                 }
-    for path in ("alerts/mails/compose.py", "monitor/web/clients/pages.py"):
-        found |= {m for _, m, _, _ in extract_from_file("python", ROOT / path)}
+    for path in (ROOT / "alerts/mails/compose.py", *(ROOT / "monitor/web/clients").glob("*.py")):
+        found |= {m for _, m, _, _ in extract_from_file("python", path)}
     return found
 
 

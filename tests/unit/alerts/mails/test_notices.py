@@ -78,6 +78,17 @@ def test_the_first_mail_waits_an_hour_and_eight_in_doubt():
     assert ask.due_at == START + timedelta(days=2), "never sooner than the usual wait"
 
 
+def test_what_a_setting_has_to_mend_is_reminded_of_once_and_then_handed_over():
+    blocked, said, quiet = case("a", Cause.POLICY_BLOCKED), [], replace(POLICY, quiet=Quiet())
+    for hours in range(24 * 30):
+        now = START + timedelta(hours=hours)
+        for wish in plan(CLIENT, [blocked], said, quiet, now):
+            if wish.due_at <= now:
+                said.append(Said(wish.slot, now, {"a": 1}, wish.number, addresses=CLIENT.contacts))
+    assert [s.slot for s in said] == [Slot.ASK, Slot.REMINDER, Slot.HANDOVER]
+    assert [(s.at - START).days for s in said] == [0, 2, 5]
+
+
 def test_what_goes_along_with_another_break_waits_its_own_hour_too():
     later = START + timedelta(minutes=40)
     cases = [case("a"), case("b", incident=2, opened_at=later, changed_at=later)]
@@ -106,9 +117,10 @@ def test_an_expiry_is_announced_once_at_each_step():
 
 CASES = st.lists(
     st.builds(
-        lambda name, cause, incident, minutes, held, silenced: replace(
+        lambda name, cause, incident, minutes, held, silenced, claimed: replace(
             case(name, cause, incident=incident, held=held, silenced="x" if silenced else ""),
             opened_at=START + timedelta(minutes=minutes),
+            claimed_until=START + timedelta(minutes=claimed) if claimed is not None else None,
         ),
         st.sampled_from("abcd"),
         st.sampled_from([c for c in Cause if c is not Cause.OK]),
@@ -116,6 +128,7 @@ CASES = st.lists(
         st.integers(0, 5000),
         st.booleans(),
         st.booleans(),
+        st.none() | st.integers(0, 60 * 24 * 20),
     ),
     max_size=4,
     unique_by=lambda c: c.connection,
@@ -138,8 +151,14 @@ def test_told_once_whatever_the_times(cases, steps):
         mine = [s for s in said if known.connection in s.about]
         asks = [s for s in mine if s.slot is Slot.ASK]
         reminders = [s for s in mine if s.slot is Slot.REMINDER]
+        most = getattr(TABLE[known.cause].asks, "reminders", None)
+        assert most is None or len(reminders) <= most, "a cause may have fewer than the policy"
         assert len(asks) <= 1 and len(reminders) <= 3 and sum(s.slot is Slot.HANDOVER for s in mine) <= 1
         if known.held or known.silenced or not TABLE[known.cause].client_mail:
             assert mine == []
+        if known.claimed_until is not None:
+            assert all(s.at >= known.claimed_until for s in reminders), (
+                "nobody is reminded of what is claimed"
+            )
         times = [s.at for s in asks + reminders]
         assert all(later - earlier >= timedelta(days=1) for earlier, later in itertools.pairwise(times))

@@ -14,7 +14,7 @@ import pytest
 from alerts.rules import build, catalogue, fleet, recording
 from alerts.rules.alert import Alert, Severity
 from alerts.rules.catalogue import BY_NAME
-from monitor.health.causes import TABLE, Cause, Owner
+from monitor.health.causes import TABLE, Call, Cause, Owner
 from monitor.metrics.catalogue import FLEET, OWN
 from tests.conftest import missing
 
@@ -35,6 +35,14 @@ def problem(connection: str, cause: str, owner: str) -> str:
         f'token_health_connection_problem{{connection="{connection}",app="us",provider="clio",client="Firm",'
         f'cause="{cause}",owner="{owner}"}}'
     )
+
+
+def ends(kind: str, app: str = "us") -> str:
+    return f'token_health_next_end_timestamp_seconds{{kind="{kind}",provider="clio",app="{app}"}}'
+
+
+def door(which: str) -> str:
+    return f'token_health_door_up{{provider="clio",app="us",door="{which}"}}'
 
 
 @dataclass
@@ -70,6 +78,12 @@ CASES = {
         {incident("network", "network", "egress", provider=""): "_x4 9x20 _x60"}, 6, 40, {"cause": "network"},
         "Token Health reaches no provider: our own network or DNS, 9 connections unseen",
         near={incident("provider_outage"): "9x60"}, quiet=3,
+    ),
+    "TokenHealthEgressBlocked": Case(
+        {incident("egress_blocked"): "_x4 3x20 _x60"}, 6, 40, {"provider": "clio", "cause": "egress_blocked"},
+        "clio refuses the address that we come from, or one replica of ours",
+        near={incident("unexpected"): "9x60", incident("policy_blocked"): "9x60",
+              'token_health_egress_blocked{provider="clio"}': "0x60"}, quiet=3,
     ),
     "TokenHealthUnexpectedAnswers": Case(
         {incident("unexpected"): "_x4 3x20 _x60"}, 8, 40, {"provider": "clio", "cause": "unexpected"},
@@ -116,6 +130,12 @@ CASES = {
         120, 200, {"provider": "clio"}, "8 clients of clio were mailed within three days, and none has completed",
         near={'token_health_reauthorization_steps_total{provider="clio",step="mailed"}': "0x10 4x200"}, quiet=30,
     ),
+    "TokenHealthGrantsBornDead": Case(
+        {'token_health_reauthorization_steps_total{provider="clio",step="born_dead"}': "0x10 1x200"},
+        20, 100, {"provider": "clio"},
+        "Clients of clio approved, and what came could not be renewed: nothing was kept",
+        near={'token_health_reauthorization_steps_total{provider="clio",step="declined"}': "0x10 1x200"}, quiet=5,
+    ),
     "TokenHealthClientBroken": Case(
         {'token_health_connection_broken_since_timestamp_seconds{connection="acme",app="us",provider="clio",'
          'client="Acme LLP",cause="revoked",owner="client",tier="gold"}': "0x300 _x60",
@@ -128,6 +148,48 @@ CASES = {
               'client="Acme LLP",cause="unexpected",owner="operator",tier="gold"}': "0x300",
               'token_health_tier_patience_seconds{tier="gold"}': "14400x300", APP: UP},
         quiet=200,
+    ),
+    "TokenHealthDoorShut": Case(
+        {door("token"): "1x4 0x20 1x60", door("authorize"): "1x90", APP: UP}, 8, 40,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "clio refuses our app us at the door: nobody can connect or come back",
+        near={door("token"): "1x60", APP: UP}, quiet=3,
+    ),
+    "TokenHealthSecretEndsSoon": Case(
+        {ends("client_secret"): f"{8 * 86400}x60 {7 * 86400}x60 {99 * 86400}x60", APP: UP}, 90, 150,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "The client secret of us ends in 6d 22h 30m 0s, and nobody has put a new one in place",
+        near={ends("client_secret"): f"{8 * 86400}x60", ends("grant"): "60x60", APP: UP}, quiet=30,
+    ),
+    "TokenHealthSecretEnds": Case(
+        {ends("client_secret"): f"{31 * 86400}x60 {30 * 86400}x60 {99 * 86400}x60", APP: UP}, 90, 150,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "The client secret of us ends in 29d 22h 30m 0s",
+        near={ends("client_secret"): f"{31 * 86400}x60", ends("grant"): "60x60", APP: UP}, quiet=30,
+    ),
+    "TokenHealthProviderEndNear": Case(
+        {ends("provider_end", app=""): f"{31 * 86400}x60 {30 * 86400}x60 {99 * 86400}x60"}, 90, 150, {"provider": "clio"},
+        "clio ends something that our apps use within a month, in 29d 22h 30m 0s",
+        near={ends("provider_end", app=""): f"{31 * 86400}x60"}, quiet=30,
+    ),
+    "TokenHealthProviderEndAhead": Case(
+        {ends("provider_end", app=""): f"{91 * 86400}x60 {90 * 86400}x60 {199 * 86400}x60"}, 90, 150, {"provider": "clio"},
+        "clio ends something that our apps use, in 89d 22h 30m 0s",
+        near={ends("provider_end", app=""): f"{91 * 86400}x60"}, quiet=30,
+    ),
+    "TokenHealthGrantsEndAhead": Case(
+        {'token_health_grants_ending{provider="clio",app="us"}': "1x10 7x100 0x60", APP: UP}, 90, 130,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "7 authorizations of us end within 30 days, whatever is done",
+        near={'token_health_grants_ending{provider="clio",app="us"}': "4x100", APP: UP}, quiet=30,
+    ),
+    "TokenHealthMeteredReads": Case(
+        {'token_health_metered_reads_per_month{provider="clio",app="us"}': "1000x10 9000x100 1000x60",
+         'token_health_metered_reads_per_month_limit{provider="clio",app="us"}': "5000x200", APP: UP}, 90, 130,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "Probing us takes 9k reads a month, more than clio lets an app make",
+        near={'token_health_metered_reads_per_month{provider="clio",app="us"}': "5000x100",
+              'token_health_metered_reads_per_month_limit{provider="clio",app="us"}': "5000x100", APP: UP}, quiet=60,
     ),
     "TokenHealthDown": Case(
         {"token_health_build_info": "1x4 stale _x20 1x60"}, 10, 30, {}, "Token Health is down, or Prometheus does not reach it",
@@ -303,12 +365,12 @@ def test_expressions_name_only_metrics_that_there_are():
             assert re.sub(r"_(total|bucket|sum|count)$", "", name) in known or name in known, name
 
 
-def test_the_table_of_causes_decides_which_page_and_each_of_them_has_one_alert():
-    assert {cause for cause, row in TABLE.items() if row.page} == set(fleet.OF_CAUSE)
+def test_the_table_of_causes_decides_which_call_and_how_loudly_and_each_of_them_has_one_alert():
+    assert {cause for cause, row in TABLE.items() if row.call} == set(fleet.OF_CAUSE)
     told = [alert.labels["cause"] for alert in fleet.ALL if "cause" in alert.labels]
     assert len(told) == len(set(told))
     for cause, alert in fleet.OF_CAUSE.items():
-        assert alert.severity is Severity.PAGE and f'cause="{cause.value}"' in alert.expr
+        assert alert.severity.value == TABLE[cause].call and f'cause="{cause.value}"' in alert.expr
 
 
 def test_what_a_client_mends_never_pages():
@@ -321,4 +383,4 @@ def test_what_a_client_mends_never_pages():
             for alert in catalogue.ALL
         )
         # Insufficient scope is paged for only while the app itself lacks it: then it is the operator's.
-        assert paged == row.page or cause is Cause.INSUFFICIENT_SCOPE, cause
+        assert paged == (row.call is Call.PAGE) or cause is Cause.INSUFFICIENT_SCOPE, cause

@@ -78,4 +78,5 @@ class Dialect:
     probes: Mapping[str, str] = field(default_factory=dict)  # a place, and the scope that reads it
     api: Callable[[Request, Grant], str] = lambda request, grant: ""  # the word for a request that is wrong
     calls: Mapping[str, Callable[[StandIn, Request], Reply]] = field(default_factory=dict)  # "DELETE place"
-    tenants: tuple[str, ...] = ()  # parts of places that stand for a value, in order of trial
+    # Its API is where an answer says, which is an address without a path: here the stand-in itself.
+    told_host: bool = False

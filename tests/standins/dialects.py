@@ -226,17 +226,14 @@ def _user_info(_: StandIn, __: Request, grant: Grant) -> Reply:
 
 def _org(standin: StandIn, request: Request, grant: Grant, document: dict[str, Any]) -> dict[str, Any]:
     issued = str(int(standin.clock.now().timestamp() * 1000))
-    return document | {
-        "instance_url": f"{standin.base}/{grant.account.name.lower()}.my.salesforce.com",
-        "issued_at": issued,
-    }
+    return document | {"instance_url": standin.base, "issued_at": issued}
 
 
 SALESFORCE = Dialect(
     provider="salesforce",
     authorize="login.salesforce.com/services/oauth2/authorize",
     token="login.salesforce.com/services/oauth2/token",
-    whoami="login.salesforce.com/services/oauth2/userinfo",
+    whoami="services/oauth2/userinfo",
     wants={"code_challenge_method": "S256"},
     words={
         "client": "refresh-invalid-client",
@@ -255,7 +252,8 @@ SALESFORCE = Dialect(
     access_life=2 * HOUR,
     told=False,
     answers=_org,
-    probes={r"[a-z]+\.my\.salesforce\.com/services/data/v62.0/": "api"},
+    told_host=True,
+    probes={"services/data/v62.0/": "api"},
     calls={"POST login.salesforce.com/services/oauth2/revoke": _rfc7009},
 )
 

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,6 +54,7 @@ region = "{region}"
 client_id = "{client}"
 client_secret_env = "SECRET"
 scopes = [{scopes}]
+{more}
 """
 
 
@@ -62,6 +64,7 @@ class Stage(Rig):
 
     standin: StandIn = field(kw_only=True)
     box: Mailbox = field(kw_only=True)
+    locale: str = "en"
 
     @property
     def grant(self) -> Grant:
@@ -71,6 +74,7 @@ class Stage(Rig):
     async def client(self, name: str, scopes: Sequence[str] = (), locale: str = "en") -> None:
         """Take a client in, who has not connected yet."""
         who = {"name": f"Firm {name}", "contacts": [f"it@{name}.example"], "locale": locale}
+        self.locale = locale
         record = {"id": name, "app": APP, "client": who, "scopes": list(scopes)}
         await imports.take_in(self.parts, ME, [intake.Record.model_validate(record)])
 
@@ -108,6 +112,7 @@ class Stage(Rig):
 
     async def token(self, name: str) -> str:
         """Ask for a token as the middleware does; return it, or the code of why there is none."""
+        self.watching.presence.skew = timedelta(0)  # PostgreSQL has the machine's clock, and this is another
         got = await tokens.hand_out(self.parts, self.watching, ME, name)
         return got.access.reveal() if isinstance(got, tokens.Token) else got.code  # type: ignore[union-attr]
 
@@ -116,6 +121,11 @@ class Stage(Rig):
         body = self.box.taken[-1].get_body(("plain",))
         assert body is not None
         return str(body.get_content())
+
+
+def _addresses(standin: StandIn) -> str:
+    oauth = standin.dialect.authorize.partition("/")[0]
+    return f'base_url = "{standin.base}"\nauth_url = "{standin.base}/{oauth}"'
 
 
 @contextlib.asynccontextmanager
@@ -133,6 +143,7 @@ async def staged(
                 file=standin.provider_file(folder),
                 region=next(iter(catalogue.load(provider).regions)),
                 client=CLIENT[0],
+                more=_addresses(standin) if standin.dialect.told_host else "",
                 scopes=", ".join(f'"{one}"' for one in scopes),
             )
         )

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from monitor.providers import catalogue
 from tests.conftest import postgres_url
 from tests.standins.dialect import Account
 from tests.standins.dialects import EVERY
@@ -44,6 +45,13 @@ FIRMS = {
     "xero": Firm(("accounting.settings",), Account(UUIDS[0], "moreau"), Account(UUIDS[1], "lindgren")),
 }
 EACH = sorted(FIRMS)
+LANGUAGES = ("en", "de", "fr", "es")
+THANKS_IN = {
+    "en": THANKS,
+    "de": "Danke, es funktioniert",
+    "fr": "Merci, cela fonctionne",
+    "es": "Gracias, funciona",
+}
 
 
 def stage(folder, provider, database, mailbox):
@@ -53,8 +61,8 @@ def stage(folder, provider, database, mailbox):
 async def connected(at, provider):
     """Connect acme by link and consent."""
     firm = FIRMS[provider]
-    await at.client("acme", firm.scopes)
-    assert await at.connect("acme", firm.account) == THANKS
+    await at.client("acme", firm.scopes, locale=LANGUAGES[EACH.index(provider) % 4])
+    assert await at.connect("acme", firm.account) == THANKS_IN[at.locale]
     await at.look()
     assert await at.state("acme") == ("healthy", "ok")
     assert at.standin.works(await at.token("acme"))
@@ -76,8 +84,19 @@ async def lost(at, cause):
     before = len(at.box.taken)
     await at.mails(minutes=11)
     assert len(at.box.taken) == before + 1, at.box.subjects()
+    says_what_the_provider_says(at, cause)
     if at.grant.refused:  # else its tokens are good, and it is single requests that are refused
         assert await at.token("acme") == "needs_person"
+
+
+def says_what_the_provider_says(at, cause):
+    """The mail has the provider's words: what to check, and which setting keeps us out."""
+    provider, text = catalogue.load(at.standin.dialect.provider), " ".join(at.last_mail().split())
+    assert provider.words.check is not None and provider.words.check[at.locale] in text
+    if cause == "policy_blocked":
+        assert any(one.title[at.locale] in text for one in provider.settings.values()), text
+    else:
+        assert provider.words.leads_to is not None and provider.words.leads_to[at.locale] in text
 
 
 async def refreshes(at, times=3):

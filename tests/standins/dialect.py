@@ -65,6 +65,8 @@ class Dialect:
     tells: Callable[[StandIn, Request, Grant], Reply]  # who the token speaks for
     auth: str = "body"
     separator: str = " "
+    scope_param: str = "scope"
+    file: Mapping[str, str] = field(default_factory=dict)  # what a file of one's own says in another's place
     wants: Mapping[str, str] = field(default_factory=dict)  # of the authorize request
     offline: Callable[[Mapping[str, str]], bool] = lambda asked: True  # whether a refresh token comes
     rotation: str = "none"  # none, overlapping, daily, grace, strict, family

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -349,6 +350,17 @@ def _for_a_user(_: StandIn, request: Request, grant: Grant, document: dict[str, 
         "authed_user": {"id": "U1", **document, "token_type": "user"},
         "team": {"id": grant.account.id},
     }
+
+
+# For tokens of users, as the file's own comment has it.
+SLACK_OF_USERS = replace(
+    SLACK,
+    scope_param="user_scope",
+    file={
+        'scope_separator = ","': 'scope_separator = ","\nscope_param = "user_scope"\nnested = "authed_user"'
+    },
+    answers=_for_a_user,
+)
 
 
 # -- GitHub ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +33,7 @@ from monitor.tokens.vault import new_key, write_key_file
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse
 from tests.conftest import MAIL, ME, PUBLIC_URL, Mailbox, Rig, SetClock
-from tests.standins.dialect import Account, Grant
-from tests.standins.dialects import EVERY
+from tests.standins.dialect import Account, Dialect, Grant
 from tests.standins.server import CLIENT, StandIn, standing
 
 APP = "agency"
@@ -65,6 +65,7 @@ class Stage(Rig):
     standin: StandIn = field(kw_only=True)
     box: Mailbox = field(kw_only=True)
     locale: str = "en"
+    page: str = ""  # where the last trip ended
 
     @property
     def grant(self) -> Grant:
@@ -86,6 +87,7 @@ class Stage(Rig):
             assert first.status_code == 303, first.text
             back = await self.consent(first.headers["location"], accounts, form)
             page = await browser.get(back)
+        self.page = html.unescape(page.text)
         found = re.search(r"<h1>(.*?)</h1>", page.text)
         assert found is not None, page.text
         return found[1]
@@ -130,18 +132,18 @@ def _addresses(standin: StandIn) -> str:
 
 @contextlib.asynccontextmanager
 async def staged(
-    folder: Path, provider: str, database: str, box: Mailbox, scopes: Sequence[str] = ()
+    folder: Path, dialect: Dialect, database: str, box: Mailbox, scopes: Sequence[str] = ()
 ) -> AsyncIterator[Stage]:
     """Put a service and a stand-in for a provider together."""
     clock = SetClock()
-    async with standing(EVERY[provider], clock) as standin:
+    async with standing(dialect, clock) as standin:
         path = folder / "token-health.toml"
         path.write_text(
             _CONFIG.format(
                 database=database,
                 mail=MAIL.format(url=box.url),
                 file=standin.provider_file(folder),
-                region=next(iter(catalogue.load(provider).regions)),
+                region=next(iter(catalogue.load(dialect.provider).regions)),
                 client=CLIENT[0],
                 more=_addresses(standin) if standin.dialect.told_host else "",
                 scopes=", ".join(f'"{one}"' for one in scopes),

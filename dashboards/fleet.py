@@ -8,7 +8,9 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from alerts.rules import recording as r
 from dashboards import panels as p
+from monitor.metrics import ahead
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 IN = 'provider=~"$provider", app=~"$app"'
 WATCHED = f'sum ({r.CONNECTIONS.name}{{{IN}, state=~"healthy|suspect|broken"}})'
@@ -202,6 +204,27 @@ def build() -> Any:
                 height=7,
             )
         )
+        .with_panel(
+            p.grid(
+                "What ends next",
+                "Of each kind the next end that somebody has to act on: 'token-health calendar' has them all.",
+                f'max by (kind, provider, app) ({ahead.NEXT_END.name}{{provider=~"$provider|"}}) - time ()',
+                {"kind": "What", "provider": "Provider", "app": "App"},
+                unit="s",
+                value="In",
+                descending=False,
+                empty="Nothing within 90 days",
+            )
+        )
+        .with_panel(
+            p.grid(
+                "Doors",
+                "Apps that the provider refuses at the authorize or token endpoint: nobody can connect.",
+                f"min by (provider, app, door) ({ahead.DOOR_UP.name}{{{IN}}}) == 0",
+                {"provider": "Provider", "app": "App", "door": "Door"},
+                empty="None is refused, as far as was asked",
+            )
+        )
         .with_row(Row("Changed in the last hour"))
         .with_panel(
             p.grid(
@@ -244,7 +267,7 @@ def build() -> Any:
     )
 
 
-def _p90(metric: m.Metric) -> str:
+def _p90(metric: Metric) -> str:
     return (
         f'histogram_quantile (0.9, sum by (le) (rate ({metric.name}_bucket{{provider=~"$provider"}}'
         f"[{p.RATE}])))"

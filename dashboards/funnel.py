@@ -9,6 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 from dashboards import panels as p
 from monitor.health.causes import TABLE
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 OF = 'provider=~"$provider"'
 CAUSE = f'{OF}, cause=~"$cause", locale=~"$locale"'
@@ -23,7 +24,7 @@ def _steps(step: str) -> str:
     return f'round (sum (increase ({m.STEPS.name}_total{{{OF}, step="{step}"}}[{RANGE}]))) or vector (0)'
 
 
-def _count(metric: m.Metric) -> str:
+def _count(metric: Metric) -> str:
     return f'round (sum (increase ({metric.name}_count{{{OF}, cause=~"{MENDED}"}}[{RANGE}]))) or vector (0)'
 
 
@@ -172,6 +173,35 @@ def build() -> Any:
                     "refused": "semi-dark-red",
                     "failed": "dark-red",
                     "unconfirmed": "semi-dark-purple",
+                },
+            )
+        )
+        .with_row(Row("Campaigns"))
+        .with_panel(
+            p.grid(
+                "How far campaigns are",
+                "Connections whose clients are asked to approve again ahead of time, while they work.",
+                f"sum by (campaign, state) ({m.CAMPAIGN_CONNECTIONS.name})",
+                {"campaign": "Campaign", "state": "How far"},
+                value="Connections",
+                empty="No campaign",
+            )
+        )
+        .with_panel(
+            p.series(
+                "What came of invitations",
+                "One that stops by itself waits for a person: token-health campaign show says why.",
+                (f"sum by (state) ({m.CAMPAIGN_CONNECTIONS.name})", "{{state}}"),
+                stacked=True,
+                colours={
+                    "to_come": "semi-dark-blue",
+                    "invited": "semi-dark-yellow",
+                    "opened": "semi-dark-orange",
+                    "approved": "semi-dark-green",
+                    "declined": "semi-dark-red",
+                    "wrong_account": "semi-dark-purple",
+                    "broke": "dark-red",
+                    "refused": "dark-red",
                 },
             )
         )

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from dashboards import panels as p
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 OF = 'app=~"$app"'
 WORKS = 'result=~"given|shortfall|unchanged"'
@@ -15,7 +16,7 @@ WORKS = 'result=~"given|shortfall|unchanged"'
 ZERO = "or vector (0)"
 
 
-def _hour(metric: m.Metric, labels: str = "") -> str:
+def _hour(metric: Metric, labels: str = "") -> str:
     return f"round (sum (increase ({metric.name}_total{{{labels}}}[1h]))) {ZERO}"
 
 

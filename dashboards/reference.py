@@ -8,6 +8,7 @@ from pathlib import Path
 from monitor.health.causes import TABLE
 from monitor.health.lifecycle import State
 from monitor.metrics import catalogue as m
+from monitor.metrics.metric import Metric
 
 FILE = Path(__file__).parents[1] / "docs" / "metrics.md"
 HEAD = """\
@@ -84,7 +85,7 @@ def text() -> str:
     return "\n".join(parts)
 
 
-def _table(metrics: Iterable[m.Metric]) -> str:
+def _table(metrics: Iterable[Metric]) -> str:
     rows = ["| metric | type | labels | |", "|---|---|---|---|"]
     for metric in metrics:
         name = metric.name + ("_total" if metric.kind == "counter" else "")

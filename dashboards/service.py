@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from alerts.rules import recording as r
 from dashboards import panels as p
+from monitor.metrics import ahead
 from monitor.metrics import catalogue as m
 
 OURS = f"and on (job, instance) {m.BUILD.name}"
@@ -198,6 +199,20 @@ def build() -> Any:
                 (f'max by (provider, app) ({m.INTERVAL_STRETCHED.name}{{app=~"$app"}})', "{{app}}"),
                 minimum=1,
                 steps=p.thresholds((None, p.GREEN), (1.5, p.ORANGE)),
+            )
+        )
+        .with_panel(
+            p.series(
+                "Metered reads",
+                "What probing takes in 30 days of the reads that the provider meters; more than 1 is too much.",
+                (
+                    f'max by (app) ({ahead.READS.name}{{app=~"$app"}}) '
+                    f"/ on (app) max by (app) ({ahead.READS_LIMIT.name})",
+                    "{{app}}",
+                ),
+                unit="percentunit",
+                steps=p.thresholds((None, p.GREEN), (1, p.ORANGE)),
+                empty="No provider of yours meters reads",
             )
         )
         .with_panel(

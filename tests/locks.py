@@ -14,8 +14,9 @@ RANK = {
     IMPORTS: 1, BINDINGS: 1.5, INCIDENTS: 2, NUMBERING: 2.5, "process": 3, "watch": 4,
     "connection": 5, "credential": 5, "refresh_journal": 5, "probe_count": 5, "history": 5, "link": 5, "consent": 5,
     "held_grant": 5,
-    "incident": 6, "notice": 7, "notice_item": 7, "delivery": 7, "address": 7, "fuse": 7,
-    "duty": 8, "budget": 8, "silence": 8, "key_check": 8, "audit": 8,
+    "incident": 6, "campaign": 6, "campaign_member": 6,
+    "notice": 7, "notice_item": 7, "delivery": 7, "address": 7, "fuse": 7,
+    "duty": 8, "budget": 8, "app_check": 8, "silence": 8, "key_check": 8, "audit": 8,
     "token_use": 8, "signal": 8, "webhook": 8, "event": 8,
     "api_key": 8, "person": 8, "session": 8, "sign_in_attempt": 8, "sign_in_trip": 8, "job": 8, "plan": 8,
 }  # fmt: skip
@@ -56,7 +57,7 @@ class Order:
         """One more lock of a transaction that holds others."""
         if lock in held or lock not in RANK:
             return
-        if lock == "incident" and INCIDENTS in held:
+        if lock in ("incident", "campaign", "campaign_member") and INCIDENTS in held:
             return  # nobody else can hold one meanwhile
         later = [known for known in held if RANK[known] > RANK[lock]]
         if later:

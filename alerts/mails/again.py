@@ -33,8 +33,8 @@ from monitor.store.retry import retried
 
 WAITED = timedelta(seconds=10)  # from here on what was true when a notice was opened is looked at again
 # What rules plan, and so can be asked about again.
-PLANNED = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.RESOLVED, Slot.HANDOVER)
-TO_CLIENTS = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.RESOLVED)
+TO_CLIENTS = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.CAMPAIGN, Slot.RESOLVED)
+PLANNED = (*TO_CLIENTS, Slot.HANDOVER)
 
 
 async def reconsider(database: Database, voice: Voice, now: datetime) -> None:

@@ -137,6 +137,7 @@ class Composer:
             "whom_to_ask": whom % {"support": support},
             "link_note": note,
             "reason": "",
+            "reminds": False,
         }
 
 
@@ -150,6 +151,7 @@ ASKS = {cause.value: row.asks for cause, row in TABLE.items() if row.asks}
 SHORT = {cause.value: row.asks.short for cause, row in TABLE.items() if row.asks} | {
     "pending": "it was never connected",
     "expiring": "the permission ends on %(day)s",
+    "campaign": "works; please approve again by %(day)s",
 }
 
 
@@ -163,7 +165,7 @@ def _told(topic: Topic, speak: Tongue) -> dict[str, Any]:
     action = _("Reconnect %(provider)s")
     if topic.cause == "pending":
         action = _("Connect %(provider)s")
-    elif topic.cause == "expiring":
+    elif topic.cause in ("expiring", "campaign"):
         action = _("Renew %(provider)s")
     asks = ASKS.get(topic.cause)
     first = _(asks.first) % {"provider": provider} if asks is not None and asks.first else ""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.mails import reconcile
@@ -79,6 +79,11 @@ def counts() -> ColumnElement[bool]:
         notice.c.requested_by.is_(None),
         ~exists().where(notice_item.c.notice == notice.c.id, published.was_released(notice_item.c.incident)),
     )
+
+
+def may_go(*, blown: bool) -> ColumnElement[bool]:
+    """What a blown fuse lets out: neither first mails nor what can wait, which is all that campaigns ask."""
+    return and_(~counts(), notice.c.slot != Slot.CAMPAIGN.value) if blown else true()
 
 
 async def read(conn: AsyncConnection) -> FuseState:

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -74,6 +74,10 @@ class Tongue:
     def day(self, at: datetime) -> str:
         """Write a day: `November 23, 2026`."""
         return format_date(at.astimezone(self.zone), "long", locale=self.locale)
+
+    def date(self, day: date) -> str:
+        """Write a day of the calendar, the same wherever one is."""
+        return format_date(day, "long", locale=self.locale)
 
     def join(self, names: Sequence[str]) -> str:
         """Write a list: `contacts, matters and bills`."""

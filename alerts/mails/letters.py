@@ -19,9 +19,13 @@ from monitor.errors import TokenHealthError
 from monitor.health.causes import Cause, consequence
 from monitor.health.explain import refusal, refused_scopes
 from monitor.providers.phrases import Phrases, phrases
-from monitor.store import links, published
+from monitor.store import campaigns, links, published
 from monitor.store.engine import Database
 from monitor.store.published import Described
+from monitor.text.names import one_line
+
+AHEAD = (Slot.EXPIRING, Slot.CAMPAIGN)  # asked while it works, by a day
+LONGEST_REASON = 300  # characters of a campaign's sentence, as its door takes it
 
 
 class Unwritable(TokenHealthError):
@@ -60,9 +64,14 @@ class Writer:
         ]
         if envelope.items and not topics:
             raise Unwritable("its connections were removed")
+        # What a campaign says is its operator's own sentence; of the rest, why it is told.
+        reason = envelope.reason
+        if envelope.slot == Slot.CAMPAIGN:
+            reason = one_line(str(envelope.content.get("reason", "")), LONGEST_REASON)
         return post.composer.write(
-            envelope.kind, envelope.client, topics, envelope.locale, envelope.timezone, reason=envelope.reason
-        )
+            envelope.kind, envelope.client, topics, envelope.locale, envelope.timezone,
+            reason=reason, reminds=envelope.number > 0,
+        )  # fmt: skip
 
     async def _write(self, envelope: Envelope) -> Letter:
         post = self._post
@@ -94,8 +103,8 @@ class Writer:
             provider=app.provider.title if app is not None else known.provider,
             cause=cause,
             account=known.account,
-            since=item.since if envelope.slot != Slot.EXPIRING else None,
-            expires_at=item.since if envelope.slot == Slot.EXPIRING else None,
+            since=item.since if envelope.slot not in AHEAD else None,
+            expires_at=item.since if envelope.slot in AHEAD else None,
             scopes=tuple(missing),
             link=link,
             link_until=until,
@@ -107,7 +116,7 @@ class Writer:
         )
 
     async def _link(self, envelope: Envelope, item: Item, cause: str) -> tuple[str, datetime | None]:
-        if envelope.slot not in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING):
+        if envelope.slot not in (Slot.ASK, Slot.REMINDER, *AHEAD):
             return "", None
         now = self._clock.now()
         until = now + self._post.link_lifetime
@@ -121,7 +130,7 @@ class Writer:
             expires_at=until,
             incident=item.incident,
             cause=cause,
-            always=envelope.slot == Slot.EXPIRING,
+            always=envelope.slot in AHEAD,
         )
         return f"{self._post.public_url}/r/{secret.reveal()}", until
 
@@ -130,6 +139,8 @@ def told_cause(envelope: Envelope, item: Item) -> str:
     """Return why a client is told about a connection: its cause, or that it is new or runs out."""
     if envelope.slot == Slot.EXPIRING:
         return "expiring"
+    if envelope.slot == Slot.CAMPAIGN:
+        return campaigns.LINKS
     if envelope.kind == Kind.FIRST_AUTHORIZATION or (item.incident is None and item.cause == Cause.OK):
         return "pending"
     return item.cause

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, true, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.mails import fuse, reconcile, truth
@@ -66,11 +66,10 @@ async def _open_those_true(
 
 async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool = False) -> Sequence[Any]:
     # What a blown fuse holds must not stand in the way of what may go out.
-    may_go = ~fuse.counts() if blown else true()
     rows = await conn.execute(
         select(notice)
         .where(
-            may_go,
+            fuse.may_go(blown=blown),
             notice.c.slot.in_(sorted(MAIL.slots)),
             notice.c.state == "waiting",
             notice.c.due_at <= now,

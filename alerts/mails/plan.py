@@ -21,7 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from alerts.mails.inviting import invitation
 from alerts.mails.quiet import Quiet
 from alerts.mails.standing import Case, Client, Kind, Said, Slot
 from alerts.outbox.envelope import Item
@@ -29,6 +31,7 @@ from monitor.health.causes import consequence, mailed_as, our_own_books
 from monitor.health.lifecycle import State
 
 NOBODY = "no address of the client takes mail"
+_ASKING = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.CAMPAIGN)  # what a recovery is thanked for
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -62,6 +65,7 @@ class Wish:
     reason: str
     number: int = 0
     to: tuple[str, ...] = ()
+    matter: dict[str, Any] | None = None  # what it says besides, as it was when it was planned
 
 
 def plan(
@@ -73,6 +77,7 @@ def plan(
         _ask(client, cases, told, policy, now),
         _remind(client, cases, told, policy, now),
         _expiring(client, cases, told, policy, now),
+        _invite(client, cases, told, policy, now),
         _thank(client, cases, told, policy, now),
         _hand_over(client, cases, told, policy),
     ]
@@ -130,7 +135,7 @@ def _ask(
         Slot.ASK,
         kind,
         tuple(_item(case) for case in chosen),
-        policy.quiet.allowed(max(first, last_due), client.timezone),
+        policy.quiet.due(max(first, last_due), now, client.timezone),
         "confirmed broken, and the client can mend it",
     )
 
@@ -148,7 +153,7 @@ def _remind(
     first = min(at for at, _ in due.values())
     # What is due soon goes along, counted from now where this one is late.
     near = max(first, now) + policy.together
-    goes_at = max(first, policy.quiet.allowed(first, client.timezone))
+    goes_at = max(first, policy.quiet.due(first, now, client.timezone))
     chosen = [
         c
         for c in cases
@@ -225,6 +230,24 @@ def _expiry_step(
     return (passed[newest], newest) if newest > max(before, default=0) else None
 
 
+def _invite(
+    client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
+) -> Wish | None:
+    found = invitation(client, cases, told, policy.reminders, policy.together, policy.quiet, now)
+    if found is None:
+        return None
+    part = found.part
+    return Wish(
+        Slot.CAMPAIGN,
+        Kind.CAMPAIGN.value,
+        found.items,
+        found.due_at,
+        "asked ahead of time by a campaign" if not found.number else "asked ahead of time, and not done yet",
+        number=found.number,
+        matter={"campaign": part.campaign, "reason": part.reason, "until": part.until.isoformat()},
+    )
+
+
 def _thank(
     client: Client, cases: Sequence[Case], told: Sequence[Said], policy: MailPolicy, now: datetime
 ) -> Wish | None:
@@ -260,7 +283,7 @@ def _asked_until(case: Case, told: Sequence[Said], incident: int | None, healed_
     return [
         s
         for s in told
-        if s.slot in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING)
+        if s.slot in _ASKING
         and s.arrived is not False
         and case.connection in s.about
         and s.about[case.connection] == incident
@@ -278,7 +301,7 @@ def _recoveries(case: Case, told: Sequence[Said]) -> list[tuple[int | None, date
     if case.authorized_at is not None and any(
         case.connection in s.about and s.about[case.connection] is None and s.at <= case.authorized_at
         for s in told
-        if s.slot in (Slot.ASK, Slot.REMINDER, Slot.EXPIRING)
+        if s.slot in _ASKING
     ):
         found.append((None, case.authorized_at))
     return found

@@ -45,6 +45,14 @@ class Quiet:
             local = later
         return local.astimezone(UTC)
 
+    def due(self, moment: datetime, now: datetime, zone: str) -> datetime:
+        """Return when what is due at this moment may go out; what is late already waits out the night, too.
+
+        What was held back would else go out in the hour in which it is released, whatever hour that is.
+        """
+        at, awake = self.allowed(moment, zone), self.allowed(now, zone)
+        return awake if at < now < awake else at
+
     def _leave_weekend(self, local: datetime) -> datetime:
         if not self.weekends or local.weekday() < 5:
             return local

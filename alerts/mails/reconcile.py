@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -83,6 +84,7 @@ class _Waiting:
     due_at: datetime
     number: int
     items: frozenset[Item]
+    matter: dict[str, Any] | None
 
 
 async def _waiting(conn: AsyncConnection, clients: Sequence[str]) -> dict[str, dict[Slot, _Waiting]]:
@@ -99,7 +101,7 @@ async def _waiting(conn: AsyncConnection, clients: Sequence[str]) -> dict[str, d
     found: dict[str, dict[Slot, _Waiting]] = defaultdict(dict)
     for row in rows:
         found[row.audience][Slot(row.slot)] = _Waiting(
-            row.id, row.kind, row.due_at, row.number, frozenset(items[row.id])
+            row.id, row.kind, row.due_at, row.number, frozenset(items[row.id]), row.matter
         )
     return found
 
@@ -117,12 +119,13 @@ async def _write(
         known = waiting.pop(wish.slot, None)
         if known is None:
             await write_new(conn, client, key, wish, voice, now)
-        elif (known.items, known.kind, known.due_at, known.number) != (
-            frozenset(wish.items), wish.kind, wish.due_at, wish.number,
+        elif (known.items, known.kind, known.due_at, known.number, known.matter) != (
+            frozenset(wish.items), wish.kind, wish.due_at, wish.number, wish.matter,
         ):  # fmt: skip
+            matter = {} if wish.matter is None else {"matter": wish.matter}
             await notices.rewrite(
                 conn, known.id, wish.items,
-                kind=wish.kind, due_at=wish.due_at, number=wish.number, reason=wish.reason,
+                kind=wish.kind, due_at=wish.due_at, number=wish.number, reason=wish.reason, **matter,
             )  # fmt: skip
     for gone in waiting.values():
         await notices.withdraw(conn, gone.id, "no longer true, or held", now)
@@ -155,6 +158,7 @@ async def write_new(
         timezone="UTC" if to_operator else client.timezone,
         number=wish.number,
         requested_by=requested_by,
+        content=wish.matter,
         items=wish.items,
     )
     number = await notices.add(conn, draft, now)

@@ -12,6 +12,7 @@ from alerts.mails.standing import Kind
 from monitor.health.causes import TABLE
 from monitor.providers.phrases import Phrases
 
+SENTENCE = "The provider replaces its broad permissions by finer ones in September 2027."
 CLIENT = "Whitfield & Moreau LLP"
 TIMEZONES = {"en": "America/New_York", "de": "Europe/Berlin", "fr": "Europe/Paris", "es": "Europe/Madrid"}
 # What a client may be asked to mend: cause and mail; one of them, and another that is about permissions.
@@ -55,6 +56,9 @@ def _content(kind: str, now: datetime) -> tuple[list[Topic], Mapping[str, Any]]:
             return [replace(first, cause=_SOME, since=now - timedelta(days=2))], {}
         case Kind.EXPIRING_SOON:
             return [replace(first, cause="expiring", since=None, expires_at=now + timedelta(days=7))], {}
+        case Kind.CAMPAIGN:
+            by = now + timedelta(days=200)
+            return [replace(first, cause="campaign", since=None, expires_at=by)], {"reason": SENTENCE}
         case Kind.FIRST_AUTHORIZATION:
             return [replace(first, cause="pending", account="", since=None, authorized_by="")], {}
         case Kind.RESOLVED:

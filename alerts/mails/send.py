@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.channels.smtp import Interrupted, Session, Unreachable
-from alerts.mails import again, fuse, opening, reconcile
+from alerts.mails import again, campaigning, fuse, opening, reconcile
 from alerts.mails.letters import Unwritable, Writer, told_cause
 from alerts.mails.mailserver import LONGEST_DROPPING, Blame, Dropping, MailServer, Whose
 from alerts.mails.standing import KINDS, Slot
@@ -57,6 +57,10 @@ class Pump:
         now = self._clock.now()
         self._note_unplanned(await reconcile.plan_all(self._database, self._post.voice, now))
         self._meters.outbox_age.labels(CHANNEL).set(await delays.oldest_waiting(self._database, MAIL, now))
+
+    async def campaigns(self) -> None:
+        """Move campaigns on: who is asked ahead of time now, and which of them went wrong."""
+        self._note_unplanned(await campaigning.advance(self._database, self._post.voice, self._clock.now()))
 
     async def pump(self) -> int:
         """Send what may go out now; return how many envelopes were settled."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from monitor.health.campaign import Part
 from monitor.health.causes import TABLE, Cause, Owner, consequence
 from monitor.health.lifecycle import State
 
@@ -16,6 +17,7 @@ class Slot(StrEnum):
     ASK = "ask"
     REMINDER = "reminder"
     EXPIRING = "expiring"
+    CAMPAIGN = "campaign"  # asked ahead of time, while it works
     RESOLVED = "resolved"
     HANDOVER = "handover"  # to the operator: mails brought nothing
     FUSE = "fuse"  # to the operator: too many mails at once
@@ -33,6 +35,7 @@ class Kind(StrEnum):
 
     FIRST_AUTHORIZATION = "first_authorization"
     EXPIRING_SOON = "expiring_soon"
+    CAMPAIGN = "campaign"
     REMINDER = "reminder"
     DIGEST = "digest"
     RESOLVED = "resolved"
@@ -64,7 +67,8 @@ class Case:
     operator, `silenced` says why nobody is told: which silence lies over it, or that nobody looks at it
     any more. `waits`: the client has approved, and a person decides whether with the right account.
     `authorized`: it has tokens, so that its client is no newcomer. `claimed_until`: somebody has said that
-    they are on it, and the client is not reminded before.
+    they are on it, and the client is not reminded before. `campaign`: what it is asked ahead of time, while
+    it works.
     """
 
     connection: str
@@ -86,6 +90,8 @@ class Case:
     claimed_until: datetime | None = None
     healed: tuple[tuple[int, datetime], ...] = ()
     authorized_at: datetime | None = None
+    campaign: Part | None = None
+    campaign_waits: bool = False  # its provider, app or region is in trouble, or our network
     expires_at: datetime | None = None
     lives_for: timedelta | None = None
 
@@ -107,6 +113,18 @@ class Case:
         newcomer = self.state is State.PENDING and not self.authorized
         return newcomer and self.incident is None and not (self.silenced or self.waits)
 
+    @property
+    def asked_ahead(self) -> bool:
+        """Whether the client is the one whom a campaign asks, now: it works, and was not approved since."""
+        part = self.campaign
+        return (
+            part is not None
+            and self.state is State.HEALTHY
+            and self.incident is None
+            and (self.authorized_at is None or self.authorized_at < part.began_at)
+            and not (self.campaign_waits or self.silenced or self.waits)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -123,6 +141,7 @@ class Said:
     why: str = ""
     addresses: tuple[str, ...] = ()
     expiries: dict[str, datetime] = field(default_factory=dict)
+    campaign: str = ""
 
 
 @dataclass(frozen=True, slots=True)

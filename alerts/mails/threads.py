@@ -12,13 +12,17 @@ from alerts.outbox.tables import delivery, notice, notice_item
 
 async def thread_of(conn: AsyncConnection, envelope: Envelope) -> str | None:
     """Return the Message-ID of the first mail to the same address about the same trouble."""
-    if envelope.slot not in (Slot.REMINDER, Slot.RESOLVED):
+    if not (envelope.slot in (Slot.REMINDER, Slot.RESOLVED) or _reminds(envelope)):
         return None
     for item in envelope.items:
         first = await _first(conn, item, envelope.address)
         if first is not None:
             return first
     return None
+
+
+def _reminds(envelope: Envelope) -> bool:
+    return envelope.slot == Slot.CAMPAIGN and envelope.number > 0
 
 
 async def _first(conn: AsyncConnection, item: Item, address: str) -> str | None:
@@ -31,7 +35,7 @@ async def _first(conn: AsyncConnection, item: Item, address: str) -> str | None:
             .join(notice, notice.c.id == delivery.c.notice)
             .join(notice_item, notice_item.c.notice == notice.c.id)
             .where(
-                notice.c.slot.in_([Slot.ASK.value, Slot.EXPIRING.value]),
+                notice.c.slot.in_([Slot.ASK.value, Slot.EXPIRING.value, Slot.CAMPAIGN.value]),
                 notice_item.c.connection == item.connection,
                 same,
                 delivery.c.address == address,

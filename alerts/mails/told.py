@@ -86,6 +86,10 @@ def _done(told: Told, ago: str) -> str:
             return f"Reminded {to} {ago} ago, for the {_ordinal(told.number)} time.{more}"
         case Slot.EXPIRING:
             return f"Told {to} {ago} ago that the authorization runs out.{more}"
+        case Slot.CAMPAIGN if told.number:
+            return f"Reminded {to} {ago} ago of the campaign, for the {_ordinal(told.number)} time.{more}"
+        case Slot.CAMPAIGN:
+            return f"Invited {to} {ago} ago, by a campaign, to authorize it again while it works.{more}"
         case Slot.RESOLVED:
             return f"Thanked {to} {ago} ago, since it works again.{more}"
         case Slot.HANDOVER:
@@ -104,6 +108,9 @@ def _what(told: Told) -> str:
             return f"the {_ordinal(told.number)} reminder"
         case Slot.EXPIRING:
             return "the word that the authorization runs out"
+        case Slot.CAMPAIGN:
+            first = "a campaign's invitation"
+            return f"the {_ordinal(told.number)} reminder of a campaign" if told.number else first
         case Slot.RESOLVED:
             return "the thanks"
         case Slot.HANDOVER:

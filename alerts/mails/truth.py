@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,8 +22,9 @@ from alerts.silences import silences
 from alerts.silences.windows import Scope, Silenced, first_over
 from monitor.health.breaks import DROPPED, IN_DOUBT, IN_TROUBLE
 from monitor.health.causes import Cause, Owner
+from monitor.health.incidents import OUR_NETWORK, About, Place
 from monitor.health.lifecycle import State
-from monitor.store import processes, published
+from monitor.store import campaigns, incidents, processes, published
 from monitor.store.published import Published
 from monitor.text import addresses
 
@@ -36,6 +38,7 @@ async def clients_to_look_at(conn: AsyncConnection, voice: Voice, now: datetime)
     waiting = select(notice.c.client).where(notice.c.state == "waiting", notice.c.client != "")
     found = set((await conn.execute(waiting.distinct())).scalars())
     found |= await published.clients_broken(conn, lately)
+    found |= await campaigns.clients_asked(conn)
     found |= await published.clients_invited(conn, notices.about_no_incident(), lately)
     return found | await published.clients_running_out(conn, soon, voice.lifetimes)
 
@@ -58,6 +61,8 @@ async def stand(
     rows = await published.standing(conn, clients)
     silent = await silences.holding(conn, voice.windows, now)
     healed = await published.healed(conn, [row.id for row in rows], now - voice.policy.thanks)
+    asked = await campaigns.parts_of(conn, [row.id for row in rows])
+    troubled = await incidents.troubled(conn) if asked else frozenset()
     told = await _told(conn, [row.id for row in rows], now)
     several = await processes.probing(conn) > 1
     groups: dict[str, list[Published]] = defaultdict(list)
@@ -69,7 +74,14 @@ async def stand(
         said = {number: one for row in members for number, one in told.get(row.id, {}).items()}
         client = Client(first.client, first.contacts, first.locale, first.timezone)
         try:
-            cases = tuple(_case(row, silent, healed.get(row.id, ()), voice, several) for row in members)
+            cases = tuple(
+                replace(
+                    _case(row, silent, healed.get(row.id, ()), voice, several),
+                    campaign=asked.get(row.id),
+                    campaign_waits=in_trouble(Place(row.app, row.provider, row.region), troubled),
+                )
+                for row in members
+            )
         except Exception as error:  # a row that this version cannot read
             say_unplanned([row.id for row in members], error)
             found[key] = Standing(client, (), (), fault=True)
@@ -121,6 +133,11 @@ def _case(
         expires_at=expires_at,
         lives_for=lives_for,
     )
+
+
+def in_trouble(place: Place, troubled: Collection[About]) -> bool:
+    """Whether something that a connection shares with others is in trouble: no campaign asks for it now."""
+    return OUR_NETWORK in troubled or any(group in troubled for group in place.groups())
 
 
 def _seen_by_one(row: Published) -> bool:
@@ -210,4 +227,5 @@ def _said(rows: Sequence[Row[Any]], sent: Sequence[tuple[str, str]], now: dateti
         why=first.outcome if arrived is False else "",
         addresses=tuple(to for to, state in sent if state in ("sent", "unconfirmed")),
         expiries={row.connection: row.since for row in rows if first.slot == Slot.EXPIRING and row.since},
+        campaign=(first.matter or {}).get("campaign", "") if first.slot == Slot.CAMPAIGN else "",
     )

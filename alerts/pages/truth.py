@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox import delays
+from alerts.pages import ahead
+from alerts.pages.ahead import Ahead
 from alerts.pages.matters import Fact, Matter, Patience, Trouble, facts_of, standing, worth_telling
 from alerts.pages.routes import Route
 from alerts.pages.story import SLOTS
@@ -17,8 +19,9 @@ from alerts.rules.alert import RUNBOOKS, TEAM, Severity
 from alerts.silences import silences
 from alerts.silences.windows import Window
 from monitor.health.causes import TABLE, Call, Owner, Subject
-from monitor.store import bindings, incidents, processes, published
+from monitor.store import app_checks, bindings, campaigns, incidents, processes, published
 from monitor.store.incidents import OpenIncident
+from monitor.text.names import one_line
 
 STUCK = timedelta(minutes=15)  # how long a mail may be on its way
 # Causes that are a single connection's own: on-call is told of those that call it, and while the operator has
@@ -41,6 +44,7 @@ class Oncall:
     patience: Patience = field(default_factory=Patience)
     runbooks: str = RUNBOOKS
     windows: tuple[Window, ...] = ()
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def asks_labels(self) -> bool:
@@ -66,6 +70,8 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
     if not tickets:
         facts = [fact for fact in facts if fact.alert.severity is Severity.PAGE]
     facts += await _conditions(conn, now)
+    doors = await app_checks.standing_now(conn)
+    facts += ahead.facts(oncall.ahead, doors, oncall.apps, oncall.teams, now, tickets=tickets)
     facts += [
         Fact(
             fleet.EGRESS_BLOCKED, one.since, provider=one.provider,
@@ -77,6 +83,9 @@ async def look(conn: AsyncConnection, oncall: Oncall, now: datetime, *, tickets:
         facts += await _waiting_accounts(conn, oncall)
         for name, since in await published.webhooks_given_up(conn):
             facts.append(Fact(own.WEBHOOK_GIVEN_UP, since, reasons=(f"{name} gets nothing any more",)))
+        for stopped in await campaigns.halted(conn):
+            why = f"{stopped.id} ({one_line(stopped.reason)}): {stopped.why}"
+            facts.append(Fact(own.CAMPAIGN_STOPPED, stopped.changed_at, reasons=(why,)))
     silent = await silences.holding(conn, oncall.windows, now)
     told, quiet = worth_telling(standing(facts, oncall.team), silent)
     return Seen(told, quiet)

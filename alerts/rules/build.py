@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from alerts.rules import alertmanager, fleet, own, recording
+from alerts.rules import ahead, alertmanager, fleet, own, recording
 from alerts.rules.alert import TEAM
 
 FOLDER = Path(__file__).parent
@@ -33,6 +33,7 @@ def groups() -> list[dict[str, object]]:
     return [
         {"name": "token-health.recording", "rules": [rule.rule() for rule in recording.ALL]},
         {"name": "token-health.fleet", "rules": [alert.rule() for alert in fleet.ALL]},
+        {"name": "token-health.ahead", "rules": [alert.rule() for alert in ahead.ALL]},
         {"name": "token-health.service", "rules": [alert.rule() for alert in (*own.ALL, own.SILENCED)]},
     ]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alerts.rules import fleet, own
+from alerts.rules import ahead, fleet, own
 from alerts.rules.alert import Alert
 
-ALL: tuple[Alert, ...] = (*fleet.ALL, *own.ALL)
+ALL: tuple[Alert, ...] = (*fleet.ALL, *ahead.ALL, *own.ALL)
 BY_NAME = {alert.name: alert for alert in ALL}

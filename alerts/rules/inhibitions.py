@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.rules import fleet, own
+from alerts.rules import ahead, fleet, own
 from alerts.rules.alert import Alert
 
 
@@ -17,7 +17,7 @@ class Inhibition:
     equal: tuple[str, ...] = ()
 
 
-_REST = tuple(alert for alert in (*fleet.ALL, *own.ALL) if alert is not own.DOWN)
+_REST = tuple(alert for alert in (*fleet.ALL, *ahead.ALL, *own.ALL) if alert is not own.DOWN)
 
 ALL = (
     # The service being down silences the rest: it is what has become of the rest.
@@ -46,6 +46,11 @@ ALL = (
         ("provider",),
     ),
     Inhibition(fleet.APP_MISCONFIGURED, (fleet.GUARD_HOLDING,), ("provider",)),
+    # Refreshes that are refused say the same as a shut door, and of how many.
+    Inhibition(fleet.APP_MISCONFIGURED, (ahead.DOOR_SHUT,), ("provider", "app")),
+    # The nearer end says all that the farther one does.
+    Inhibition(ahead.SECRET_ENDS_SOON, (ahead.SECRET_ENDS,), ("provider", "app")),
+    Inhibition(ahead.PROVIDER_END_NEAR, (ahead.PROVIDER_END_AHEAD,), ("provider",)),
     # What a refused address of ours makes of the fleet is no client's doing, and no firewall's page besides.
     Inhibition(fleet.EGRESS_BLOCKED, (fleet.GUARD_HOLDING, fleet.UNEXPECTED_ANSWERS), ("provider",)),
     Inhibition(fleet.UNEXPECTED_ANSWERS, (fleet.GUARD_HOLDING,), ("provider",)),

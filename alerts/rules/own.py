@@ -95,6 +95,17 @@ WEBHOOK_GIVEN_UP = Alert(
     "in the last 30 days.",
     f"max ({m.WEBHOOKS_GIVEN_UP.name}) > 0",
 )
+CAMPAIGN_STOPPED = Alert(
+    "TokenHealthCampaignStopped",
+    Severity.TICKET,
+    _OPERATOR,
+    "{value} campaigns stopped by themselves: a wave went wrong",
+    "At least three clients of a wave, and more than a fifth of those written to, declined, approved with "
+    "another account, broke within an hour of approving, or did not take the mail. No further client is "
+    "invited or reminded until a person says so: 'token-health campaign show' says what went wrong, "
+    "'campaign resume' goes on, 'campaign stop' ends it. All connections go on working.",
+    f"sum ({m.CAMPAIGN_STOPPED.name}) > 0",
+)
 OUTBOX_STUCK = Alert(
     "TokenHealthOutboxStuck",
     Severity.PAGE,
@@ -183,6 +194,6 @@ SILENCED = Alert(
 
 ALL = (
     DOWN, DATABASE_DOWN, LOOP_STALLED, PROBES_LAGGING, INTERVAL_STRETCHED, APP_NOT_CONFIGURED, ACCOUNT_WAITS,
-    WEBHOOK_GIVEN_UP, OUTBOX_STUCK,
+    WEBHOOK_GIVEN_UP, CAMPAIGN_STOPPED, OUTBOX_STUCK,
     MAILS_REFUSED, SMTP_DOWN, ONCALL_FAILING, OWN_ERRORS, REPLICA_MISSING, SCRAPE_SLOW,
 )  # fmt: skip

@@ -13,7 +13,10 @@ from typer.main import get_command
 
 from monitor.cli import (
     access,
+    apps,
     audit,
+    calendar,
+    campaigns,
     connections,
     look,
     mail,
@@ -36,7 +39,8 @@ from monitor.host.confined import leave_no_image
 def command() -> TyperGroup:
     """Return all commands as one, with a help that people can read."""
     for module in (
-        run, demo, look, mail, oncall, webhooks, connections, programs, providers, access, audit, upkeep,
+        run, demo, look, calendar, mail, oncall, webhooks, connections, campaigns, programs, apps, providers,
+        access, audit, upkeep,
     ):  # fmt: skip
         module.register(app)
     found = cast("TyperGroup", get_command(app))

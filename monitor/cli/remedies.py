@@ -10,6 +10,7 @@ from monitor.errors import Remedy
 COMMANDS = {
     "accounts.accept": "connections accept-account {} {account}",
     "accounts.refuse": "connections refuse-account {}",
+    "campaigns.every": "campaign list",
     "connections.list": "connections list",
     "connections.remove": "connections remove {}",
     "connections.resume": "connections resume {}",

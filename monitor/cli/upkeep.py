@@ -180,7 +180,13 @@ def restore(
     run_async(work)
 
 
-def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
+def doctor(
+    doors: Annotated[
+        bool, typer.Option("--doors", help="Ask each provider whether anybody could still connect.")
+    ] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """Check configuration, keys, database, providers, mail server and clock. Exit code 1 on trouble."""
     from monitor.operations import documents
     from monitor.operations.checks import Check
@@ -191,7 +197,7 @@ def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
 
     async def work() -> None:
         with err.status("Checking …"):
-            found.extend(await checkup(find_file(config), on_this_host()))
+            found.extend(await checkup(find_file(config), on_this_host(), ask_doors=doors))
 
     run_async(work)
     spoken = [replace(check, says=said(check.says, check.remedies)) for check in found]

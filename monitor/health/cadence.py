@@ -133,6 +133,11 @@ def refresh_at(
     return min(times, default=None)
 
 
+def wanted(interval: timedelta, least: timedelta | None) -> timedelta:
+    """Return the interval that is configured, or the provider's least where that is longer."""
+    return max(interval, least) if least is not None else interval
+
+
 def stretched(
     interval: timedelta, connections: int, per_minute: float | None, requests_each: float = 1.2
 ) -> timedelta:

@@ -42,6 +42,7 @@ class Type(StrEnum):
     OTHER_ACCOUNT = "authorization.wrong_account"
     NOT_KEPT = "authorization.not_kept"
     EXPIRING = "grant.expiring"
+    CAMPAIGN_STOPPED = "campaign.stopped"
     KEY_EXPIRING = "key.expiring"
     KEY_UNUSUAL = "key.unusual"
     WEBHOOK_DISABLED = "webhook.disabled"
@@ -98,6 +99,10 @@ TABLE: Mapping[Type, Kind] = {
         ("why",),
     ),
     Type.EXPIRING: Kind("an authorization ends on a known day, and the client will be told", ("expires_at",)),
+    Type.CAMPAIGN_STOPPED: Kind(
+        "a campaign stopped by itself, since a wave of it went wrong; a person lets it go on",
+        ("campaign", "reason", "why"),
+    ),
     Type.KEY_EXPIRING: Kind("an API key ends soon", ("key", "name", "expires_at")),
     Type.KEY_UNUSUAL: Kind("an API key is used as it never was", ("key", "name", "why")),
     Type.WEBHOOK_DISABLED: Kind("an endpoint gets nothing any more", ("webhook", "why")),

@@ -74,6 +74,8 @@ class Step(StrEnum):
     WHOAMI = "whoami"
     SCOPE = "scope"
     INTROSPECT = "introspect"
+    EXCHANGE = "exchange"  # of a code for tokens: at the token endpoint, as a refresh
+    AUTHORIZE = "authorize"  # what a browser is sent to, nobody signed in
     CALLBACK = "callback"  # the browser's, on its way back from the provider (RFC 6749 4.1.2.1)
 
 

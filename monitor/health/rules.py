@@ -135,6 +135,40 @@ STANDARDS: tuple[Rule, ...] = (
         content=Content.JSON,
         weigh=True,
     ),
+    # The same of a code (RFC 6749 4.1.3): 'revoked' is the code's own end, and says that the client is good.
+    # An `invalid_request` is left open here: some say so of a code that is not formed as theirs are.
+    Rule(
+        "rfc6749.code",
+        Cause.REVOKED,
+        step=Step.EXCHANGE,
+        status=(400, 403),
+        error=frozenset({"invalid_grant"}),
+        content=Content.JSON,
+    ),
+    Rule(
+        "rfc6749.client",
+        Cause.APP_MISCONFIGURED,
+        step=Step.EXCHANGE,
+        status=(400, 403),
+        error=frozenset({"invalid_client", "unauthorized_client", "redirect_uri_mismatch"}),
+        content=Content.JSON,
+    ),
+    # RFC 6749 4.1.2.1: what a client is told by a redirect; servers that redirect nobody say it on a page.
+    Rule(
+        "rfc6749.authorize",
+        Cause.APP_MISCONFIGURED,
+        step=Step.AUTHORIZE,
+        status=(300, 499),
+        error=frozenset(
+            {
+                "invalid_client",
+                "unauthorized_client",
+                "invalid_scope",
+                "unsupported_response_type",
+                "redirect_uri_mismatch",
+            }
+        ),
+    ),
     # RFC 6750 3.1, resources. A challenge is proof enough that the API itself spoke.
     *_lacks_scope(Step.WHOAMI),
     *_lacks_scope(Step.SCOPE),

@@ -6,18 +6,8 @@ for itself, `metrics.meters` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric's name, kind, help and labels, as they stand on /metrics."""
-
-    name: str
-    kind: str
-    help: str
-    labels: tuple[str, ...] = ()
-
+from monitor.metrics import ahead
+from monitor.metrics.metric import Metric
 
 CONNECTION_UP = Metric(
     "token_health_connection_up",
@@ -50,6 +40,19 @@ ACCOUNTS_WAITING = Metric(
     "gauge",
     "First authorizations that wait for a person, who decides whose account it is.",
     ("provider", "app"),
+)
+CAMPAIGN_CONNECTIONS = Metric(
+    "token_health_campaign_connections",
+    "gauge",
+    "Connections of campaigns that are not over, by how far they came: to_come, invited, opened, approved, "
+    "declined, wrong_account, broke (within an hour of approving), refused (the mail), gone.",
+    ("campaign", "state"),
+)
+CAMPAIGN_STOPPED = Metric(
+    "token_health_campaign_stopped",
+    "gauge",
+    "1 for a campaign that stopped by itself, since a wave of it went wrong, and waits for a person.",
+    ("campaign",),
 )
 ACCESS_EXPIRY = Metric(
     "token_health_access_token_expiry_timestamp_seconds",
@@ -321,6 +324,8 @@ FLEET = (
     UNWATCHED,
     ACCOUNTS_WAITING,
     WEBHOOKS_GIVEN_UP,
+    CAMPAIGN_CONNECTIONS,
+    CAMPAIGN_STOPPED,
     ACCESS_EXPIRY,
     REFRESH_EXPIRY,
     LAST_SUCCESS,
@@ -339,6 +344,7 @@ FLEET = (
     WAVE_SINCE,
     WAVE_CLIENTS,
     WAITING,
+    *ahead.ALL,
 )
 OWN = (
     PROBES,

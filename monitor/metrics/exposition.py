@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from monitor.clock import Clock
-from monitor.metrics import catalogue
-from monitor.metrics.catalogue import Metric
+from monitor.health.cadence import wanted
+from monitor.metrics import catalogue, ending
 from monitor.metrics.meters import Meters
-from monitor.store import bindings, connections, fleet
+from monitor.metrics.metric import Metric
+from monitor.store import bindings, campaigns, connections, fleet
 from monitor.store.engine import Database
 from monitor.wire.apps import App
 
@@ -75,6 +76,8 @@ class Extent:
     team: str = ""
     tiers: Mapping[str, timedelta] = field(default_factory=dict)
     tier: Callable[[Mapping[str, str]], str] = lambda _labels: "default"
+    secrets: Mapping[str, date] = field(default_factory=dict)  # the day on which each app's secret ends
+    scope_interval: timedelta = timedelta(hours=1)
 
 
 class Exposition:
@@ -119,7 +122,9 @@ class Exposition:
         yield (await self._groups()).encode()
         yield (await self._incidents()).encode()
         yield (await self._held()).encode()
+        yield (await self._campaigns()).encode()
         yield self._configured().encode()
+        yield (await self._ahead(intervals)).encode()
         yield self._schedule(lag, alive, intervals).encode()
 
     async def _connections(self) -> AsyncIterator[bytes]:
@@ -247,6 +252,21 @@ class Exposition:
             )
         )
 
+    async def _ahead(self, intervals: Mapping[str, timedelta]) -> str:
+        """What ends, whether anybody could still connect, and what probing takes of metered reads."""
+        found = await ending.families(
+            self._database, self._apps.values(), self._extent.secrets, self._clock.now(), intervals,
+            self._extent.scope_interval,
+        )  # fmt: skip
+        return "".join(family(metric, samples) for metric, samples in found)
+
+    async def _campaigns(self) -> str:
+        going = await campaigns.every(self._database)
+        return family(
+            catalogue.CAMPAIGN_CONNECTIONS,
+            (((name, state), n) for name, state, n in await campaigns.sums(self._database)),
+        ) + family(catalogue.CAMPAIGN_STOPPED, (((one.id,), 1) for one in going if one.waits_for_person))
+
     async def _groups(self) -> str:
         states = await fleet.by_state(self._database)
         open_incidents = await fleet.incidents_open(self._database)
@@ -268,6 +288,9 @@ class Exposition:
             )
         )
 
+    def _wanted(self, app: str) -> timedelta:
+        return wanted(self._interval, self._apps[app].limits.least_interval)
+
     def _schedule(self, lag: float, alive: int, intervals: Mapping[str, timedelta]) -> str:
         named = [((self._apps[app].provider.name, app), span) for app, span in intervals.items()]
         return (
@@ -276,7 +299,7 @@ class Exposition:
             + family(catalogue.PROBE_INTERVAL, ((labels, span.total_seconds()) for labels, span in named))
             + family(
                 catalogue.INTERVAL_STRETCHED,
-                ((labels, round(span / self._interval, 3)) for labels, span in named),
+                ((labels, round(span / self._wanted(labels[1]), 3)) for labels, span in named),
             )
         )
 
@@ -293,19 +316,16 @@ def _lifetimes(app: App) -> tuple[int | None, int | None]:
     )
 
 
-def _ends(
-    lifetimes: tuple[int | None, int | None], used: Any, born: Any, told: Sequence[int | None]
-) -> int | None:
+def _ends(lifetimes: tuple[int | None, int | None], used: Any, born: Any, told: Sequence[Any]) -> int | None:
     """When a refresh token runs out, in Unix time: after idling, or at the latest; the earlier one.
 
-    What the provider `told` of the two is stronger than what its file says.
+    What an answer told goes before what the provider's file says.
     """
-    reckoned = [
-        start + life if life and start is not None else None
-        for start, life in zip((used, born), lifetimes, strict=True)
+    ends = [
+        end if end is not None else start + life if life and start is not None else None
+        for end, start, life in zip(told, (used, born), lifetimes, strict=True)
     ]
-    known = [said or mine for said, mine in zip(told, reckoned, strict=True)]
-    return min((end for end in known if end is not None), default=None)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def negotiated(accept: str) -> tuple[Encoder, str]:

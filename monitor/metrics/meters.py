@@ -16,7 +16,8 @@ from prometheus_client import (
 
 from monitor.health.causes import TABLE, Cause, consequence
 from monitor.metrics import catalogue
-from monitor.metrics.catalogue import INCIDENT_SECONDS, STEP_NAMES, Metric
+from monitor.metrics.catalogue import INCIDENT_SECONDS, STEP_NAMES
+from monitor.metrics.metric import Metric
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 

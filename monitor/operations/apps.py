@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.errors import NotFound
 from monitor.health import cadence
+from monitor.health.doors import Door, Standing
 from monitor.health.listing import Filter
 from monitor.operations.actor import Actor, Right
+from monitor.operations.costs import Costs, of_apps
 from monitor.settings.parts import Parts
 from monitor.settings.sections import AppSettings
-from monitor.store import budgets, connections, listing
+from monitor.store import app_checks, budgets, connections, listing
 from monitor.wire.apps import App
 
 
@@ -42,9 +45,12 @@ class Used:
     connections: int  # those that there are for whoever asks
     interval: timedelta
     configured: timedelta
+    wanted: timedelta  # the configured one, or the provider's least where that is longer
     free_at: datetime | None  # when the budget lets the next request start
     probed_at: datetime | None  # the newest probe of any of its connections
     well_at: datetime | None  # the newest that found its connection well
+    costs: Costs | None  # what looking at its connections costs; None where that is not known
+    doors: Mapping[Door, Standing]  # whether anybody could still connect, as far as it was asked
 
 
 async def every(parts: Parts, actor: Actor) -> list[Used]:
@@ -55,12 +61,16 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
     if not actor.only.whole:
         named = [name for name in named if name in (actor.only.apps or counted)]
     sizes, lately = await connections.per_app(parts.database), await connections.lately(parts.database)
-    free, wanted = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
+    doors = await app_checks.standing(parts.database)
+    free, configured = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
+    # Of all of an app's connections: nothing for whoever is to see a part of them.
+    costs = await of_apps(parts, await intervals_now(parts)) if actor.only.whole else {}
     given = {one.id: one for one in parts.loaded.settings.apps}
     found = []
     for name in sorted(named):
         app, seen = parts.apps.get(name), lately.get(name)
         limit = app.limits.app_wide if app is not None else None
+        wanted = cadence.wanted(configured, app.limits.least_interval if app is not None else None)
         found.append(
             Used(
                 id=name,
@@ -69,10 +79,13 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
                 settings=given.get(name),
                 connections=counted.get(name, 0),
                 interval=cadence.stretched(wanted, sizes.get(name, 0), limit),
-                configured=wanted,
+                configured=configured,
+                wanted=wanted,
                 free_at=free.get(name) if limit is not None else None,
                 probed_at=seen.probed_at if seen else None,
                 well_at=seen.well_at if seen else None,
+                costs=costs.get(name),
+                doors=doors.get(name, {}) if app is not None else {},
             )
         )
     return found
@@ -94,11 +107,24 @@ async def stretched(parts: Parts, actor: Actor) -> list[tuple[str, timedelta, ti
 
 async def stretched_now(parts: Parts) -> list[tuple[str, timedelta, timedelta]]:
     """Do the same for an operation that has asked already what the actor may."""
-    wanted = parts.loaded.settings.schedule.interval
-    sizes = await connections.per_app(parts.database)
+    configured = parts.loaded.settings.schedule.interval
     found = []
-    for app in parts.apps.values():
-        interval = cadence.stretched(wanted, sizes.get(app.id, 0), app.limits.app_wide)
+    for app, interval in (await intervals_now(parts)).items():
+        wanted = cadence.wanted(configured, parts.apps[app].limits.least_interval)
         if interval > wanted:
-            found.append((app.id, timedelta(seconds=round(interval.total_seconds())), wanted))
+            found.append((app, timedelta(seconds=round(interval.total_seconds())), wanted))
     return found
+
+
+async def intervals_now(parts: Parts) -> dict[str, timedelta]:
+    """Return how often the connections of each configured app are looked at, by its limits and its size."""
+    configured = parts.loaded.settings.schedule.interval
+    sizes = await connections.per_app(parts.database)
+    return {
+        app.id: cadence.stretched(
+            cadence.wanted(configured, app.limits.least_interval),
+            sizes.get(app.id, 0),
+            app.limits.app_wide,
+        )
+        for app in parts.apps.values()
+    }

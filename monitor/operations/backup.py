@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import alerts.tables  # noqa: F401 - theirs are backed up, too
+import monitor.store.campaign_tables
 import monitor.store.consent_tables
 import monitor.store.door_tables  # noqa: F401
 from monitor import __version__

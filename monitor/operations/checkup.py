@@ -22,10 +22,10 @@ from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
 from monitor.host.network import loopback
-from monitor.operations import reach
+from monitor.operations import costs, doors, reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.admittance import access_lines
-from monitor.operations.apps import not_watched, stretched_now
+from monitor.operations.apps import intervals_now, not_watched, stretched_now
 from monitor.operations.checks import Check
 from monitor.settings.builders import build_channel, build_wire, templates_trouble
 from monitor.settings.file import load
@@ -44,8 +44,11 @@ from monitor.wire.client import Reply, Wire
 LARGEST_SKEW = timedelta(seconds=30)
 
 
-async def checkup(path: Path, actor: Actor) -> list[Check]:
-    """Check everything that can be checked of a configuration without changing anything."""
+async def checkup(path: Path, actor: Actor, *, ask_doors: bool = False) -> list[Check]:
+    """Check everything that can be checked of a configuration without changing anything.
+
+    With `ask_doors`, each provider is asked whether anybody could still connect.
+    """
     actor.needs(Right.SETTINGS_READ)
     reach.whole(actor, "the checkup is of everything")
     try:
@@ -61,6 +64,7 @@ async def checkup(path: Path, actor: Actor) -> list[Check]:
     try:
         async with opened(loaded) as parts:
             checks += await _inside(parts, actor)
+            checks += await doors.asked_now(parts) if ask_doors else []
             smtp = await _with_its_past(parts, smtp)
             addresses = await _addresses(parts, utf8)
     except (TokenHealthError, *UNWELL) as error:
@@ -80,6 +84,8 @@ async def _inside(parts: Parts, actor: Actor) -> list[Check]:
         *await _providers(parts),
         *await _refused(parts),
         *await _stretched(parts),
+        *await doors.checked(parts),
+        *await costs.checked(parts, await intervals_now(parts)),
         *await access_lines(parts),
         *await webhooks_checked(parts, actor),
     ]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from alerts.mails import told
 from alerts.outbox.listing import Told
 from alerts.silences.windows import Silenced, Window
+from monitor.health.calendar import Entry as Ending
+from monitor.health.doors import Standing
 from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
+from monitor.operations.costs import Costs
 from monitor.operations.documents import iso, listed, mask, remedy
 from monitor.operations.fleet import Summary
 from monitor.operations.incidents import Shown
@@ -185,7 +189,7 @@ def app(one: Used) -> dict[str, Any]:
         "connections": one.connections,
         "interval_seconds": round(one.interval.total_seconds()) if one.app else None,
         "configured_interval_seconds": round(one.configured.total_seconds()),
-        "stretched": one.app is not None and one.interval > one.configured,
+        "stretched": one.app is not None and one.interval > one.wanted,
         "budget": None
         if limits is None or limits.requests_per_minute is None
         else {
@@ -194,8 +198,62 @@ def app(one: Used) -> dict[str, Any]:
             "share": limits.share,
             "free_at": iso(one.free_at),
         },
+        "cost": costs(one.costs) if one.costs is not None and one.app is not None else None,
         "last_probe": iso(one.probed_at),
         "last_success": iso(one.well_at),
+        "secret_expires": str(one.settings.secret_expires)
+        if one.settings and one.settings.secret_expires
+        else None,
+        "doors": {door.value: standing(known) for door, known in sorted(one.doors.items())},
+    }
+
+
+def costs(one: Costs) -> dict[str, Any]:
+    """Return what looking at an app's connections costs at its provider."""
+    share = one.cost.limit_share(one.allowed)
+    return {
+        "connections": one.cost.connections,
+        "interval_seconds": round(one.cost.interval.total_seconds()),
+        "reads_per_month": one.cost.reads_per_month,
+        "reads_per_month_limit": one.allowed.reads_per_month,
+        "limit_share": round(share, 4) if share is not None else None,
+        "live_access_tokens": one.allowed.live_access_tokens,
+        "grants_per_user": one.allowed.grants_per_user,
+        "says": list(one.says),
+        "trouble": one.trouble,
+    }
+
+
+def standing(one: Standing) -> dict[str, Any]:
+    """Return how a door of an app is that clients pass when they connect."""
+    return {
+        "outcome": one.seen.outcome.value,
+        "says": one.seen.says,
+        "rule": one.seen.rule or None,
+        "at": iso(one.at),
+        "refused_since": iso(one.since),
+        "refusals": one.refusals,
+        "last_good": iso(one.well_at),
+    }
+
+
+def ending(one: Ending, now: datetime) -> dict[str, Any]:
+    """Return an entry of the calendar."""
+    prevention = one.prevented_by
+    return {
+        "at": iso(one.at),
+        "kind": one.kind.value,
+        "about": {"kind": one.about, "name": one.name},
+        "title": one.title,
+        "what": one.what,
+        "needs": one.needs.value,
+        "urgency": one.urgency(now).value,
+        "prevented_by": {"at": iso(prevention.at), "what": prevention.what} if prevention else None,
+        "provider": one.provider or None,
+        "app": one.app or None,
+        "client": one.client or None,
+        "connections": one.connections,
+        "page": one.page or None,
     }
 
 

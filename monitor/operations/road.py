@@ -13,13 +13,14 @@ from hmac import compare_digest
 from alerts.mails.language import tongue
 from monitor.clock import Clock
 from monitor.errors import NotFound
+from monitor.health.campaign import Part
 from monitor.health.causes import Cause, consequence
 from monitor.health.explain import refusal
 from monitor.health.lifecycle import State
 from monitor.metrics.meters import Meters
 from monitor.providers.phrases import Phrases, phrases
 from monitor.secret import Secret
-from monitor.store import bindings, connections, history, links
+from monitor.store import bindings, campaigns, connections, history, links
 from monitor.store.connections import Known
 from monitor.store.engine import Database
 from monitor.store.links import Link, Trip, hashed
@@ -102,6 +103,7 @@ class Standing:
     stop: Stop | None
     cause: str
     account: str = ""  # the one that waits for the operator
+    campaign: Part | None = None  # what is asked while it works
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,10 @@ class Road:
         link = way.link
         known = await connections.show(self._database, link.connection)
         traveller = self._traveller(known, known.health.rule, await self._refusal(known))
-        return Standing(traveller, self._stop(link, known), _cause(link, known))
+        cause = _cause(link, known)
+        asked = cause == campaigns.LINKS
+        part = await campaigns.asked_by(self._database, link.connection) if asked else None
+        return Standing(traveller, self._stop(link, known), cause, campaign=part)
 
     async def _refusal(self, known: Known) -> str:
         """Return what the provider answered, where somebody at the client's has to look it up there."""
@@ -309,7 +314,12 @@ class Road:
         )
 
     def _step(self, step: str, link: Link) -> None:
-        """Count a step of the funnel, and how long after the mail it came."""
+        """Count a step of the funnel, and how long after the mail it came.
+
+        Whom a campaign asks has nothing to mend, and months for it: campaigns count by themselves.
+        """
+        if link.cause == campaigns.LINKS:
+            return
         seconds = (self._clock.now() - link.made_at).total_seconds()
         self._meters.funnel(link.provider, step, link.cause, link.locale, seconds)
 

@@ -20,7 +20,9 @@ class RuleEntry(Section):
     those of `[errors] headers`, `text` what a body says that is not JSON.
     """
 
-    step: Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE, Step.CALLBACK] | None = None
+    step: (
+        Literal[Step.REFRESH, Step.WHOAMI, Step.SCOPE, Step.CALLBACK, Step.EXCHANGE, Step.AUTHORIZE] | None
+    ) = None
     status: Status | None = None
     error: Many | None = None
     description: Pattern | None = None

@@ -23,6 +23,7 @@ log = structlog.get_logger("monitor.service")
 # Seconds between looks for what a timer has to say, for what is due to be sent or done, and for tokens to be
 # revoked.
 PLAN_EVERY, SEND_EVERY, REVOKE_EVERY, JOBS_EVERY = 15.0, 1.0, 30.0, 1.0
+CAMPAIGNS_EVERY = 30.0  # between looks at whom a campaign asks now, and what came of it
 # Seconds between looks at what on-call has to know, at windows, at Alertmanager, and at the mail server.
 ONCALL_EVERY, WINDOWS_EVERY, ALIVE_EVERY, SMTP_EVERY, METERS_EVERY = 5.0, 5.0, 60.0, 60.0, 300.0
 # Between looks at keys that end soon and sessions that are over, and for what is old enough to be forgotten.
@@ -44,6 +45,10 @@ async def chores(
     async def plan() -> None:
         if pump is not None and presence.leads:
             await pump.plan()
+
+    async def campaigns() -> None:
+        if pump is not None and presence.leads:
+            await pump.campaigns()
 
     async def revoke() -> None:
         if presence.leads:
@@ -103,6 +108,7 @@ async def chores(
     else:
         ticks += [
             Tick("mails.plan", plan, PLAN_EVERY),
+            Tick("campaigns", campaigns, CAMPAIGNS_EVERY),
             Tick("mails.send", pump.pump, SEND_EVERY),
             Tick("mails.server", mail_server, SMTP_EVERY),
         ]

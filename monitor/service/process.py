@@ -49,6 +49,7 @@ log = structlog.get_logger("monitor.service")
 
 KEY_WATCH_SECONDS = 5.0
 WEB_ENDS = 5.0  # seconds into the end, by which the web server has cut what its own three did not finish
+DOORS_EVERY = 60.0  # seconds between two looks at which app's doors are to be asked
 USES_EVERY = 5.0  # seconds between two writings down of what programs read
 
 
@@ -147,6 +148,7 @@ class Service:
                                 granter,
                             ),
                             *_of_programs(watching),
+                            Tick("doors", watching.doors.ask_those_due, DOORS_EVERY),
                         ]
                     )
                 log.info(

@@ -22,6 +22,7 @@ from alerts.mails.send import Pump
 from alerts.mails.standing import KINDS
 from alerts.mails.voice import Post, Registration, Voice
 from alerts.pages import routes
+from alerts.pages.ahead import Ahead, Announced
 from alerts.pages.routes import Route
 from alerts.pages.send import Pager
 from alerts.pages.truth import Oncall
@@ -29,6 +30,8 @@ from alerts.webhooks.endpoints import Endpoint
 from alerts.webhooks.send import Caller
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError
+from monitor.health.calendar import midnight
+from monitor.metrics.ending import announced
 from monitor.metrics.meters import Meters
 from monitor.secret import Secret
 from monitor.settings.loaded import Loaded
@@ -47,6 +50,7 @@ from monitor.tokens.uses import Uses
 from monitor.tokens.vault import Cell
 from monitor.watching.admission import Admission, Pace
 from monitor.watching.comparing import Comparing
+from monitor.watching.doors import Doors
 from monitor.watching.hearing import Hearing
 from monitor.watching.loop import Loop
 from monitor.watching.pacing import Demand, Pacer
@@ -81,6 +85,7 @@ class Watching:
     custody: Custody
     uses: Uses
     hearing: Hearing
+    doors: Doors
     meters: Meters
     scope_every: timedelta
 
@@ -138,6 +143,16 @@ def build_watching(
         custody=custody,
         uses=Uses(database, clock),
         hearing=Hearing(database, admission, clock),
+        doors=Doors(
+            database,
+            wire,
+            pacer,
+            apps,
+            clock,
+            public_url=settings.web.public_url,
+            every=schedule.doors,
+            leads=lambda: presence.leads,
+        ),
         meters=meters,
         scope_every=schedule.scope_interval,
     )
@@ -272,6 +287,15 @@ def build_oncall(parts: Parts) -> Oncall:
         patience=oncall.waits,
         runbooks=oncall.runbooks,
         windows=settings.windows,
+        ahead=_lies_ahead(parts),
+    )
+
+
+def _lies_ahead(parts: Parts) -> Ahead:
+    """Gather when secrets end, and what the providers of our apps announced."""
+    return Ahead(
+        {app: midnight(on) for app, on in parts.loaded.settings.secrets.items()},
+        [Announced(one.name, midnight(end.on), end.what) for one, end in announced(parts.apps.values())],
     )
 
 

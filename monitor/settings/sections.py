@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -140,20 +140,6 @@ class ConnectionSettings(Section):
     require_account: bool = False  # imports have to give account_id
 
 
-class ScheduleSettings(Section):
-    """[schedule]"""
-
-    interval: PositiveDuration = timedelta(minutes=5)
-    jitter: Share = 0.1
-    recheck: PositiveDuration = timedelta(seconds=30)
-    confirm_after: int = Field(default=2, ge=1, le=20)
-    refresh_ahead: Duration = timedelta(minutes=10)
-    concurrency: int = Field(default=100, ge=1, le=5000)
-    timeout: PositiveDuration = timedelta(seconds=10)
-    scope_interval: PositiveDuration = timedelta(hours=1)
-    pace: float | None = Field(default=None, gt=0)
-
-
 def _never(value: object) -> object:
     return None if value == "never" else parse_duration(value)
 
@@ -169,6 +155,21 @@ OrNever = Annotated[
     AfterValidator(_seldom),
     PlainSerializer(lambda span: "never" if span is None else show_duration(span), return_type=str),
 ]
+
+
+class ScheduleSettings(Section):
+    """[schedule]"""
+
+    interval: PositiveDuration = timedelta(minutes=5)
+    jitter: Share = 0.1
+    recheck: PositiveDuration = timedelta(seconds=30)
+    confirm_after: int = Field(default=2, ge=1, le=20)
+    refresh_ahead: Duration = timedelta(minutes=10)
+    concurrency: int = Field(default=100, ge=1, le=5000)
+    timeout: PositiveDuration = timedelta(seconds=10)
+    scope_interval: PositiveDuration = timedelta(hours=1)
+    pace: float | None = Field(default=None, gt=0)
+    doors: OrNever = timedelta(days=1)  # how often each app is asked whether anybody could still connect
 
 
 class GuardSettings(Section):
@@ -241,6 +242,7 @@ class AppSettings(Section):
     client_secret: str | None = None
     client_secret_env: str | None = None
     client_secret_file: Path | None = None
+    secret_expires: date | None = None  # the day from which on the provider does not take the secret any more
     scopes: tuple[str, ...] = ()
     base_url: OptionalUrl = ""
     auth_url: OptionalUrl = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pydantic import model_validator
 
@@ -91,7 +91,13 @@ class Settings(Section):
             self.oncall.team,
             self.oncall.waits.tiers,
             self.oncall.waits.tier,
+            self.secrets,
+            self.schedule.scope_interval,
         )
+
+    @property
+    def secrets(self) -> dict[str, date]:
+        return {app.id: app.secret_expires for app in self.apps if app.secret_expires is not None}
 
     @property
     def cadence(self) -> Cadence:

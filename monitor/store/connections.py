@@ -286,6 +286,19 @@ async def per_app(database: Database) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in rows}
 
 
+async def scopes_needed(database: Database) -> dict[str, int]:
+    """Return how many scopes the connections of each app that are looked at need, all together."""
+    needed = func.sum(func.json_array_length(connection.c.scopes))
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(watch.c.app, needed)
+            .join(connection, connection.c.id == watch.c.connection)
+            .where(watch.c.next_probe_at.is_not(None))
+            .group_by(watch.c.app)
+        )
+        return {row[0]: int(row[1] or 0) for row in rows}
+
+
 class Lately(NamedTuple):
     """When connections of an app were last looked at, and last found well."""
 

@@ -12,9 +12,10 @@ so that two of them wait for each other and never in a circle:
    holds its gate; what only reserves or probes passes over gates that are taken (SKIP LOCKED).
 5. Rows of the connections whose gates are held: connection, credential, journal, counts, history, what
    is held for them, links. A link before its trips.
-6. Incidents, under lock 2.
+6. Incidents, and campaigns with their members, under lock 2.
 7. Deliveries, addresses, notices, the fuse; a delivery before its notice.
-8. The rest, a row each: duty, budget, silence, key check, webhook, event, key, person, job, plan.
+8. The rest, a row each: duty, budget, silence, key check, app check, webhook, event, key, person,
+   job, plan.
 
 What is forgotten because it is old is passed over while somebody holds it. Only rows that exist are waited
 for; inserting takes no part. Where the order fails nevertheless, the database takes one of the two back, and

@@ -311,6 +311,16 @@ async def shared(conn: AsyncConnection) -> list[OpenIncident]:
     return [_of(row) for row in rows]
 
 
+async def troubled(conn: AsyncConnection) -> frozenset[About]:
+    """Return what several connections share and that is in trouble now, waves of the fleet guard too."""
+    rows = await conn.execute(
+        select(incident.c.kind, incident.c.name)
+        .where(incident.c.kind != Subject.CONNECTION.value, incident.c.closed_at.is_(None))
+        .distinct()
+    )
+    return frozenset(About(Subject(row.kind), row.name) for row in rows)
+
+
 async def of_connection(database: Database, connection_id: str) -> list[OpenIncident]:
     """Return the open incident of one connection, and the larger one it belongs to."""
     own = select(incident).where(is_open(About(Subject.CONNECTION, connection_id)))

@@ -112,6 +112,7 @@ class Published:
     id: str
     app: str
     provider: str
+    region: str
     client: str
     contacts: tuple[str, ...]
     locale: str
@@ -144,7 +145,8 @@ _parent = incident.alias("parent")
 _STANDING = (
     select(
         connection.c.id, connection.c.client_name, connection.c.contacts, connection.c.locale,
-        connection.c.timezone, watch.c.app, watch.c.provider, watch.c.state, watch.c.cause, watch.c.owner,
+        connection.c.timezone, watch.c.app, watch.c.provider, watch.c.region,
+        watch.c.state, watch.c.cause, watch.c.owner,
         watch.c.candidate, watch.c.good_streak, watch.c.last_probe_at, watch.c.others_asked_at,
         credential.c.authorized_at, credential.c.access.is_not(None).label("authorized"),
         credential.c.refresh.is_not(None).label("renews"), credential.c.access_expires_at,
@@ -166,8 +168,9 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
     rows = await conn.execute(_STANDING.where(connection.c.client_name.in_(clients)))
     return [
         Published(
-            row.id, row.app, row.provider, row.client_name, tuple(row.contacts), row.locale, row.timezone,
-            row.state, row.cause, row.owner, row.candidate == row.cause and row.good_streak == 0,
+            row.id, row.app, row.provider, row.region, row.client_name, tuple(row.contacts), row.locale,
+            row.timezone, row.state, row.cause, row.owner,
+            row.candidate == row.cause and row.good_streak == 0,
             row.last_probe_at, row.others_asked_at, bool(row.authorized), row.authorized_at,
             bool(row.renews), row.access_expires_at, row.grant_ends_at, row.issued_at,
             row.held is not None, row.incident,

@@ -52,6 +52,22 @@ def _owner_row() -> Any:
     return Field(sa_column=Column("connection", Text, owner, primary_key=True))
 
 
+class AppCheck(SQLModel, table=True):
+    """How a door of an app is that clients pass when they connect: the last answer to a question there."""
+
+    __tablename__ = "app_check"
+    app: str = Field(primary_key=True, sa_type=Text)
+    door: str = Field(primary_key=True, sa_type=Text)
+    at: datetime = _time()
+    outcome: str = Field(sa_type=Text)
+    says: str = _text()
+    rule: str = _text()
+    refusals: int = _count()  # in a row
+    since: datetime | None = _time(default=None)  # the first of them
+    well_at: datetime | None = _time(default=None)
+    next_at: datetime = _time()
+
+
 class Connection(SQLModel, table=True):
     """Who a connection is: imported, and changed by people; its account also by the first good answer."""
 
@@ -156,7 +172,17 @@ class Credential(SQLModel, table=True):
     authorized_by: str | None = Field(default=None, sa_type=Text)  # whoami's user, at the last authorization
     demand_after: datetime | None = _time(default=None)  # no renewal on demand before: the last one failed
 
-    __table_args__ = (Index("credential_in_doubt", "doubt_since", **_where("doubt_since IS NOT NULL")),)
+    # The calendar's: what ends first, by what an answer told, or by what the provider's file has.
+    __table_args__ = (
+        Index("credential_in_doubt", "doubt_since", **_where("doubt_since IS NOT NULL")),
+        *(
+            Index(f"credential_{column}", column, "connection", **_where(f"{column} IS NOT NULL"))
+            for column in ("refresh_expires_at", "grant_ends_at")
+        ),
+        Index("credential_access_expires_at", "access_expires_at", "connection"),
+        Index("credential_refresh_used_at", "refresh_used_at", "connection"),
+        Index("credential_authorized_at", "authorized_at", "connection"),
+    )
 
 
 class RefreshJournal(SQLModel, table=True):
@@ -324,3 +350,4 @@ duty = table(Duty)
 budget = table(Budget)
 key_check = table(KeyCheck)
 secret = table(OwnSecret)
+app_check = table(AppCheck)

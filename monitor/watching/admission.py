@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.health.cadence import Cadence, stretched
+from monitor.health.cadence import Cadence, stretched, wanted
 from monitor.store import connections
 from monitor.store.engine import Database
 from monitor.watching.pacing import Pacer
@@ -35,7 +35,11 @@ class Admission:
     ) -> None:
         self._database, self._apps, self._pacer, self._pace = database, apps, pacer, pace
         self._configured = cadence
-        self._cadences = dict.fromkeys(apps, cadence)
+        self._usual = {
+            app.id: replace(cadence, interval=wanted(cadence.interval, app.limits.least_interval))
+            for app in apps.values()
+        }
+        self._cadences = dict(self._usual)
         self.sight = Sight()
         self._fleet_size = 0
         self._allowance = 0.0
@@ -64,7 +68,7 @@ class Admission:
         """Fit each app's interval to how many connections it has, and to its limit."""
         self._fleet_size = sum(sizes.get(app, 0) for app in self._apps)
         for app in self._apps.values():
-            count, usual = sizes.get(app.id, 0), self._configured.interval
+            count, usual = sizes.get(app.id, 0), self._usual[app.id].interval
             interval = stretched(usual, count, app.limits.app_wide)
             if interval == self._cadences[app.id].interval:
                 continue

@@ -104,6 +104,22 @@ class Wire:
         reply = await self._send(self._probes, _Probe(parsed, token, departure, headers), departure)
         return reply if token is None or isinstance(reply, Fault) else reply._replace(sent=(token,))
 
+    async def page(self, url: str) -> Reply | Fault:
+        """Open a page that is meant for browsers, and return what it begins with.
+
+        Nobody is signed in: no token, no cookie, a connection of its own; redirects are not followed.
+        """
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": "text/html,application/xhtml+xml",
+            "Accept-Encoding": "identity",
+        }
+        departure = Departure()
+        request = httpx.Request(
+            "GET", url, headers=headers, extensions={"timeout": self._timeouts, "trace": departure.trace}
+        )
+        return await self._send(self._tokens, request, departure, cut=True)
+
     async def post_form(
         self,
         url: str,
@@ -142,7 +158,12 @@ class Wire:
         return reply if isinstance(reply, Fault) else reply._replace(sent=asked.secrets)
 
     async def _send(
-        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, departure: Departure
+        self,
+        transport: httpx.AsyncBaseTransport,
+        request: httpx.Request,
+        departure: Departure,
+        *,
+        cut: bool = False,
     ) -> Reply | Fault:
         answered = False
         try:
@@ -150,7 +171,7 @@ class Wire:
                 response = await transport.handle_async_request(request)
                 answered = True
                 try:
-                    return await _read(response)
+                    return await _read(response, cut=cut)
                 finally:
                     await response.stream.aclose()  # type: ignore[union-attr]
         except TimeoutError:
@@ -258,7 +279,7 @@ class _Pool(aiohttp.TCPConnector):
         super()._release(key, protocol, should_close=should_close or idle >= self._most_idle)
 
 
-async def _read(response: httpx.Response) -> Reply | Fault:
+async def _read(response: httpx.Response, *, cut: bool) -> Reply | Fault:
     # The stream itself: httpx's own iterators around it count and decode what we asked not to be encoded.
     stream = response.stream
     assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - both transports answer with one
@@ -266,5 +287,7 @@ async def _read(response: httpx.Response) -> Reply | Fault:
     async for chunk in stream:
         body = chunk if not body else body + chunk
         if len(body) > LARGEST_BODY:
+            if cut:
+                return Reply(response.status_code, response.headers.raw, body[:LARGEST_BODY])
             return Fault(FaultKind.TOO_LARGE, f"more than {LARGEST_BODY // 1024} KiB", True)
     return Reply(response.status_code, response.headers.raw, body)

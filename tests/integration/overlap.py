@@ -6,14 +6,14 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import event, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
-from alerts.mails import opening, reconcile, truth
+from alerts.mails import campaigning, opening, reconcile, truth
 from alerts.mails.fuse import Cap
 from alerts.mails.plan import MailPolicy
 from alerts.mails.story import MAIL
@@ -25,6 +25,8 @@ from alerts.pages.truth import Oncall
 from alerts.webhooks import deliveries, endpoints, fanout
 from alerts.webhooks.endpoints import State
 from monitor.errors import TokenHealthError
+from monitor.health import doors
+from monitor.health.campaign import Phase
 from monitor.health.causes import Cause
 from monitor.health.claim import Claim
 from monitor.health.classify import found
@@ -35,6 +37,8 @@ from monitor.health.lifecycle import Policy, step
 from monitor.health.rotation import Ending, Journal
 from monitor.health.ruling import Ruling
 from monitor.store import (
+    app_checks,
+    campaigns,
     claimed,
     connections,
     custody,
@@ -55,6 +59,8 @@ from monitor.store import (
     verdicts,
 )
 from monitor.store.bindings import Account
+from monitor.store.campaign_tables import campaign, campaign_member
+from monitor.store.campaigns import Campaign
 from monitor.store.consent_tables import consent, link
 from monitor.store.door_tables import webhook
 from monitor.store.due import Lease
@@ -74,6 +80,7 @@ from tests.integration.test_store import new
 
 NOW = START
 DAY = timedelta(days=1)
+UNTIL = date(2027, 6, 30)
 LEASE = timedelta(minutes=2)
 # By another order than that of their ids, as a file may have them.
 NAMES = ("e", "c", "a", "d", "b")
@@ -96,20 +103,13 @@ class Scene:
 # In the order in which rows refer to each other.
 TABLES = (
     "connection", "watch", "credential", "refresh_journal", "link", "consent", "incident", "notice", "notice_item",
-    "delivery", "process", "webhook", "event", *overlap_door.TABLES,
+    "delivery", "process", "webhook", "event", "campaign", "campaign_member", *overlap_door.TABLES,
 )  # fmt: skip
 _KEEP = "; ".join(f"CREATE TABLE kept_{name} AS TABLE {name}" for name in TABLES)
 _EMPTIED = (
-    "notice",
-    "connection",
-    "incident",
-    "process",
-    "duty",
-    "fuse",
-    "webhook",
-    "event",
+    "notice", "connection", "incident", "process", "duty", "fuse", "webhook", "event", "campaign",
     *overlap_door.TABLES[::-1],
-)
+)  # fmt: skip
 _RESTORE = "; ".join(
     [f"DELETE FROM {name}" for name in _EMPTIED]  # noqa: S608
     + [f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in TABLES]  # noqa: S608
@@ -163,6 +163,11 @@ async def set_up(database: Database) -> Scene:
         await conn.execute(update(connection).where(connection.c.id == "b").values(on_it))
         await _a_mail_on_its_way(conn, number)
         await overlap_door.set_up(conn)
+        runs = {"reason": "so", "chosen": {}, "pace": 9, "until": UNTIL, "phase": "running"}
+        times = {"created_at": NOW, "created_by": "test", "changed_at": NOW, "changed_by": "test"}
+        await conn.execute(insert(campaign).values(id="cmp_1", **runs, **times))
+        members = [{"campaign": "cmp_1", "connection": name} for name in ("a", "c")]
+        await conn.execute(insert(campaign_member), members)
     leases = await due.claim_named(database, "p1", AT_WORK, NOW, LEASE, apps=["app"])
     async with database.write() as conn:
         entries, trips = {}, {}
@@ -282,11 +287,27 @@ async def _sent_again(database: Database, of: Scene) -> None:
     await fanout.forget(database, NOW + DAY * 60)
 
 
+async def _doors_kept(database: Database, _of: Scene) -> None:
+    await app_checks.plan(database, "app", NOW, NOW + DAY)
+    found = [doors.after(None, doors.Seen(one, doors.Outcome.GOOD, "good"), NOW) for one in doors.Door]
+    await app_checks.keep(database, "app", found, NOW + DAY)
+    await app_checks.forget(database, [])
+
+
 async def _recover(database: Database, of: Scene) -> None:
     await claims.claim(database, MAIL, "p2", NOW)
 
 
+def _asks(name: str) -> Campaign:
+    return Campaign(name, "so", {}, 9, UNTIL, Phase.RUNNING, "", False, NOW, "test", NOW, "test", None)
+
+
 WRITERS: dict[str, Writer] = {
+    "begin a campaign": lambda db, _: campaigns.begin(
+        db, _asks(new_id("cmp")), ["b", "d", "e"], NOW, "test"
+    ),
+    "pause a campaign": lambda db, _: campaigns.move(db, "cmp_1", Phase.PAUSED, NOW, "test"),
+    "move campaigns on": lambda db, _: campaigning.advance(db, VOICE, NOW),
     "settle a batch that opens and closes": lambda db, of: _settle(db, of, Cause.REFRESH_LOST),
     "settle a batch of good ones": lambda db, of: _settle(db, of, Cause.OK),
     "import": _import,
@@ -332,6 +353,7 @@ WRITERS: dict[str, Writer] = {
     "disable an endpoint": _disabled,
     "send again what an endpoint was sent": _sent_again,
     "change an endpoint": lambda db, _: endpoints.change(db, "wh_1", None, {"events": ["*"]}, NOW, "test"),
+    "plan and keep how doors are": _doors_kept,
     "remove an endpoint": lambda db, _: endpoints.remove(db, "wh_1", None, NOW, "test"),
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import insert, select, text, update
@@ -18,13 +18,14 @@ from monitor.errors import NotFound, Refused, TokenHealthError
 from monitor.health.causes import Cause
 from monitor.health.incidents import Place
 from monitor.operations import audit as audit_lines
-from monitor.operations import connections, keys, links, notices, silences, webhooks
+from monitor.operations import campaigns, connections, keys, links, notices, silences, webhooks
 from monitor.operations import database as databases
 from monitor.operations import incidents as standing
 from monitor.operations.actor import Actor, Door, Right
 from monitor.settings.builders import secret_cell
 from monitor.settings.file import load
 from monitor.store import imports
+from monitor.store.campaign_tables import campaign
 from monitor.store.door_tables import webhook
 from monitor.store.engine import Database
 from monitor.store.metadata import METADATA
@@ -102,6 +103,10 @@ async def told(rig):
                 claimed_incident=select(incident.c.id).where(incident.c.name == "c04").scalar_subquery(),
             )
         )
+        for name, phase in (("cmp_runs", "running"), ("cmp_waits", "paused")):
+            asked = {"reason": "so", "chosen": {"id": [name]}, "pace": 5, "until": date(2027, 6, 30)}
+            times = {"created_at": START, "created_by": "ann", "changed_at": START, "changed_by": "ann"}
+            await conn.execute(insert(campaign).values(id=name, phase=phase, **asked, **times))
         hook = {
             "id": "wh_1",
             "url": "http://127.0.0.1:9/x",
@@ -249,6 +254,21 @@ WRITES = {
         Right.LINKS_CREATE,
         lambda p, a: links.make(p, a, "acme"),
         ("link.made", "acme"),
+    ),
+    "pause a campaign": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: campaigns.pause(p, a, "cmp_runs", "too fast"),
+        ("campaign.pause", "cmp_runs"),
+    ),
+    "resume a campaign": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: campaigns.resume(p, a, "cmp_waits"),
+        ("campaign.resume", "cmp_waits"),
+    ),
+    "stop a campaign": (
+        Right.CONNECTIONS_WRITE,
+        lambda p, a: campaigns.stop(p, a, "cmp_runs"),
+        ("campaign.stop", "cmp_runs"),
     ),
     "release the fuse": (
         Right.NOTICES_OPERATE,

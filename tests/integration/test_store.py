@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+import monitor.store.campaign_tables
 import monitor.store.consent_tables
 import monitor.store.door_tables  # noqa: F401
 from monitor.errors import AlreadyRunning, NotFound, SchemaNotCurrent

@@ -17,6 +17,7 @@ from alembic import command
 from sqlalchemy import Connection, column, insert, inspect, table
 
 import alerts.tables  # noqa: F401 - its tables are filled, too
+import monitor.store.campaign_tables
 import monitor.store.consent_tables
 import monitor.store.door_tables  # noqa: F401
 from monitor.store import schema

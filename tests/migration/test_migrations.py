@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Text, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+import monitor.store.campaign_tables
 import monitor.store.consent_tables
 import monitor.store.door_tables  # noqa: F401
 from alerts.outbox import listing

@@ -68,6 +68,7 @@ NAMES_A_CAUSE = {
     "monitor/tokens/arrival.py": "how a trip ends, in the same word",
     "monitor/metrics/catalogue.py": "how a trip ends, in the same word",
     "monitor/metrics/exposition.py": "what an incident is about, in the same word",
+    "monitor/operations/campaign_reports.py": "how a trip ended, in the same word",
     "monitor/operations/road.py": "a page says which of two ways out there is",
     "dashboards/funnel.py": "how a trip ends, in the same word",
 }

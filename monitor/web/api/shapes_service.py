@@ -44,6 +44,32 @@ class Budget(Shown):
     free_at: Time | None
 
 
+class Cost(Shown):
+    """What looking at an app's connections costs at its provider, whoever's they are; 30 days are a month."""
+
+    connections: int
+    interval_seconds: int
+    reads_per_month: int
+    reads_per_month_limit: int | None
+    limit_share: float | None = Field(description="Of the rate limit: the app's, or each token's.")
+    live_access_tokens: int | None
+    grants_per_user: int | None
+    says: list[str]
+    trouble: str | None
+
+
+class Standing(Shown):
+    """How a door is that clients pass when they connect; `refused` twice in a row is believed."""
+
+    outcome: str = Field(description="`good`, `refused` or `unclear`.")
+    says: str
+    rule: str | None
+    at: Time
+    refused_since: Time | None
+    refusals: int
+    last_good: Time | None
+
+
 class App(Shown):
     """An app as it is used, never its secret."""
 
@@ -60,8 +86,11 @@ class App(Shown):
     configured_interval_seconds: int
     stretched: bool
     budget: Budget | None
+    cost: Cost | None
     last_probe: Time | None
     last_success: Time | None
+    secret_expires: str | None
+    doors: dict[str, Standing]
 
 
 class Apps(Shown):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from alerts.mails.language import Tongue
 from monitor.health.causes import TABLE, Asks
 from monitor.web.clients.page import About, Fact, Gettext, Page, ask_us
 
 
-def ask(about: About, cause: str, speak: Tongue) -> Page:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Why a client is asked while everything works, in the operator's own words, and by when."""
+
+    reason: str
+    day: str
+
+
+def ask(about: About, cause: str, speak: Tongue, ahead: Ahead | None = None) -> Page:
     """The link's page: which firm, which provider, which access is asked and why."""
     _ = speak.gettext
     names = {"provider": about.provider, "client": about.client, "account": about.account}
@@ -23,8 +33,16 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
         facts.append((_("Account"), about.account))
     if about.scopes:
         facts.append((_("Access we ask for"), speak.join(about.scopes)))
-    facts.append((_("Why"), why))
+    facts.append((_("Why"), why if ahead is None else ahead.reason))
     title = _("Connect %(provider)s") if cause == "pending" else _("Reconnect %(provider)s")
+    first: tuple[str, ...] = ()
+    if ahead is not None:
+        facts.append((_("Please approve by"), ahead.day))
+        title = _("Renew %(provider)s")
+        first = (
+            _("The connection works, and nothing is wrong. Approved again by %(day)s, it goes on working.")
+            % {"day": ahead.day},
+        )
     check = (
         _("Please make sure that you are signed in to the right account: %(account)s.")
         if about.account
@@ -35,7 +53,7 @@ def ask(about: About, cause: str, speak: Tongue) -> Page:
         way = _("The button leads to %(where)s.") % {"where": about.phrases.leads_to} + " " + way
     return Page(
         title % names,
-        (way, " ".join(filter(None, (check % names, about.phrases.check)))),
+        (*first, way, " ".join(filter(None, (check % names, about.phrases.check)))),
         (*facts, *_admin_page(about, _)),
         button=_("Continue to %(provider)s") % names,
     )

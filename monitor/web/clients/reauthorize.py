@@ -31,10 +31,12 @@ from monitor.operations.road import (
 )
 from monitor.text.names import one_line
 from monitor.web.clients import asking, pages, unkept
+from monitor.web.clients.asking import Ahead
 from monitor.web.clients.page import About, Page
 from monitor.web.origin import same_origin
 from monitor.web.rates import Rates
 
+LONGEST_REASON = 300  # characters of a campaign's sentence
 LONGEST = 4096  # characters of a parameter of a callback
 _CSS = (Path(__file__).parents[1] / "static" / "pages.css").read_text(encoding="utf-8")
 
@@ -98,7 +100,8 @@ class Reauthorize:
         speak = _speak(request, standing.traveller)
         if standing.stop is not None:
             return self._page(self._stopped(standing, speak), speak)
-        return self._page(asking.ask(self._about(standing.traveller), standing.cause, speak), speak)
+        about, ahead = self._about(standing.traveller), self._ahead(standing, speak)
+        return self._page(asking.ask(about, standing.cause, speak, ahead), speak)
 
     async def start(self, request: Request) -> Response:
         """Begin a trip to the provider."""
@@ -182,6 +185,12 @@ class Reauthorize:
                 return pages.held(about, standing.account, speak)
             case _:
                 return pages.paused(about, speak)
+
+    def _ahead(self, standing: Standing, speak: Tongue) -> Ahead | None:
+        part = standing.campaign
+        if part is None:
+            return None
+        return Ahead(one_line(part.reason, LONGEST_REASON), speak.date(part.until))
 
     def _about(self, whose: Traveller) -> About:
         support = one_line(self.look.support)

@@ -42,11 +42,27 @@ def _commands() -> dict[str, set[str]]:
     """Return our commands, `silence add`, each with its options."""
     import inspect
 
-    from monitor.cli import audit, connections, look, mail, oncall, providers, run, upkeep, webhooks
+    from monitor.cli import (
+        apps,
+        audit,
+        calendar,
+        campaigns,
+        connections,
+        look,
+        mail,
+        oncall,
+        providers,
+        run,
+        upkeep,
+        webhooks,
+    )  # fmt: skip
     from monitor.cli.demo import play as demo
 
     here = typer.Typer()
-    for module in (run, demo, look, mail, oncall, webhooks, connections, providers, upkeep, audit):
+    for module in (
+        run, demo, look, calendar, mail, oncall, webhooks, connections, campaigns, apps, providers, upkeep,
+        audit,
+    ):  # fmt: skip
         module.register(here)
 
     def options(command) -> set[str]:

@@ -15,6 +15,7 @@ from monitor.health.cadence import (
     refresh_at,
     scope_due,
     stretched,
+    wanted,
 )
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import Health, State
@@ -117,6 +118,13 @@ def test_an_app_wide_limit_stretches_the_interval():
     assert stretched(five, 100, 90) == five
     assert stretched(five, 10_000, 90) == timedelta(minutes=10_000 * 1.2 / 90)
     assert stretched(five, 10_000, None) == five
+
+
+def test_a_provider_s_least_interval_goes_before_the_configured_one():
+    five, hour = timedelta(minutes=5), timedelta(hours=1)
+    assert wanted(five, hour) == hour
+    assert wanted(hour, five) == hour
+    assert wanted(five, None) == five
 
 
 def test_scopes_take_turns_and_each_is_checked_within_the_time():

@@ -175,7 +175,7 @@ def test_what_may_be_done_after_a_lost_answer_follows_from_rotation_unless_the_f
 ):
     path = tmp_path / "mine.toml"
     text = catalogue.built_in()["clio"].read_text()
-    path.write_text(text.replace("rotates_refresh_token = false", lines))
+    path.write_text(text.replace('rotation = "none"', lines))
     assert catalogue.load_file(path).oauth.habit.habit is habit
     check(path)
     assert "After a lost answer a refresh token is " in capsys.readouterr().out

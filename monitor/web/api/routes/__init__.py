@@ -2,6 +2,8 @@
 
 from monitor.web.api.declared import Routes
 from monitor.web.api.routes.bulk import ROUTES as BULK
+from monitor.web.api.routes.calendar import ROUTES as CALENDAR
+from monitor.web.api.routes.campaigns import ROUTES as CAMPAIGNS
 from monitor.web.api.routes.catalogue import ROUTES as CATALOGUE
 from monitor.web.api.routes.connections import ROUTES as CONNECTIONS
 from monitor.web.api.routes.events import ROUTES as EVENTS
@@ -20,6 +22,6 @@ from monitor.web.api.routes.users import ROUTES as USERS
 from monitor.web.api.routes.webhooks import ROUTES as WEBHOOKS
 
 SUBJECTS: tuple[Routes, ...] = (
-    META, FLEET, CONNECTIONS, LOOKING, TOKENS, SIGNALS, BULK, FLEETS, INCIDENTS, NOTICES, SILENCES, EVENTS,
-    WEBHOOKS, CATALOGUE, KEYS, USERS, SERVICE,
+    META, FLEET, CONNECTIONS, CALENDAR, LOOKING, TOKENS, SIGNALS, BULK, FLEETS, CAMPAIGNS, INCIDENTS,
+    NOTICES, SILENCES, EVENTS, WEBHOOKS, CATALOGUE, KEYS, USERS, SERVICE,
 )  # fmt: skip

@@ -168,6 +168,7 @@ FACTS = {
         cause="revoked", tier="gold",
     ),
     "TokenHealthWebhookGivenUp": Fact(own.WEBHOOK_GIVEN_UP, NOW, 2),
+    "TokenHealthCampaignStopped": Fact(own.CAMPAIGN_STOPPED, NOW),
     "TokenHealthOutboxStuck": Fact(own.OUTBOX_STUCK, NOW, 1200, channel="email"),
 }  # fmt: skip
 

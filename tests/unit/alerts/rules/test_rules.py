@@ -37,6 +37,14 @@ def problem(connection: str, cause: str, owner: str) -> str:
     )
 
 
+def ends(kind: str, app: str = "us") -> str:
+    return f'token_health_next_end_timestamp_seconds{{kind="{kind}",provider="clio",app="{app}"}}'
+
+
+def door(which: str) -> str:
+    return f'token_health_door_up{{provider="clio",app="us",door="{which}"}}'
+
+
 @dataclass
 class Case:
     """Minutes: nothing before `fires`, firing then with these labels, quiet again at `over`.
@@ -141,6 +149,48 @@ CASES = {
               'token_health_tier_patience_seconds{tier="gold"}': "14400x300", APP: UP},
         quiet=200,
     ),
+    "TokenHealthDoorShut": Case(
+        {door("token"): "1x4 0x20 1x60", door("authorize"): "1x90", APP: UP}, 8, 40,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "clio refuses our app us at the door: nobody can connect or come back",
+        near={door("token"): "1x60", APP: UP}, quiet=3,
+    ),
+    "TokenHealthSecretEndsSoon": Case(
+        {ends("client_secret"): f"{8 * 86400}x60 {7 * 86400}x60 {99 * 86400}x60", APP: UP}, 90, 150,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "The client secret of us ends in 6d 22h 30m 0s, and nobody has put a new one in place",
+        near={ends("client_secret"): f"{8 * 86400}x60", ends("grant"): "60x60", APP: UP}, quiet=30,
+    ),
+    "TokenHealthSecretEnds": Case(
+        {ends("client_secret"): f"{31 * 86400}x60 {30 * 86400}x60 {99 * 86400}x60", APP: UP}, 90, 150,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "The client secret of us ends in 29d 22h 30m 0s",
+        near={ends("client_secret"): f"{31 * 86400}x60", ends("grant"): "60x60", APP: UP}, quiet=30,
+    ),
+    "TokenHealthProviderEndNear": Case(
+        {ends("provider_end", app=""): f"{31 * 86400}x60 {30 * 86400}x60 {99 * 86400}x60"}, 90, 150, {"provider": "clio"},
+        "clio ends something that our apps use within a month, in 29d 22h 30m 0s",
+        near={ends("provider_end", app=""): f"{31 * 86400}x60"}, quiet=30,
+    ),
+    "TokenHealthProviderEndAhead": Case(
+        {ends("provider_end", app=""): f"{91 * 86400}x60 {90 * 86400}x60 {199 * 86400}x60"}, 90, 150, {"provider": "clio"},
+        "clio ends something that our apps use, in 89d 22h 30m 0s",
+        near={ends("provider_end", app=""): f"{91 * 86400}x60"}, quiet=30,
+    ),
+    "TokenHealthGrantsEndAhead": Case(
+        {'token_health_grants_ending{provider="clio",app="us"}': "1x10 7x100 0x60", APP: UP}, 90, 130,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "7 authorizations of us end within 30 days, whatever is done",
+        near={'token_health_grants_ending{provider="clio",app="us"}': "4x100", APP: UP}, quiet=30,
+    ),
+    "TokenHealthMeteredReads": Case(
+        {'token_health_metered_reads_per_month{provider="clio",app="us"}': "1000x10 9000x100 1000x60",
+         'token_health_metered_reads_per_month_limit{provider="clio",app="us"}': "5000x200", APP: UP}, 90, 130,
+        {"provider": "clio", "app": "us", "team": "legal"},
+        "Probing us takes 9k reads a month, more than clio lets an app make",
+        near={'token_health_metered_reads_per_month{provider="clio",app="us"}': "5000x100",
+              'token_health_metered_reads_per_month_limit{provider="clio",app="us"}': "5000x100", APP: UP}, quiet=60,
+    ),
     "TokenHealthDown": Case(
         {"token_health_build_info": "1x4 stale _x20 1x60"}, 10, 30, {}, "Token Health is down, or Prometheus does not reach it",
         near={"token_health_build_info": "1x60"}, quiet=4,
@@ -176,6 +226,11 @@ CASES = {
     "TokenHealthWebhookGivenUp": Case(
         {"token_health_webhooks_given_up": "0x4 2x20 0x60"}, 8, 40, {},
         "2 webhooks get no events any more", near={"token_health_webhooks_given_up": "0x60"}, quiet=3,
+    ),
+    "TokenHealthCampaignStopped": Case(
+        {'token_health_campaign_stopped{campaign="cmp_1"}': "_x4 1x20 _x60"}, 8, 60, {},
+        "1 campaigns stopped by themselves: a wave went wrong",
+        near={'token_health_campaign_connections{campaign="cmp_1",state="declined"}': "3x60"}, quiet=3,
     ),
     "TokenHealthIntervalStretched": Case(
         {'token_health_probe_interval_stretched{provider="clio",app="us"}': "1x4 3x60 1x60", APP: UP}, 50, 90,

@@ -1,0 +1,186 @@
+"""What ends of connections, soonest first: a page at a time, never the fleet.
+
+Each source of ends is a query in the order of one column that has an index, from after a key on and with a
+limit; several are merged by whoever asks. No ciphertext is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, literal, or_, select, tuple_
+
+from monitor.health.calendar import Key, Kind, Known, Lasts, Needs, Wanted
+from monitor.health.causes import Owner
+from monitor.health.lifecycle import State
+from monitor.store import within
+from monitor.store.engine import Database, UtcDateTime
+from monitor.store.tables import connection, credential, watch
+
+_ASKED_ALREADY = and_(watch.c.state == State.BROKEN.value, watch.c.owner == Owner.CLIENT.value)
+_KEPT = and_(watch.c.next_probe_at.is_not(None), watch.c.state != State.BROKEN.value)
+_ALIVE = and_(credential.c.refresh.is_not(None), credential.c.lost.is_(False))
+_NONE_FOLLOWS = or_(credential.c.refresh.is_(None), credential.c.lost.is_(True))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where ends of one kind stand: `column` plus `lasts` is when, for connections of these apps."""
+
+    kind: Kind
+    column: ColumnElement[datetime]
+    apps: tuple[str, ...]
+    lasts: timedelta = timedelta(0)
+    such: tuple[ColumnElement[bool], ...] = ()
+
+
+def sources(lasts: Mapping[str, Lasts], wanted: Wanted) -> list[Source]:
+    """Return the sources that there are for some apps, of what is wanted.
+
+    What an answer told goes before what the provider's file says.
+    """
+    apps = tuple(sorted(app for app in lasts if not wanted.apps or app in wanted.apps))
+    found = []
+    if wanted.asks(Needs.CLIENT):
+        had = (credential.c.access.is_not(None), _NONE_FOLLOWS)
+        found.append(Source(Kind.ACCESS_TOKEN, credential.c.access_expires_at, apps, such=had))
+        found.append(Source(Kind.GRANT, credential.c.grant_ends_at, apps, such=(_ALIVE,)))
+        by_file = (_ALIVE, credential.c.grant_ends_at.is_(None))
+        found += [
+            Source(Kind.GRANT, credential.c.authorized_at, some, span, by_file)
+            for span, some in _alike(lasts, apps, "absolute")
+        ]
+    if wanted.asks(Needs.NOBODY) or wanted.asks(Needs.OPERATOR):
+        found.append(Source(Kind.REFRESH_TOKEN, credential.c.refresh_expires_at, apps, such=_unused(wanted)))
+        such = (*_unused(wanted), credential.c.refresh_expires_at.is_(None))
+        found += [
+            Source(Kind.REFRESH_TOKEN, credential.c.refresh_used_at, some, span, such)
+            for span, some in _alike(lasts, apps, "idle")
+        ]
+    return [one for one in found if not wanted.kinds or one.kind.value in wanted.kinds]
+
+
+def _unused(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
+    """Return which refresh tokens are wanted: those that the service uses in time, the others, or all."""
+    if not wanted.asks(Needs.NOBODY):
+        return (_ALIVE, ~_KEPT)
+    return (_ALIVE,) if wanted.asks(Needs.OPERATOR) else (_ALIVE, _KEPT)
+
+
+def _alike(
+    lasts: Mapping[str, Lasts], apps: Sequence[str], which: str
+) -> list[tuple[timedelta, tuple[str, ...]]]:
+    """Return the apps by how long theirs last."""
+    spans: dict[timedelta, list[str]] = {}
+    for app in apps:
+        if (span := getattr(lasts[app], which)) is not None:
+            spans.setdefault(span, []).append(app)
+    return [(span, tuple(some)) for span, some in spans.items()]
+
+
+async def page(
+    database: Database, source: Source, wanted: Wanted, after: Key | None, limit: int
+) -> list[tuple[datetime, Known]]:
+    """Return up to `limit` ends of a source that follow a key, soonest first, with what is known of each."""
+    if not source.apps:
+        return []
+    told = source.lasts == timedelta(0)
+    query = (
+        select(
+            source.column,
+            watch.c.connection,
+            watch.c.app,
+            watch.c.provider,
+            connection.c.client_name,
+            watch.c.state,
+            _KEPT,
+            credential.c.issued_at,
+            credential.c.access_expires_at,
+            credential.c.refresh_used_at,
+        )
+        .select_from(credential)
+        .join(watch, watch.c.connection == credential.c.connection)
+        .join(connection, connection.c.id == credential.c.connection)
+        .where(*_where(source, wanted, after, database.is_sqlite))
+        .order_by(source.column, _name(database.is_sqlite))
+        .limit(limit)
+    )
+    async with database.read() as conn:
+        return [
+            (
+                at + source.lasts,
+                Known(name, app, provider, client, State(state), bool(kept), issued, expires, used, told),
+            )
+            for at, name, app, provider, client, state, kept, issued, expires, used in await conn.execute(
+                query
+            )
+        ]
+
+
+def _where(source: Source, wanted: Wanted, after: Key | None, is_sqlite: bool) -> list[ColumnElement[bool]]:
+    column, lasts = source.column, source.lasts
+    found: list[ColumnElement[bool]] = [
+        column.is_not(None),
+        column > _moment(wanted.begin - lasts),
+        column <= _moment(wanted.until - lasts),
+        connection.c.app.in_(source.apps),  # which has no index: what ends first leads
+        ~_ASKED_ALREADY,
+        *source.such,
+        *within.conditions(wanted.within, is_sqlite),
+    ]
+    if wanted.providers:
+        found.append(connection.c.provider.in_(sorted(wanted.providers)))
+    if after is not None:
+        at = _moment(after.at - lasts)
+        if source.kind.value == after.kind:
+            found.append(tuple_(column, _name(is_sqlite)) > tuple_(at, literal(after.name)))
+        found.append(column >= at if source.kind.value >= after.kind else column > at)
+    return found
+
+
+def _name(is_sqlite: bool) -> ColumnElement[str]:
+    """Return the connection's id in the order in which Python merges several sources."""
+    return credential.c.connection if is_sqlite else credential.c.connection.collate("C")
+
+
+def _moment(at: datetime) -> ColumnElement[datetime]:
+    return literal(at, UtcDateTime)
+
+
+async def next_of(database: Database, source: Source, wanted: Wanted) -> list[tuple[str, datetime, int]]:
+    """Return for each app when the first of a source ends, and how many do by `wanted.until`."""
+    if not source.apps:
+        return []
+    query = (
+        select(watch.c.app, func.min(source.column).label("first"), func.count())
+        .select_from(credential)
+        .join(watch, watch.c.connection == credential.c.connection)
+        .join(connection, connection.c.id == credential.c.connection)
+        .where(*_where(source, wanted, None, database.is_sqlite))
+        .group_by(watch.c.app)
+    )
+    async with database.read() as conn:
+        return [(app, first + source.lasts, int(n)) for app, first, n in await conn.execute(query)]
+
+
+async def touched(
+    database: Database, provider: str, scopes: Collection[str], wanted: Wanted, apps: Collection[str]
+) -> int:
+    """Return how many connections of a provider need one of some scopes; of all its where there are none."""
+    query = (
+        select(func.count())
+        .select_from(connection)
+        .where(
+            connection.c.provider == provider,
+            connection.c.app.in_(sorted(apps)),
+            *within.conditions(wanted.within, database.is_sqlite),
+        )
+    )
+    if scopes:
+        # A scope stands in the JSON list within quotes; % and _ in one are themselves.
+        needed = cast(connection.c.scopes, String)
+        query = query.where(or_(false(), *(needed.contains(f'"{one}"', autoescape=True) for one in scopes)))
+    async with database.read() as conn:
+        return int((await conn.execute(query)).scalar_one())

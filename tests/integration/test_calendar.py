@@ -1,0 +1,161 @@
+"""What ends: of grants, unused tokens, secrets, keys and a provider's ways, on both databases and over the API."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+
+import pytest
+from icalendar import Calendar
+from sqlalchemy import update
+
+from monitor.health.calendar import Kind, Needs
+from monitor.health.restriction import Restriction
+from monitor.operations import api_keys, calendar, connections
+from monitor.operations.actor import Right
+from monitor.operations.calendar import Asked
+from monitor.store.tables import credential
+from tests.conftest import ME, START, by, rigged
+from tests.integration.api.conftest import served
+
+DAY = timedelta(days=1)
+ENDS = """
+[[ends]]
+what = "Broad contacts scopes end; clients have to approve narrower ones"
+on = 2026-03-01
+scopes = ["contacts"]
+page = "https://vendor.example/granular"
+[[ends]]
+what = "Scopes that nobody has end"
+on = 2026-03-01
+scopes = ["bills"]
+"""
+
+
+@pytest.fixture
+async def api(tmp_path, sandbox, database_url):
+    """Firms of an app whose tokens idle out after 60 days, and whose grants end after 80."""
+    known = files("monitor.providers").joinpath("clio.toml").read_text()
+    lasts = 'client_auth = "body"\nrefresh_idle_lifetime = "60d"\nrefresh_absolute_lifetime = "80d"\n'
+    (tmp_path / "lasting.toml").write_text(known.replace('client_auth = "body"\n', lasts) + ENDS)
+    app = {"extra": 'provider_file = "lasting.toml"\nsecret_expires = 2026-01-20'}
+    async with rigged(tmp_path, sandbox, database_url, apps={"clio": app}) as rig, served(rig) as found:
+        await rig.add("acme", "bolt", "clay", scopes=("contacts",), labels={"tier": "gold"})
+        await rig.add("dora")
+        await rig.look()
+        await told(rig, "bolt", grant_ends_at=START + 20 * DAY)
+        await told(rig, "clay", refresh_expires_at=START + 5 * DAY)
+        await told(rig, "acme", authorized_at=START)
+        yield found
+
+
+async def told(rig, name, **values):
+    async with rig.parts.database.write() as conn:
+        await conn.execute(update(credential).where(credential.c.connection == name).values(**values))
+
+
+async def everything(rig, actor=ME, **asked):
+    return [entry async for entry in calendar.every(rig.parts, actor, Asked(**asked))]
+
+
+async def test_it_says_what_ends_who_acts_and_what_prevents_it(api):
+    found = await everything(api.rig)
+    assert [entry.key for entry in found] == sorted(entry.key for entry in found)
+    by_name = {(entry.name, entry.kind): entry for entry in found}
+    secret = by_name["clio", Kind.CLIENT_SECRET]
+    assert (secret.at, secret.needs, secret.connections) == (
+        datetime(2026, 1, 20, tzinfo=UTC), Needs.OPERATOR, 4,
+    )  # fmt: skip
+    assert by_name["bolt", Kind.GRANT].at == START + 20 * DAY
+    assert by_name["acme", Kind.GRANT].at == START + 80 * DAY, "by the file, from the authorization"
+    end = by_name["clio", Kind.PROVIDER_END]
+    assert (end.connections, end.page) == (3, "https://vendor.example/granular")
+    assert "nobody" not in end.what
+    clay = by_name["clay", Kind.REFRESH_TOKEN]
+    assert clay.at == START + 5 * DAY, "what an answer told goes before the file"
+    assert clay.needs is Needs.NOBODY and clay.prevented_by is not None and clay.prevented_by.at < clay.at
+    assert "dora" not in {name for name, kind in by_name if kind is Kind.GRANT}, "nobody knows since when"
+
+
+async def test_a_paused_connection_s_token_is_used_by_nobody(api):
+    await connections.pause(api.rig.parts, ME, ["clay"])
+    (clay,) = [e for e in await everything(api.rig, kinds=frozenset({"refresh_token"})) if e.name == "clay"]
+    assert (clay.needs, clay.prevented_by) == (Needs.OPERATOR, None)
+    assert "resume it" in clay.what
+    found = await everything(api.rig, kinds=frozenset({"refresh_token"}), needs=frozenset({"operator"}))
+    assert [entry.name for entry in found] == ["clay"]
+    kept = await everything(api.rig, kinds=frozenset({"refresh_token"}), needs=frozenset({"nobody"}))
+    assert sorted(entry.name for entry in kept) == ["acme", "bolt", "dora"]
+
+
+async def test_what_broke_so_that_its_client_is_asked_has_ended_already(api):
+    rig = api.rig
+    rig.sandbox.do(rig.grants["bolt"], "revoke")
+    await rig.after(minutes=8)
+    assert await rig.settle("bolt") == ("broken", "revoked")
+    assert "bolt" not in {entry.name for entry in await everything(rig)}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_pages_follow_one_another_without_a_gap_or_a_double(api, size):
+    for name in ("acme", "dora"):  # of one moment, from one source and from two
+        await told(api.rig, name, grant_ends_at=START + 20 * DAY)
+    whole = (await api.get("/calendar", params={"limit": 500})).json()["items"]
+    found, cursor = [], None
+    while True:
+        asked = {"limit": size} | ({"cursor": cursor} if cursor else {})
+        told_ = (await api.get("/calendar", params=asked)).json()
+        found += told_["items"]
+        if (cursor := told_["next"]) is None:
+            break
+    assert found == whole
+    assert len(whole) == len({(one["kind"], one["about"]["name"]) for one in whole}) == 9
+
+
+async def test_filters_choose(api):
+    async def names(**params):
+        return [one["about"]["name"] for one in (await api.get("/calendar", params=params)).json()["items"]]
+
+    assert await names(kind="grant") == ["bolt", "acme"]
+    assert await names(kind="grant", until=(START + 30 * DAY).isoformat()) == ["bolt"]
+    assert await names(app="elsewhere") == []
+    assert await names(provider="clio", needs="client") == ["bolt", "acme"]
+    assert (await api.get("/calendar", params={"kind": "birthday"})).status_code == 422
+
+
+async def test_a_key_sees_its_own_part_alone(api):
+    rig = api.rig
+    api.program("one", Right.CONNECTIONS_READ, only=Restriction(connections=("bolt",)))
+    items = (await api.get("/calendar", as_="one")).json()["items"]
+    assert {one["about"]["name"] for one in items} == {"bolt"}, "nor secrets, which are the catalogue's"
+    api.program("part", Right.CONNECTIONS_READ, Right.CATALOGUE_READ, only=Restriction(connections=("acme",)))
+    items = (await api.get("/calendar", as_="part", params={"needs": "operator"})).json()["items"]
+    assert [(one["kind"], one["connections"]) for one in items] == [("client_secret", 1), ("provider_end", 1)]
+    api.program("none", Right.CATALOGUE_READ)
+    assert (await api.get("/calendar", as_="none")).status_code == 403
+    await api_keys.new(rig.parts, by("anna"), "nightly", [Right.CONNECTIONS_READ.value])
+    items = (await api.get("/calendar", params={"kind": "api_key"})).json()["items"]
+    assert [one["title"] for one in items] == [f"An API key ends: {items[0]['about']['name']}"]
+    assert (await api.get("/calendar", as_="one", params={"kind": "api_key"})).json()["items"] == []
+
+
+async def test_other_calendars_read_it(api):
+    answer = await api.get("/calendar.ics")
+    assert answer.headers["content-type"].startswith("text/calendar")
+    assert all(len(line) <= 75 for line in answer.content.split(b"\r\n")), "folded (RFC 5545 3.1)"
+    assert b"@acme.example" not in answer.content and b"it@" not in answer.content
+    events = {str(e["uid"]): e for e in Calendar.from_ical(answer.content).walk("VEVENT")}
+    titles = sorted(str(event["summary"]) for event in events.values())
+    assert titles == [
+        "A client secret ends: clio",
+        "A provider ends something: clio",
+        "An authorization ends: acme (Firm acme)",
+        "An authorization ends: bolt (Firm bolt)",
+    ]
+    await told(api.rig, "bolt", grant_ends_at=START + 25 * DAY)
+    again = Calendar.from_ical((await api.get("/calendar.ics")).content).walk("VEVENT")
+    assert {str(e["uid"]) for e in again} == set(events), "one that moved is the same event"
+    with contextlib.suppress(KeyError):
+        pytest.fail(f"nobody is invited: {next(iter(events.values()))['attendee']}")
+    assert (await api.get("/calendar.ics", as_=None)).status_code == 401, "no key, no calendar"

@@ -171,7 +171,7 @@ def does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
     if app is None:
         known = ", ".join(apps) or "none yet"
         return f"app {record.app!r} is not configured; configured are {known}"
-    unknown = [s for s in record.scopes if app.provider.scopes and s not in app.provider.scopes]
+    unknown = app.provider.unknown_scopes(record.scopes)
     if unknown:
         return f"scopes: {app.provider.title} has no {unknown[0]!r}; it has {', '.join(app.provider.scopes)}"
     return _values_do_not_fit(record, app)

@@ -318,6 +318,7 @@ class Provider(Section):
     oauth: OAuth
     whoami: Whoami
     scopes: dict[str, ScopeCheck] = Field(default_factory=dict)
+    more_scopes: bool = False  # there are others beside them, too many to name; they are not checked
     limits: Limits = Limits()
     errors: Errors = Errors()
     rules: tuple[RuleEntry, ...] = ()
@@ -381,6 +382,12 @@ class Provider(Section):
         for place, headers in sent:
             for name, text in headers.items():
                 yield (*place, name), text
+
+    def unknown_scopes(self, names: Iterable[str]) -> list[str]:
+        """Return which of these scopes the provider cannot have."""
+        if not self.scopes or self.more_scopes:
+            return []
+        return [name for name in names if name not in self.scopes]
 
     def compiled_rules(self) -> tuple[Rule, ...]:
         """Return the provider's rules, named `clio.rules[0]` and so on, as evidence shows them."""

@@ -129,7 +129,7 @@ class Loaded:
             )
         # A base_url of the app's own stands for the whole provider, its OAuth host too.
         auth = entry.auth_url or entry.base_url or where.auth_url or base
-        unknown = [s for s in entry.scopes if provider.scopes and s not in provider.scopes]
+        unknown = provider.unknown_scopes(entry.scopes)
         if unknown:
             raise ConfigurationError(
                 f"{self.path}: app {entry.id!r}: {provider.title} has no scope {unknown[0]!r}; it has "

@@ -34,11 +34,11 @@ from monitor.store.processes import Role
 from monitor.tokens.refresh import access_cell, refresh_cell
 from monitor.tokens.vault import new_key, write_key_file
 from tests.conftest import START, Mailbox, SetClock
+from tests.month import speech
 from tests.month.fleet import firm_of
 from tests.month.judge import OPERATOR, Judge, Report
 from tests.month.peek import Peek
 from tests.month.people import Clients, Operator, Phone
-from tests.month.speech import account
 from tests.month.world import KINDS, World, tokens
 
 CONFIG = """
@@ -255,7 +255,8 @@ async def _fill(parts: Parts, world: World, interval: int) -> None:
             new.append(
                 NewConnection(
                     id=name, place=firm.place, client_name=f"Firm {firm.number}", contacts=(firm.address,),
-                    locale="en", timezone="UTC", scopes=(), account_id=account(name), labels={},
+                    locale="en", timezone="UTC", scopes=(), account_id=speech.account(name), labels={},
+                    values=speech.values(firm.place.provider, name),
                     access=seal(Secret(access), access_cell(name, firm.place)),
                     refresh=seal(Secret(refresh), refresh_cell(name, firm.place)),
                     access_expires_at=now + timedelta(days=1) + share * timedelta(days=6), imported=name,

@@ -63,6 +63,12 @@ def comes_with(provider: str, connection: str, at: datetime) -> dict[str, str]:
     return dict(EVERY[provider].callback(_grant(connection, at)))
 
 
+def values(provider: str, connection: str) -> dict[str, str]:
+    """Return what of a connection stands in URLs, as an import has it."""
+    held = catalogue.load(provider).whoami.account_value
+    return {held: account(connection)} if held else {}
+
+
 def refuses(provider: str, *, token: bool) -> Reply:
     """Refuse a refresh token, or an access token."""
     return _reply(said(provider, EVERY[provider].words["revoked" if token else "access"]))

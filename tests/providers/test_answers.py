@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.health.causes import Cause, Owner, consequence
+from monitor.health.evidence import Step
 from monitor.operations.recorded import not_reached, tried
 from monitor.providers import catalogue
 from monitor.providers.schema import Errors
@@ -25,7 +26,11 @@ def test_an_answer_comes_to_its_verdict(provider, one):
 
 @pytest.mark.parametrize("provider", catalogue.built_in())
 def test_every_rule_has_an_answer(provider):
-    assert not_reached(catalogue.load(provider), tried_all(provider)) == []
+    known = catalogue.load(provider)
+    elsewhere = {  # tests/providers/test_ways_in.py
+        rule.name for rule in known.compiled_rules() if rule.step in (Step.EXCHANGE, Step.CALLBACK)
+    }
+    assert set(not_reached(known, tried_all(provider))) <= elsewhere
 
 
 @pytest.mark.parametrize("provider", catalogue.built_in())

@@ -65,6 +65,8 @@ class Dialect:
     tells: Callable[[StandIn, Request, Grant], Reply]  # who the token speaks for
     auth: str = "body"
     separator: str = " "
+    scope_param: str = "scope"
+    file: Mapping[str, str] = field(default_factory=dict)  # what a file of one's own says in another's place
     wants: Mapping[str, str] = field(default_factory=dict)  # of the authorize request
     offline: Callable[[Mapping[str, str]], bool] = lambda asked: True  # whether a refresh token comes
     rotation: str = "none"  # none, overlapping, daily, grace, strict, family
@@ -78,4 +80,5 @@ class Dialect:
     probes: Mapping[str, str] = field(default_factory=dict)  # a place, and the scope that reads it
     api: Callable[[Request, Grant], str] = lambda request, grant: ""  # the word for a request that is wrong
     calls: Mapping[str, Callable[[StandIn, Request], Reply]] = field(default_factory=dict)  # "DELETE place"
-    tenants: tuple[str, ...] = ()  # parts of places that stand for a value, in order of trial
+    # Its API is where an answer says, which is an address without a path: here the stand-in itself.
+    told_host: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -226,17 +227,14 @@ def _user_info(_: StandIn, __: Request, grant: Grant) -> Reply:
 
 def _org(standin: StandIn, request: Request, grant: Grant, document: dict[str, Any]) -> dict[str, Any]:
     issued = str(int(standin.clock.now().timestamp() * 1000))
-    return document | {
-        "instance_url": f"{standin.base}/{grant.account.name.lower()}.my.salesforce.com",
-        "issued_at": issued,
-    }
+    return document | {"instance_url": standin.base, "issued_at": issued}
 
 
 SALESFORCE = Dialect(
     provider="salesforce",
     authorize="login.salesforce.com/services/oauth2/authorize",
     token="login.salesforce.com/services/oauth2/token",
-    whoami="login.salesforce.com/services/oauth2/userinfo",
+    whoami="services/oauth2/userinfo",
     wants={"code_challenge_method": "S256"},
     words={
         "client": "refresh-invalid-client",
@@ -255,7 +253,8 @@ SALESFORCE = Dialect(
     access_life=2 * HOUR,
     told=False,
     answers=_org,
-    probes={r"[a-z]+\.my\.salesforce\.com/services/data/v62.0/": "api"},
+    told_host=True,
+    probes={"services/data/v62.0/": "api"},
     calls={"POST login.salesforce.com/services/oauth2/revoke": _rfc7009},
 )
 
@@ -351,6 +350,17 @@ def _for_a_user(_: StandIn, request: Request, grant: Grant, document: dict[str, 
         "authed_user": {"id": "U1", **document, "token_type": "user"},
         "team": {"id": grant.account.id},
     }
+
+
+# For tokens of users, as the file's own comment has it.
+SLACK_OF_USERS = replace(
+    SLACK,
+    scope_param="user_scope",
+    file={
+        'scope_separator = ","': 'scope_separator = ","\nscope_param = "user_scope"\nnested = "authed_user"'
+    },
+    answers=_for_a_user,
+)
 
 
 # -- GitHub ---------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class StandIn:
         self.seen: list[Request] = []
         self.fates: deque[str] = deque()  # of the next answers of the token endpoint: "lost", or a word
         self.limited = False
+        self.stingy = False  # gives no refresh token with a code, as where `offline` was not asked for
         self.registered: tuple[str, ...] = ()  # scopes of the registration, where none are asked for
         self._codes: dict[str, tuple[Grant, Mapping[str, str]]] = {}
         self._numbers = itertools.count(1)
@@ -59,10 +60,10 @@ class StandIn:
     def provider_file(self, folder: Path) -> Path:
         """Write the provider's own file with its hosts here; everything else as it is."""
         text = catalogue.built_in()[self.dialect.provider].read_text(encoding="utf-8")
+        for old, new in self.dialect.file.items():
+            assert old in text, old
+            text = text.replace(old, new)
         text = _WHERE.sub(lambda line: _URL.sub(rf"{self.base}/\1", line[0]), text)
-        # Values that are addresses, too.
-        text = text.replace('pattern = "https://', 'pattern = "http://127.0.0.1:[0-9]+/')
-        text = text.replace('hosts = [".salesforce.com"]', 'hosts = ["127.0.0.1"]')
         path = folder / f"{self.dialect.provider}.toml"
         path.write_text(text, encoding="utf-8")
         return path
@@ -123,7 +124,8 @@ class StandIn:
             return self._back(asked, back | {"error": request.form.get("error", "access_denied")})
         names = request.form["accounts"].split(",")
         accounts = [Account(*name.split("|")) for name in names]
-        scopes = set(asked["scope"].split(dialect.separator)) if "scope" in asked else set(self.registered)
+        wanted = asked.get(dialect.scope_param)
+        scopes = set(wanted.split(dialect.separator)) if wanted is not None else set(self.registered)
         grant = Grant(accounts, scopes - set(request.form.get("unticked", "").split()), self.clock.now())
         code = f"code-{next(self._numbers)}"
         self._codes[code] = (grant, asked)
@@ -162,7 +164,7 @@ class StandIn:
         ):
             return self.word("revoked")
         self.grants.append(grant)
-        new = self._new(grant) if self.dialect.offline(asked) else None
+        new = self._new(grant) if self.dialect.offline(asked) and not self.stingy else None
         return self._tokens(request, grant, new)
 
     def _refresh(self, request: Request) -> Reply:

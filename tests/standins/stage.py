@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,8 +33,7 @@ from monitor.tokens.vault import new_key, write_key_file
 from monitor.web.app import application
 from monitor.web.ops import Ops, Pulse
 from tests.conftest import MAIL, ME, PUBLIC_URL, Mailbox, Rig, SetClock
-from tests.standins.dialect import Account, Grant
-from tests.standins.dialects import EVERY
+from tests.standins.dialect import Account, Dialect, Grant
 from tests.standins.server import CLIENT, StandIn, standing
 
 APP = "agency"
@@ -53,6 +54,7 @@ region = "{region}"
 client_id = "{client}"
 client_secret_env = "SECRET"
 scopes = [{scopes}]
+{more}
 """
 
 
@@ -62,6 +64,8 @@ class Stage(Rig):
 
     standin: StandIn = field(kw_only=True)
     box: Mailbox = field(kw_only=True)
+    locale: str = "en"
+    page: str = ""  # where the last trip ended
 
     @property
     def grant(self) -> Grant:
@@ -71,6 +75,7 @@ class Stage(Rig):
     async def client(self, name: str, scopes: Sequence[str] = (), locale: str = "en") -> None:
         """Take a client in, who has not connected yet."""
         who = {"name": f"Firm {name}", "contacts": [f"it@{name}.example"], "locale": locale}
+        self.locale = locale
         record = {"id": name, "app": APP, "client": who, "scopes": list(scopes)}
         await imports.take_in(self.parts, ME, [intake.Record.model_validate(record)])
 
@@ -82,6 +87,7 @@ class Stage(Rig):
             assert first.status_code == 303, first.text
             back = await self.consent(first.headers["location"], accounts, form)
             page = await browser.get(back)
+        self.page = html.unescape(page.text)
         found = re.search(r"<h1>(.*?)</h1>", page.text)
         assert found is not None, page.text
         return found[1]
@@ -108,6 +114,7 @@ class Stage(Rig):
 
     async def token(self, name: str) -> str:
         """Ask for a token as the middleware does; return it, or the code of why there is none."""
+        self.watching.presence.skew = timedelta(0)  # PostgreSQL has the machine's clock, and this is another
         got = await tokens.hand_out(self.parts, self.watching, ME, name)
         return got.access.reveal() if isinstance(got, tokens.Token) else got.code  # type: ignore[union-attr]
 
@@ -118,21 +125,27 @@ class Stage(Rig):
         return str(body.get_content())
 
 
+def _addresses(standin: StandIn) -> str:
+    oauth = standin.dialect.authorize.partition("/")[0]
+    return f'base_url = "{standin.base}"\nauth_url = "{standin.base}/{oauth}"'
+
+
 @contextlib.asynccontextmanager
 async def staged(
-    folder: Path, provider: str, database: str, box: Mailbox, scopes: Sequence[str] = ()
+    folder: Path, dialect: Dialect, database: str, box: Mailbox, scopes: Sequence[str] = ()
 ) -> AsyncIterator[Stage]:
     """Put a service and a stand-in for a provider together."""
     clock = SetClock()
-    async with standing(EVERY[provider], clock) as standin:
+    async with standing(dialect, clock) as standin:
         path = folder / "token-health.toml"
         path.write_text(
             _CONFIG.format(
                 database=database,
                 mail=MAIL.format(url=box.url),
                 file=standin.provider_file(folder),
-                region=next(iter(catalogue.load(provider).regions)),
+                region=next(iter(catalogue.load(dialect.provider).regions)),
                 client=CLIENT[0],
+                more=_addresses(standin) if standin.dialect.told_host else "",
                 scopes=", ".join(f'"{one}"' for one in scopes),
             )
         )

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from monitor.providers import catalogue
 from tests.conftest import postgres_url
 from tests.standins.dialect import Account
-from tests.standins.dialects import EVERY
+from tests.standins.dialects import EVERY, SLACK_OF_USERS
 from tests.standins.stage import staged
 
 THANKS = "Thank you, it works"
@@ -44,17 +45,24 @@ FIRMS = {
     "xero": Firm(("accounting.settings",), Account(UUIDS[0], "moreau"), Account(UUIDS[1], "lindgren")),
 }
 EACH = sorted(FIRMS)
+LANGUAGES = ("en", "de", "fr", "es")
+THANKS_IN = {
+    "en": THANKS,
+    "de": "Danke, es funktioniert",
+    "fr": "Merci, cela fonctionne",
+    "es": "Gracias, funciona",
+}
 
 
 def stage(folder, provider, database, mailbox):
-    return staged(folder, provider, database, mailbox, FIRMS[provider].scopes)
+    return staged(folder, EVERY[provider], database, mailbox, FIRMS[provider].scopes)
 
 
 async def connected(at, provider):
     """Connect acme by link and consent."""
     firm = FIRMS[provider]
-    await at.client("acme", firm.scopes)
-    assert await at.connect("acme", firm.account) == THANKS
+    await at.client("acme", firm.scopes, locale=LANGUAGES[EACH.index(provider) % 4])
+    assert await at.connect("acme", firm.account) == THANKS_IN[at.locale]
     await at.look()
     assert await at.state("acme") == ("healthy", "ok")
     assert at.standin.works(await at.token("acme"))
@@ -62,7 +70,7 @@ async def connected(at, provider):
 
 async def comes_back(at, provider):
     """Approve by the link of the last mail: healthy, and the middleware has tokens again."""
-    assert await at.connect("acme", FIRMS[provider].account, link=at.box.link()) == THANKS
+    assert await at.connect("acme", FIRMS[provider].account, link=at.box.link()) == THANKS_IN[at.locale]
     assert await at.state("acme") == ("healthy", "ok")
     await at.after(minutes=6)
     assert await at.state("acme") == ("healthy", "ok")
@@ -76,8 +84,19 @@ async def lost(at, cause):
     before = len(at.box.taken)
     await at.mails(minutes=11)
     assert len(at.box.taken) == before + 1, at.box.subjects()
+    says_what_the_provider_says(at, cause)
     if at.grant.refused:  # else its tokens are good, and it is single requests that are refused
         assert await at.token("acme") == "needs_person"
+
+
+def says_what_the_provider_says(at, cause):
+    """The mail has the provider's words: what to check, and which setting keeps us out."""
+    provider, text = catalogue.load(at.standin.dialect.provider), " ".join(at.last_mail().split())
+    assert provider.words.check is not None and provider.words.check[at.locale] in text
+    if cause == "policy_blocked":
+        assert any(one.title[at.locale] in text for one in provider.settings.values()), text
+    else:
+        assert provider.words.leads_to is not None and provider.words.leads_to[at.locale] in text
 
 
 async def refreshes(at, times=3):
@@ -149,7 +168,7 @@ async def test_a_scope_that_is_gone(tmp_path, sqlite_url, mailbox, provider):
         state, cause = await at.settle("acme")
         assert (state, cause) in {("broken", "insufficient_scope"), ("broken", "role_restricted")}
         await at.mails(minutes=11)
-        assert await at.connect("acme", FIRMS[provider].account, link=mailbox.link()) == THANKS
+        assert await at.connect("acme", FIRMS[provider].account, link=mailbox.link()) == THANKS_IN[at.locale]
         await at.after(minutes=6)
         assert await at.settle("acme") == ("healthy", "ok")
 
@@ -159,19 +178,70 @@ async def test_another_account_changes_nothing(tmp_path, sqlite_url, mailbox, pr
     firm = FIRMS[provider]
     async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
         await connected(at, provider)
-        token = await at.token("acme")
-        assert await at.connect("acme", firm.other) != THANKS
+        token, mine = await at.token("acme"), at.grant
+        assert await at.connect("acme", firm.other) != THANKS_IN[at.locale]
         assert await at.token("acme") == token and at.standin.works(token)
         assert await at.state("acme") == ("healthy", "ok")
+        # What was granted by mistake is given back, as the provider wants to be asked for it.
+        await at.granter.revoke_leftovers()
+        assert not mine.refused
+        assert bool(at.grant.refused) == bool(catalogue.load(provider).oauth.revoke)
+
+
+@pytest.mark.parametrize("provider", [name for name in EACH if name != "quickbooks"])
+async def test_a_token_that_speaks_for_another_account(tmp_path, sqlite_url, mailbox, provider):
+    """QuickBooks' tokens cannot: the company stands in each URL."""
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await connected(at, provider)
+        at.grant.whose = FIRMS[provider].other
+        await lost(at, "wrong_account")
+        await comes_back(at, provider)
+
+
+async def test_an_organisation_that_xero_took_off_the_list(tmp_path, sqlite_url, mailbox):
+    async with stage(tmp_path, "xero", sqlite_url, mailbox) as at:
+        await connected(at, "xero")
+        at.grant.blocked = "removed"
+        await lost(at, "revoked")
+        await comes_back(at, "xero")
+
+
+@pytest.mark.parametrize("provider", EACH)
+async def test_a_grant_that_is_born_dead_overwrites_nothing(tmp_path, sqlite_url, mailbox, provider):
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await connected(at, provider)
+        token = await at.token("acme")
+        at.standin.stingy = True
+        assert await at.connect("acme", FIRMS[provider].account) != THANKS_IN[at.locale]
+        assert await at.token("acme") == token and at.standin.works(token)
+        await at.after(minutes=6)
+        assert await at.state("acme") == ("healthy", "ok")
+
+
+@pytest.mark.parametrize("provider", [name for name in EACH if EVERY[name].probes])
+async def test_a_scope_that_the_client_unticks_is_said_at_once(tmp_path, sqlite_url, mailbox, provider):
+    firm = FIRMS[provider]
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await at.client("acme", firm.scopes)
+        headline = await at.connect("acme", firm.account, unticked=" ".join(firm.scopes))
+        assert headline != THANKS, at.page
+        assert (await at.settle("acme"))[1] in ("insufficient_scope", "role_restricted")
+        assert await at.connect("acme", firm.account) == THANKS
+
+
+async def test_a_user_of_slack_whose_tokens_lie_deeper(tmp_path, sqlite_url, mailbox):
+    async with staged(tmp_path, SLACK_OF_USERS, sqlite_url, mailbox, FIRMS["slack"].scopes) as at:
+        await connected(at, "slack")
+        await refreshes(at)
 
 
 @pytest.mark.parametrize("provider", EACH)
 async def test_who_declines_is_thanked_by_nobody_and_may_come_again(tmp_path, sqlite_url, mailbox, provider):
     async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
         await at.client("acme", FIRMS[provider].scopes)
-        assert await at.connect("acme", FIRMS[provider].account, decision="decline") != THANKS
+        assert await at.connect("acme", FIRMS[provider].account, decision="decline") != THANKS_IN[at.locale]
         assert at.standin.grants == []
-        assert await at.connect("acme", FIRMS[provider].account) == THANKS
+        assert await at.connect("acme", FIRMS[provider].account) == THANKS_IN[at.locale]
 
 
 @pytest.mark.parametrize("provider", EACH)

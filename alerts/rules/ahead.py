@@ -74,7 +74,8 @@ GRANTS_END = Alert(
     _OPERATOR,
     "{value} authorizations of {app} end within 30 days, whatever is done",
     "Their clients have to authorize again, and are told 30, 7 and 1 days ahead, one by one. That many are "
-    "worth a plan: 'token-health calendar --kind grant' shows whose they are and when.",
+    "worth a campaign, and none that runs has them: 'token-health calendar --kind grant' shows whose they "
+    "are and when, 'token-health campaign new' asks them in turn.",
     with_team(f"max by (provider, app) ({m.GRANTS_ENDING.name}) >= {MANY}"),
     wait="1h",
     has_team=True,

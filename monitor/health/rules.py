@@ -189,11 +189,10 @@ def refused_by_policy(rules: tuple[Rule, ...], step: Step, answer: Answer) -> Ru
 
     At the callback only a rule that is written for it speaks: the same words mean other things elsewhere.
     """
-    for rule in rules:
-        fits = rule.step is step if step is Step.CALLBACK else rule.step in (None, step)
-        if fits and rule.matches(step, answer):
-            return rule if rule.cause is Cause.POLICY_BLOCKED else None
-    return None
+    if step is Step.CALLBACK:
+        rules = tuple(rule for rule in rules if rule.step is step)
+    rule = _own_match(rules, step, answer)
+    return rule if rule is not None and rule.cause is Cause.POLICY_BLOCKED else None
 
 
 def first_match(rules: tuple[Rule, ...], step: Step, answer: Answer) -> Rule | None:

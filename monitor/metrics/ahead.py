@@ -14,7 +14,8 @@ NEXT_END = Metric(
 GRANTS_ENDING = Metric(
     "token_health_grants_ending",
     "gauge",
-    "Authorizations that end within 30 days whatever is done, so that their clients have to authorize again.",
+    "Authorizations that end within 30 days whatever is done, so that their clients have to authorize again, "
+    "and that no campaign asks for.",
     ("provider", "app"),
 )
 DOOR_UP = Metric(

@@ -64,7 +64,7 @@ async def _of_connections(
     soon = Wanted(now, now + NEAR, kinds=frozenset({Kind.GRANT.value}), needs=WHO_ACTS)
     ending = dict.fromkeys(apps, 0)
     for source in calendar.sources(lasts, soon):
-        for app, _, count in await calendar.next_of(database, source, soon):
+        for app, _, count in await calendar.next_of(database, source, soon, unplanned=True):
             ending[app] += count
     return (
         [((kind, apps[app].provider.name, app), at.timestamp()) for (kind, app), at in first.items()],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -20,7 +20,7 @@ from monitor.wire.apps import App
 
 AHEAD = timedelta(days=90)  # how far one looks where nobody says
 LONGEST = timedelta(days=3650)
-OVERDUE = timedelta(days=365)  # how long an end that somebody had to act on before is shown when it is over
+OVERDUE = timedelta(days=30)  # how long an announced end is shown when it is over
 WHO_ACTS = frozenset({Needs.CLIENT.value, Needs.OPERATOR.value})
 
 
@@ -96,7 +96,10 @@ def _entry(parts: Parts, kind: Kind, at: datetime, known: Known) -> Entry:
         case Kind.ACCESS_TOKEN:
             return calendar.of_access_token(known, at)
         case _:
-            return calendar.of_refresh_token(known, at, parts.loaded.settings.cadence)
+            plan, at_most = parts.loaded.settings.cadence, parts.apps[known.app].provider.oauth.refresh_ahead
+            if at_most is not None:
+                plan = replace(plan, refresh_ahead=min(plan.refresh_ahead, at_most))
+            return calendar.of_refresh_token(known, at, plan)
 
 
 async def _seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:
@@ -132,7 +135,7 @@ async def _of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted
             count = await stored.touched(parts.database, provider.name, end.scopes, wanted, its)
             if count:
                 found.append(calendar.touching(entry, count))
-    return [entry for entry in found if entry.at > wanted.begin - OVERDUE]
+    return found
 
 
 async def _of_keys(parts: Parts, actor: Actor, wanted: Wanted) -> list[Entry]:

@@ -42,9 +42,9 @@ async def checked(parts: Parts, intervals: Mapping[str, timedelta]) -> list[Chec
     found = []
     for app, costs in (await of_apps(parts, intervals)).items():
         if costs.trouble is not None:
-            found.append(Check(app, None, costs.trouble))
+            found.append(Check("cost", None, f"{app}: {costs.trouble}"))
         if costs.cost.connections and costs.says:
-            found.append(Check(app, True, " ".join(costs.says)))
+            found.append(Check("cost", True, f"{app}: {' '.join(costs.says)}"))
     return found
 
 

@@ -18,7 +18,11 @@ async def checked(parts: Parts) -> list[Check]:
     """Say where an app was refused when it was last asked; once alone is worth knowing, and no trouble."""
     known, now = await app_checks.standing(parts.database), parts.clock.now()
     return [
-        Check(app, False if one.shut else None, f"{one.seen.says} Asked {span(now - one.at)} ago.")
+        Check(
+            "doors",
+            False if one.shut else None,
+            f"{app}: {one.seen.says} Asked {span(now - one.at)} ago.",
+        )
         for app in parts.apps
         for one in known.get(app, {}).values()
         if one.refusals
@@ -33,7 +37,7 @@ async def asked_now(parts: Parts) -> list[Check]:
         for app in parts.apps.values():
             await pacer.prepare(app)
             for seen in await look(app, wire, pacer, parts.clock, url):
-                found.append(Check(app.id, _OK[seen.outcome], seen.says))
+                found.append(Check("doors", _OK[seen.outcome], f"{app.id}: {seen.says}"))
     finally:
         await wire.close()
     return found

@@ -14,6 +14,7 @@ from alerts.pages import told as pages_told
 from alerts.silences import silences
 from alerts.silences.windows import Scope
 from monitor.errors import Remedy
+from monitor.health.campaign import Phase, how_far
 from monitor.health.explain import Explanation, Story, explain
 from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.question import held_back, later
@@ -23,7 +24,17 @@ from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
 from monitor.providers.phrases import setting_in_words
 from monitor.settings.parts import Parts
-from monitor.store import audit, bindings, connections, history, incidents, journal, links, published
+from monitor.store import (
+    audit,
+    bindings,
+    campaigns,
+    connections,
+    history,
+    incidents,
+    journal,
+    links,
+    published,
+)
 from monitor.store.audit import Entry
 from monitor.store.connections import Known
 from monitor.store.history import Changed
@@ -74,6 +85,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
             *await _silenced(parts, known),
             *await _paged(parts, actor, known),
             *await _steps(parts, connection_id),
+            *await _campaign(parts, connection_id),
             *await _mail_server(parts, actor, told),
             *(sentence(one, now) for one in told),
         ),
@@ -132,6 +144,17 @@ async def _silenced(parts: Parts, known: Known) -> list[str]:
     scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
     standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
     return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
+
+
+async def _campaign(parts: Parts, connection_id: str) -> list[str]:
+    """Say what a campaign that is not over asks its client, and how far that is."""
+    found = await campaigns.of_connection(parts.database, connection_id)
+    if found is None:
+        return []
+    of, row = found
+    how = "it is not its turn yet" if row.wave is None else how_far(row.member).replace("_", " ")
+    waits = " (paused)" if of.phase is Phase.PAUSED else ""
+    return [f"Campaign {of.id}{waits} asks to approve again by {of.until.isoformat()}: {how}."]
 
 
 async def _mail_server(parts: Parts, actor: Actor, told: Sequence[Told]) -> list[str]:

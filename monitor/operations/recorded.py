@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.health.causes import Owner, consequence
 from monitor.health.classify import HEALTHY, classify
+from monitor.health.doors import Outcome, token_door
 from monitor.health.evidence import (
     Answer,
     Evidence,
@@ -22,14 +24,16 @@ from monitor.health.finding import Finding
 from monitor.health.rotation import Heard, ending, heard
 from monitor.health.rules import Rule, first_match, refuses_token
 from monitor.providers.schema import Provider
+from monitor.tokens.arrival import born_dead
+from monitor.tokens.callback import on_return
 from monitor.tokens.introspect import heard_of
 from monitor.tokens.messages import TokenAnswer
 from monitor.tokens.refresh import taken
 from monitor.wire.answers import read_as
-from monitor.wire.recorded import REFRESHES, Message, Recorded
+from monitor.wire.recorded import BORN_DEAD, DECLINED, REFRESHES, REFUSED, Message, Recorded
 from monitor.wire.whose import identity
 
-_HOST = "recorded.invalid"
+_HOST, _ON_RECORD = "recorded.invalid", "as on record"
 # A code and a refresh token are refused alike, so that one rule reads both.
 _STEPS = {"whoami": Step.WHOAMI, "refresh": Step.REFRESH, "code": Step.REFRESH, "scope": Step.SCOPE}
 
@@ -74,10 +78,10 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
     for message in recorded.messages:
         look.hear(message)
     finding = look.finding()
-    verdict, rule = finding.cause.value, finding.rule
+    verdict, rule, owner = look.ended or (finding.cause.value, finding.rule, finding.owner)
     refused = look.awaits_refresh()
     if refused is not None:
-        verdict, rule = REFRESHES, refused
+        verdict, rule, owner = REFRESHES, refused, Owner.NOBODY
     evidence, token = look.evidence(), look.heard.value if look.heard is not None else None
     wait = (evidence.retry_at - recorded.at).total_seconds() if evidence.retry_at is not None else None
     setting = next((one.setting for one in rules if one.name == rule), None)
@@ -96,7 +100,7 @@ def tried(provider: Provider, recorded: Recorded) -> Tried:
         verdict=verdict,
         rule=rule,
         confidence=finding.confidence,
-        owner="nobody" if refused is not None else finding.owner.value,
+        owner=owner.value,
         reasons=finding.reasons,
         account=look.identity.account_id if look.identity is not None else None,
         token=token,
@@ -124,9 +128,13 @@ def document(one: Tried) -> dict[str, Any]:
 
 
 def not_reached(provider: Provider, all_tried: Sequence[Tried]) -> list[str]:
-    """Return the rules of a provider's file that no recorded answer came to."""
+    """Return the rules of a provider's file that no recorded answer came to.
+
+    What is said at the doors that clients pass is not among the answers: it is no connection's.
+    """
     reached = frozenset().union(*(one.reached for one in all_tried))
-    return [rule.name for rule in provider.compiled_rules() if rule.name not in reached]
+    looks = [rule for rule in provider.compiled_rules() if rule.step not in (Step.EXCHANGE, Step.AUTHORIZE)]
+    return [rule.name for rule in looks if rule.name not in reached]
 
 
 class _Look:
@@ -139,6 +147,7 @@ class _Look:
         self._introspection: Introspection | None = None
         self.identity: Identity | None = None
         self.heard: Heard | None = None
+        self.ended: tuple[str, str, Owner] | None = None  # a trip to the consent page: how, why, whose turn
         self.reached: set[str] = set()
 
     def hear(self, message: Message) -> None:
@@ -146,6 +155,12 @@ class _Look:
         if message.step == "introspect":
             answer, self._introspection = heard_of(message.reply, self._provider.oauth, self._at)
             self._add(Step.INTROSPECT, answer)
+            return
+        if message.step == "callback":
+            self._returned(message.query)
+            return
+        if message.step == "exchange":
+            self._asked_with_a_made_up_code(message)
             return
         step = _STEPS[message.step]
         answer, document = read_as(
@@ -156,15 +171,41 @@ class _Look:
             self.reached.add(rule.name)
         outcome: Answer | Fault = answer
         if step is Step.REFRESH:
-            outcome, pair = taken(answer, document, self._at, self._provider.oauth)
+            oauth, exchange = self._provider.oauth, message.step == "code"
+            outcome, pair = taken(answer, document, self._at, oauth, exchange=exchange)
             self._refreshed(outcome, pair)
+            if exchange and pair is not None and born_dead(oauth, pair):
+                self.ended = BORN_DEAD, "grant.born_dead", Owner.OPERATOR
         elif step is Step.WHOAMI and answer.ok:
             where, account = self._provider.whoami, self._recorded.account
-            values = {where.account_value: account} if where.account_value and account else {}
+            values = {where.account_value: account or _ON_RECORD}
             self.identity = identity(where, values, document, account)
         elif step is Step.SCOPE and self.identity is None:
             self._known()  # a scope is checked once whoami answered
         self._add(step, outcome, message.scope)
+
+    def _returned(self, params: Mapping[str, str]) -> None:
+        """Take what a browser brings back from the consent page."""
+        forbidden = on_return(self._rules, params)
+        if forbidden is not None:
+            cause = next(rule.cause for rule in self._rules if rule.name == forbidden.rule)
+            self.reached.add(forbidden.rule)
+            self.ended = cause.value, forbidden.rule, consequence(cause).owner
+        elif params.get("error") == "access_denied":
+            self.ended = DECLINED, "callback.access_denied", Owner.CLIENT
+        elif params.get("error") or not params.get("code"):
+            self.ended = REFUSED, "callback.error", Owner.OPERATOR
+        else:
+            self.ended = HEALTHY.cause.value, HEALTHY.rule, HEALTHY.owner
+
+    def _asked_with_a_made_up_code(self, message: Message) -> None:
+        """Take the answer that tells whether our app is taken at the token endpoint."""
+        at = message.at or self._at
+        answer, _ = read_as(Step.EXCHANGE, message.reply, self._provider.errors, self._rules, at)
+        seen = token_door(self._rules, answer)
+        self.reached.add(seen.rule)
+        refused = seen.outcome is Outcome.REFUSED
+        self.ended = seen.outcome.value, seen.rule or "none", Owner.OPERATOR if refused else Owner.NOBODY
 
     def _refreshed(self, outcome: Answer | Fault, pair: TokenAnswer | None) -> None:
         if pair is not None:
@@ -175,7 +216,7 @@ class _Look:
         self._note = RefreshNote.FAILED if end.doubt is None else RefreshNote.IN_DOUBT
 
     def _known(self) -> None:
-        self.identity = Identity(self._recorded.account or "as on record")
+        self.identity = Identity(self._recorded.account or _ON_RECORD)
         self._add(Step.WHOAMI, Answer(200))
 
     def _add(self, step: Step, outcome: Answer | Fault, scope: str | None = None) -> None:

@@ -137,6 +137,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Localized = Annotated[dict[str, str], BeforeValidator(_languages), AfterValidator(_has_english)]
 
 
+def holds_of_nothing(expression: str) -> bool:
+    """Whether a JMESPath finds something, as JMESPath has it, in a document without anything."""
+    try:
+        return bool(expression) and jmespath.search(expression, {}) not in (None, False, "", [], {})
+    except jmespath.exceptions.JMESPathError:
+        return False
+
+
 def placeholders(text: str) -> set[tuple[str, str]]:
     """Return what a template needs, as ("values" or "hosts", name)."""
     return set(PLACEHOLDER.findall(text))

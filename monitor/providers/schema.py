@@ -27,6 +27,7 @@ from monitor.providers.kinds import (
     Query,
     ReadHeader,
     SentHeaders,
+    holds_of_nothing,
     placeholders,
 )
 from monitor.providers.rule_entries import RuleEntry
@@ -244,6 +245,17 @@ class Errors(Section):
     headers: tuple[
         ReadHeader, ...
     ] = ()  # of an answer that is an error: kept as evidence, for rules to look at
+
+    @model_validator(mode="after")
+    def _find_nothing_in_nothing(self) -> Errors:
+        """A good answer that a careless expression takes for a refusal may have a new pair in it."""
+        found: list[tuple[Place, str]] = []
+        for key in ("code", "refusal"):
+            if holds_of_nothing(getattr(self, key)):
+                careless = "is true of an answer that says nothing; name what a refusal has: ok == `false`"
+                found.append(((key,), careless))
+        no_mistakes(found)
+        return self
 
 
 class Value(Section):

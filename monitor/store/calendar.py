@@ -10,16 +10,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, String, and_, cast, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, String, and_, cast, exists, false, func, literal, or_, select, tuple_
 
 from monitor.health.calendar import Key, Kind, Known, Lasts, Needs, Wanted
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.store import within
+from monitor.store.campaign_tables import campaign_member
 from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, credential, watch
 
 _ASKED_ALREADY = and_(watch.c.state == State.BROKEN.value, watch.c.owner == Owner.CLIENT.value)
+_ASKED_BY_NONE = ~exists().where(
+    campaign_member.c.connection == credential.c.connection, campaign_member.c.standing
+)
 _KEPT = and_(watch.c.next_probe_at.is_not(None), watch.c.state != State.BROKEN.value)
 _ALIVE = and_(credential.c.refresh.is_not(None), credential.c.lost.is_(False))
 _NONE_FOLLOWS = or_(credential.c.refresh.is_(None), credential.c.lost.is_(True))
@@ -149,8 +153,13 @@ def _moment(at: datetime) -> ColumnElement[datetime]:
     return literal(at, UtcDateTime)
 
 
-async def next_of(database: Database, source: Source, wanted: Wanted) -> list[tuple[str, datetime, int]]:
-    """Return for each app when the first of a source ends, and how many do by `wanted.until`."""
+async def next_of(
+    database: Database, source: Source, wanted: Wanted, *, unplanned: bool = False
+) -> list[tuple[str, datetime, int]]:
+    """Return for each app when the first of a source ends, and how many do by `wanted.until`.
+
+    `unplanned` leaves out whose client a campaign asks anyway.
+    """
     if not source.apps:
         return []
     query = (
@@ -158,7 +167,7 @@ async def next_of(database: Database, source: Source, wanted: Wanted) -> list[tu
         .select_from(credential)
         .join(watch, watch.c.connection == credential.c.connection)
         .join(connection, connection.c.id == credential.c.connection)
-        .where(*_where(source, wanted, None, database.is_sqlite))
+        .where(*_where(source, wanted, None, database.is_sqlite), *([_ASKED_BY_NONE] if unplanned else []))
         .group_by(watch.c.app)
     )
     async with database.read() as conn:

@@ -211,6 +211,13 @@ async def rows(conn: AsyncConnection, name: str, after: str = "", limit: int | N
     return [_row(row) for row in await conn.execute(query.limit(limit))]
 
 
+async def of_connection(database: Database, connection_id: str) -> tuple[Campaign, Row] | None:
+    """Return the campaign that a connection is in and that is not over, and how far it is there."""
+    async with database.read() as conn:
+        row = (await conn.execute(_ROWS.where(_M.connection == connection_id, _M.standing))).one_or_none()
+        return None if row is None else (await find(conn, row.campaign), _row(row))
+
+
 def _row(row: Any) -> Row:
     return Row(
         row.connection, row.wave, row.chosen_at, row.invited_at, row.opened_at, row.approved_at, row.mishap,

@@ -12,13 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, case, select, update
+from sqlalchemy import ColumnElement, Text, case, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.lifecycle import Health, State, on_new_grounds
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
 from monitor.store.columns import HEALTH, health_columns, read_health
+from monitor.store.engine import UtcDateTime
 from monitor.store.tables import credential, watch
 
 _IDS: Columns = {"id": Text}
@@ -90,4 +91,5 @@ async def renew(conn: AsyncConnection, held: Mapping[str, Gated], now: datetime,
 async def look_again(conn: AsyncConnection, held: Mapping[str, Gated], now: datetime) -> None:
     """Fence held connections that are asked about something else from now on: a probe comes at once."""
     anew = {name: on_new_grounds(was.health, now) for name, was in held.items()}
-    await fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), now)))
+    at = literal(now, UtcDateTime())  # a case does not know the column's type by itself
+    await fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), at)))

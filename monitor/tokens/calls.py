@@ -18,6 +18,7 @@ from monitor.tokens.messages import basic_authorization, introspection_form, rev
 from monitor.wire.apps import App
 from monitor.wire.request import FORM, JSON, NOTHING, Request
 from monitor.wire.sent import sent
+from monitor.wire.values import header_with, with_hosts
 
 if TYPE_CHECKING:  # commands that ask no provider need not load the clients
     from monitor.wire.client import Reply, Wire
@@ -36,7 +37,8 @@ def revocation(app: App, url: str, token: Secret) -> Request:
     """Return the request that revokes a token: by the file's call, as a bearer, or by RFC 7009 2.1."""
     oauth = app.provider.oauth
     if oauth.revoke_call is not None:
-        return called(app, oauth.revoke_call, url, token)
+        kind = "access_token" if oauth.revoke_with == "bearer" else "refresh_token"
+        return called(app, oauth.revoke_call, url, token, kind)
     if oauth.revoke_with == "bearer":
         bearer = Secret(f"Bearer {token.reveal()}")
         return Request("POST", _there(app, url), FORM, NOTHING, bearer, secrets=(token,))
@@ -77,9 +79,15 @@ def called(
         content=content[call.body],
         authorization=authorization,
         query=form if call.body == "query" else NOTHING,
-        headers={**more, **call.headers},
+        headers={**more, **_headers(app, call)},
         secrets=(token, *sent(NOTHING, authorization), *_own(app, call)),
     )
+
+
+def _headers(app: App, call: Call) -> dict[str, str]:
+    """Return a call's headers with the connection's values in them; one whose value lacks is not sent."""
+    said = {name: with_hosts(text, app.hosts) for name, text in call.headers.items()}
+    return {name: full for name, text in said.items() if (full := header_with(text, app.values))}
 
 
 def _own(app: App, call: Call) -> tuple[Secret, ...]:

@@ -186,7 +186,8 @@ class Granter:
         self, trip: Trip, app: App, known: Known, params: Mapping[str, str], verifier: Secret | None
     ) -> Arrived:
         oauth, brought = app.provider.oauth, of_callback(app.provider, params, None, app.own)
-        there = _asked_with(app, known, brought).endpoints
+        asked = _asked_with(app, known, brought)
+        there = asked.endpoints
         if there is None or not there.token:
             return await self._ended(trip, Arrival.REFUSED, detail="its token endpoint lacks a value")
         form, authorization = messages.exchange_form(
@@ -194,7 +195,7 @@ class Granter:
             verifier,
         )  # fmt: skip
         sent_at = self._clock.now()
-        reply = await self._wire.post_form(there.token, form, authorization, app.token_headers)
+        reply = await self._wire.post_form(there.token, form, authorization, asked.token_headers)
         if isinstance(reply, Fault):
             return await self._ended(trip, Arrival.UNREACHABLE, detail=reply.kind.value)
         answer, document = read(reply, app.provider.errors, self._clock.now())

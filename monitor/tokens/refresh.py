@@ -80,12 +80,15 @@ class Refreshed:
 
 
 def taken(
-    answer: Answer, document: Any, began: datetime, oauth: OAuth
+    answer: Answer, document: Any, began: datetime, oauth: OAuth, *, exchange: bool = False
 ) -> tuple[Answer | Fault, TokenAnswer | None]:
-    """Return what a token endpoint's answer to a request begun at a time comes to, and the pair in it."""
+    """Return what a token endpoint's answer to a request begun at a time comes to, and the pair in it.
+
+    `exchange`: it answers a code.
+    """
     if not answer.accepted:
         return answer, None
-    pair = answer_of(oauth, document, began)
+    pair = answer_of(oauth, document, began, exchange=exchange)
     if pair is None:
         # Not what a token endpoint says: a new pair may have been in what we cannot read.
         return Fault(FaultKind.TRUNCATED, f"{answer.status} without a readable access token"), None

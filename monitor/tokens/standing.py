@@ -18,7 +18,7 @@ def grant_known(lease: Lease, sealed: Sealed, app: App) -> Grant:
     return Grant(
         account_id=lease.account_id,
         needed=lease.scopes,
-        granted=sealed.granted,
+        granted=app.in_our_words(sealed.granted) if sealed.granted is not None else None,
         app_scopes=app.scopes or None,
         read_before=lease.reads,
         authorized_at=sealed.authorized_at,

@@ -99,8 +99,9 @@ class Comparing:
     async def _tell(self) -> None:
         """Write down where this process is refused, for on-call, and take it back when that is over."""
         blocked = {name: at.isoformat() for name, at in self._sight.blocked().items()}
-        if blocked == self._told:
+        if not blocked and not self._told:
             return
+        # Again and again while it is so: who was taken for dead meanwhile is on the list anew.
         await processes.say_blocked(self._database, self._process, blocked)
         for provider in blocked.keys() | self._told.keys():
             self._meters.egress_blocked.labels(provider).set(1 if provider in blocked else 0)

@@ -18,7 +18,6 @@ from monitor.clock import Clock
 from monitor.health import doors
 from monitor.health.doors import Door, Outcome, Seen, Standing
 from monitor.health.evidence import Answer, Content, Fault, redact
-from monitor.providers.kinds import placeholders
 from monitor.providers.schema import Errors
 from monitor.secret import Secret
 from monitor.store import app_checks
@@ -100,6 +99,7 @@ async def look(app: App, wire: Wire, pacer: Pacer | None, clock: Clock, public_u
             says = "The provider's metadata cannot be read."
             return [Seen(door, Outcome.UNCLEAR, says) for door in Door]
         app = found
+    app = app.at({})  # with what the app itself, or a default, has for the values in its addresses
     redirect_uri = public_url + app.callback
     return [
         await _authorize(app, wire, pacer, redirect_uri, clock.now()),
@@ -111,7 +111,7 @@ async def _token(app: App, wire: Wire, pacer: Pacer | None, redirect_uri: str, n
     """Send a code that does not exist: what refuses it has taken our app first (RFC 6749 4.1.3)."""
     assert app.endpoints is not None  # noqa: S101 - discovered above
     oauth, url = app.provider.oauth, app.endpoints.token
-    if placeholders(url):
+    if not url:
         return Seen(Door.TOKEN, Outcome.UNCLEAR, _VALUES_DIFFER)
     if pacer is not None:
         await pacer.turn(app)
@@ -120,7 +120,7 @@ async def _token(app: App, wire: Wire, pacer: Pacer | None, redirect_uri: str, n
         app.client_id, app.client_secret, Secret(secrets.token_urlsafe(24)), redirect_uri, oauth.client_auth,
         verifier,
     )  # fmt: skip
-    reply = await wire.post_form(url, form, authorization)
+    reply = await wire.post_form(url, form, authorization, app.token_headers)
     answer = reply if isinstance(reply, Fault) else read(reply, app.provider.errors, now)[0]
     await _obey(app, pacer, answer)
     return doors.token_door(app.rules, answer)
@@ -130,7 +130,7 @@ async def _authorize(app: App, wire: Wire, pacer: Pacer | None, redirect_uri: st
     """Open the page that clients are sent to, as nobody; redirects are not followed."""
     assert app.endpoints is not None  # noqa: S101 - discovered above
     oauth, url = app.provider.oauth, app.endpoints.authorize
-    if placeholders(url):
+    if not url:
         return Seen(Door.AUTHORIZE, Outcome.UNCLEAR, _VALUES_DIFFER)
     if pacer is not None:
         await pacer.turn(app)
@@ -138,6 +138,7 @@ async def _authorize(app: App, wire: Wire, pacer: Pacer | None, redirect_uri: st
         url, app.client_id, redirect_uri, Secret(secrets.token_urlsafe(24)),
         scopes=(*oauth.default_scopes, *sorted(app.scopes)) if oauth.sends_scopes else (),
         separator=oauth.scope_separator,
+        scope_param=oauth.scope_param,
         verifier=messages.new_verifier(app.client_id) if oauth.pkce else None,
         more=oauth.authorize_params,
     )  # fmt: skip

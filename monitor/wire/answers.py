@@ -74,14 +74,7 @@ def pick(expression: str, document: Any) -> str | None:
         for name in steps:
             value = value.get(name) if isinstance(value, dict) else None
         return _scalar(value)
-    return _scalar(_search(expression, document))
-
-
-def _search(expression: str, document: Any) -> Any:
-    try:
-        return _query(expression).search(document) if expression else None
-    except jmespath.exceptions.JMESPathError:
-        return None
+    return _scalar(find(expression, document))
 
 
 def read_as(
@@ -119,7 +112,7 @@ def read(reply: Reply, errors: Errors, now: datetime) -> tuple[Answer, Any]:
     error, description = _error(document, errors, status)
     challenge = _challenge(reply.headers(b"www-authenticate"))
     description = description or challenge.get("error_description")
-    refusal = holds(errors.refusal, document)
+    refusal = document is not None and holds(errors.refusal, document)
     failed = refusal or error is not None or not 200 <= status < 300
     return (
         Answer(
@@ -157,7 +150,7 @@ def _code(text: str, sent: tuple[Secret, ...]) -> str:
 
 def holds(expression: str, document: Any) -> bool:
     """Whether a JMESPath finds something that is true, as JMESPath has it."""
-    value = _search(expression, document)
+    value = find(expression, document)
     return value is not None and value is not False and value not in ("", [], {})
 
 
@@ -167,7 +160,7 @@ def _fields(
     """Return what the file's further fields have: texts, numbers as text, or lists of those."""
     found = []
     for name, expression in errors.fields.items():
-        value = _search(expression, document)
+        value = find(expression, document)
         several = value[:MOST_TEXTS] if isinstance(value, list) else [value]
         texts = tuple(_code(text, sent) for one in several if (text := _scalar(one)))
         if texts:

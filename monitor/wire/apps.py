@@ -89,12 +89,13 @@ class App:
     def at(self, values: Mapping[str, str], account: str | None = None) -> App:
         """Return the app as one connection asks it: its own values, the app's, the default, in this order.
 
-        What is its account is the account on record. A header whose value lacks is not sent. It is this very
+        What is its account is the account on record. A header whose value lacks is not sent. What does not
+        fit is as none, also where somebody wrote it into the database: tokens are sent there. It is this very
         app where nothing differs from connection to connection.
         """
         if not self._needs:
             return self
-        mine = {**self.values, **values}
+        mine = {**self.values, **{name: text for name, text in values.items() if self._fits(name, text)}}
         if account is not None:
             named = self.provider.whoami.account_value
             mine |= {n: account for n, value in self.provider.values.items() if value.account or n == named}
@@ -119,6 +120,20 @@ class App:
                 revoke=url(there.revoke), introspect=url(there.introspect),
             ),
         )  # fmt: skip
+
+    def _fits(self, name: str, text: str) -> bool:
+        value = self.provider.values.get(name)
+        return value is not None and filling.why_not(name, value, text, self.own) is None
+
+    def in_our_words(self, granted: frozenset[str]) -> frozenset[str]:
+        """Return the scopes of a grant with our names for those that its provider names otherwise."""
+        if not self._aliases:
+            return granted
+        return granted | {name for name, others in self._aliases if not granted.isdisjoint(others)}
+
+    @cached_property
+    def _aliases(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple((name, check.also) for name, check in self.provider.scopes.items() if check.also)
 
     @cached_property
     def _addresses(self) -> frozenset[str]:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from monitor.errors import ConfigurationError
 from monitor.health.causes import Cause
@@ -33,8 +34,13 @@ if TYPE_CHECKING:
 
 SUFFIX = ".http"
 LARGEST_FILE = 256 * 1024
-REFRESHES = "refresh"  # the verdict of a refused access token whose refresh is not among the answers
-STEPS = ("whoami", "refresh", "scope", "code", "introspect")
+# Verdicts besides the causes: a refused access token whose refresh is not among the answers; how a trip to
+# the consent page ends; what a made-up code tells of our app.
+REFRESHES = "refresh"
+BORN_DEAD, DECLINED, REFUSED = "born_dead", "declined", "refused"
+GOOD, UNCLEAR = "good", "unclear"
+VERDICTS = (*Cause, REFRESHES, BORN_DEAD, DECLINED, REFUSED, GOOD, UNCLEAR)
+STEPS = ("whoami", "refresh", "scope", "code", "callback", "exchange", "introspect")
 PROVED = ("seen", "community", "unproved")
 _KEY = re.compile(r"#\s*([a-z][a-z_]*):\s*(.*)")
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s+(\d{3})\b")
@@ -61,6 +67,14 @@ class Message:
         return Reply(self.status, self.headers, self.body)
 
     @property
+    def query(self) -> dict[str, str]:
+        """What a browser brings back to us with it: the query of its Location (RFC 6749 4.1.2)."""
+        for name, value in self.headers:
+            if name.lower() == b"location":
+                return dict(parse_qsl(urlsplit(value.decode("latin-1")).query))
+        return {}
+
+    @property
     def at(self) -> datetime | None:
         """When it was given, by its Date (RFC 9110 6.6.1)."""
         for name, value in self.headers:
@@ -78,7 +92,7 @@ class Recorded:
     """What one file has: the answers of a look, what they must come to, and what was known before."""
 
     name: str
-    verdict: str  # a cause, or REFRESHES
+    verdict: str  # one of VERDICTS
     messages: tuple[Message, ...]
     about: str = ""
     source: str = ""
@@ -220,8 +234,8 @@ def _recorded(name: str, said: dict[str, tuple[int, str]], messages: tuple[Messa
     for key in _OF_A_MESSAGE:
         if key in said:
             raise _Wrong(said[key][0], f"# {key}: has no answer below it")
-    if text("verdict") not in (*Cause, REFRESHES):
-        known = ", ".join((*Cause, REFRESHES))
+    if text("verdict") not in VERDICTS:
+        known = ", ".join(VERDICTS)
         raise _Wrong(said.get("verdict", (1, ""))[0], f"# verdict: says what must come of it, one of {known}")
     if (text("proved") or "unproved") not in PROVED:
         raise _Wrong(said["proved"][0], f"proved is one of {', '.join(PROVED)}")

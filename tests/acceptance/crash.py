@@ -18,7 +18,7 @@ from monitor.secret import Secret
 from monitor.settings.builders import build_granter, build_pump, build_watching, build_wire
 from monitor.settings.file import load
 from monitor.settings.parts import opened
-from monitor.store import journal, links
+from monitor.store import campaigns, journal, links
 from monitor.store.processes import Role
 from monitor.tokens.grant import Granter
 from monitor.wire.client import Wire
@@ -27,6 +27,8 @@ from tests.conftest import SetClock, environ
 # step -> what dies, and whether before or after it has done its work
 STEPS = {
     "telling": (send.Pump, "tell", "after"),
+    "wave taken": (campaigns, "take", "after"),
+    "wave written": (send.Pump, "campaigns", "after"),
     "opened": (opening, "open_due", "after"),
     "claimed": (claims, "claim", "after"),
     "connected": (smtp.Session, "send", "before"),
@@ -82,6 +84,7 @@ async def _work(config: Path, now: datetime, trip: list[str]) -> str:
             watching = build_watching(parts, wire, meters, "crash", Role.ALL, mails.tell)
             await watching.ticks.prepare()
             await watching.rounds.due()
+            await mails.campaigns()
             await mails.plan()
             await mails.pump()
             await watching.ticks.stop()

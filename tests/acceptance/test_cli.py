@@ -351,3 +351,36 @@ def test_the_audit_says_who_did_what_as_a_table_and_as_json(fleet):
     assert "No line" in cli(fleet, "audit", "--actor", "nobody", code=0)
     wrong = run("audit", "--since", "moonday", "--config", str(fleet), env=environ())
     assert wrong.returncode == 2 and "--since: 'moonday' is no time" in wrong.stderr
+
+
+def test_a_campaign_is_previewed_begun_looked_at_paused_and_reported(tmp_path, sandbox):
+    sandbox.app("clio")
+    more = '[smtp]\nurl = "smtp://127.0.0.1:9"\nfrom = "us@agency.example"\n'
+    path = write_config(tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}", more=more)
+    import_fleet(path, sandbox, "clio", "us", 5)
+    asked = ("campaign", "new", "--filter", "provider=clio", "--reason", "Its [permissions] end.")
+    when = ("--wave", "2/d", "--until", "2999-06-30")
+    done = run(*asked, *when, "--config", str(path), env=environ())
+    assert done.returncode == 2 and "three years" in done.stderr
+    today = datetime.now(UTC).date()  # noqa: TID251 - the command has the real clock
+    until = f"{today + timedelta(days=1)}"
+    text = cli(path, *asked, "--wave", "1/d", "--until", until, "--dry-run")
+    assert "5 connections of 5 clients, in 5 waves: 1 first" in text.replace("\n", " ")
+    assert f"Too late for {until}: 3/d would be in time" in text.replace("\n", " ")
+    assert "There is no campaign" in cli(path, "campaign", "list")
+    until = f"{today + timedelta(days=90)}"
+    made = json.loads(cli(path, *asked, "--wave", "2/d", "--until", until, "--yes", "--json"))
+    assert made["state"] == "running" and made["id"] in cli(path, "campaign", "list")
+    shown = cli(path, "campaign", "show", made["id"])
+    assert "5 to come" in shown and "Its [permissions] end." in shown
+    cli(path, "campaign", "pause", made["id"], "--why", "holidays")
+    assert "Paused: holidays" in cli(path, "campaign", "show", made["id"])
+    cli(path, "campaign", "resume", made["id"])
+    assert "asks to approve again by" in cli(path, "explain", "firm-0").replace("\n", " ")
+    cli(path, "campaign", "stop", made["id"], "--yes")
+    report = cli(path, "campaign", "report", made["id"])
+    assert report.startswith(f"# Campaign {made['id']}") and "## Who is left" in report
+    for wrong, said in (("provider", "no NAME=VALUE"), ("colour=red", "nothing to choose connections by")):
+        words = ("campaign", "new", "--filter", wrong, "--reason", "x", "--until", until)
+        done = run(*words, "--config", str(path), env=environ())
+        assert done.returncode == 2 and said in done.stderr.replace("\n", " ")

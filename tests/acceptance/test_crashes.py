@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from alerts.outbox import listing
+from monitor.operations import campaigns
 from monitor.operations import links as asking
+from monitor.operations.campaigns import Wanted
 from monitor.secret import Secret
 from monitor.store import links
 from tests.acceptance import crash
@@ -67,6 +69,26 @@ async def test_a_kill_at_any_step_of_the_outbox_leaves_exactly_one_mail(step, sc
     assert told.state == "sent"
     expected = "unconfirmed" if step == "acknowledged" else "sent"
     assert [sent.state for sent in told.envelopes] == [expected]
+
+
+@pytest.mark.parametrize(
+    "step", ["wave taken", "wave written", "opened", "claimed", "before the dot", "acknowledged", "settled"]
+)
+async def test_a_kill_between_a_campaigns_wave_and_its_mail_invites_once(step, tmp_path, sandbox, mailbox):
+    more = MAIL.format(url=mailbox.url)
+    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+        await rig.add("acme")
+        await rig.look()
+        until = (rig.clock.now() + timedelta(days=90)).date()
+        await campaigns.begin(rig.parts, ME, Wanted({"id": ["acme"]}, "Its permissions end.", 5, until))
+        at = rig.clock.now() + timedelta(seconds=31)
+        await run(tmp_path, at, step)
+        (member,) = await campaigns.all_members(rig.parts, ME, (await campaigns.every(rig.parts, ME))[0].id)
+        told = await listing.about_connection(rig.parts.database, "acme")
+        assert (member.wave is not None) == bool(told), "a wave and its mail, or neither"
+        for minutes in (1, 2, 10, 60):
+            await run(tmp_path, at + timedelta(minutes=minutes))
+        assert [m["To"] for m in mailbox.taken] == ["it@acme.example"]
 
 
 async def test_a_kill_at_the_very_dot_is_said_honestly_and_followed_after_a_day(scene, tmp_path, mailbox):

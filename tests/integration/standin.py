@@ -62,14 +62,14 @@ class Standin:
 
 
 @contextlib.asynccontextmanager
-async def standing(tmp_path, server, database, text, *, extra="", mail=None):
+async def standing(tmp_path, server, database, text, *, extra="", mail=None, clock=None):
     """A rig whose one app, `madeup`, is at a stand-in by the provider file of `text`."""
     file = tmp_path / "madeup.toml"
     file.write_text(HEAD + text)
     provider = Standin(server)
     apps = {"madeup": {"scopes": [], "extra": f'provider_file = "{file}"\n{extra}'}}
     more = MAIL.format(url=mail.url) if mail is not None else ""
-    async with rigged(tmp_path, provider, database, apps=apps, more=more) as rig:
+    async with rigged(tmp_path, provider, database, apps=apps, more=more, clock=clock) as rig:
         yield rig, provider
 
 

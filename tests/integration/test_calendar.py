@@ -23,12 +23,12 @@ DAY = timedelta(days=1)
 ENDS = """
 [[ends]]
 what = "Broad contacts scopes end; clients have to approve narrower ones"
-on = 2026-03-01
+on = 2027-02-10
 scopes = ["contacts"]
 page = "https://vendor.example/granular"
 [[ends]]
 what = "Scopes that nobody has end"
-on = 2026-03-01
+on = 2027-02-10
 scopes = ["bills"]
 """
 
@@ -39,7 +39,7 @@ async def api(tmp_path, sandbox, database_url):
     known = files("monitor.providers").joinpath("clio.toml").read_text()
     lasts = 'client_auth = "body"\nrefresh_idle_lifetime = "60d"\nrefresh_absolute_lifetime = "80d"\n'
     (tmp_path / "lasting.toml").write_text(known.replace('client_auth = "body"\n', lasts) + ENDS)
-    app = {"extra": 'provider_file = "lasting.toml"\nsecret_expires = 2026-01-20'}
+    app = {"extra": 'provider_file = "lasting.toml"\nsecret_expires = 2027-01-20'}
     async with rigged(tmp_path, sandbox, database_url, apps={"clio": app}) as rig, served(rig) as found:
         await rig.add("acme", "bolt", "clay", scopes=("contacts",), labels={"tier": "gold"})
         await rig.add("dora")
@@ -65,7 +65,7 @@ async def test_it_says_what_ends_who_acts_and_what_prevents_it(api):
     by_name = {(entry.name, entry.kind): entry for entry in found}
     secret = by_name["clio", Kind.CLIENT_SECRET]
     assert (secret.at, secret.needs, secret.connections) == (
-        datetime(2026, 1, 20, tzinfo=UTC), Needs.OPERATOR, 4,
+        datetime(2027, 1, 20, tzinfo=UTC), Needs.OPERATOR, 4,
     )  # fmt: skip
     assert by_name["bolt", Kind.GRANT].at == START + 20 * DAY
     assert by_name["acme", Kind.GRANT].at == START + 80 * DAY, "by the file, from the authorization"

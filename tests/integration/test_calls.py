@@ -202,3 +202,19 @@ async def test_a_token_that_cannot_stand_in_a_header_is_sent_nowhere(tmp_path, d
         reply = await wire.send(revocation(app, app.endpoints.revoke, Secret(text)))
         assert isinstance(reply, Fault) and not reply.perhaps_sent
         assert dialect.asked == []
+
+
+async def test_a_connections_values_stand_in_headers_and_one_that_lacks_is_not_sent(tmp_path, dialect):
+    whoami = 'call = { auth = "bearer", body = "none", headers = { X-Realm = "{values.realm}", X-None = "{values.none}" } }'
+    more = '[headers]\nX-Tenant = "{values.realm}"\n[values.realm]\ndefault = "r-1"\n[values.none]\ntoken = "x"\n'
+    oauth = 'token_headers = { X-Tenant-Of-Token = "{values.realm}" }'
+    async with speaking(tmp_path, dialect, whoami=whoami, more=more, oauth=oauth) as rig:
+        dialect.answers |= {"/me": [REFUSED, GOOD], "/token": [PAIR], "/contacts": [said()]}
+        await connect(rig, "acme", scopes=("contacts",))
+        await rig.look()
+        assert await rig.state("acme") == ("healthy", "ok")
+        asked = dialect.of("/me")[0]
+        assert (asked.method, asked.headers["X-Realm"], asked.headers["X-Tenant"]) == ("POST", "r-1", "r-1")
+        assert "X-None" not in asked.headers
+        assert dialect.of("/contacts")[0].headers["X-Tenant"] == "r-1"
+        assert dialect.of("/token")[0].headers["X-Tenant-Of-Token"] == "r-1"

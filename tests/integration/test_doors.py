@@ -9,11 +9,14 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import func, select
 from werkzeug import Request, Response
 
-from monitor.health.doors import Door, Outcome
+from monitor.health.doors import Door, Outcome, token_door
 from monitor.operations import apps, checkup, doors
+from monitor.providers import catalogue
 from monitor.store import app_checks
 from monitor.store.tables import journal
-from tests.conftest import ME, environ, rigged
+from monitor.wire.answers import read
+from monitor.wire.client import Reply
+from tests.conftest import ME, START, environ, rigged
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
@@ -158,7 +161,7 @@ async def test_doctor_asks_now_and_keeps_nothing(rig, vendor):
 
     os.environ.update(environ("clio"))
     found = await checkup.checkup(path, ME, ask_doors=True)
-    said = [(check.ok, check.says) for check in found if check.name == "clio" and "endpoint" in check.says]
+    said = [(check.ok, check.says) for check in found if check.name == "doors"]
     assert [ok for ok, _ in said] == [True, False]
     assert await standing(rig) == {}
 
@@ -171,3 +174,46 @@ async def test_a_real_provider_stand_in_takes_a_good_app_and_refuses_another(tmp
         sandbox.app("clio", secret="another", redirect_uris=["https://elsewhere.example/"])
         bad = {one.seen.door: one.seen for one in await rig.watching.doors.ask(rig.parts.apps["clio"])}
         assert bad[Door.TOKEN].outcome is Outcome.REFUSED, bad
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "body", "outcome"),
+    [
+        ("github", 200, '{"error": "bad_verification_code"}', Outcome.GOOD),
+        ("github", 200, '{"error": "incorrect_client_credentials"}', Outcome.REFUSED),
+        ("github", 200, '{"error": "redirect_uri_mismatch"}', Outcome.REFUSED),
+        ("slack", 200, '{"ok": false, "error": "invalid_code"}', Outcome.GOOD),
+        ("slack", 200, '{"ok": false, "error": "bad_client_secret"}', Outcome.REFUSED),
+        ("slack", 200, '{"ok": false, "error": "ratelimited"}', Outcome.UNCLEAR),
+        ("hubspot", 400, '{"status": "BAD_AUTH_CODE", "error": "invalid_grant"}', Outcome.GOOD),
+        ("hubspot", 400, '{"status": "BAD_CLIENT_ID", "error": "invalid_client"}', Outcome.REFUSED),
+        (
+            "google",
+            400,
+            '{"error": "invalid_grant", "error_description": "Malformed auth code."}',
+            Outcome.GOOD,
+        ),
+        ("google", 401, '{"error": "deleted_client"}', Outcome.REFUSED),
+        ("xero", 400, '{"error": "invalid_grant"}', Outcome.GOOD),
+        ("xero", 400, '{"error": "invalid_client"}', Outcome.REFUSED),
+        ("salesforce", 400, '{"error": "invalid_client_id"}', Outcome.REFUSED),
+        ("quickbooks", 401, '{"error": "invalid_client"}', Outcome.REFUSED),
+        (
+            "microsoft",
+            401,
+            '{"error": "invalid_client", "error_description": "AADSTS7000215: Bad."}',
+            Outcome.REFUSED,
+        ),
+        (
+            "microsoft",
+            400,
+            '{"error": "invalid_request", "error_description": "AADSTS9002313: Bad."}',
+            Outcome.UNCLEAR,
+        ),
+    ],
+)
+def test_what_each_provider_says_of_a_code_that_does_not_exist(provider, status, body, outcome):
+    known = catalogue.load(provider)
+    reply = Reply(status, [(b"content-type", b"application/json")], body.encode())
+    answer, _ = read(reply, known.errors, START)
+    assert token_door(known.compiled_rules(), answer).outcome is outcome

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.resources import files
 
 from alerts.pages import truth
 from alerts.pages.truth import Oncall
 from monitor.metrics.meters import Meters
 from monitor.operations.checkup import _refused
 from monitor.settings.builders import build_watching, build_wire, tell_both
-from monitor.store import processes
+from monitor.store import compared, processes
 from monitor.store.processes import Role
 from monitor.store.tables import credential, watch
 from monitor.watching.sight import CANARY_EVERY, LEAST
+from tests.conftest import MAIL, rigged
 
 NAMES = ("ash", "birch", "cedar", "elm", "fir", "hazel")
 
@@ -73,7 +75,8 @@ async def _two(rig):
     try:
         two = Two(rig, rig.watching, there)
         await rig.add(*NAMES)
-        await rig.look()
+        await rig.after(minutes=6)
+        assert {row.state for row in (await two.rows()).values()} == {"healthy"}
         await two.beat()
         yield two
     finally:
@@ -180,3 +183,56 @@ async def test_fewer_than_three_are_left_to_the_look_before_each_mail(mailrig):
         await two.here.rounds.due()
         await two.here.comparing.compare()
         assert not two.here.admission.sight.rests("clio") and await two.blocked() == []
+
+
+async def test_what_refreshes_is_compared_by_what_was_refreshed_and_tried_at_the_next_that_has_to_be(mailrig):
+    """A good whoami says nothing of the token endpoint; another pair than the one we were refused with does."""
+    database, now = mailrig.parts.database, mailrig.clock.now
+    async with _two(mailrig):
+        refused = {name: (now(), (await mailrig.known(name)).sealed.version) for name in NAMES}
+        later = now() + timedelta(minutes=1)
+        async with database.write() as conn:
+            await conn.execute(watch.update().values(judged_by="there", last_success_at=later))
+            newer = credential.update().where(credential.c.connection.in_(NAMES[:2]))
+            await conn.execute(newer.values(version=credential.c.version + 1))
+            first = credential.update().where(credential.c.connection == "elm")
+            await conn.execute(first.values(access_expires_at=later))
+        assert await compared.good_elsewhere(database, "here", refused, refreshed=False) == set(NAMES)
+        assert await compared.good_elsewhere(database, "here", refused, refreshed=True) == set(NAMES[:2])
+        assert await compared.good_elsewhere(database, "there", refused, refreshed=False) == set()
+        assert await compared.canary(database, ["clio"], now(), refreshes=True) == "elm"
+        assert await compared.canary(database, ["other"], now(), refreshes=False) is None
+        chosen = await compared.canary(database, ["clio"], now(), among=["fir"], refreshes=False)
+        assert chosen == "fir"
+
+
+BY_RULE = """
+[[rules]]
+step = "refresh"
+status = 400
+description = "address"
+cause = "egress_blocked"
+"""
+
+
+async def test_a_provider_that_says_so_itself_pages_once_and_mails_nobody(
+    tmp_path, sandbox, mailbox, database_url
+):
+    (tmp_path / "mine.toml").write_text((files("monitor.providers") / "clio.toml").read_text() + BY_RULE)
+    apps, more = {"clio": {"extra": 'provider_file = "mine.toml"'}}, MAIL.format(url=mailbox.url)
+    async with rigged(tmp_path, sandbox, database_url, more=more, apps=apps) as rig:
+        await rig.add(*NAMES)
+        await rig.after(minutes=6)
+        for name in NAMES:
+            rig.sandbox.do(rig.grants[name], "expire_refresh", says="not for this address")
+        await rig.after(minutes=8)
+        for name in NAMES:
+            assert await rig.settle(name) == ("broken", "egress_blocked")
+        await rig.mails(hours=3)
+        assert mailbox.taken == []
+        assert await Two(rig, rig.watching, None).pages() == ["TokenHealthEgressBlocked/clio"]
+        for name in NAMES:
+            rig.sandbox.do(rig.grants[name], "restore")
+        for _ in range(8):
+            await rig.after(minutes=10)
+        assert await Two(rig, rig.watching, None).pages() == []

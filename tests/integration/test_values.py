@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from pytest_httpserver import HTTPServer
 
 from monitor.errors import ImportRefused
+from monitor.health.handout import Wish
 from monitor.operations import accounts, exports, imports, intake
-from tests.conftest import ME
+from tests.conftest import ME, START, GoingClock
 from tests.integration.standin import Standin, authorize, listed, standing, take, tokens
 
 REALM = """
@@ -113,6 +116,7 @@ async def test_people_accept_another_account_and_the_value_goes_with_it(realm):
     await accounts.accept(rig.parts, ME, "acme", "4242")
     known = await rig.known("acme")
     assert dict(known.values) == {"realm": "4242"} and known.revision == epoch + 1
+    assert known.next_probe_at == rig.clock.now()
     await rig.look()
     assert provider.paths()[-1] == "/us/v3/company/4242/info"
 
@@ -249,3 +253,57 @@ async def test_of_several_accounts_a_person_names_one(several, by):
     await rig.look()
     assert await rig.state("acme") == ("healthy", "ok")
     assert await accounts.waiting(rig.parts, ME) == []
+
+
+TENANT = """
+[oauth]
+authorize = "/authorize"
+token = "/{values.tenant}/token"
+revoke = "/{values.tenant}/revoke"
+revoke_ends = "grant"
+[whoami]
+path = "/me"
+account_id = "id"
+[values.tenant]
+default = "common"
+whoami = "tid"
+[scopes.books]
+probe = "/books?company={values.company}"
+[values.company]
+account = true
+[headers]
+X-Company = "{values.company}"
+"""
+
+
+async def test_whoami_brings_a_value_and_refresh_demand_and_revocation_are_asked_with_it(
+    tmp_path, httpserver, database_url
+):
+    async with standing(tmp_path, httpserver, database_url, TENANT) as (rig, provider):
+        provider.answers |= {"me": {"id": "7 7", "tid": "T-1"}, "books": {"ok": 1}, "revoke": {}}
+        provider.token()
+        await take(rig, tokens=tokens(rig), scopes=["books"], account_id="7 7")
+        await rig.look()
+        assert provider.paths() == ["/us/me", "/us/books?company=7%207"]
+        assert dict((await rig.known("acme")).values) == {"tenant": "T-1"}
+        provider.answers["me"] = (401, {"error": "invalid_token"})
+        await rig.after(minutes=8)
+        assert "/us/T-1/token" in provider.paths(), "a refresh goes to its own tenant"
+        provider.answers["me"] = {"id": "7 7", "tid": "T-1"}
+        await authorize(rig)
+        assert await rig.granter.revoke_leftovers() == 1
+        assert provider.paths()[-1] == "/us/T-1/revoke"
+
+
+async def test_a_renewal_on_demand_is_asked_with_the_connections_values(tmp_path, httpserver, database_url):
+    clock = GoingClock()
+    async with standing(tmp_path, httpserver, database_url, TENANT, clock=clock) as (rig, provider):
+        provider.answers |= {"me": {"id": "7", "tid": "T-1"}}
+        provider.token()
+        ends = START + timedelta(minutes=20)
+        await take(rig, tokens=tokens(rig, expires_at=ends), values={"tenant": "T-9"}, account_id="7")
+        await rig.look()
+        rig.watching.presence.skew = timedelta(0)
+        held = await rig.watching.custody.read("acme")
+        got = await rig.watching.custody.have(held, Wish(timedelta(minutes=40)), timedelta(seconds=10))
+        assert got.refreshed and provider.paths()[-1] == "/us/T-1/token", "whoami said so"

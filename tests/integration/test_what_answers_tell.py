@@ -100,6 +100,16 @@ async def test_an_answer_without_scopes_or_in_other_words_lacks_nothing(plain, s
     assert (await authorize(rig)).title == "Thank you, it works"
 
 
+async def test_a_scope_by_another_name_was_granted_so_a_refusal_is_the_users_role(plain):
+    rig, provider = plain
+    await take(rig, scopes=["mail"])
+    provider.token(scope="openid https://madeup.example/mail")
+    provider.answers["mail"] = (403, {"error": "forbidden"})
+    await authorize(rig)
+    await rig.after(minutes=8)
+    assert await rig.settle("acme") == ("broken", "role_restricted")
+
+
 async def test_a_connection_that_works_is_not_given_a_grant_that_reads_less(plain):
     rig, provider = plain
     await take(rig, scopes=["mail", "files"])

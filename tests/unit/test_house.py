@@ -9,6 +9,7 @@ from pathlib import Path
 from alerts.channels import registry
 from monitor.cli.main import command
 from monitor.cli.remedies import COMMANDS, OPEN
+from monitor.health import causes
 from monitor.health.causes import TABLE, Cause
 from monitor.providers import catalogue
 from monitor.providers.schema import (
@@ -148,6 +149,20 @@ def test_every_cause_is_in_the_readme():
     table = readme[readme.index("## What it finds") : readme.index("## Commands")]
     rows = "\n".join(line for line in table.splitlines() if line.startswith("|"))
     assert set(re.findall(r"`(\w+)`", rows)) == {cause.value for cause in TABLE} - {"ok"}
+
+
+def test_the_readme_says_of_each_cause_how_loudly_on_call_is_told():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("## What it finds") : readme.index("## Commands")]
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        named = re.findall(r"`(\w+)`", cells[0]) if line.startswith("| `") else []
+        # A client's cause while the operator has to act first is told as the app's.
+        if "lacks the scope" not in line:
+            calls = {TABLE[Cause(name)].call for name in named}
+            assert (
+                calls <= {causes.Call(cells[3]) if cells[3] in list(causes.Call) else None} if named else True
+            ), line
 
 
 def test_no_sentence_counts_what_there_may_be_more_of_tomorrow():

@@ -156,6 +156,7 @@ class Played:
             "generation": known.generation,
             "base_url": "https://app.clio.example",
             "account": {"id": "1234", "name": "Acme LLP"},
+            "values": {"realm": "9130"},
             "scopes": ["contacts", "matters"],
             "health": {"state": "healthy", "cause": "ok", "owner": "nobody"},
             "shortfall": None,

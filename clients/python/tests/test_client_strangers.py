@@ -104,6 +104,7 @@ def test_what_is_only_decoration_may_be_nonsense(make):
         **GOOD,
         "base_url": 3,
         "account": [],
+        "values": "x",
         "scopes": "all",
         "health": None,
         "shortfall": 1,
@@ -112,6 +113,7 @@ def test_what_is_only_decoration_may_be_nonsense(make):
     with stranger(says(answered(told=odd))) as url:
         token = make(url).token("acme-clio")
     assert (token.base_url, token.account, token.scopes, token.health) == ("", None, (), {})
+    assert token.values == {}
     assert token.headers == {"Authorization": "Bearer secret"}
 
 

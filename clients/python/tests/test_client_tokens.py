@@ -37,6 +37,7 @@ def test_a_token_is_what_a_request_to_the_provider_needs(th):
         "Acme LLP",
         ("contacts", "matters"),
     )
+    assert token.values == {"realm": "9130"}
     assert token.health["state"] == "healthy"
     assert token.shortfall is None
 

@@ -105,6 +105,7 @@ def _token(connection: str, reply: Reply, asked_at: float, clock: Callable[[], f
         generation=generation,
         base_url=base_url if isinstance(base_url, str) else "",
         account=_mapping(told.get("account")),
+        values=_mapping(told.get("values")) or {},
         scopes=tuple(one for one in scopes if isinstance(one, str)) if isinstance(scopes, list) else (),
         health=_mapping(told.get("health")) or {},
         shortfall=_mapping(told.get("shortfall")),

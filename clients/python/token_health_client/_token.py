@@ -17,6 +17,8 @@ class Token:
         generation: rises with each renewal; names this token in signals.
         base_url: where the provider's API of this connection is; empty if Token Health names none.
         account: the account at the provider, `{"id": ..., "name": ...}`, or None.
+        values: what stands in the URLs and headers of this connection's API beside `base_url`, by name, such
+            as the number of a company or an address of its own; empty where nothing differs.
         scopes: what was granted.
         health: how Token Health sees the connection: `state`, `cause`, `owner`, `since`.
         shortfall: why less life is left than was asked for, or None.
@@ -36,12 +38,14 @@ class Token:
         "health",
         "scopes",
         "shortfall",
+        "values",
     )
 
     connection: str
     generation: int
     base_url: str
     account: Optional[Mapping[str, Any]]
+    values: Mapping[str, Any]
     scopes: tuple[str, ...]
     health: Mapping[str, Any]
     shortfall: Optional[Mapping[str, Any]]

@@ -42,6 +42,11 @@ def ask(about: About, cause: str, speak: Tongue, ahead: Ahead | None = None) -> 
         first = (
             _("The connection works, and nothing is wrong. Approved again by %(day)s, it goes on working.")
             % {"day": ahead.day},
+            _(
+                "Without it, the connection may stop after %(day)s, and nothing is exchanged over it until "
+                "somebody approves."
+            )
+            % {"day": ahead.day},
         )
     check = (
         _("Please make sure that you are signed in to the right account: %(account)s.")

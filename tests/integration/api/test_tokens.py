@@ -48,7 +48,7 @@ async def test_a_token_with_all_that_a_program_has_to_know(api):
     assert found == {
         "connection": "acme", "token_type": "Bearer", "expiry": "said", "generation": 0, "refreshed": False,
         "base_url": api.rig.parts.apps["clio"].base_url, "account": {"id": "100", "name": "Firm acme"},
-        "scopes": [], "health": {"state": "healthy", "cause": "ok", "owner": "nobody"}, "shortfall": None,
+        "values": {}, "scopes": [], "health": {"state": "healthy", "cause": "ok", "owner": "nobody"}, "shortfall": None,
     }  # fmt: skip
     assert (await api.get(TOKEN, as_="mw", headers={"If-None-Match": etag})).status_code == 304
 

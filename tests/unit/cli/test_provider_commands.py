@@ -46,6 +46,11 @@ weigh = true
 status = 477
 cause = "rate_limited"
 wait = "2h"
+[[rules]]
+step = "callback"
+description = "must be installed"
+cause = "policy_blocked"
+setting = "mfa"
 """
 
 ANSWERS = {
@@ -65,6 +70,19 @@ ANSWERS = {
     "well": '# verdict: ok\n# account: 7\n# step: whoami\nHTTP/1.1 200 OK\n\n{"ok": true, "id": 7}',
     "another": '# verdict: wrong_account\n# account: 8\n# step: whoami\nHTTP/1.1 200 OK\n\n{"id": 7}',
     "renewed": '# verdict: ok\n# heard: pair\n# step: refresh\nHTTP/1.1 200 OK\n\n{"access_token": "a"}',
+    "born-dead": "# verdict: born_dead\n# step: code\nHTTP/1.1 200 OK\n\n"
+    '{"access_token": "a", "expires_in": 3600}',
+    "born": '# verdict: ok\n# step: code\nHTTP/1.1 200 OK\n\n{"access_token": "a", "refresh_token": "r"}',
+    "declined": "# verdict: declined\n# step: callback\nHTTP/1.1 302 Found\n"
+    "location: https://us.example/oauth/callback?error=access_denied&state=x\n\n",
+    "not-installed": "# verdict: policy_blocked\n# setting: mfa\n# step: callback\nHTTP/1.1 302 Found\n"
+    "Location: https://us.example/cb?error=invalid_client&error_description=app+must+be+installed\n\n",
+    "bad-request": "# verdict: refused\n# step: callback\nHTTP/1.1 302 Found\n"
+    "location: https://us.example/oauth/callback?error=invalid_scope\n\n",
+    "no-code": '# verdict: good\n# step: exchange\nHTTP/1.1 400 Bad\n\n{"error": "invalid_grant"}',
+    "no-client": '# verdict: refused\n# step: exchange\nHTTP/1.1 401 No\n\n{"error": "invalid_client"}',
+    "no-idea": "# verdict: unclear\n# step: exchange\nHTTP/1.1 403 No\n\n<html>",
+    "back": "# verdict: ok\n# step: callback\nHTTP/1.1 302 Found\nlocation: https://us.example/?code=c&state=x\n\n",
     "code": '# verdict: app_misconfigured\n# step: code\nHTTP/1.1 401 No\n\n{"error": "invalid_client"}',
     "bills": "# verdict: insufficient_scope\n# granted: files\n# step: scope\n# scope: bills\nHTTP/1.1 403 No\n\n"
     '{"error": "forbidden"}',
@@ -120,7 +138,7 @@ def test_a_verdict_that_is_not_the_wanted_one_is_shown_and_leaves_with_1(run):
 
 def test_a_file_that_says_all_it_needs_is_checked_without_a_word_more(run):
     code, said = run("check")
-    assert code == 0 and "3 rules of its own" in said and "!" not in said
+    assert code == 0 and "4 rules of its own" in said and "!" not in said
 
 
 IN_VAIN = [
@@ -128,7 +146,8 @@ IN_VAIN = [
      "line 36: rules.3: can never match: rules.2 is wider and stands before it"),
     ('text = "^Bad_OAuth_Token$"', "text = 'x'\nerror = 'y'", "line 28: rules.1: can never match: error and fields"),
     ("/me/{values.realm}", "/me", "line 13: values.realm: nobody uses it"),
-    ('setting = "mfa"', "", "line 21: settings.mfa: nobody uses it"),
+    ('title = "Conditional access"', 'title = "x"\n[settings.other]\ntitle = "y"',
+     "line 23: settings.other: nobody uses it"),
     ("{hosts.files}/bills", "/bills", "line 5: regions.all.hosts.files: nobody uses it"),
 ]  # fmt: skip
 
@@ -154,6 +173,7 @@ WRONG = [
     ('refresh_idle_lifetime = "60d"', 'token_headers = { Host = "x" }', "line 9: oauth.token_headers.Host: "),
     ('refresh_idle_lifetime = "60d"', 'revoke_call = { fields = { t = "{tokn}" } }',
      "line 9: oauth.revoke_call.fields.t: has {tokn}, which is none of {token}"),
+    ("ok == `false`", "!ok", "line 18: errors.refusal: is true of an answer that says nothing"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,15 @@ from monitor.health.classify import classify, undecided
 from monitor.health.evidence import Answer, Content, RefreshNote
 from monitor.health.explain import describe, document, refusal, refused_scopes
 from monitor.health.rotation import Heard, heard
-from monitor.health.rules import Rule, bad_weather, first_match, limited, refuses_token, with_wait
+from monitor.health.rules import (
+    Rule,
+    bad_weather,
+    first_match,
+    limited,
+    refused_by_policy,
+    refuses_token,
+    with_wait,
+)
 from monitor.providers.rule_entries import RuleEntry
 from tests.unit.health.test_classify import GOOD, GRANT, NO_REFRESH, REFRESH, SCOPE, WHOAMI, evidence
 
@@ -230,6 +238,13 @@ def test_an_access_token_at_its_end_says_nothing_of_the_grant_where_it_is_weighe
     rules = (rule(step="whoami", error="token_expired", cause="refresh_expired", weigh=True),)
     seen = evidence((WHOAMI, Answer(200, error="token_expired")), note=None)
     assert classify(seen, rules).rule == "refresh.not_tried"
+
+
+@pytest.mark.parametrize("content", [HTML, OTHER, EMPTY])
+def test_promise_1_a_page_at_the_token_endpoint_is_no_setting_of_a_client(content):
+    rules = (rule(status=403, cause="policy_blocked"),)
+    assert refused_by_policy(rules, REFRESH, Answer(403, error="x")) is rules[0]
+    assert refused_by_policy(rules, REFRESH, Answer(403, content)) is None
 
 
 def test_what_the_file_wants_kept_is_in_the_evidence():

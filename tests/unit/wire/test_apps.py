@@ -71,6 +71,12 @@ def test_what_lacks_is_named_and_nothing_is_made_up(tmp_path):
     assert dict(mine.headers) == {"X-Host": "https://token.us.example"}, "a header that lacks is not sent"
 
 
+@pytest.mark.parametrize("text", ["https://evil.example", "https://a.api.us.example/x", ""])
+def test_an_address_that_stands_in_the_database_is_looked_at_once_more(tmp_path, text):
+    mine = app_of(tmp_path).at({"instance": text, "unknown": "x"})
+    assert mine.endpoints.whoami == "" and mine.lacks == ("instance",)
+
+
 def test_the_connections_own_goes_before_the_apps_and_that_before_the_default(tmp_path):
     app = app_of(tmp_path, 'values = { tenant = "acme" }')
     assert app.at({}).endpoints.authorize.endswith("/acme/authorize")

@@ -65,7 +65,7 @@ WRONG = [
     ("# about: a\n# about: b\n", "line 2: about is there twice; line 1 has it already"),
     (STEP + "HTTP/1.1 400 No\n", "line 1: # verdict: says what must come of it, one of ok, revoked"),
     (GOOD.replace("revoked", "gone"), "line 1: # verdict: says what must come of it"),
-    (GOOD.replace(STEP, ""), "line 2: # step: says to what it is an answer: whoami, refresh, scope, code, introspect"),
+    (GOOD.replace(STEP, ""), "line 2: # step: says to what it is an answer: whoami, refresh, scope, code, callback, exchange"),
     (GOOD.replace("refresh", "refesh"), "line 2: # step: says"),
     (GOOD.replace("refresh", "scope"), "line 2: # scope: names the scope"),
     ("# scope: x\n" + GOOD, "line 1: # scope: names the scope that was checked, of the step 'scope' alone"),

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -384,3 +384,12 @@ def test_what_a_client_mends_never_pages():
         )
         # Insufficient scope is paged for only while the app itself lacks it: then it is the operator's.
         assert paged == (row.call is Call.PAGE) or cause is Cause.INSUFFICIENT_SCOPE, cause
+
+
+def test_how_loudly_a_cause_is_told_stands_in_its_row(monkeypatch):
+    assert {Severity.of(cause) for cause in fleet.OF_CAUSE} == {Severity.PAGE}
+    row = replace(TABLE[Cause.RATE_LIMITED], call=Call.TICKET)
+    monkeypatch.setitem(TABLE, Cause.RATE_LIMITED, row)
+    assert Severity.of(Cause.RATE_LIMITED) is Severity.TICKET
+    with pytest.raises(ValueError, match="on-call is not told"):
+        Severity.of(Cause.REVOKED)

@@ -166,9 +166,21 @@ class World:
         return speech.whoami(self.provider(connection), connection, url, self.clock)
 
     async def send(self, asked: Request) -> Reply | Fault:
-        """Answer a call of another kind; the only one here is a whoami that is a POST."""
-        assert asked.authorization is not None
-        return await self.get(asked.url, Secret(asked.authorization.reveal().removeprefix("Bearer ")))
+        """Answer a call of another kind: a whoami that is a POST, or introspection in a provider's own way."""
+        said = asked.authorization.reveal() if asked.authorization is not None else ""
+        if said.startswith("Bearer "):
+            return await self.get(asked.url, Secret(said.removeprefix("Bearer ")))
+        return self._introspected(parse_qs(asked.content.reveal()))
+
+    def _introspected(self, fields: Mapping[str, list[str]]) -> Reply | Fault:
+        """Say that a token is good or is not, and nothing of when it ends (RFC 7662 2.2)."""
+        if "token" not in fields:
+            return Reply(404, JSON, b"{}")
+        connection, born = _read(fields["token"][0])
+        gone = self._refusal(connection, born, token=True)
+        if isinstance(gone, Fault) or (gone is not None and gone.status >= 500):
+            return gone
+        return Reply(200, JSON, b'{"active": true}' if gone is None else b'{"active": false}')
 
     async def post_form(
         self,
@@ -178,6 +190,8 @@ class World:
         headers: Mapping[str, str] | None = None,
     ) -> Reply | Fault:
         fields = parse_qs(form.reveal())
+        if "grant_type" not in fields:
+            return self._introspected(fields)
         now = self.clock.now()
         if fields["grant_type"] == ["authorization_code"]:
             connection, born = fields["code"][0], now

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from monitor.operations import accounts
 from monitor.providers import catalogue
-from tests.conftest import postgres_url
+from tests.conftest import ME, postgres_url
 from tests.standins.dialect import Account
 from tests.standins.dialects import EVERY, SLACK_OF_USERS
 from tests.standins.stage import staged
@@ -204,6 +205,21 @@ async def test_an_organisation_that_xero_took_off_the_list(tmp_path, sqlite_url,
         at.grant.blocked = "removed"
         await lost(at, "revoked")
         await comes_back(at, "xero")
+
+
+async def test_a_token_that_reaches_two_organisations(tmp_path, sqlite_url, mailbox):
+    """A person says which of them is meant; then each request is about that one."""
+    firm = FIRMS["xero"]
+    async with stage(tmp_path, "xero", sqlite_url, mailbox) as at:
+        await at.client("acme", firm.scopes)
+        assert await at.connect("acme", firm.other, firm.account) != THANKS
+        await accounts.accept(at.parts, ME, "acme", firm.account.id)
+        await at.after(minutes=6)
+        assert await at.settle("acme") == ("healthy", "ok")
+        asked = [one for one in at.standin.seen if one.place.endswith("/Organisation")]
+        assert {one.headers["xero-tenant-id"] for one in asked} == {firm.account.id}
+        at.grant.accounts.remove(firm.account)
+        await lost(at, "wrong_account")
 
 
 @pytest.mark.parametrize("provider", EACH)

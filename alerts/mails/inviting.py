@@ -45,6 +45,8 @@ def invitation(
         for case in cases
         if case.asked_ahead
         and case.campaign is not None
+        # Nobody is asked of what somebody has said to be on, before the time that they named.
+        and (case.claimed_until is None or case.claimed_until <= now)
         and (step := _next(case.connection, case.campaign, told, reminders)) is not None
     ]
     if not due:

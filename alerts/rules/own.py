@@ -101,9 +101,9 @@ CAMPAIGN_STOPPED = Alert(
     _OPERATOR,
     "{value} campaigns stopped by themselves: a wave went wrong",
     "At least three clients of a wave, and more than a fifth of those written to, declined, approved with "
-    "another account, broke within an hour of approving, or did not take the mail. No further client is "
-    "invited or reminded until a person says so: 'token-health campaign show' says what went wrong, "
-    "'campaign resume' goes on, 'campaign stop' ends it. All connections go on working.",
+    "another account or what could not be used, broke within an hour of approving, or did not take the "
+    "mail. No further client is invited or reminded until a person says so: 'token-health campaign show' "
+    "says what went wrong, 'campaign resume' goes on, 'campaign stop' ends it. All others go on working.",
     f"sum ({m.CAMPAIGN_STOPPED.name}) > 0",
 )
 OUTBOX_STUCK = Alert(

@@ -8,7 +8,8 @@ An invitation is one mail to one client, whatever of its connections belong to t
 3. **Awake.** A client is taken at an hour at which mail may reach it, while nothing is wrong at its provider.
 4. **It stops by itself** when a wave goes wrong, and only a person lets it go on. That is so when at least
    `LEAST_MISHAPS` clients of a wave, and more than `MISHAPS_SHARE` of those of it that were written to, have
-   declined, approved with another account, broke within an hour of approving, or did not take the mail.
+   declined, approved with another account or what could not be used, broke within an hour of approving, or
+   did not take the mail.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -51,6 +52,7 @@ class Mishap(StrEnum):
 
     DECLINED = "declined"
     WRONG_ACCOUNT = "wrong_account"
+    UNUSABLE = "unusable"  # what came of the approval could not be used, and nothing was overwritten
     BROKE = "broke"  # within an hour of the approval
     REFUSED = "refused"  # no address of the client took the mail
 
@@ -58,8 +60,20 @@ class Mishap(StrEnum):
 _SAID = {
     Mishap.DECLINED: "declined",
     Mishap.WRONG_ACCOUNT: "approved with another account",
+    Mishap.UNUSABLE: "approved what could not be used",
     Mishap.BROKE: "broke within an hour of approving",
     Mishap.REFUSED: "did not take the mail",
+}
+
+
+# How a trip to the consent page ended, where that is a mishap.
+OF_TRIP: Mapping[str, Mishap] = {
+    "declined": Mishap.DECLINED,
+    "wrong_account": Mishap.WRONG_ACCOUNT,
+    "born_dead": Mishap.UNUSABLE,
+    "narrower": Mishap.UNUSABLE,
+    "forbidden": Mishap.UNUSABLE,
+    "refused": Mishap.UNUSABLE,
 }
 
 

@@ -45,7 +45,8 @@ CAMPAIGN_CONNECTIONS = Metric(
     "token_health_campaign_connections",
     "gauge",
     "Connections of campaigns that are not over, by how far they came: to_come, invited, opened, approved, "
-    "declined, wrong_account, broke (within an hour of approving), refused (the mail), gone.",
+    "declined, wrong_account, unusable (what was approved), broke (within an hour of approving), refused "
+    "(the mail), gone.",
     ("campaign", "state"),
 )
 CAMPAIGN_STOPPED = Metric(

@@ -166,6 +166,7 @@ class Report:
 _TITLES = {
     "declined": "declined",
     "wrong_account": "approved with another account",
+    "unusable": "approved what could not be used",
     "broke": "broke within an hour of approving",
     "refused": "did not take the mail",
     "gone": "removed meanwhile",

@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, bindparam, case, func, insert, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import Conflict, NotFound, Remedy
-from monitor.health.campaign import Member, Mishap, Part, Phase
+from monitor.health.campaign import OF_TRIP, Member, Mishap, Part, Phase
 from monitor.health.causes import TABLE, Subject
 from monitor.health.events import Type
 from monitor.store import audit, events, incidents
@@ -378,10 +378,10 @@ async def steps(conn: AsyncConnection, of: Campaign) -> Steps:
     trips = await conn.execute(
         select(consent.c.connection, consent.c.outcome, consent.c.spent_at)
         .join(link, link.c.id == consent.c.link)
-        .where(*its, consent.c.outcome.in_(["declined", "wrong_account"]), consent.c.spent_at.is_not(None))
+        .where(*its, consent.c.outcome.in_(list(OF_TRIP)), consent.c.spent_at.is_not(None))
         .order_by(consent.c.spent_at)
     )
-    failed = {row[0]: (row[1], row[2]) for row in trips}
+    failed = {row[0]: (OF_TRIP[row[1]].value, row[2]) for row in trips}
     breaks = await conn.execute(
         select(incident.c.name, incident.c.opened_at).where(
             incident.c.kind == Subject.CONNECTION.value,

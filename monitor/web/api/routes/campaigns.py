@@ -137,6 +137,7 @@ class ProgressCounts(Shown):
     approved: int
     declined: int
     wrong_account: int
+    unusable: int
     broke: int
     refused: int
     gone: int

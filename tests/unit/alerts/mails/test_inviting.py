@@ -63,6 +63,7 @@ def test_one_mail_for_all_and_reminders_bounded_in_the_clients_daylight(count, d
         {"silenced": "on holiday"},
         {"campaign_waits": True},
         {"waits": True},
+        {"claimed_until": START + 31 * DAY},
         {"campaign": None},
         {"campaign": replace(PART, until=date(2026, 11, 22))},
     ],

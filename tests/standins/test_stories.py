@@ -9,7 +9,7 @@ import pytest
 
 from monitor.operations import accounts
 from monitor.providers import catalogue
-from tests.conftest import ME, postgres_url
+from tests.conftest import ME, START, postgres_url
 from tests.standins.dialect import Account
 from tests.standins.dialects import EVERY, SLACK_OF_USERS
 from tests.standins.stage import staged
@@ -76,6 +76,9 @@ async def comes_back(at, provider):
     await at.after(minutes=6)
     assert await at.state("acme") == ("healthy", "ok")
     assert at.standin.works(await at.token("acme"))
+    hint = catalogue.load(provider).oauth.login_hint
+    if hint:  # whoever authorized before is asked for
+        assert at.asked[hint] in (FIRMS[provider].account.user, FIRMS[provider].account.name)
 
 
 async def lost(at, cause):
@@ -197,6 +200,22 @@ async def test_a_token_that_speaks_for_another_account(tmp_path, sqlite_url, mai
         at.grant.whose = FIRMS[provider].other
         await lost(at, "wrong_account")
         await comes_back(at, provider)
+
+
+@pytest.mark.parametrize(
+    ("provider", "idle", "end"),
+    [
+        ("quickbooks", timedelta(seconds=8_726_400), timedelta(days=1825)),
+        ("github", timedelta(seconds=15_897_600), None),
+        ("google", None, None),
+    ],
+)
+async def test_what_is_told_of_its_end_is_kept(tmp_path, sqlite_url, mailbox, provider, idle, end):
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await connected(at, provider)
+        sealed = (await at.known("acme")).sealed
+        assert sealed.refresh_ends_at == (idle and START + idle)
+        assert sealed.grant_ends_at == (end and START + end)
 
 
 async def test_an_organisation_that_xero_took_off_the_list(tmp_path, sqlite_url, mailbox):

@@ -85,10 +85,16 @@ async def all_within(parts: Parts, who: Actor, records: list[Record]) -> None:
             raise Refused(f"{record.id} would lie outside of what {who.name} is restricted to.")
 
 
+def _account_of(parts: Parts, record: Record) -> str | None:
+    """Return a record's account; where a value of it is the account, that says it, too."""
+    named = parts.apps[record.app].provider.whoami.account_value
+    return record.account_id or (record.values or {}).get(named)
+
+
 def _with_account(parts: Parts, records: list[Record]) -> None:
     """Refuse records without an account, where the settings want one. Raises ImportRefused."""
     if parts.loaded.settings.connections.require_account:
-        without = [record.id for record in records if not record.account_id]
+        without = [record.id for record in records if not _account_of(parts, record)]
         if without:
             raise ImportRefused(
                 [f"{name}: account_id is missing, and connections.require_account is set" for name in without]
@@ -130,8 +136,6 @@ def tokens_of(record: Record) -> tuple[Secret | None, Secret | None]:
 def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> NewConnection:
     app, tokens = parts.apps[record.app], record.tokens
     access, refresh = tokens_of(record)
-    # Where a value is the account, one of the two says the other.
-    named = (record.values or {}).get(app.provider.whoami.account_value)
     return NewConnection(
         id=record.id,
         place=app.place,
@@ -140,7 +144,7 @@ def _new_connection(parts: Parts, record: Record, first_probe_at: datetime) -> N
         locale=record.client.locale,
         timezone=record.client.timezone,
         scopes=record.scopes,
-        account_id=record.account_id or named,
+        account_id=_account_of(parts, record),
         labels=record.labels,
         access=parts.vault.seal(access, access_cell(record.id, app.place)) if access else None,
         refresh=parts.vault.seal(refresh, refresh_cell(record.id, app.place)) if refresh else None,

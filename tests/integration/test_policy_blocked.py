@@ -21,10 +21,6 @@ title = { en = "App access control", de = "App-Zugriffssteuerung" }
 page = "https://admin.example.com/apps"
 do = { en = "Set this app to “Trusted”.", de = "Stellen Sie diese App auf „Vertrauenswürdig“." }
 
-[words]
-leads_to = "the sign-in page of Clio"
-admin_page = "https://admin.example.com/connected"
-
 [[rules]]
 step = "refresh"
 status = 400

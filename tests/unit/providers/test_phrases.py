@@ -7,6 +7,7 @@ import pytest
 from monitor.errors import ConfigurationError
 from monitor.providers import catalogue
 from monitor.providers.phrases import Phrases, phrases, setting_in_words, setting_of
+from monitor.providers.schema import Words
 
 MORE = """
 [settings.trusted]
@@ -36,7 +37,8 @@ setting = "bare"
 @pytest.fixture
 def provider(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text(catalogue.built_in()["clio"].read_text() + MORE)
+    text = catalogue.built_in()["clio"].read_text().partition("[words]")[0]
+    path.write_text(text + MORE)
     return catalogue.load_file(path)
 
 
@@ -64,8 +66,9 @@ def test_a_setting_of_a_title_alone_is_enough(provider):
     )
 
 
-def test_a_file_without_words_says_nothing():
-    assert phrases(catalogue.load("clio"), "en", "clio.rules[0]") == Phrases()
+def test_a_file_without_words_says_nothing(provider):
+    wordless = provider.model_copy(update={"words": Words()})
+    assert phrases(wordless, "en", "clio.rules[0]") == Phrases()
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,8 @@ async def refuse_account(response: Response, parts: Here, actor: Who, connection
 async def _status(parts: Here, actor: Actor, connection: str) -> dict[str, Any]:
     known = await connections.show(parts, actor, connection)
     found = documents.status(known, await incidents.of(parts, actor, connection))
-    return records.row_for_eyes(actor, found)
+    shown: dict[str, Any] = records.for_eyes(actor, found)  # who authorized is a person, too
+    return shown
 
 
 async def _shown(response: Response, parts: Here, actor: Actor, connection: str) -> dict[str, Any]:

@@ -144,7 +144,7 @@ QUICKBOOKS = Dialect(
         "client": "refresh-invalid-client",
         "revoked": "refresh-dead-described",
         "access": "whoami-token-revoked",
-        "rights": "whoami-user-lost-rights",
+        "who rights": "whoami-user-lost-rights",
         "company": "whoami-another-company",
         "xml": "whoami-another-company",
         "scope": "scope-user-lost-rights",

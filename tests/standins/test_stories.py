@@ -42,7 +42,7 @@ FIRMS = {
         ("com.intuit.quickbooks.accounting",), Account("123146", "moreau"), Account("99999", "x")
     ),
     "salesforce": Firm(("api",), policy="policy", more={"inactive": "revoked"}),
-    "slack": Firm(("channels:read",), policy="who policy"),
+    "slack": Firm(("channels:read",), policy="who policy", more={"gone": "revoked"}),
     "xero": Firm(("accounting.settings",), Account(UUIDS[0], "moreau"), Account(UUIDS[1], "lindgren")),
 }
 EACH = sorted(FIRMS)
@@ -160,6 +160,33 @@ async def test_a_policy_is_told_to_the_administrator_and_heals_when_it_changes(
         await at.after(hours=6)
         assert await at.settle("acme") == ("healthy", "ok")
         assert at.standin.works(await at.token("acme"))
+
+
+@pytest.mark.parametrize(
+    ("provider", "word", "cause"),
+    [("github", "restricted", "policy_blocked"), ("quickbooks", "who rights", "role_restricted")],
+)
+async def test_the_api_keeps_out_whoever_has_good_tokens(
+    tmp_path, sqlite_url, mailbox, provider, word, cause
+):
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await connected(at, provider)
+        at.grant.blocked = word
+        await lost(at, cause)
+        await comes_back(at, provider)
+
+
+async def test_our_own_address_that_is_refused_is_no_clients_matter(tmp_path, sqlite_url, mailbox):
+    async with stage(tmp_path, "salesforce", sqlite_url, mailbox) as at:
+        await connected(at, "salesforce")
+        at.standin.end(at.grant, "egress")
+        await at.after(hours=1, minutes=1)
+        assert (await at.settle("acme"))[1] == "egress_blocked"
+        await at.mails(minutes=11)
+        assert not [mail for mail in mailbox.taken if "acme" in str(mail["To"])]
+        at.grant.refused = ""
+        await at.after(hours=6)
+        assert await at.settle("acme") == ("healthy", "ok")
 
 
 @pytest.mark.parametrize("provider", [name for name in EACH if EVERY[name].probes])

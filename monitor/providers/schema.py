@@ -373,6 +373,7 @@ class Provider(Section):
         sent: list[tuple[Place, SentHeaders]] = [
             (("headers",), self.headers),
             (("oauth", "token_headers"), oauth.token_headers),
+            *((("scopes", n, "call", "headers"), s.call.headers) for n, s in self.scopes.items() if s.call),
         ]
         calls = (("oauth", "revoke_call"), ("oauth", "introspect_call"), ("whoami", "call"))
         for table, key in calls:

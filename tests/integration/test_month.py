@@ -11,7 +11,7 @@ import pytest
 
 from tests.month import draws
 from tests.month.draws import CREEPING, SUDDEN, Incident, Mass
-from tests.month.fleet import HOUR
+from tests.month.fleet import EVERYWHERE, HOUR, PLACES
 from tests.month.run import live
 
 FIRMS = 60
@@ -19,9 +19,13 @@ PEACE = 1 * HOUR
 
 
 @pytest.mark.timeout(300)
-async def test_days_of_trouble_bring_no_wrong_no_missing_and_no_double_mail(tmp_path):
+@pytest.mark.parametrize(("firms", "where"), [(12, PLACES), (33, EVERYWHERE)], ids=["clio", "every provider"])
+async def test_days_of_trouble_bring_no_wrong_no_missing_and_no_double_mail(tmp_path, firms, where):
     report = await live(
-        tmp_path, lambda begin, clock: draws.month(12, 2, begin, clock, 7), 2, person=3 * HOUR
+        tmp_path,
+        lambda begin, clock: draws.month(firms, 2, begin, clock, 7, where=where),
+        2,
+        person=3 * HOUR,
     )
     assert report.faults == []
     assert report.owed >= 3 and report.asked >= report.owed and report.restarts >= 5

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
@@ -65,6 +65,7 @@ class Stage(Rig):
     standin: StandIn = field(kw_only=True)
     box: Mailbox = field(kw_only=True)
     locale: str = "en"
+    asked: dict[str, str] = field(default_factory=dict)  # of the provider's consent page, last
     page: str = ""  # where the last trip ended
 
     @property
@@ -95,6 +96,7 @@ class Stage(Rig):
     async def consent(self, url: str, accounts: Sequence[Account], form: dict[str, str]) -> str:
         """Decide at the provider; return the callback's path and query."""
         chosen = ",".join(f"{one.id}|{one.name}|{one.user}" for one in accounts)
+        self.asked = dict(parse_qsl(urlsplit(url).query))
         async with httpx.AsyncClient() as elsewhere:
             page = await elsewhere.get(url)
             assert page.status_code == 200, page.text

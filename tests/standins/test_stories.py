@@ -9,7 +9,7 @@ import pytest
 
 from monitor.operations import accounts
 from monitor.providers import catalogue
-from tests.conftest import ME, postgres_url
+from tests.conftest import ME, START, postgres_url
 from tests.standins.dialect import Account
 from tests.standins.dialects import EVERY, SLACK_OF_USERS
 from tests.standins.stage import staged
@@ -42,7 +42,7 @@ FIRMS = {
         ("com.intuit.quickbooks.accounting",), Account("123146", "moreau"), Account("99999", "x")
     ),
     "salesforce": Firm(("api",), policy="policy", more={"inactive": "revoked"}),
-    "slack": Firm(("channels:read",), policy="who policy"),
+    "slack": Firm(("channels:read",), policy="who policy", more={"gone": "revoked"}),
     "xero": Firm(("accounting.settings",), Account(UUIDS[0], "moreau"), Account(UUIDS[1], "lindgren")),
 }
 EACH = sorted(FIRMS)
@@ -76,6 +76,9 @@ async def comes_back(at, provider):
     await at.after(minutes=6)
     assert await at.state("acme") == ("healthy", "ok")
     assert at.standin.works(await at.token("acme"))
+    hint = catalogue.load(provider).oauth.login_hint
+    if hint:  # whoever authorized before is asked for
+        assert at.asked[hint] in (FIRMS[provider].account.user, FIRMS[provider].account.name)
 
 
 async def lost(at, cause):
@@ -159,6 +162,33 @@ async def test_a_policy_is_told_to_the_administrator_and_heals_when_it_changes(
         assert at.standin.works(await at.token("acme"))
 
 
+@pytest.mark.parametrize(
+    ("provider", "word", "cause"),
+    [("github", "restricted", "policy_blocked"), ("quickbooks", "who rights", "role_restricted")],
+)
+async def test_the_api_keeps_out_whoever_has_good_tokens(
+    tmp_path, sqlite_url, mailbox, provider, word, cause
+):
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await connected(at, provider)
+        at.grant.blocked = word
+        await lost(at, cause)
+        await comes_back(at, provider)
+
+
+async def test_our_own_address_that_is_refused_is_no_clients_matter(tmp_path, sqlite_url, mailbox):
+    async with stage(tmp_path, "salesforce", sqlite_url, mailbox) as at:
+        await connected(at, "salesforce")
+        at.standin.end(at.grant, "egress")
+        await at.after(hours=1, minutes=1)
+        assert (await at.settle("acme"))[1] == "egress_blocked"
+        await at.mails(minutes=11)
+        assert not [mail for mail in mailbox.taken if "acme" in str(mail["To"])]
+        at.grant.refused = ""
+        await at.after(hours=6)
+        assert await at.settle("acme") == ("healthy", "ok")
+
+
 @pytest.mark.parametrize("provider", [name for name in EACH if EVERY[name].probes])
 async def test_a_scope_that_is_gone(tmp_path, sqlite_url, mailbox, provider):
     """Where its words do not tell a scope from the user's rights, what the grant read before decides."""
@@ -197,6 +227,22 @@ async def test_a_token_that_speaks_for_another_account(tmp_path, sqlite_url, mai
         at.grant.whose = FIRMS[provider].other
         await lost(at, "wrong_account")
         await comes_back(at, provider)
+
+
+@pytest.mark.parametrize(
+    ("provider", "idle", "end"),
+    [
+        ("quickbooks", timedelta(seconds=8_726_400), timedelta(days=1825)),
+        ("github", timedelta(seconds=15_897_600), None),
+        ("google", None, None),
+    ],
+)
+async def test_what_is_told_of_its_end_is_kept(tmp_path, sqlite_url, mailbox, provider, idle, end):
+    async with stage(tmp_path, provider, sqlite_url, mailbox) as at:
+        await connected(at, provider)
+        sealed = (await at.known("acme")).sealed
+        assert sealed.refresh_ends_at == (idle and START + idle)
+        assert sealed.grant_ends_at == (end and START + end)
 
 
 async def test_an_organisation_that_xero_took_off_the_list(tmp_path, sqlite_url, mailbox):

@@ -173,6 +173,8 @@ WRONG = [
     ('refresh_idle_lifetime = "60d"', 'token_headers = { Host = "x" }', "line 9: oauth.token_headers.Host: "),
     ('refresh_idle_lifetime = "60d"', 'revoke_call = { fields = { t = "{tokn}" } }',
      "line 9: oauth.revoke_call.fields.t: has {tokn}, which is none of {token}"),
+    ('probe = "{hosts.files}/bills"', 'probe = "/b"\ncall = { body = "json", headers = { x-t = "{values.relm}" } }',
+     "line 17: scopes.bills.call.headers.x-t: {values.relm} is not one of [values]; did you mean 'realm'?"),
     ("ok == `false`", "!ok", "line 18: errors.refusal: is true of an answer that says nothing"),
 ]  # fmt: skip
 

@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 # One after the other as they are collected, each to the worker that is free: acceptance tests, which are long and
 # mostly wait, begin, and the many short ones fill the end. In chunks, one worker would keep the long ones for the end.
 test: $(VENV)/.installed-dev
-	$(RUN)/pytest -n auto --dist load --maxschedchunk 1
+	$(RUN)/pytest -n auto --dist load --maxschedchunk 1 --durations 30
 
 check: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

@@ -16,7 +16,7 @@ import pytest
 
 from dashboards import build
 from monitor.cli.demo.stage import Reader
-from monitor.metrics import ahead
+from monitor.metrics import ahead, catalogue
 from tests.acceptance.oncall_stage import (
     ROOT,
     Middleware,
@@ -253,8 +253,10 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
                 ]  # fmt: skip
                 # Only the idle provider's refresh tokens run out, and only a broken connection has a cause.
                 lines = [line for line in lines if "refresh_token" not in line or "$connection" not in line]
-                # Nothing ends that somebody has to act on, no door has had its turn, and no reads are metered.
-                return [line for line in lines if not any(metric.name in line for metric in ahead.ALL)]
+                # Nothing ends that somebody has to act on, no door has had its turn, no reads are metered, and
+                # no campaign runs.
+                quiet = (*ahead.ALL, catalogue.CAMPAIGN_CONNECTIONS, catalogue.CAMPAIGN_STOPPED)
+                return [line for line in lines if not any(metric.name in line for metric in quiet)]
 
             # A scrape that came late on a busy machine leaves a gap of a second.
             with contextlib.suppress(AssertionError):

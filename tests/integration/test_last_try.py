@@ -297,7 +297,7 @@ async def test_an_access_token_without_a_known_end_is_used_until_a_whoami_refuse
         assert (await rig.known("acme")).sealed.version == 1
 
 
-GRACE = 'reuse_grace = "30m"'
+GRACE = 'rotation = "grace"\nreuse_grace = "30m"'
 
 
 async def test_within_the_providers_grace_it_is_sent_again_at_once(tmp_path, sandbox, database_url, mailbox):

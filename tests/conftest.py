@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -70,6 +71,10 @@ def by(name: str) -> Actor:
 ME = by("me")
 IN_CI = os.environ.get("CI") == "true"
 # An example that takes long on a busy machine is no fault.
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them every command they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 

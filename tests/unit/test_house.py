@@ -64,7 +64,6 @@ NAMES_A_CAUSE = {
     "alerts/rules/fleet.py": "an alert each, which says what it is about",
     "monitor/providers/rule_entries.py": "a rule that names a setting is of the one cause that a setting mends",
     "monitor/store/api_keys.py": "how a key ends, in the same word",
-    "monitor/store/campaigns.py": "how a trip ended, in the same word",
     "monitor/store/guarding.py": "our own network is looked at by all of the fleet",
     "monitor/operations/documents.py": "a field of its document, in the same word",
     "monitor/tokens/arrival.py": "how a trip ends, in the same word",

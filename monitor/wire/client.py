@@ -35,6 +35,7 @@ from monitor.wire.sent import sent
 from monitor.wire.settings import USER_AGENT, HttpSettings
 
 LARGEST_BODY = 64 * 1024
+MOST_URLS = 4096  # parsed and kept
 
 
 class Reply(NamedTuple):
@@ -97,6 +98,8 @@ class Wire:
         """
         parsed = self._urls.get(url)
         if parsed is None:
+            if len(self._urls) >= MOST_URLS:  # those with a connection's own values are as many as it has
+                self._urls.clear()
             parsed = self._urls[url] = httpx.URL(url)
         if token is not None and not token.reveal().isprintable():
             return Fault(FaultKind.OURS, "the token cannot stand in a header", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -55,7 +56,7 @@ async def keep(database: Database, app: str, standings: Sequence[Standing], next
 @retried
 async def plan(database: Database, app: str, now: datetime, next_at: datetime) -> None:
     """Write down when an app that nobody asked yet has its first turn."""
-    try:
+    with contextlib.suppress(IntegrityError):  # another process has planned it: its time stands
         async with database.write() as conn:
             for door in Door:
                 await conn.execute(
@@ -63,8 +64,6 @@ async def plan(database: Database, app: str, now: datetime, next_at: datetime) -
                         app=app, door=door.value, at=now, outcome=Outcome.UNCLEAR.value, next_at=next_at
                     )
                 )
-    except IntegrityError:
-        pass
 
 
 @retried

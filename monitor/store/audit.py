@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,9 +82,12 @@ async def page(
         return [(row.id, Entry(row.at, row.actor, row.action, row.subject, row.detail)) for row in rows]
 
 
-async def newest(database: Database, action: str, subjects: Sequence[str]) -> dict[str, Entry]:
-    """Return the newest line of an action about each of these subjects that has one."""
-    query = select(audit).where(audit.c.action == action, audit.c.subject.in_(subjects)).order_by(audit.c.id)
+async def newest(
+    database: Database, actions: Collection[str], subjects: Sequence[str]
+) -> dict[str, Entry]:
+    """Return the newest line of any of these actions about each of these subjects that has one."""
+    chosen = (audit.c.action.in_(sorted(actions)), audit.c.subject.in_(subjects))
+    query = select(audit).where(*chosen).order_by(audit.c.id)
     async with database.read() as conn:
         rows = await conn.execute(query)
         return {row.subject: Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows}

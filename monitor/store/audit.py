@@ -82,9 +82,7 @@ async def page(
         return [(row.id, Entry(row.at, row.actor, row.action, row.subject, row.detail)) for row in rows]
 
 
-async def newest(
-    database: Database, actions: Collection[str], subjects: Sequence[str]
-) -> dict[str, Entry]:
+async def newest(database: Database, actions: Collection[str], subjects: Sequence[str]) -> dict[str, Entry]:
     """Return the newest line of any of these actions about each of these subjects that has one."""
     chosen = (audit.c.action.in_(sorted(actions)), audit.c.subject.in_(subjects))
     query = select(audit).where(*chosen).order_by(audit.c.id)

@@ -166,6 +166,12 @@ async def _all_of(parts: Parts, actor: Actor, seen: Seen) -> None:
         raise Refused(f"{actor.name} is restricted to a part of what incident {seen.id} holds.")
 
 
+async def those(parts: Parts, actor: Actor, found: list[Seen]) -> list[Shown]:
+    """Return incidents that an operation has read for the actor, each with who has taken it up."""
+    actor.needs(Right.INCIDENTS_READ)
+    return await _shown(parts, actor, found, ())
+
+
 async def _one(parts: Parts, actor: Actor, number: int) -> Seen:
     found = await incident_pages.page(parts.database, Wanted(number, only=actor.only), 1)
     if not found:

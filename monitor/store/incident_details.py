@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, union_all
 
 from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Subject
@@ -68,11 +68,17 @@ class Reader(NamedTuple):
 
 
 class Open(NamedTuple):
-    """How many incidents are open: of what several share, and of single connections by who has to act."""
+    """How many incidents are open: waves, others that several share, and single connections, by who acts."""
 
-    shared: int
-    members: int  # connections of those
+    waves: int
+    shared: Mapping[str, int]
     single: Mapping[str, int]
+    members: int  # connections of waves and of what several share
+
+    @property
+    def total(self) -> int:
+        """All of them, each member of a larger one left out."""
+        return self.waves + sum(self.shared.values()) + sum(self.single.values())
 
 
 _TURNED = func.coalesce(incident.c.turned_at, incident.c.opened_at)
@@ -199,20 +205,18 @@ async def members(
 
 async def counted(database: Database) -> Open:
     """Return how many incidents are open."""
-    single = case((SINGLE, 1), else_=0).label("single")
-    shared = case((incident.c.kind == Subject.CONNECTION.value, 0), else_=1).label("shared")
+    kind = case(
+        (incident.c.wave, "wave"), (incident.c.kind != Subject.CONNECTION.value, "shared"),
+        (SINGLE, "single"), else_="member",
+    ).label("what")  # fmt: skip
     query = (
-        select(shared, single, incident.c.owner, func.count())
+        select(kind, incident.c.owner, func.count())
         .where(incident.c.closed_at.is_(None))
-        .group_by(shared, single, incident.c.owner)
+        .group_by(kind, incident.c.owner)
     )
-    larger, members_of, alone = 0, 0, dict[str, int]()
+    found: dict[str, dict[str, int]] = {"wave": {}, "shared": {}, "single": {}, "member": {}}
     async with database.read() as conn:
-        for is_shared, is_single, owner, count in await conn.execute(query):
-            if is_shared:
-                larger += int(count)
-            elif is_single:
-                alone[owner] = int(count)
-            else:
-                members_of += int(count)
-    return Open(larger, members_of, alone)
+        for what, owner, count in await conn.execute(query):
+            found[what][owner] = int(count)
+    sums = {what: sum(by.values()) for what, by in found.items()}
+    return Open(sums["wave"], found["shared"], found["single"], sums["member"])

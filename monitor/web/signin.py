@@ -22,6 +22,7 @@ from monitor.operations.people import SignedIn, Wrong
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
 from monitor.text.names import unprintable
+from monitor.web import files
 from monitor.web.doorkeeper import Doorkeeper, cookie_name, plain_here
 from monitor.web.origin import of_our_pages
 
@@ -64,6 +65,7 @@ class SignIn:
             Route("/sign-in/oidc", self.set_out, methods=["GET"]),
             Route("/oidc/callback", self.come_back, methods=["GET"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
+            *files.routes(),
         ]
 
     async def show(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 _FOLDER = Path(__file__).parent / "static"
 MEDIA = {
     "console.css": "text/css", "console.js": "text/javascript", "theme.js": "text/javascript",
-    "htmx.min.js": "text/javascript",
+    "htmx.min.js": "text/javascript", "icon.svg": "image/svg+xml",
 }  # fmt: skip
 _FILES = {name: (_FOLDER / name).read_bytes() for name in MEDIA}
 _HASHES = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in _FILES.items()}

@@ -179,8 +179,8 @@ class SignIn:
             unsafe=urlsplit(self._public_url).scheme != "https" and not self._plain,
         )
         headers = {
-            "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-            "frame-ancestors 'none'; base-uri 'none'",
+            "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+            "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
             # With `no-referrer` a browser would say `Origin: null` of its own form.
             "referrer-policy": "same-origin",
         }

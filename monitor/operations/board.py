@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from alerts.mails.fuse import FuseState
 from alerts.mails.refusals import undeliverable
@@ -12,12 +13,13 @@ from alerts.mails.truth import audience
 from alerts.outbox import listing as outbox
 from alerts.outbox.listing import Told
 from alerts.pages.called import Called
+from monitor.health.breaks import CANARY
 from monitor.health.causes import Owner, Subject
 from monitor.health.holding import Held
 from monitor.health.listing import Filter, Listed
 from monitor.health.pattern import Pattern, pattern
 from monitor.health.question import Question, question
-from monitor.health.wave import members
+from monitor.health.wave import Members, Outcome, densest, members
 from monitor.operations import accounts, incidents, notices, reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.blocks import Block, Sample, blocks, calls_of, samples_of, trouble_of
@@ -47,6 +49,15 @@ class Letters:
     asleep: int  # mails that wait for the end of their readers' quiet hours
 
 
+class Canary(NamedTuple):
+    """A client that was asked on trial, and what came of it."""
+
+    client: str
+    connection: str
+    told_at: datetime | None
+    outcome: Outcome
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A wave, as the question that it is, with all that one has to know to answer it."""
@@ -56,6 +67,12 @@ class Decision:
     pattern: Pattern
     letters: Letters
     clients: tuple[tuple[str, str], ...]  # those who are held, by name, each with a connection
+    canaries: tuple[Canary, ...]
+    members: Members
+
+    def first(self, count: int) -> list[str]:
+        """Return who would be asked first, by name."""
+        return sorted(densest(self.members, count), key=str.casefold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +178,18 @@ def _decision(parts: Parts, block: Block, held: Held, why: tuple[str, ...], lett
     clients = {
         one.client: one.connection for one in sorted(left, key=lambda one: one.connection, reverse=True)
     }
-    asked = question(block.shown.seen.about.name, held.wave, members(held.breaks, now), why, policy, now)
+    of = members(held.breaks, now)
+    asked = question(block.shown.seen.about.name, held.wave, of, why, policy, now)
     ordered = sorted(clients.items(), key=lambda one: (one[0].casefold(), one[1]))
-    return Decision(block, asked, pattern(left), letters, tuple(ordered))
+    return Decision(block, asked, pattern(left), letters, tuple(ordered), _canaries(held, of), of)
+
+
+def _canaries(held: Held, of: Members) -> tuple[Canary, ...]:
+    found = {one.client: one for one in held.breaks if one.mails == CANARY}
+    return tuple(
+        Canary(client, one.connection, one.told_at, of.outcome(client))
+        for client, one in sorted(found.items(), key=lambda item: (item[1].at, item[0]))
+    )
 
 
 def _letters(parts: Parts, readers: Sequence[Reader], refused: set[str]) -> Letters:
@@ -180,24 +206,32 @@ def _letters(parts: Parts, readers: Sequence[Reader], refused: set[str]) -> Lett
     )
 
 
+async def single(parts: Parts, shown: Shown) -> Single:
+    """Return the incident of one connection with what one has to know of it."""
+    return (await _with_rest(parts, [shown], 1))[0]
+
+
 async def _singles(parts: Parts, actor: Actor, owner: Owner, limit: int) -> list[Single]:
     which = Wanted(open=True, owners=[owner.value], single=True)
     found = await incident_pages.oldest(parts.database, which, limit)
-    shown = await incidents.those(parts, actor, found)
-    rows = await _rows(parts, found)
-    about = outbox.Wanted(incidents=[one.id for one in found])
-    told = await outbox.page(parts.database, about, 4 * limit) if found else []
-    samples, calls = {}, {}
-    if owner is Owner.OPERATOR:
-        samples = await samples_of(parts, {one.id: one.about.name for one in found})
-        calls = await calls_of(
-            parts,
-            {
-                one.id: trouble_of(one, row.place, row.client_name)
-                for one in found
-                if (row := rows.get(one.about.name)) is not None
-            },
-        )
+    return await _with_rest(parts, await incidents.those(parts, actor, found), limit)
+
+
+async def _with_rest(parts: Parts, found: Sequence[Shown], limit: int) -> list[Single]:
+    if not found:
+        return []
+    seen = [one.seen for one in found]
+    rows = await _rows(parts, seen)
+    told = await outbox.page(parts.database, outbox.Wanted(incidents=[one.id for one in seen]), 4 * limit)
+    samples = await samples_of(parts, {one.id: one.about.name for one in seen})
+    calls = await calls_of(
+        parts,
+        {
+            one.id: trouble_of(one, row.place, row.client_name)
+            for one in seen
+            if (row := rows.get(one.about.name)) is not None
+        },
+    )
     return [
         Single(
             one,
@@ -206,7 +240,7 @@ async def _singles(parts: Parts, actor: Actor, owner: Owner, limit: int) -> list
             samples.get(one.seen.id),
             calls.get(one.seen.id),
         )
-        for one in shown
+        for one in found
     ]
 
 

@@ -120,7 +120,7 @@ async def acknowledge(parts: Parts, actor: Actor, number: int, note: str = "") -
     if (await _one(parts, actor, number)).closed_at is not None:
         raise Conflict(f"Incident {number} is over.")
     now = parts.clock.now()
-    await audit.write_down(parts.database, now, actor.name, ACKNOWLEDGED, _subject(number), note=note)
+    await audit.write_down(parts.database, now, actor.name, ACKNOWLEDGED, subject_of(number), note=note)
 
 
 async def unacknowledge(parts: Parts, actor: Actor, number: int) -> None:
@@ -130,7 +130,7 @@ async def unacknowledge(parts: Parts, actor: Actor, number: int) -> None:
     if shown.acknowledged is None:
         raise Conflict(f"Nobody has taken incident {number} up.")
     now = parts.clock.now()
-    await audit.write_down(parts.database, now, actor.name, LAID_DOWN, _subject(number))
+    await audit.write_down(parts.database, now, actor.name, LAID_DOWN, subject_of(number))
 
 
 async def held_wave(parts: Parts, actor: Actor, number: int) -> str:
@@ -179,16 +179,17 @@ async def _one(parts: Parts, actor: Actor, number: int) -> Seen:
     return found[0]
 
 
-def _subject(number: int) -> str:
+def subject_of(number: int) -> str:
+    """Return what the audit calls an incident."""
     return f"incident {number}"
 
 
 async def _shown(parts: Parts, actor: Actor, found: list[Seen], expand: Collection[str]) -> list[Shown]:
-    subjects = [_subject(one.id) for one in found]
+    subjects = [subject_of(one.id) for one in found]
     words = await audit.newest(parts.database, (ACKNOWLEDGED, LAID_DOWN), subjects)
     rows = []
     for one in found:
-        line = words.get(_subject(one.id))
+        line = words.get(subject_of(one.id))
         taken = line is not None and line.action == ACKNOWLEDGED
         word = Word(line.actor, line.at, str(line.detail.get("note", ""))) if line and taken else None
         shown = Shown(_without_others(one, actor), word)

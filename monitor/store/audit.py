@@ -91,6 +91,18 @@ async def newest(database: Database, actions: Collection[str], subjects: Sequenc
         return {row.subject: Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows}
 
 
+async def about(
+    database: Database, subject: str, since: datetime, until: datetime | None, limit: int
+) -> list[Entry]:
+    """Return the newest lines about a subject from one time to another, newest first."""
+    query = select(audit).where(audit.c.subject == subject, audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at <= until)
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(audit.c.id.desc()).limit(limit))
+        return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]
+
+
 async def of_subject(database: Database, subject: str, limit: int = 20) -> list[Entry]:
     """Return the newest lines about a subject, newest first."""
     async with database.read() as conn:

@@ -14,9 +14,9 @@ def cookie_of(answer: Response) -> str:
     return answer.headers["set-cookie"].partition("=")[2].partition(";")[0].strip('"')
 
 
-def written(done: Done, secret: str = "secret") -> str:
+def written(done: Done, key: str = "secret") -> str:
     answer = Response()
-    Said(Secret(secret), plain=True).write(answer, done)
+    Said(Secret(key), plain=True).write(answer, done)
     return cookie_of(answer)
 
 

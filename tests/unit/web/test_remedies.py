@@ -11,9 +11,9 @@ from monitor.web.console.remedies import PATHS, said
 
 def test_what_the_console_does_is_a_link_and_what_it_does_not_a_command():
     resume, rotate = said(
-        [Remedy("connections.resume", "watches it again", "a/c me"), Remedy("keys.rotate", "retires it")]
+        [Remedy("connections.resume", "watches it again", "a/c&me"), Remedy("keys.rotate", "retires it")]
     )
-    assert (resume.href, resume.command) == ("/connections/a%2Fc%20me/resume", "")
+    assert (resume.href, resume.command) == ("/connections/a%2Fc%26me/resume", "")
     assert resume.label and resume.does == "watches it again"
     assert (rotate.href, rotate.command) == ("", "token-health keys rotate")
 

@@ -6,7 +6,13 @@ import pytest
 
 from monitor.errors import Remedy
 from monitor.web.commands import COMMANDS
+from monitor.web.console import remedies
 from monitor.web.console.remedies import PATHS, said
+
+
+@pytest.fixture(autouse=True)
+def _every_page(monkeypatch):
+    monkeypatch.setattr(remedies, "_is_here", lambda href: True)
 
 
 def test_what_the_console_does_is_a_link_and_what_it_does_not_a_command():
@@ -35,3 +41,9 @@ def test_where_it_is_open_what_it_is_done_to_one_chooses_from_a_list(operation):
 
 def test_each_is_a_remedy_that_there_is():
     assert PATHS.keys() <= COMMANDS.keys()
+
+
+def test_where_the_page_is_not_there_it_is_the_command(monkeypatch):
+    monkeypatch.setattr(remedies, "_is_here", lambda href: False)
+    (one,) = said([Remedy("connections.resume", subject="acme")])
+    assert (one.href, one.command) == ("", "token-health connections resume acme")

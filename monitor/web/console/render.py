@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from monitor.web.console import remedies
 from monitor.web.console.texts import N_, gettext, ngettext
 
 STATES = {
@@ -35,6 +36,7 @@ def environment() -> Environment:
     )
     env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
     env.globals |= {"_": gettext, "ngettext": ngettext, "STATES": STATES, "OWNERS": OWNERS}
+    env.filters["remedied"] = remedies.said
     env.filters |= {"number": number, "span": short, "at": at, "iso": iso, "part": part, "until": until}
     return env
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from alerts.outbox import listing as outbox
-from alerts.outbox.listing import Told
+from alerts.outbox.listing import Told as Told  # noqa: PLC0414 - doors say by it what they show
 from monitor.health.causes import Subject
 from monitor.operations import board, incidents
 from monitor.operations.actor import Actor, Right
@@ -18,7 +18,7 @@ from monitor.settings.parts import Parts
 from monitor.store import audit, published
 from monitor.store import incident_details as details
 from monitor.store.audit import Entry
-from monitor.store.incident_details import Belongs
+from monitor.store.incident_details import Belongs as Belongs  # noqa: PLC0414 - the same
 from monitor.store.incident_pages import Seen
 
 NOTICES = 20
@@ -91,7 +91,7 @@ async def _told(parts: Parts, actor: Actor, number: int) -> list[Told]:
 
 
 async def _lines(parts: Parts, seen: Seen) -> list[Entry]:
-    """Return what people and the service did about an incident, and, while it stood, with what it is about."""
+    """Return what was done about an incident, and while it stood about what it is an incident of."""
     subject = seen.about.name if seen.about.kind is Subject.CONNECTION else str(seen.about)
     until = seen.closed_at + SOON if seen.closed_at is not None else None
     own = await audit.of_subject(parts.database, incidents.subject_of(seen.id), LINES)

@@ -19,7 +19,7 @@ from monitor.health.wave import members
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import audit, incident_pages, incidents, listing, published, waves
-from monitor.store.incident_pages import Seen
+from monitor.store.incident_pages import Seen as Seen  # noqa: PLC0414 - doors show it
 from monitor.store.incident_pages import Wanted as Wanted  # noqa: PLC0414 - doors say by it what they want
 from monitor.store.incidents import Closed, OpenIncident
 

@@ -16,15 +16,16 @@ from monitor.web.console.texts import ngettext
 from monitor.web.console.visit import Visit
 
 HERE = "/incidents"
+LARGEST = 2**31 - 1  # number of an incident
 TYPED = 20  # above so many connections, what nobody hears of has its number typed
 
 
 def number(visit: Visit) -> int:
-    """Return the incident that a path names. Raises NotFound for what is no number of the database."""
-    text = visit.path["number"]
-    if not text.isdecimal() or len(text) > 15:
+    """Return the incident that a path names. Raises NotFound for a number that the database has not."""
+    found = int(visit.path["number"])
+    if found > LARGEST:
         raise NotFound(_("There is no such incident."))
-    return int(text)
+    return found
 
 
 def _page(visit: Visit) -> str:
@@ -56,11 +57,15 @@ def _ask_release(visit: Visit, found: Decision) -> Ask:
     letters = found.letters
     says = [
         ngettext(
-            "%(n)s mail goes to %(of)s addresses, once its connection was looked at again; who heals by then is not mailed.",
-            "%(n)s mails go to %(of)s addresses, each once its connection was looked at again; who heals by then is not mailed.",
+            "%(n)s mail goes to %(of)s addresses, once its connection was looked at again; who heals by then "
+            "is not mailed.",
+            "%(n)s mails go to %(of)s addresses, each once its connection was looked at again; who heals by "
+            "then is not mailed.",
             letters.mails, of=f"{letters.addresses:,}",
         ),
-        _("They go as fast as these looks confirm them, the first after 30 seconds; the fuse lets them pass."),
+        _(
+            "They go as fast as these looks confirm them, the first after 30 seconds; the fuse lets them pass."
+        ),
         _quiet(visit, found),
     ]  # fmt: skip
     button = ngettext(
@@ -85,9 +90,11 @@ def _ask_first(visit: Visit, found: Decision) -> Ask:
     return Ask(
         ngettext("Ask %(n)s client first?", "Ask %(n)s clients first?", len(names)),
         [
-            _("Those who broke in the densest half hour are asked, since a break of their own would prove nothing: %(who)s.",
+            _("Those who broke in the densest half hour are asked, since a break of their own would prove "
+              "nothing: %(who)s.",
               who=", ".join(names)),
-            _("When they authorized again and work, the rest can follow; while they are still refused, nobody else is asked."),
+            _("When they authorized again and work, the rest can follow; while they are still refused, "
+              "nobody else is asked."),
             *([quiet] if (quiet := _quiet(visit, found)) else []),
         ],
         ngettext("Ask %(n)s client", "Ask %(n)s clients", len(names)), HERE, here=HERE,
@@ -107,8 +114,8 @@ def _ask_drop(visit: Visit, found: Decision) -> Ask:
                 "%(n)s client is never told about this break, nor reminded of it.",
                 "%(n)s clients are never told about this break, nor reminded of it.", found.question.held,
             ),
-            _("What does not heal by itself stays broken until somebody mends it another way. A later break of the "
-              "same connection is a new one."),
+            _("What does not heal by itself stays broken until somebody mends it another way. A later break "
+              "of the same connection is a new one."),
         ],
         ngettext("Drop %(n)s mail", "Drop %(n)s mails", found.letters.mails), HERE, here=HERE,
         hidden=_seen(found, "drop"), danger=True, typed=held if held > TYPED else None,
@@ -206,7 +213,7 @@ async def ask_hold_again(visit: Visit) -> Ask:
     return Ask(
         _("Hold again what nobody was told of?"),
         [
-            _("The wave is open again. Whoever was told meanwhile, stays told; what healed meanwhile is left alone."),
+            _("The wave is open again. Whoever was told meanwhile, stays told; what healed is left alone."),
             _("It asks nobody by itself before it has waited again."),
         ],
         _("Hold again"), _page(visit), here=HERE,
@@ -220,8 +227,11 @@ async def ask_hold_again(visit: Visit) -> Ask:
 async def hold_again(visit: Visit) -> Done:
     """Take a decision about a wave back."""
     count = await notices.hold_again(visit.parts, visit.actor, number(visit))
-    return Done(HERE, ngettext("Taken back: the mail of %(n)s connection is held again.",
-                               "Taken back: the mails of %(n)s connections are held again.", count))  # fmt: skip
+    said = ngettext(
+        "Taken back: the mail of %(n)s connection is held again.",
+        "Taken back: the mails of %(n)s connections are held again.", count,
+    )  # fmt: skip
+    return Done(HERE, said)
 
 
 # -- any incident ---------------------------------------------------------------------------------------
@@ -234,7 +244,9 @@ async def ask_acknowledge(visit: Visit) -> Ask:
         _("Take incident %(number)s up?", number=number(visit)),
         [_("Whoever looks at it sees that you are on it, and since when. Nothing else changes.")],
         _("Acknowledge"), _page(visit), here=HERE,
-        fields=[Field("note", _("Note"), value=visit.given("note"), hint=_("for whoever looks at it after you"))],
+        fields=[
+            Field("note", _("Note"), value=visit.given("note"), hint=_("for whoever looks at it after you"))
+        ],
         note=_("It can be laid down again."),
     )  # fmt: skip
 
@@ -269,8 +281,8 @@ async def ask_hold(visit: Visit) -> Ask:
     return Ask(
         _("Hold all mails about %(over)s %(name)s?", over=over, name=name),
         [
-            _("No client is told anything about a connection of it, and on-call neither, until the hold ends. "
-              "What waits then goes out, as far as it is still true."),
+            _("No client is told anything about a connection of it, and on-call neither, until the hold "
+              "ends. What waits then goes out, as far as it is still true."),
             _("Connections are looked at as before."),
         ],
         _("Hold the mails about %(name)s", name=name), _page(visit), here=HERE,

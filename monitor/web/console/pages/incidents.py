@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.errors import NotFound
 from monitor.health.causes import Owner
 from monitor.operations import board, incident_story, records
 from monitor.operations.actor import Right
@@ -12,6 +11,7 @@ from monitor.operations.board import Board
 from monitor.web.console import incident_words
 from monitor.web.console.answers import Shown
 from monitor.web.console.declared import page
+from monitor.web.console.pages.incident_acts import LARGEST, number
 from monitor.web.console.texts import gettext as _
 from monitor.web.console.texts import ngettext
 from monitor.web.console.visit import Visit
@@ -37,13 +37,13 @@ async def show_incidents(visit: Visit) -> Shown:
 @page("/incidents/{number:int}", Right.INCIDENTS_READ)
 async def show_incident(visit: Visit) -> Shown:
     """Show an incident whole: who belongs to it, what was said about it, and what became of it when."""
-    number = _number(visit.path["number"])
+    one = number(visit)
     after = visit.query.get("after", "")
     found = await incident_story.story(
-        visit.parts, visit.actor, number, PAGE, int(after) if after.isdecimal() and len(after) < 16 else 0
+        visit.parts, visit.actor, one, PAGE, int(after) if after.isdecimal() and len(after) < 16 else 0
     )
     return Shown(
-        "incident.html.j2", _("Incident %(number)s", number=number), HERE,
+        "incident.html.j2", _("Incident %(number)s", number=one), HERE,
         story=found, after=after, timeline=incident_words.timeline(found), eyes=_eyes(visit),
         may_act=visit.may(Right.INCIDENTS_OPERATE), may_hold=visit.may(Right.NOTICES_OPERATE),
         may_audit=visit.may(Right.AUDIT_READ),
@@ -66,18 +66,11 @@ async def _closed(visit: Visit) -> Shown:
 
 def _before(text: str) -> tuple[datetime, int] | None:
     """Read where a page begins; what is none of ours is the beginning."""
-    moment, _dash, number = text.partition("-")
+    moment, _dash, last = text.partition("-")
     try:
-        return incident_words.moment(float(moment)), _number(number)
-    except (ValueError, OverflowError, OSError, NotFound):
+        return incident_words.moment(float(moment)), min(int(last), LARGEST)
+    except (ValueError, OverflowError, OSError):
         return None
-
-
-def _number(text: str) -> int:
-    """Read an incident's number, as large as the database has them. Raises NotFound."""
-    if not text.isdecimal() or len(text) > 15:
-        raise NotFound(_("There is no such incident."))
-    return int(text)
 
 
 def _eyes(visit: Visit) -> object:
@@ -101,8 +94,8 @@ def _beside(found: Board) -> str:
     said = []
     if larger := opened.waves + sum(opened.shared.values()):
         said.append(
-            ngettext("%(n)s stands for %(of)s connections together", "%(n)s stand for %(of)s connections together",
-                     larger, of=f"{opened.members:,}")
+            ngettext("%(n)s stands for %(of)s connections together",
+                     "%(n)s stand for %(of)s connections together", larger, of=f"{opened.members:,}")
         )  # fmt: skip
     if singles := sum(opened.single.values()):
         clients = opened.single.get(Owner.CLIENT.value, 0)

@@ -26,7 +26,11 @@ async def held(tmp_path, sandbox, database_url):
         await _healthy(database, FIRMS, START)
         async with database.write() as conn:
             for name in FIRMS:
-                to = [f"it@{name}.example", f"office@{name}.example"] if name < "c05" else [f"it@{name}.example"]
+                to = (
+                    [f"it@{name}.example", f"office@{name}.example"]
+                    if name < "c05"
+                    else [f"it@{name}.example"]
+                )
                 await conn.execute(update(connection).where(connection.c.id == name).values(contacts=to))
         await _break(database, FIRMS[:8], Cause.REVOKED, START + timedelta(minutes=1))
         rig.clock.time = START + HOUR
@@ -68,7 +72,9 @@ async def test_a_wave_is_released_and_taken_back(held):
     assert "Release 8 mails to 13 addresses" in words(ask)
     done = await person.post(f"/incidents/{number}/decide", {"mails": "release", "held": "8"})
     page = await person.follow(done)
-    assert "Released: the clients of 8 connections are told, in 30 seconds at the earliest. Undo" in words(page)
+    assert "Released: the clients of 8 connections are told, in 30 seconds at the earliest. Undo" in words(
+        page
+    )
     assert "A person released it: 0 of 8 were told." in words(page)
     page = await person.follow(await person.post(f"/incidents/{number}/hold-again"))
     assert "Taken back: the mails of 8 connections are held again." in words(page)

@@ -63,9 +63,8 @@ def _ask_release(visit: Visit, found: Decision) -> Ask:
             "then is not mailed.",
             letters.mails, of=f"{letters.addresses:,}",
         ),
-        _(
-            "They go as fast as these looks confirm them, the first after 30 seconds; the fuse lets them pass."
-        ),
+        _("They go as fast as these looks confirm them, the first after 30 seconds; "
+          "the fuse lets them pass."),
         _quiet(visit, found),
     ]  # fmt: skip
     button = ngettext(

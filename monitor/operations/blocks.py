@@ -61,7 +61,7 @@ class Block:
     status_page: str
     tally: Tally
     growth: Growth | None
-    beside: Beside
+    shares: tuple[Share, ...]  # the connections of its provider, by place and state
     sample: Sample | None
     call: Called | None
 
@@ -70,23 +70,28 @@ class Block:
         """Its number."""
         return self.shown.seen.id
 
+    @property
+    def beside(self) -> Beside:
+        """How many connections there are where it is, and elsewhere at its provider."""
+        return beside(self.shown.seen.about, self.shares)
+
 
 async def blocks(parts: Parts, found: Sequence[Shown]) -> list[Block]:
     """Return these incidents with what stands beside them, in as many queries for one as for a hundred."""
     numbers = [one.seen.id for one in found]
     tallies = await details.tallies(parts.database, numbers)
     grown = await details.growth(parts.database, _moments(parts, found, tallies))
-    shares = await details.spread(parts.database, {provider_of(parts, one.seen.about) for one in found})
+    shares = await details.spread(parts.database, *_places(found))
     samples = await samples_of(parts, await details.some_of(parts.database, numbers))
     calls = await calls_of(parts, {one.seen.id: _trouble(parts, one.seen) for one in found})
     return [
         Block(
             one,
-            title_of(parts, one.seen.about),
+            title_of(parts, provider_of(parts, one.seen.about, shares)),
             _status_page(parts, one.seen.about),
             tallies.get(one.seen.id, Tally()),
             grown.get(one.seen.id),
-            beside(one.seen.about, shares),
+            _of_provider(shares, provider_of(parts, one.seen.about, shares)),
             samples.get(one.seen.id),
             calls.get(one.seen.id),
         )
@@ -113,27 +118,41 @@ def beside(about: About, shares: Collection[Share]) -> Beside:
 
 def _counted(about: About, shares: Collection[Share], *, inside: bool) -> tuple[int, int]:
     mine = [one for one in shares if (about in one.place.groups()) is inside]
-    # Of an app, the others are those of its provider.
-    providers = {one.place.provider for one in shares if about in one.place.groups()}
-    mine = [one for one in mine if one.place.provider in providers]
     broken = sum(one.connections for one in mine if one.state == State.BROKEN.value)
     return sum(one.connections for one in mine), broken
 
 
-def provider_of(parts: Parts, about: About) -> str:
-    """Return the name of the provider that an incident is at; empty for our network."""
+def _places(found: Sequence[Shown]) -> tuple[set[str], set[str]]:
+    """Return the providers that incidents are at, and the apps whose provider has to be found."""
+    abouts = [one.seen.about for one in found]
+    named = (Subject.PROVIDER, Subject.REGION)
+    providers = {one.name.partition("/")[0] for one in abouts if one.kind in named}
+    return providers, {one.name for one in abouts if one.kind is Subject.APP}
+
+
+def _of_provider(shares: Collection[Share], provider: str) -> tuple[Share, ...]:
+    return tuple(one for one in shares if one.place.provider == provider)
+
+
+def provider_of(parts: Parts, about: About, shares: Collection[Share] = ()) -> str:
+    """Return the name of the provider that an incident is at; empty for our network, and where none is known.
+
+    An app that is not configured has one all the same: that of its connections.
+    """
     match about.kind:
         case Subject.APP:
-            return parts.apps[about.name].provider.name if about.name in parts.apps else ""
+            if about.name in parts.apps:
+                return parts.apps[about.name].provider.name
+            return next((one.place.provider for one in shares if one.place.app == about.name), "")
         case Subject.PROVIDER | Subject.REGION:
             return about.name.partition("/")[0]
     return ""
 
 
-def title_of(parts: Parts, about: About) -> str:
-    """Return how the provider of an incident is called; its name where no app of it is configured."""
-    name = provider_of(parts, about)
-    return next((app.provider.title for app in parts.apps.values() if app.provider.name == name), name)
+def title_of(parts: Parts, provider: str) -> str:
+    """Return how a provider is called; its name where no app of it is configured."""
+    titles = (app.provider.title for app in parts.apps.values() if app.provider.name == provider)
+    return next(titles, provider)
 
 
 def _status_page(parts: Parts, about: About) -> str:

@@ -16,13 +16,14 @@ from alerts.pages.called import Called
 from monitor.health.breaks import CANARY
 from monitor.health.causes import Owner, Subject
 from monitor.health.holding import Held
+from monitor.health.incidents import About
 from monitor.health.listing import Filter, Listed
 from monitor.health.pattern import Pattern, pattern
 from monitor.health.question import Question, question
 from monitor.health.wave import Members, Outcome, densest, members
 from monitor.operations import accounts, incidents, notices, reach
 from monitor.operations.actor import Actor, Right
-from monitor.operations.blocks import Block, Sample, blocks, calls_of, samples_of, trouble_of
+from monitor.operations.blocks import Beside, Block, Sample, beside, blocks, calls_of, samples_of, trouble_of
 from monitor.operations.incidents import Shown, Wanted
 from monitor.settings.parts import Parts
 from monitor.store import incident_details as details
@@ -69,6 +70,20 @@ class Decision:
     clients: tuple[tuple[str, str], ...]  # those who are held, by name, each with a connection
     canaries: tuple[Canary, ...]
     members: Members
+
+    @property
+    def where(self) -> About:
+        """The narrowest that all who are held have alike: their region, their app, or the provider."""
+        region, app = self.pattern.trait("region"), self.pattern.trait("app")
+        provider = self.block.shown.seen.about
+        if region is not None and region.shared:
+            return About(Subject.REGION, f"{provider.name}/{region.values[0][0]}")
+        return About(Subject.APP, app.values[0][0]) if app is not None and app.shared else provider
+
+    @property
+    def beside(self) -> Beside:
+        """How many connections there are in that, and elsewhere at the provider."""
+        return beside(self.where, self.block.shares)
 
     def first(self, count: int) -> list[str]:
         """Return who would be asked first, by name."""

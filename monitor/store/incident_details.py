@@ -129,10 +129,13 @@ async def growth(database: Database, wanted: Mapping[int, Sequence[datetime]]) -
     return found
 
 
-async def spread(database: Database, providers: Collection[str]) -> list[Share]:
-    """Return how many connections of these providers are in which state, by place."""
+async def spread(database: Database, providers: Collection[str], apps: Collection[str] = ()) -> list[Share]:
+    """Return how many connections of these providers, and of those of these apps, are in which state."""
+    theirs = select(connection.c.provider).where(connection.c.app.in_(sorted(apps)))
+    which = watch.c.provider.in_(sorted(providers))
     by = (watch.c.provider, watch.c.app, watch.c.region, watch.c.state)
-    query = select(*by, func.count()).where(watch.c.provider.in_(sorted(providers))).group_by(*by)
+    query = select(*by, func.count()).where(or_(which, watch.c.provider.in_(theirs)) if apps else which)
+    query = query.group_by(*by)
     async with database.read() as conn:
         rows = await conn.execute(query)
         return [Share(Place(row[1], row[0], row[2]), row[3], int(row[4])) for row in rows]

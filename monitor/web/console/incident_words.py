@@ -55,6 +55,8 @@ def what(block: Block) -> str:
     """Name what an incident is about."""
     about = block.shown.seen.about
     match about.kind:
+        case Subject.APP if not block.title:
+            return _("App %(app)s", app=about.name)
         case Subject.APP:
             return _("%(provider)s, app %(app)s", provider=block.title, app=about.name)
         case Subject.REGION:
@@ -71,15 +73,38 @@ def heading(block: Block) -> str:
 
 def together(decision: Decision) -> str:
     """Say in a line how many broke together, and where."""
-    seen, beside = decision.block.shown.seen, decision.block.beside
-    where = decision.block.title
-    region = decision.pattern.trait("region")
-    if region is not None and region.shared and beside.connections > seen.members:
-        where = _("%(provider)s, %(region)s", provider=where, region=region.values[0][0])
+    where = place(decision)
     return ngettext(
         "%(where)s: %(n)s connection turned bad", "%(where)s: %(n)s connections turned bad together",
         decision.question.connections, where=where,
     )  # fmt: skip
+
+
+def place(decision: Decision) -> str:
+    """Name where those who are held are, as narrowly as they have it alike."""
+    about, title = decision.where, decision.block.title
+    if about.kind is Subject.REGION:
+        return _("%(provider)s, %(region)s", provider=title, region=about.name.partition("/")[2])
+    return (
+        _("%(provider)s, app %(app)s", provider=title, app=about.name) if about.kind is Subject.APP else title
+    )
+
+
+def share_of(decision: Decision) -> str:
+    """Say how many are broken where they are, and how many elsewhere at the same provider."""
+    found = decision.beside
+    said = ngettext(
+        "%(broken)s of the %(n)s connection of %(where)s is broken.",
+        "%(broken)s of the %(n)s connections of %(where)s are broken.",
+        found.connections, broken=f"{found.broken:,}", where=place(decision),
+    )  # fmt: skip
+    if not found.elsewhere:
+        return said
+    beyond = ngettext(
+        "Of the %(n)s other one of %(title)s, %(broken)s.", "Of the %(n)s others of %(title)s, %(broken)s.",
+        found.elsewhere, broken=f"{found.broken_elsewhere:,}", title=decision.block.title,
+    )  # fmt: skip
+    return f"{said} {beyond}"
 
 
 def letters(decision: Decision) -> str:

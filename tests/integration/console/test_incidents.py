@@ -58,7 +58,7 @@ async def test_a_held_wave_is_a_question(held):
     assert "8 connections turned bad together" in text
     assert "8 mails to 13 addresses are held." in text
     assert "All: cause revoked" in text
-    assert "8 of the 30 connections of Clio Manage are broken." in text
+    assert "8 of the 30 connections of Clio Manage, us are broken." in text
     assert 'role="img" aria-label="Broken connections: ' in page.text
     assert "Ask a few first" in text and "Decide…" in text
 

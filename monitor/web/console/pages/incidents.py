@@ -99,9 +99,7 @@ def _beside(found: Board) -> str:
         )  # fmt: skip
     if singles := sum(opened.single.values()):
         clients = opened.single.get(Owner.CLIENT.value, 0)
-        said.append(
-            ngettext("%(n)s is a single connection, %(of)s of them waiting for its client",
-                     "%(n)s are single connections, %(of)s of them waiting for their clients",
-                     singles, of=f"{clients:,}")
-        )  # fmt: skip
+        alone = ngettext("%(n)s is a single connection", "%(n)s are single connections", singles)
+        waits = ngettext("%(n)s waits for its client", "%(n)s wait for their clients", clients)
+        said.append(f"{alone}, {waits}" if clients < singles else waits)
     return f"{'; '.join(said)}."

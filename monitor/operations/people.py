@@ -160,10 +160,11 @@ async def begin(parts: Parts, one: Person, *, before: str = "") -> SignedIn:
     return SignedIn(one, cookie, now + LONGEST)
 
 
-async def who_is(parts: Parts, cookie: str) -> Actor | None:
+async def who_is(parts: Parts, cookie: str, *, by_itself: bool = False) -> Actor | None:
     """Return whose session a browser's cookie is, None where it is none, or is over.
 
-    Whom a provider named that is not ours any more, nobody answers for.
+    Whom a provider named that is not ours any more, nobody answers for. What a page asks by itself keeps no
+    session alive: one that is left open all night would never end.
     """
     now, digest = parts.clock.now(), _digest(cookie)
     visit = await people.visit(parts.database, digest)
@@ -171,7 +172,7 @@ async def who_is(parts: Parts, cookie: str) -> Actor | None:
         return None
     if visit.person.issuer not in (None, parts.loaded.settings.oidc.issuer):
         return None
-    if now >= visit.seen_at + people.SEEN_EVERY:
+    if not by_itself and now >= visit.seen_at + people.SEEN_EVERY:
         await people.seen(parts.database, digest, now)
     return Actor(f"user:{visit.person.name}", Door.CONSOLE, MAY[Role(visit.person.role)])
 

@@ -1,4 +1,4 @@
-"""What pages that are open hear of the feed: which connections something came about, from one look for all of them.
+"""What open pages hear of the feed: which connections something came about, from one look for all of them.
 
 However many pages are open in a process, the feed is asked once a second, and not at all where none is. What
 comes faster than a page takes it is put together: a page asks what is so, and never what has happened.
@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from monitor.errors import Unavailable
 from monitor.operations.actor import Actor, Right
 from monitor.operations.pulse import Pulse
 from monitor.settings.parts import Parts
 from monitor.store import events
+from monitor.store.engine import UNWELL
 from monitor.store.events import Event
 
 LOOKS_EVERY = 1.0  # seconds
@@ -137,7 +136,7 @@ class Newsfeed:
                 if some:
                     self._at = max(self._at, some[-1].number)
                 await self._parts.clock.sleep(LOOKS_EVERY)
-        except (SQLAlchemyError, OSError, Unavailable):
+        except (*UNWELL, TimeoutError, Unavailable):
             for ear in self._ears:
                 ear.over = True
                 ear.woken.set()

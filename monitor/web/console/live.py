@@ -122,4 +122,3 @@ def _news(heard: Heard, now: datetime) -> bytes:
 
 def _beat(now: datetime) -> bytes:
     return b"event: beat\ndata: %s\n\n" % compact({"at": moment(now)})
-

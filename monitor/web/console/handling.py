@@ -43,7 +43,7 @@ from monitor.web.console.declared import Declared
 from monitor.web.console.render import Templates
 from monitor.web.console.said import Said
 from monitor.web.console.visit import Visit
-from monitor.web.doorkeeper import Doorkeeper, plain_here
+from monitor.web.doorkeeper import BY_ITSELF, Doorkeeper, plain_here
 
 log = structlog.get_logger("monitor.web.console")
 
@@ -151,7 +151,9 @@ class Handling:
 
     async def _page(self, request: Request, shown: Shown, visit: Visit | None = None) -> Response:
         now, actor = self._house.parts.clock.now(), getattr(request.state, "actor", None)
-        said = self._said.read(request.cookies.get(self._said.name))
+        # What a page asks by itself is not what a person looks at: the sentence is for them.
+        told = request.cookies.get(self._said.name) if BY_ITSELF not in request.headers else None
+        said = self._said.read(told)
         html = self._templates.html(
             shown.template,
             **{

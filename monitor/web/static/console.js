@@ -223,8 +223,9 @@
   document.addEventListener("htmx:afterRequest", () => busy(false));
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr, target } = event.detail;
-    if (target !== panel || /\bid="ask"/.test(xhr.responseText)) return;
-    event.detail.shouldSwap = false;
+    if (target !== panel || xhr.status === 204) return;
+    event.detail.shouldSwap = /\bid="ask"/.test(xhr.responseText);
+    if (event.detail.shouldSwap) return; // the question again, with what is wrong
     const page = new DOMParser().parseFromString(xhr.responseText, "text/html");
     trouble($("h1", page)?.textContent.trim() || say("failed"));
   });

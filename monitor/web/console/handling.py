@@ -36,7 +36,8 @@ from monitor.operations.pulse import Pulse
 from monitor.operations.roles import role_with
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
-from monitor.web.console import files, texts
+from monitor.web import files
+from monitor.web.console import texts
 from monitor.web.console.answers import Answer, Ask, Done, Sent, Shown
 from monitor.web.console.bar import Bar, Counts
 from monitor.web.console.declared import Declared

@@ -66,6 +66,14 @@ async def page(parts: Parts, actor: Actor, limit: int, *, after: str = "") -> tu
     return found[:limit], found[limit - 1].name if len(found) > limit else None
 
 
+async def who_may(parts: Parts, actor: Actor, right: Right, limit: int = 5) -> list[str]:
+    """Return the names of some who may do what a colleague may not; a program is told none."""
+    if actor.door is not Door.CONSOLE:
+        return []
+    roles = [role.value for role in Role if right in MAY[role]]
+    return await people.of_roles(parts.database, roles, limit)
+
+
 async def show(parts: Parts, actor: Actor, name: str) -> Person:
     """Return one person, by name or id. Raises NotFound."""
     actor.needs(Right.USERS_WRITE)

@@ -100,7 +100,7 @@ class Console:
 
 def words(answer: httpx.Response) -> str:
     """What a page says, without its markup."""
-    text = re.sub(r"<(script|style|symbol)\b.*?</\1>", " ", answer.text, flags=re.S)
+    text = re.sub(r"<(script|style|symbol|dialog)\b.*?</\1>", " ", answer.text, flags=re.S)
     text = re.sub(r"<[^>]+>", " ", text)
     return re.sub(r"\s+", " ", html.unescape(text)).strip()
 

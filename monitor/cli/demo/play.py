@@ -56,12 +56,10 @@ async def _demo(keep: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="token-health-demo-"))
     try:
         async with stage_set(folder) as (stage, parts):
+            out.print(f"The console: [bold]{stage.web}/[/]   Follow it there; no sign-in.\n")
             out.print(
-                f"The console: [bold]{stage.web}/[/]   Follow the story there; nobody has to sign in.\n"
-            )
-            out.print(
-                "A Clio sandbox, a mailbox, the service and a middleware start as processes of their own. The "
-                "service knows nothing of what is about to happen; it only sees answers.\n"
+                "A Clio sandbox, a mailbox, the service and a middleware start as processes of their own. "
+                "The service knows nothing of what is about to happen; it only sees answers.\n"
             )
             told = await _story(stage, parts)
             await _summary(stage, parts)

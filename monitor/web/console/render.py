@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ OWNERS = {
 _UNITS = ((86400, N_("%(n)s d")), (3600, N_("%(n)s h")), (60, N_("%(n)s min")), (1, N_("%(n)s s")))
 
 
+@lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the templates' environment: everything is escaped, and a name that is not there is a fault."""
     env = Environment(

@@ -23,7 +23,7 @@ VIEWER = Actor("user:vera", Door.CONSOLE, MAY[Role.VIEWER])
 
 async def test_a_connection_that_is_not_there_leads_to_those_that_come_near(console):
     await console.rig.add("whitfield-clio", "whitfield-xero", "zenith-clio", "aspen-clio")
-    assert [one.id for one in await fleet.near(console.parts, VIEWER, "whitfeild-clio")][0] == (
+    assert next(one.id for one in await fleet.near(console.parts, VIEWER, "whitfeild-clio")) == (
         "whitfield-clio"
     )
     assert await fleet.near(console.parts, VIEWER, "nothing like it") == []

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from monitor.health.causes import Owner, consequence
 from monitor.health.lifecycle import Health, State
 from monitor.health.listing import Listed
+
+EVER = datetime.max.replace(tzinfo=UTC)  # the end of what nobody gave one
 
 
 class Action(StrEnum):
@@ -90,7 +92,7 @@ class Facts:
     rests: bool = False  # paused by a maintenance window, and not by a person
     waits: bool = False  # an approval of its client waits for a person
     asked: bool = False  # a person had its client mailed lately
-    held: datetime | None = None  # until when it is silent by itself; the end of time where nobody said
+    held: datetime | None = None  # until when it is silent by itself; EVER where that is until it is lifted
     wider: bool = False  # a silence over more than it lies over it
 
 
@@ -146,7 +148,7 @@ def mends(health: Health) -> bool:
 
 
 def _lasts(held: datetime, until: datetime | None) -> bool:
-    return until is not None and held >= until if held.year < datetime.max.year else True
+    return held >= (until or EVER)
 
 
 def _not_probed(row: Listed, setup: Setup) -> Why | None:

@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.health.acting import Action, Facts, Setup, Stand, Why, mends, why_not
+from monitor.health.acting import EVER, Action, Facts, Setup, Stand, Why, mends, why_not
 from monitor.health.causes import TABLE, Cause, Owner
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
 from monitor.health.listing import Listed
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-EVER = datetime.max.replace(tzinfo=UTC)
 SETUP = Setup(frozenset({"clio"}))
 REVOKED = Health(State.BROKEN, cause=Cause.REVOKED, owner=Owner.CLIENT)
 OUTAGE = Health(State.BROKEN, cause=Cause.PROVIDER_OUTAGE, owner=Owner.PROVIDER)

@@ -6,12 +6,13 @@ process that ends, changes what is done. Each step may be done again: it finds n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.errors import Conflict, Exists, NotFound
+from monitor.errors import Conflict, Exists, Invalid, NotFound
 from monitor.health.acting import Action, Why
 from monitor.health.listing import Filter
 from monitor.health.restriction import as_document, of_document
@@ -29,6 +30,7 @@ LEASE = timedelta(seconds=60)
 STEP = 100  # connections of one transaction
 KEPT = timedelta(days=30)
 MOST_FAILED = 1000
+_ID = re.compile(r"job_[0-9A-Za-z]{22}")
 FEW = 25  # so many are done while one waits
 
 
@@ -75,6 +77,8 @@ async def begin(
     `worker` holds the job from the first, and is about to work it.
     """
     now, does = parts.clock.now(), Action(action)
+    if job_id and not _ID.fullmatch(job_id):
+        raise Invalid("job", "is no name of a job")
     given = options or Options(now)
     found = await would(parts, actor, does, selection, given)
     if selection.expect is not None and found.found != selection.expect:
@@ -129,7 +133,7 @@ async def undo(parts: Parts, actor: Actor, job_id: str) -> Job:
     options = Options(parts.clock.now(), laid=Options.read(found.options, found.created_at).since)
     there = {one.id for one in await _there(parts, actor, back, done_with(found), options)}
     ids = tuple(name for name in done_with(found) if name in there)
-    return await begin(parts, actor, back.value, Selection(None, ids, len(ids)), options)
+    return await begin_few(parts, actor, back.value, Selection(None, ids, len(ids)), options)
 
 
 def taken_back_by(found: Job) -> Action | None:

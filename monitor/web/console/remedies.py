@@ -12,6 +12,7 @@ from starlette.routing import compile_path
 
 from monitor.errors import Remedy
 from monitor.web.commands import command
+from monitor.web.console.declared import Declared, so_far
 from monitor.web.console.texts import N_, gettext
 
 # An operation, the page or action that is it, and what its link says; {} is what it is done to. Where a
@@ -89,11 +90,9 @@ def _href(path: str, remedy: Remedy) -> str:
 def _is_here(href: str) -> bool:
     """Whether the console has this page."""
     path = href.partition("?")[0].partition("#")[0]
-    return any(one.match(path) for one in _pages())
+    return any(one.match(path) for one in _patterns(so_far()))
 
 
-@lru_cache(maxsize=1)
-def _pages() -> tuple[re.Pattern[str], ...]:
-    from monitor.web.console.contents import declared  # whose pages say remedies
-
-    return tuple(compile_path(one.path)[0] for one in declared() if not one.acts or one.asks is not None)
+@lru_cache(maxsize=4)
+def _patterns(found: tuple[Declared, ...]) -> tuple[re.Pattern[str], ...]:
+    return tuple(compile_path(one.path)[0] for one in found if not one.acts or one.asks is not None)

@@ -62,6 +62,7 @@ async def page(
     actor: str = "",
     action: str = "",
     since: datetime | None = None,
+    until: datetime | None = None,
     only: Restriction = UNRESTRICTED,
 ) -> list[tuple[int, Entry]]:
     """Return lines with their numbers, newest first, before a number; all, or what is asked for.
@@ -72,6 +73,8 @@ async def page(
     query = select(audit).where(*(column == value for column, value in given if value))
     if since is not None:
         query = query.where(audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at < until)
     if not only.whole:
         mine = select(connection.c.id).where(*within.conditions(only, database.is_sqlite))
         query = query.where(audit.c.subject.in_(mine))

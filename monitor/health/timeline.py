@@ -156,7 +156,9 @@ def timeline(
     `counts` are of intervals of that length, from `first_of(now, …)` on.
     """
     begin = now - over.length
-    known = [*turns, *([now_so] if now_so is not None else [])]
+    # What a person did is no verdict: it shows in how it stands alone.
+    last = turns[-1].state if turns else None
+    known = [*turns, *([now_so] if now_so is not None and now_so.state is not last else [])]
     first = first_of(now, over.length, interval)
     return Timeline(
         over,

@@ -23,6 +23,7 @@ COMMANDS = {
     "connection_status": "connections show",
     "explain_connection": "explain",
     "connection_history": "explain",
+    "connection_timeline": "explain",
     "connection_signals": "explain",
     "pause_connection": "connections pause",
     "resume_connection": "connections resume",

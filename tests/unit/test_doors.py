@@ -32,6 +32,7 @@ COMMANDS = {
     "accept_account": "connections accept-account",
     "refuse_account": "connections refuse-account",
     "create_link": "reauthorize",
+    "preview_link": "email preview",
     "connection_notices": "notices list",
     "probe_connection": "probe",
     "begin_bulk": "connections pause",

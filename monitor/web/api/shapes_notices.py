@@ -162,6 +162,15 @@ class Links(Shown):
     next: str | None
 
 
+class LetterShown(Shown):
+    """A mail that was not sent."""
+
+    subject: str
+    text: str
+    language: str
+    to: list[str]
+
+
 class LinkGiven(Given):
     """Whether the link is mailed to the client, or handed over by whoever asks."""
 

@@ -82,6 +82,17 @@ async def create_link(
 
 
 @ROUTES.get(
+    "/connections/{connection}/links/preview", needs=Right.CONNECTIONS_READ, shows=shapes.LetterShown,
+    problems=("wrong_state",),
+)  # fmt: skip
+async def preview_link(parts: Here, actor: Who, connection: Name) -> Any:
+    """Show the mail that a client would get with a link now; its link leads nowhere."""
+    found = await links.preview(parts, actor, connection)
+    shown = {"subject": found.subject, "text": found.text, "language": found.language, "to": list(found.to)}
+    return records.for_eyes(actor, shown)
+
+
+@ROUTES.get(
     "/connections/{connection}/notices", needs=Right.CONNECTIONS_READ, shows=shapes.Notices,
     problems=("bad_cursor",),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.mails.told import document, remedies, sentence
+from alerts.mails.told import document, remedies, sentence, what
 from alerts.outbox import listing
 from alerts.outbox.listing import Told, Wanted
 from alerts.pages import told as pages_told
@@ -212,6 +212,18 @@ def _larger(found: OpenIncident, actor: Actor) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """A mail about a connection: which, how it stands, and what became of it at each address."""
+
+    notice: int
+    what: str
+    state: str
+    at: datetime
+    to: tuple[tuple[str, str], ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """A connection explained, and what led there."""
 
@@ -227,6 +239,19 @@ class Explained:
     before: Sequence[Changed]  # its changes, newest first; the first one is how it stands
     audit: Sequence[Entry]  # what people did with it, newest first
     told: Sequence[Told]
+    paged: Sequence[str] = ()  # what on-call was told that it is part of
+
+    @property
+    def spoken(self) -> tuple[Spoken, ...]:
+        """What was said about it or waits to be, newest first."""
+        return tuple(
+            Spoken(
+                one.id, what(one), one.state, one.settled_at or one.due_at,
+                tuple((sent.address, sent.state) for sent in one.envelopes),
+                one.outcome if one.state in ("failed", "withdrawn") else one.reason,
+            )
+            for one in self.told
+        )  # fmt: skip
 
     def document(self) -> dict[str, Any]:
         """Return it as `explain --json` gives it."""
@@ -245,6 +270,9 @@ class Explained:
                 for one in self.asked.steps
             ],
             "advice": {"tip": advice.tip.value, "says": advice.says} if advice is not None else None,
+            "done": [
+                {"at": documents.iso(one.at), "actor": one.actor, "action": one.action} for one in self.audit
+            ],
             "coming": [{"at": documents.iso(one.at), "says": one.says} for one in self.coming],
         }
 
@@ -269,6 +297,12 @@ async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained
         incidents=tuple(open_ones),
         silences=silent,
         before=before,
-        audit=await audit.of_subject(parts.database, connection_id, 3),
+        audit=await audit.of_subject(parts.database, connection_id, 10) if _sees_who(actor) else (),
         told=await _told(parts, actor, connection_id, 20),
+        paged=tuple(await _paged(parts, actor, known)),
     )
+
+
+def _sees_who(actor: Actor) -> bool:
+    """Whether somebody is told who did what with a connection: who operates it, or reads the audit."""
+    return bool(actor.may & {Right.AUDIT_READ, Right.CONNECTIONS_OPERATE})

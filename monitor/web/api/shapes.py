@@ -137,6 +137,14 @@ class ComingShown(Shown):
     says: str
 
 
+class DoneShown(Shown):
+    """What somebody did with it, for whoever operates it or reads the audit."""
+
+    at: Time
+    actor: str
+    action: str
+
+
 class Explanation(Shown):
     """Why a connection is as it is."""
 
@@ -155,6 +163,7 @@ class Explanation(Shown):
     road: list[RoadStep]
     advice: AdviceShown | None
     coming: list[ComingShown]
+    done: list[DoneShown]
 
 
 class ConnectionPut(Given):

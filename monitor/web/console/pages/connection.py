@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -100,6 +100,8 @@ async def show_connection(visit: Visit) -> Shown:
         spans=SPANS,
         span_title=TITLES[found.timeline.span],
         was=WAS,
+        cause=one.known.health.cause.value,
+        local=local,
         silences=one.silences,
         incidents=one.incidents if visit.may(Right.INCIDENTS_READ) else (),
         **records.for_eyes(visit.actor, values),
@@ -179,7 +181,7 @@ def _told(one: Explained) -> dict[str, Any]:
         "why": one.text.why,
         "evidence_at": one.story.evidence_at,
         "probed": one.text.probed,
-        "spoken": one.spoken[:8],
+        "spoken": [replace(said, what=said.what[:1].upper() + said.what[1:]) for said in one.spoken[:8]],
         "paged": one.paged,
         "middleware": one.story.middleware,
         "held": one.story.held,

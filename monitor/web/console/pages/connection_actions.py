@@ -1,4 +1,4 @@
-"""What one does with a connection at once: probe, pause, mute, take up; each can be taken back but the probe."""
+"""What one does with a connection at once: probe, pause, mute, take up. All but the probe can be undone."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def _ask_mute(visit: Visit) -> Ask:
             "for", _("For how long"), "select", visit.given("for", "86400"),
             options=[(value, _(words)) for value, words in LENGTHS],
         ),
-        Field("reason", _("Why"), value=visit.given("reason"), hint=_("Whoever looks at it next reads this.")),
+        Field("reason", _("Why"), value=visit.given("reason"), hint=_("Whoever looks next reads this.")),
         Field(
             "maintenance", _("Do not look at it either, while it is well"), "checkbox",
             visit.given("maintenance"),

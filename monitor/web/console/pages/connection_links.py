@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from monitor.operations import accounts, closeup, connections, explain, links, records
 from monitor.operations.actor import Right
@@ -27,11 +28,7 @@ async def _ask_send(visit: Visit) -> Ask:
             _("They were mailed %(span)s ago; that link works on.", span=span(visit.now - mailed[0].at))
         )
     if any(one.state == "waiting" for one in found.spoken):
-        says.append(
-            _(
-                "What waits to be sent now is planned anew: the next reminder comes a day later at the earliest."
-            )
-        )
+        says.append(_("The next reminder comes a day after it at the earliest."))
     if found.silences:
         says.append(_("It is muted; this mail goes out all the same."))
     count = len(letter.to)
@@ -92,9 +89,7 @@ async def _ask_accept(visit: Visit) -> Ask:
     on_record = _named(known.account_name or "", known.account_id or "")
     says = [
         _("On record is %(account)s.", account=on_record) if on_record else _("No account is on record."),
-        _(
-            "From then on a link that is approved with the other account is taken, and one with this is refused."
-        ),
+        _("From then on an approval with the other account is taken, and one with this is refused."),
         _("Tokens that are stored are looked at anew: they have to be of the account that you name."),
     ]
     field = Field(
@@ -123,8 +118,6 @@ async def accept_it(visit: Visit) -> Ask | Done:
 
 
 async def _again(visit: Visit, trouble: str) -> Ask:
-    from dataclasses import replace
-
     asked = await _ask_accept(visit)
     return replace(asked, trouble=trouble, status=422)
 

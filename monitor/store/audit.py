@@ -113,3 +113,15 @@ async def of_subject(database: Database, subject: str, limit: int = 20) -> list[
             select(audit).where(audit.c.subject == subject).order_by(audit.c.id.desc()).limit(limit)
         )
         return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]
+
+
+async def lines(
+    database: Database, subjects: Sequence[str], actions: Sequence[str], since: datetime
+) -> list[Entry]:
+    """Return the lines of some actions about some subjects since a time, oldest first."""
+    query = select(audit).where(
+        audit.c.subject.in_(subjects), audit.c.action.in_(actions), audit.c.at >= since
+    )
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(audit.c.id))
+        return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]

@@ -61,8 +61,7 @@ async def put_one(
 
 async def sealed(parts: Parts, records: list[Record]) -> list[NewConnection]:
     """Return connections as they are stored, each first looked at in its turn. Raises ImportRefused."""
-    _with_account(parts, records)
-    await _not_the_old_tokens(parts, records)
+    await must_fit(parts, records)
     now = parts.clock.now()
     interval = parts.loaded.settings.schedule.interval.total_seconds()
     rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
@@ -70,6 +69,12 @@ async def sealed(parts: Parts, records: list[Record]) -> list[NewConnection]:
         _new_connection(parts, record, now + timedelta(seconds=index / rate))
         for index, record in enumerate(records)
     ]
+
+
+async def must_fit(parts: Parts, records: list[Record]) -> None:
+    """Let pass what goes with the settings, and with what is stored. Raises ImportRefused."""
+    _with_account(parts, records)
+    await _not_the_old_tokens(parts, records)
 
 
 async def all_within(parts: Parts, who: Actor, records: list[Record]) -> None:

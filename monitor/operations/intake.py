@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,31 +139,58 @@ def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
     return records
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A line of a file that cannot be taken, and why, in one sentence."""
+
+    line: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a file holds: its good records, and its bad lines."""
+
+    records: list[Record]
+    wrong: list[Wrong]
+
+
 def parse(text: str, apps: Mapping[str, App], *, csv_: bool) -> list[Record]:
     """Do the same with a file's text, which may hold none. Raises ImportRefused."""
+    found = look(text, apps, csv_=csv_)
+    if found.wrong:
+        raise ImportRefused([f"line {one.line}: {one.said}" for one in found.wrong])
+    return found.records
+
+
+def look(text: str, apps: Mapping[str, App], *, csv_: bool) -> Looked:
+    """Read and check a file's text; nothing is raised for what is in it."""
     rows = _csv(text) if csv_ else _json_lines(text)
-    records: list[Record] = []
-    refused: list[str] = []
+    found = Looked([], [])
     first_line: dict[str, int] = {}
     for line, row in rows:
         if isinstance(row, str):
-            refused.append(f"line {line}: {row}")
+            found.wrong.append(Wrong(line, row))
             continue
         try:
             record = Record.model_validate(row)
         except ValidationError as error:
-            refused += [f"line {line}: {sentence}" for sentence in problems(error, Record)]
+            found.wrong.extend(Wrong(line, sentence) for sentence in problems(error, Record))
             continue
         if (trouble := does_not_fit(record, apps)) is not None:
-            refused.append(f"line {line}: {trouble}")
+            found.wrong.append(Wrong(line, trouble))
         elif record.id in first_line:
-            refused.append(f"line {line}: id {record.id!r} stands on line {first_line[record.id]} already")
+            said = f"id {record.id!r} stands on line {first_line[record.id]} already"
+            found.wrong.append(Wrong(line, said))
         else:
             first_line[record.id] = line
-            records.append(record)
-    if refused:
-        raise ImportRefused(refused)
-    return records
+            found.records.append(record)
+    return found
+
+
+def is_csv(text: str) -> bool:
+    """Whether a text is CSV, by how it begins: a line of JSON begins with a brace."""
+    return not text.lstrip().startswith(("{", "["))
 
 
 def does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
@@ -256,6 +284,9 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
     header = reader.fieldnames or []
+    if len(header) == 1 and ";" in header[0]:
+        yield 1, "the columns are separated by semicolons; separate them by commas"
+        return
     if twice := [name for name in header if list(header).count(name) > 1]:
         yield 1, f"column {twice[0]!r} stands there twice"
         return

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.errors import ConfigurationError, ImportRefused
+from monitor.errors import ConfigurationError, ImportRefused, Invalid
 from monitor.health.evidence import LONGEST_ACCOUNT
 from monitor.text import addresses
 from monitor.text.jsontext import read_json
@@ -188,6 +188,31 @@ def look(text: str, apps: Mapping[str, App], *, csv_: bool) -> Looked:
     return found
 
 
+def one(given: Mapping[str, Any], apps: Mapping[str, App]) -> Record | list[str]:
+    """Read one connection as somebody wrote it into a form; else what is wrong, a sentence each."""
+    try:
+        record = Record.model_validate(given)
+    except ValidationError as error:
+        return problems(error, Record)
+    trouble = does_not_fit(record, apps)
+    return record if trouble is None else [trouble]
+
+
+def decoded(raw: bytes) -> str:
+    """Read the bytes of a file. Raises Invalid for what is no text, or a workbook."""
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise Invalid("file", "is a workbook or an archive; save the sheet as CSV (UTF-8) and choose that")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Invalid("file", f"is not UTF-8 text at byte {error.start}") from None
+
+
+def template() -> str:
+    """Return a file of no connection: the columns of an import."""
+    return ",".join((*CSV_COLUMNS, "label.team")) + "\n"
+
+
 def is_csv(text: str) -> bool:
     """Whether a text is CSV, by how it begins: a line of JSON begins with a brace."""
     return not text.lstrip().startswith(("{", "["))
@@ -253,6 +278,8 @@ def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
             row = read_json(line)
         except ValueError as error:
             yield number, f"not JSON: {error}"
+            if number == 1 and line.strip() in ("[", "[{"):
+                return  # a whole array is wrong once, and not on each of its lines
             continue
         yield number, row if isinstance(row, dict) else "not a JSON object"
 

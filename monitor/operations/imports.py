@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from alerts.mails.language import languages as spoken
 from monitor.errors import CannotDecrypt, ImportRefused, KeyMissing, Refused
 from monitor.operations.actor import Actor, Right, no_connection
 from monitor.operations.intake import Record, does_not_fit, utc
@@ -88,6 +89,11 @@ async def all_within(parts: Parts, who: Actor, records: list[Record]) -> None:
             raise no_connection(record.id)
         if not who.only.covers(record.id, record.app, record.labels):
             raise Refused(f"{record.id} would lie outside of what {who.name} is restricted to.")
+
+
+def languages() -> tuple[str, ...]:
+    """Return the languages in which a client can be written to."""
+    return spoken()
 
 
 def _account_of(parts: Parts, record: Record) -> str | None:

@@ -111,6 +111,7 @@ REASONS = {
     "put_webhook": "a command removes an endpoint and adds it anew",
     "change_webhook": "a command removes an endpoint and adds it anew",
     "replay_delivery": "'webhooks replay' sends a range again",
+    "summarize_calendar": "'calendar' lists what it sums",
     "show_settings": _FILE,
     "change_key": "a command revokes a key and makes another",
 }

@@ -1,4 +1,4 @@
-"""Adding connections by a file: what it would change is shown first, and done as it was shown or not at all."""
+"""Adding connections by a file: what it would change is shown first, and done as shown or not at all."""
 
 from __future__ import annotations
 
@@ -149,7 +149,10 @@ def _asks(visit: Visit, wrong: Sequence[Wrong] = (), right: int = 0) -> Ask:
         to="/import",
         here="/",
         aside="import_aside.html.j2",
-        values={"wrong": list(wrong[:A_TABLE]), "wrongs": len(wrong), "right": right, "columns": intake.CSV_COLUMNS},
+        values={
+            "wrong": list(wrong[:A_TABLE]), "wrongs": len(wrong), "right": right,
+            "columns": intake.CSV_COLUMNS,
+        },
         status=422 if wrong else 200,
         multipart=True,
     )  # fmt: skip

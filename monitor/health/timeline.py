@@ -194,8 +194,9 @@ def _resting(stretches: list[Stretch], rests: Iterable[Rest], now: datetime) -> 
             found.append(replace(one, ended_at=first))
             found.append(Stretch(first, last, State.PAUSED))
             # What was known before a pause is believed no more after it: a probe has to look again.
-            after = State.SUSPECT if one.state is not State.PAUSED else State.PAUSED
-            found.append(Stretch(last, one.ended_at, after if one.state is not None else None))
+            if last < one.ended_at:
+                after = State.SUSPECT if one.state is not State.PAUSED else State.PAUSED
+                found.append(Stretch(last, one.ended_at, after if one.state is not None else None))
         stretches = found
     return stretches
 

@@ -58,7 +58,7 @@ async def test_a_broken_one_tells_who_acts_how_we_know_and_what_comes_next(conso
     assert "We asked who we are" in said
     assert "We tried to refresh" in said
     assert "Once more, to be sure" in said
-    assert "The fleet guard stays down over it" in said
+    assert "Only this one?" in said
     assert "Probe. It heals by itself as soon as one is answered well." in said
     assert "incident 1" in said
     assert "Send link…" in said

@@ -7,17 +7,22 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, func, literal, or_, select
 
 from monitor.health.causes import Subject
+from monitor.health.lifecycle import State
 from monitor.health.listing import Filter
 from monitor.store import within
 from monitor.store.tables import connection, credential, incident, watch
 
+_STATES = frozenset(state.value for state in State)
+
 
 def of_watch(which: Filter) -> list[ColumnElement[bool]]:
     """Return the conditions on how a connection is."""
+    # A cause is found by `watch_sums`, which begins with the state.
+    states = which.states or (_STATES if which.causes else frozenset())
     found: list[ColumnElement[bool]] = [
         column.in_(sorted(values))
         for column, values in (
-            (watch.c.state, which.states),
+            (watch.c.state, states),
             (watch.c.cause, which.causes),
             (watch.c.owner, which.owners),
             (watch.c.provider, which.providers),

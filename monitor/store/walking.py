@@ -86,12 +86,9 @@ async def _few(conn: AsyncConnection, which: Filter) -> bool:
 
 async def _collected(conn: AsyncConnection, walk: Walk, which: Filter) -> list[Key]:
     # A subquery with a limit is done as it stands, on both databases: no index of an order leads it astray.
-    some = (
-        select(watch.c.connection, watch.c.state, watch.c.owner, watch.c.since)
-        .where(*choosing.of_watch(which), *_not_members(walk))
-        .limit(10 * FEW)
-        .subquery("some")
-    )
+    chosen = select(watch.c.connection, watch.c.state, watch.c.owner, watch.c.since)
+    chosen = chosen.where(*choosing.of_watch(which), *_not_members(walk)).limit(10 * FEW)
+    some = chosen.subquery("some")
     ranks = {(s.value, o.value): rank(s.value, o.value) for s, o in product(WORST, TURNS)}
     ranked = case(
         *(

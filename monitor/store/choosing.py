@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, func, literal, literal_column, or_, select
 
 from monitor.health.causes import Subject
 from monitor.health.lifecycle import State
@@ -17,20 +17,21 @@ _STATES = frozenset(state.value for state in State)
 
 def of_watch(which: Filter) -> list[ColumnElement[bool]]:
     """Return the conditions on how a connection is."""
-    # A cause is found by `watch_sums`, which begins with the state.
-    states = which.states or (_STATES if which.causes else frozenset())
-    found: list[ColumnElement[bool]] = [
-        column.in_(sorted(values))
-        for column, values in (
-            (watch.c.state, states),
-            (watch.c.cause, which.causes),
-            (watch.c.owner, which.owners),
-            (watch.c.provider, which.providers),
-            (watch.c.app, which.apps),
-            (watch.c.connection, which.ids),
-        )
-        if values
-    ]
+    states: frozenset[str] = which.states
+    app: ColumnElement[str] = watch.c.app
+    if which.causes:
+        # A cause is found by `watch_sums`, which begins with the state; SQLite would follow the app's index
+        # from row to row, if it could.
+        states, app = states or _STATES, func.coalesce(app, literal_column("''"))
+    chosen: tuple[tuple[ColumnElement[str], frozenset[str]], ...] = (
+        (watch.c.state, states),
+        (watch.c.cause, which.causes),
+        (watch.c.owner, which.owners),
+        (watch.c.provider, which.providers),
+        (app, which.apps),
+        (watch.c.connection, which.ids),
+    )
+    found: list[ColumnElement[bool]] = [column.in_(sorted(values)) for column, values in chosen if values]
     if which.since_before is not None:
         found.append(watch.c.since < which.since_before)
     if which.incidents:

@@ -95,15 +95,14 @@ async def every(
 
 async def total(database: Database, which: Filter, most: int) -> int:
     """Return how many there are, or one more than `most` where there are more."""
-    is_sqlite = database.is_sqlite
-    some: Any = (
-        select(literal_column("1"))
-        .select_from(choosing.needed(which, is_sqlite))
-        .where(*choosing.everything(which, is_sqlite))
-        .limit(most + 1)
-    )
     async with database.read() as conn:
-        return int((await conn.execute(select(func.count()).select_from(some.subquery()))).scalar_one())
+        return await walking.total(conn, which, most)
+
+
+async def narrowed(database: Database, which: Filter) -> Filter | None:
+    """Return a filter that chooses the same and is faster to go by; None where there is nobody to choose."""
+    async with database.read() as conn:
+        return await walking.narrowed(conn, which)
 
 
 async def sums(database: Database, which: Filter | None = None) -> list[Sum]:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Subquery,
     and_,
     case,
     exists,
@@ -35,7 +36,8 @@ from monitor.store.choosing import members
 from monitor.store.engine import UtcDateTime
 from monitor.store.tables import connection, credential, watch
 
-FEW = 2_000  # so many are collected and sorted in a few milliseconds
+FEW = 5_000  # so many are collected and sorted in a few milliseconds
+NAMED = 1_000  # so many are named in a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +62,73 @@ class Walk:
 
 async def keys(conn: AsyncConnection, walk: Walk) -> list[Key]:
     """Return the keys of a page, in the order of the walk."""
-    is_sqlite = conn.dialect.name == "sqlite"
-    if choosing.of_watch(walk.which) and await _few(conn, walk.which):
-        return await _collected(conn, walk, walk.which)
-    if choosing.of_connection(walk.which, is_sqlite):
-        query = choosing.names(walk.which, is_sqlite).limit(FEW + 1)
-        ids = frozenset((await conn.execute(query)).scalars())
-        if not ids:
-            return []
-        if len(ids) <= FEW:
-            # All that is asked of who they are holds for these.
-            return await _collected(conn, walk, choosing.named(walk.which, ids))
+    which = await narrowed(conn, walk.which)
+    if which is None:
+        return []
+    walk = replace(walk, which=which)
+    if choosing.of_watch(which) and await _few(conn, which):
+        return await _collected(conn, walk)
     if walk.sort in (Sort.WORST, Sort.SINCE):
         return await _in_turns(conn, walk)
     return await _along(conn, walk)
 
 
+async def narrowed(conn: AsyncConnection, which: Filter) -> Filter | None:
+    """Return a filter by names in the place of what it says of who they are; None where nobody is so.
+
+    Where too many are, it stays as it is: the first of a page are soon found among them.
+    """
+    if not choosing.of_connection(which, conn.dialect.name == "sqlite"):
+        return which
+    query = choosing.names(which, conn.dialect.name == "sqlite")
+    if choosing.of_watch(which):
+        if not await _few(conn, which):
+            return which
+        query = _fitting(_some(which), which, conn)
+    ids = frozenset((await conn.execute(query.limit(NAMED + 1))).scalars())
+    return None if not ids else choosing.named(which, ids) if len(ids) <= NAMED else which
+
+
+async def total(conn: AsyncConnection, which: Filter, most: int) -> int:
+    """Return how many there are, or one more than `most` where there are more."""
+    is_sqlite = conn.dialect.name == "sqlite"
+    if choosing.of_connection(which, is_sqlite) and choosing.of_watch(which) and await _few(conn, which):
+        some = _fitting(_some(which), which, conn).limit(most + 1)
+    else:
+        some = select(literal_column("1")).select_from(choosing.needed(which, is_sqlite)).limit(most + 1)
+        some = some.where(*choosing.everything(which, is_sqlite))
+    return int((await conn.execute(select(func.count()).select_from(some.subquery()))).scalar_one())
+
+
 async def _few(conn: AsyncConnection, which: Filter) -> bool:
-    some = select(literal_column("1")).select_from(watch).where(*choosing.of_watch(which)).limit(FEW + 1)
-    return (await conn.execute(select(func.count()).select_from(some.subquery()))).scalar_one() <= FEW
+    some: Select[Any] = select(literal_column("1")).where(*choosing.of_watch(which)).select_from(watch)
+    some = some.limit(FEW + 1)
+    return bool((await conn.execute(select(func.count()).select_from(some.subquery()))).scalar_one() <= FEW)
 
 
 # -- few: collected, and sorted ------------------------------------------------------------------------
 
 
-async def _collected(conn: AsyncConnection, walk: Walk, which: Filter) -> list[Key]:
+def _some(which: Filter, *more: ColumnElement[bool]) -> Subquery:
     # A subquery with a limit is done as it stands, on both databases: no index of an order leads it astray.
     chosen = select(watch.c.connection, watch.c.state, watch.c.owner, watch.c.since)
-    chosen = chosen.where(*choosing.of_watch(which), *_not_members(walk)).limit(10 * FEW)
-    some = chosen.subquery("some")
+    return chosen.where(*choosing.of_watch(which), *more).limit(10 * FEW).subquery()
+
+
+def _fitting(some: Subquery, which: Filter, conn: AsyncConnection) -> Select[Any]:
+    """Return the query for those of some that are who a filter says, each looked at by its id."""
+    query: Select[Any] = select(some.c.connection)
+    conditions = choosing.of_connection(which, conn.dialect.name == "sqlite")
+    if not conditions:
+        return query
+    # As a value, not as a join: PostgreSQL would look through all there are instead.
+    source = connection.join(credential, credential.c.connection == connection.c.id)
+    fits = select(and_(*conditions)).select_from(source if which.in_doubt else connection)
+    return query.where(fits.where(connection.c.id == some.c.connection).scalar_subquery())
+
+
+async def _collected(conn: AsyncConnection, walk: Walk) -> list[Key]:
+    some = _some(walk.which, *_not_members(walk))
     ranks = {(s.value, o.value): rank(s.value, o.value) for s, o in product(WORST, TURNS)}
     ranked = case(
         *(
@@ -98,19 +138,17 @@ async def _collected(conn: AsyncConnection, walk: Walk, which: Filter) -> list[K
         else_=literal_column(str(len(ranks))),
     )
     since = func.coalesce(some.c.since, literal(ALWAYS, UtcDateTime))
-    query = select(ranked, since, some.c.connection, connection.c.client_name).join(
-        connection, connection.c.id == some.c.connection
-    )
-    if which.in_doubt:
-        query = query.join(credential, credential.c.connection == connection.c.id)
-    query = query.where(*choosing.of_connection(which, conn.dialect.name == "sqlite"))
-    order: dict[Sort, tuple[ColumnElement[Any], ...]] = {
-        Sort.WORST: (ranked, since, some.c.connection),
-        Sort.SINCE: (since, some.c.connection),
-        Sort.ID: (some.c.connection,),
-        Sort.CLIENT: (connection.c.client_name, some.c.connection),
-    }
-    found = await conn.execute(_from(query, walk, order[walk.sort]))
+    columns: tuple[ColumnElement[Any], ...] = (ranked, since, some.c.connection)
+    query = _fitting(some, walk.which, conn).with_only_columns(*columns)
+    order: tuple[ColumnElement[Any], ...] = {
+        Sort.WORST: columns, Sort.SINCE: columns[1:], Sort.ID: columns[2:], Sort.CLIENT: columns[2:],
+    }[walk.sort]  # fmt: skip
+    if walk.sort is Sort.CLIENT:
+        query = query.add_columns(connection.c.client_name).join(
+            connection, connection.c.id == some.c.connection
+        )
+        order = (connection.c.client_name, *order)
+    found = await conn.execute(_from(query, walk, order))
     return [Key(int(row[0]), *row[1:]) for row in found]
 
 
@@ -136,7 +174,7 @@ def _not_members(walk: Walk) -> list[ColumnElement[bool]]:
     return [watch.c.connection.not_in(members(sorted(walk.without)))] if walk.without else []
 
 
-# -- many, by rank and time: along `watch_worst` ------------------------------------------------------
+# -- many, by rank and time: along `watch_worst` -----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

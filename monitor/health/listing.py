@@ -45,6 +45,7 @@ class Filter:
     ids: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = ""  # in the id, the client's name or the account's
+    begins: bool = False  # the text is the beginning of the id or the client's name
     since_before: datetime | None = None
     in_doubt: bool = False  # a refresh whose answer was lost
     incidents: frozenset[int] = frozenset()  # part of one of these, which are open

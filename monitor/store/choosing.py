@@ -50,7 +50,10 @@ def of_connection(which: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:
         if values
     ]
     found += [connection.c.labels[name].as_string() == value for name, value in which.labels.items()]
-    if which.text:
+    if which.text and which.begins:
+        beginning = (connection.c.id, connection.c.client_name)
+        found.append(or_(*(column.startswith(which.text, autoescape=True) for column in beginning)))
+    elif which.text:
         found.append(_says(which.text, is_sqlite))
     if which.in_doubt:
         found.append(credential.c.doubt_since.is_not(None) & credential.c.lost.is_(False))

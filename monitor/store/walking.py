@@ -278,7 +278,7 @@ def _beyond(walk: Walk, turn: _Turn, key: Key) -> ColumnElement[bool] | None:
     return here < there if walk.descending else here > there
 
 
-# -- many, by id or client: along the index of that ----------------------------------------------------
+# -- many, by id or client: along the index of that --------------------------------------------------
 
 
 async def _along(conn: AsyncConnection, walk: Walk) -> list[Key]:

@@ -6,6 +6,7 @@ while the fleet moves. No ciphertext is read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
 from monitor.health.listing import MOST, Counts, Filter, Key, Listed, Page, Sort, Sum, counted
+from monitor.health.restriction import Restriction
 from monitor.health.rotation import Doubt
-from monitor.store import choosing, walking
+from monitor.store import choosing, walking, within
 from monitor.store.columns import CLAIM, CLAIMED, HEALTH, read_claim, read_health
 from monitor.store.engine import Database
 from monitor.store.tables import connection, credential, incident, watch
@@ -107,7 +109,8 @@ async def total(database: Database, which: Filter, most: int) -> int:
 async def narrowed_in_time(database: Database, which: Filter) -> tuple[Filter | None, bool]:
     """Return a filter that chooses the same and is faster to go by; None where there is nobody to choose.
 
-    A text is looked for within PATIENCE: where that is not enough, only what begins with it is, and it says so.
+    A text is looked for within PATIENCE: where that is not enough, only what begins with it is, and that is
+    said, too.
     """
     try:
         return await _narrowed(database, which), False
@@ -121,7 +124,8 @@ async def _narrowed(database: Database, which: Filter) -> Filter | None:
     async with database.read() as conn:
         if which.text and not which.begins and not database.is_sqlite:
             # SQLite goes through 100,000 in 30 ms, and knows no such bound.
-            await conn.execute(text(f"SET LOCAL statement_timeout = {round(PATIENCE.total_seconds() * 1000)}"))
+            patience = round(PATIENCE.total_seconds() * 1000)
+            await conn.execute(text(f"SET LOCAL statement_timeout = {patience}"))
         return await walking.narrowed(conn, which)
 
 
@@ -148,6 +152,16 @@ async def sums(database: Database, which: Filter | None = None) -> list[Sum]:
 async def counts(database: Database, which: Filter | None = None) -> Counts:
     """Return how many there are, in all and by what they are."""
     return counted(await sums(database, which))
+
+
+async def labels(database: Database, only: Restriction, among: int = 2_000) -> list[tuple[str, str]]:
+    """Return the labels that so many connections have: names and values, the most frequent first."""
+    query = select(connection.c.labels).where(*within.conditions(only, database.is_sqlite)).limit(among)
+    found: Counter[tuple[str, str]] = Counter()
+    async with database.read() as conn:
+        for one in (await conn.execute(query)).scalars():
+            found.update(one.items())
+    return [one for one, _ in found.most_common()]
 
 
 def _listed(row: Any) -> Listed:

@@ -141,11 +141,12 @@ async def turns(database: Database) -> dict[str, Turn]:
         return {row[0]: Turn(row[1], int(row[2]), int(row[3])) for row in await conn.execute(query)}
 
 
-async def clients(database: Database, state: str = "", owner: str = "") -> int:
-    """Return how many clients have a connection, one in this state and this turn."""
-    query = select(connection.c.client_name.distinct().label("client"))
-    if state:
+async def clients(database: Database, which: Filter) -> int:
+    """Return how many clients have a connection that a filter chooses."""
+    conditions = choosing.of_watch(which)
+    query = select(connection.c.client_name).distinct()
+    if conditions:
         query = query.join(watch, watch.c.connection == connection.c.id)
-        query = query.where(watch.c.state == state, watch.c.owner == owner)
+    query = query.where(*conditions, *choosing.of_connection(which, database.is_sqlite))
     async with database.read() as conn:
         return int((await conn.execute(select(func.count()).select_from(query.subquery()))).scalar_one())

@@ -179,7 +179,7 @@ def _not_members(walk: Walk) -> list[ColumnElement[bool]]:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """Connections of one state and one turn; those of which nobody knows since when are a part of their own."""
+    """Connections of one state and one turn; those of which nobody knows since when are apart."""
 
     state: str
     owner: str

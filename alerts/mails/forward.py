@@ -1,8 +1,8 @@
 """A mail that waits, brought forward because a person says so: as true as one that is due by itself.
 
-It waits neither for its time nor for the morning, and no fuse holds it; but it is sent only if the plan has it
-still, whatever day it is due: what the guard, a silence or a person holds stays in. From then on it is
-a person's (`requested_by`), which no plan puts off again, and `look_at` says that it is looked at once more
+It waits neither for its time nor for the morning, and no fuse holds it; but it is sent only if the plan has
+it still, whatever day it is due: what the guard, a silence or a person holds stays in. From then on it is a
+person's (`requested_by`), which no plan puts off again, and `look_at` says that it is looked at once more
 just before it leaves.
 """
 

@@ -32,13 +32,14 @@ format: $(VENV)/.installed-dev
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-# The files that Prometheus, Alertmanager and Grafana load, docs/metrics.md, docs/api.md and docs/openapi.json; tests prove
-# them current.
+# The files that Prometheus, Alertmanager and Grafana load, docs/metrics.md, docs/api.md, docs/openapi.json, and the
+# catalogue of the console's words; tests prove them current.
 generate: $(VENV)/.installed-dev
 	$(RUN)/python -m alerts.rules.build
 	$(RUN)/python -m dashboards.build
 	$(RUN)/python -m monitor.web.api.reference
 	$(RUN)/python -m tests.providers.document
+	$(RUN)/python -m monitor.web.console.extract
 
 bench: $(VENV)/.installed-dev
 	$(RUN)/python -m tests.bench

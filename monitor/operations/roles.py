@@ -59,3 +59,8 @@ def role_of(word: str) -> Role:
     except ValueError:
         known = ", ".join(one.value for one in Role)
         raise ConfigurationError(f"{word!r} is no role; those are {known}.") from None
+
+
+def role_with(may: frozenset[Right]) -> str:
+    """Return the highest role whose rights somebody has, empty for none."""
+    return next((role.value for role in reversed(Role) if MAY[role] <= may), "")

@@ -1,4 +1,4 @@
-"""Puts the door for programs together; loaded only where it is served."""
+"""Puts the doors for programs and for people together; loaded only where they are served."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from monitor.web.api.cursors import Cursors
 from monitor.web.api.limits import Limits
 from monitor.web.api.route import Around, Keeper
 from monitor.web.api.streams import Streams
+from monitor.web.console.app import Console
+from monitor.web.console.handling import House
+from monitor.web.doorkeeper import Doorkeeper
 
 
 def build_around(parts: Parts, keeper: Keeper, meters: Meters, *works: object) -> Around:
@@ -19,3 +22,9 @@ def build_around(parts: Parts, keeper: Keeper, meters: Meters, *works: object) -
     limits, cursors = Limits(parts.clock), Cursors(secret)
     at_work = {type(work): work for work in (Streams(), *works)}
     return Around(parts, keeper, limits, cursors, meters, Pulse(parts.database), at_work)
+
+
+def build_console(around: Around, keeper: Doorkeeper) -> Console:
+    """Put the console together, over what the API has at hand."""
+    secret = Secret(keyed(around.parts.import_key, "console"))
+    return Console(House(around.parts, keeper, around.pulse, secret, around.works))

@@ -23,6 +23,7 @@ from monitor.wire.client import Wire
 
 if TYPE_CHECKING:  # few have a provider, and its library is slow to load
     from monitor.operations.single_sign_on import SingleSignOn
+    from monitor.web.console.app import Console
 
 log = structlog.get_logger("monitor.service")
 
@@ -67,12 +68,13 @@ class Access(NamedTuple):
 
     sign_in: SignIn | None = None
     api: ASGIApp | None = None
+    console: Console | None = None
     stop: Callable[[], None] = lambda: None
 
 
 def build_api(parts: Parts, wire: Wire, on: Listener, meters: Meters, *works: object) -> Access:
     """Put together what programs ask and where people sign in; loaded only where it is served."""
-    from monitor.service.api import build_around
+    from monitor.service.api import build_around, build_console
     from monitor.web.api.app import build
     from monitor.web.api.streams import Streams
 
@@ -83,5 +85,6 @@ def build_api(parts: Parts, wire: Wire, on: Listener, meters: Meters, *works: ob
 
         single = single_sign_on.SingleSignOn(parts, provider)
     streams = Streams()
-    api = build(build_around(parts, doorkeeper, meters, streams, *works))
-    return Access(SignIn(parts, doorkeeper, single), api, streams.stop)
+    around = build_around(parts, doorkeeper, meters, streams, *works)
+    console = build_console(around, doorkeeper)
+    return Access(SignIn(parts, doorkeeper, single), build(around), console, streams.stop)

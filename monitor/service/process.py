@@ -121,6 +121,7 @@ class Service:
                 web.names,
                 sign_in=access.sign_in,
                 api=access.api,
+                console=access.console,
             )
             self._streams.append(access.stop)
             self._servers.append(server(served, one.host, one.port, web.proxies, web.connections))

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,6 +24,9 @@ from monitor.web.ops import Ops
 from monitor.web.paths import API
 from monitor.web.proxies import Stranger
 from monitor.web.signin import SignIn
+
+if TYPE_CHECKING:  # its pages are loaded only where it is served
+    from monitor.web.console.app import Console
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -91,12 +95,13 @@ def application(
     *,
     sign_in: SignIn | None = None,
     api: ASGIApp | None = None,
+    console: Console | None = None,
 ) -> Starlette:
-    """Put the pages of one listener together: what operators need, what clients need, who signs in, programs.
+    """Put one listener together: for operators, for clients, for who signs in, for programs, for people.
 
     `names` are those of this service, beside addresses and names that nobody owns.
     """
-    parts = (ops, pages, sign_in)
+    parts = (ops, pages, sign_in, console)
     routes: list[BaseRoute] = [route for part in parts if part is not None for route in part.routes()]
     if api is not None:
         routes.append(Mount(API, app=api))
@@ -106,6 +111,8 @@ def application(
     )
     # A redirect to the same path without its slash would go to wherever the Host header says.
     app.router.redirect_slashes = False
+    if console is not None:
+        app.add_exception_handler(404, console.nowhere)
     return app
 
 

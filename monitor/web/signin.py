@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -29,9 +28,8 @@ from monitor.web.origin import of_our_pages
 if TYPE_CHECKING:  # few have one, and its library is slow to load
     from monitor.operations.single_sign_on import SingleSignOn
 
-HERE = "/sign-in"
+HERE, FIRST = "/sign-in", "/"
 LONGEST = 2000  # characters of a target, or of what a provider sends back
-_CSS = (Path(__file__).parent / "static" / "console.css").read_text(encoding="utf-8")
 _STATUS = {"too_many_requests": 429, "provider_unreachable": 503, "bad_credentials": 401}
 
 
@@ -42,7 +40,7 @@ class Said:
     trouble: str = ""
     left: int | None = None  # attempts that are looked at yet
     name: str = ""
-    target: str = HERE
+    target: str = FIRST
     status: int = 200
     wait: int = 0  # seconds
 
@@ -66,7 +64,6 @@ class SignIn:
             Route("/sign-in/oidc", self.set_out, methods=["GET"]),
             Route("/oidc/callback", self.come_back, methods=["GET"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
-            Route("/static/console.css", self.css, methods=["GET"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -191,10 +188,6 @@ class SignIn:
             headers["retry-after"] = str(said.wait)
         return Response(html, said.status, headers, "text/html")
 
-    async def css(self, request: Request) -> Response:
-        """The style."""
-        return Response(_CSS, media_type="text/css")
-
 
 def safe_target(wanted: str | None) -> str:
     """Return a path of this service, whatever was asked for: never another site's address.
@@ -203,8 +196,8 @@ def safe_target(wanted: str | None) -> str:
     """
     text = wanted or ""
     if not text.startswith("/") or text.startswith("//") or "\\" in text or unprintable(text) is not None:
-        return HERE
-    return text if len(text) <= LONGEST and not urlsplit(text).netloc else HERE
+        return FIRST
+    return text if len(text) <= LONGEST and not urlsplit(text).netloc else FIRST
 
 
 def _refused(refusal: NotAdmitted, said: Said) -> Said:

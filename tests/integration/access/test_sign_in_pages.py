@@ -46,7 +46,7 @@ async def test_nobody_is_sent_to_another_site(house, target):
     await house.add()
     async with house.caller() as browser:
         done = await browser.post("/sign-in", data=form(next=target), headers=OURS)
-        assert done.headers["location"] == "/sign-in"
+        assert done.headers["location"] == "/"
 
 
 async def test_a_wrong_name_and_a_wrong_password_read_alike(house):

@@ -1,0 +1,38 @@
+"""The console's own files: its style, its script, and htmx; each by its hash, and so kept for a year."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_FOLDER = Path(__file__).parents[1] / "static"
+MEDIA = {
+    "console.css": "text/css", "console.js": "text/javascript", "theme.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
+}  # fmt: skip
+_FILES = {name: (_FOLDER / name).read_bytes() for name in MEDIA}
+_HASHES = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in _FILES.items()}
+_FOR_GOOD = "public, max-age=31536000, immutable"
+
+
+def url(name: str) -> str:
+    """Return where a file is, in this version of it."""
+    return f"/static/{name}?v={_HASHES[name]}"
+
+
+def routes() -> list[Route]:
+    """Return the routes of all files."""
+    return [Route(f"/static/{name}", _one, methods=["GET"], name=f"static {name}") for name in MEDIA]
+
+
+async def _one(request: Request) -> Response:
+    name = request.url.path.rpartition("/")[2]
+    kept = _FOR_GOOD if request.query_params.get("v") == _HASHES[name] else "no-cache"
+    headers = {"cache-control": kept, "etag": f'"{_HASHES[name]}"'}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(_FILES[name], headers=headers, media_type=MEDIA[name])

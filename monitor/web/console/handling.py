@@ -1,0 +1,281 @@
+"""One request of a person, from the door to the page; the order is the order of the checks.
+
+1. Who is it? Who has to sign in is sent there, and comes back; a key is for programs.
+2. May they? What a form sends has to come from our own pages.
+3. The operation; what it says when something is wrong stands on the question again, or on a page of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import structlog
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from monitor.errors import (
+    ConfigurationError,
+    Conflict,
+    ImportRefused,
+    NotAdmitted,
+    NotFound,
+    Refused,
+    TokenHealthError,
+    Unavailable,
+)
+from monitor.operations import audit
+from monitor.operations.actor import Actor, Door, MayNot
+from monitor.operations.database import unwell
+from monitor.operations.pulse import Pulse
+from monitor.operations.roles import role_with
+from monitor.secret import Secret
+from monitor.settings.parts import Parts
+from monitor.web.console import files, texts
+from monitor.web.console.answers import Answer, Ask, Done, Sent, Shown
+from monitor.web.console.bar import Bar, Counts
+from monitor.web.console.declared import Declared
+from monitor.web.console.render import Templates
+from monitor.web.console.said import Said
+from monitor.web.console.visit import Visit
+from monitor.web.doorkeeper import Doorkeeper, plain_here
+
+log = structlog.get_logger("monitor.web.console")
+
+CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+SIGN_IN = ("no_credentials", "sign_in_first")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every page has at hand."""
+
+    parts: Parts
+    keeper: Doorkeeper
+    pulse: Pulse
+    secret: Secret
+    works: dict[type, Any] = field(default_factory=dict)
+
+
+class Handling:
+    """Answers the requests of people."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._templates, self._bar = Templates(), Bar(house.parts)
+        self._said = Said(house.secret, plain=plain_here(house.parts.loaded.settings.web.public_url))
+
+    def of(self, one: Declared) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of a page or an action."""
+
+        async def handle(request: Request) -> Response:
+            request.state.request_id = secrets.token_hex(6)
+            texts.LANGUAGE.set(texts.wanted(request.headers.get("accept-language", "")))
+            try:
+                response = await self._house.pulse.within(self._answered(request, one))
+            except ClientDisconnect:
+                raise
+            except Exception as error:
+                response = await self._trouble(request, error)
+            return response
+
+        return handle
+
+    async def nowhere(self, request: Request, error: Exception) -> Response:
+        """Answer for a path that is none; strangers are told nothing of a console."""
+        request.state.request_id = secrets.token_hex(6)
+        try:
+            request.state.actor = await self._house.pulse.within(self._admitted(request))
+        except Exception:
+            return PlainTextResponse("Not Found", 404)
+        return await self._trouble(request, NotFound(texts.gettext("There is no page here.")))
+
+    # -- the way in -------------------------------------------------------------------------------
+
+    async def _answered(self, request: Request, one: Declared) -> Response:
+        actor = request.state.actor = await self._admitted(request)
+        if one.needs is not None:
+            actor.needs(one.needs)
+        form = await _form(request, one.largest) if request.method == "POST" else FormData()
+        parts = self._house.parts
+        visit = Visit(parts, actor, request, parts.clock.now(), form, self._house.works)
+        address = request.client.host if request.client else ""
+        with audit.asked_by(address, request.state.request_id):
+            if request.method != "POST":
+                shows = one.asks if one.acts else one.endpoint
+                if shows is None:
+                    raise HTTPException(405)
+                return await self._response(visit, await shows(visit))
+            try:
+                return await self._response(visit, await one.endpoint(visit))
+            except (Conflict, ConfigurationError, ImportRefused) as error:
+                if one.asks is None:
+                    raise
+                again = await one.asks(visit)
+                said = replace(again, trouble=again.trouble or _sentence(error), status=_status(error))
+                return await self._response(visit, said)
+
+    async def _admitted(self, request: Request) -> Actor:
+        actor = await self._house.keeper.admit(request)
+        if actor.name.startswith("key:"):
+            raise NotAdmitted("people_only", texts.gettext("A key is for programs; people sign in."))
+        return replace(actor, door=Door.CONSOLE)
+
+    # -- the way out ------------------------------------------------------------------------------
+
+    async def _response(self, visit: Visit, answer: Answer) -> Response:
+        match answer:
+            case Done():
+                response: Response = RedirectResponse(answer.to, 303)
+                if answer.said:
+                    self._said.write(response, answer)
+                return response
+            case Sent():
+                headers = {"content-security-policy": CSP, **answer.headers}
+                if answer.name:
+                    headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(answer.name)}"
+                return Response(answer.content, 200, headers, answer.media)
+            case Ask():
+                values = {"ask": answer, **answer.values}
+                shown = Shown("ask.html.j2", answer.heading, answer.here, status=answer.status, **values)
+                return await self._page(visit.request, shown, visit)
+        return await self._page(visit.request, answer, visit)
+
+    async def _page(self, request: Request, shown: Shown, visit: Visit | None = None) -> Response:
+        now, actor = self._house.parts.clock.now(), getattr(request.state, "actor", None)
+        said = self._said.read(request.cookies.get(self._said.name))
+        html = self._templates.html(
+            shown.template,
+            **{
+                "title": shown.title,
+                "here": shown.here,
+                "now": now,
+                "lang": texts.LANGUAGE.get(),
+                "who": _name(actor),
+                "role": role_with(actor.may) if actor is not None else "",
+                "local": actor is not None and actor.name == "loopback",
+                "may": sorted(right.value for right in actor.may) if actor is not None else [],
+                "bar": await self._counts(actor, visit),
+                "said": said,
+                "static": files.url,
+                "request_id": request.state.request_id,
+                "live": visit is not None,
+                "url": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+                **shown.values,
+            },
+        )
+        headers = {
+            "content-security-policy": CSP,
+            # With `no-referrer` a browser would say `Origin: null` of its own form.
+            "referrer-policy": "same-origin",
+            "vary": "HX-Request, Cookie",
+        }
+        response = Response(html, shown.status, headers, "text/html")
+        if said is not None:
+            self._said.forget(response)
+        return response
+
+    async def _counts(self, actor: Actor | None, visit: Visit | None) -> Counts:
+        if actor is None or visit is None:  # on an error's page nothing more is asked
+            return Counts()
+        return await self._bar.counts(actor, visit.now)
+
+    # -- what goes wrong --------------------------------------------------------------------------
+
+    async def _trouble(self, request: Request, error: Exception) -> Response:
+        """Say what happened, what did not, and what to do."""
+        if isinstance(error, NotAdmitted) and error.code in SIGN_IN:
+            return _to_sign_in(request)
+        status = _status(error)
+        if status == 500:
+            log.error("console.failed", request=request.state.request_id, error=type(error).__name__)
+        values: dict[str, Any] = {
+            "code": status,
+            "sentence": _sentence(error),
+            "needs": error.right.value if isinstance(error, MayNot) else "",
+            "posted": request.method == "POST",
+            "remedies": error.remedies if isinstance(error, TokenHealthError) else (),
+            "back": _back(request),
+        }
+        shown = Shown("error.html.j2", _sentence(error), status=status, **values)
+        response = await self._page(request, shown)
+        if (after := getattr(error, "after", None)) is not None:
+            response.headers["retry-after"] = str(int(after.total_seconds()) or 1)
+        return response
+
+
+def _to_sign_in(request: Request) -> Response:
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    there = f"/sign-in?next={quote(here if request.method != 'POST' else '/', safe='/')}"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"hx-redirect": there})
+    return RedirectResponse(there, 303)
+
+
+def _name(actor: Actor | None) -> str:
+    return actor.name.partition(":")[2] or actor.name if actor is not None else ""
+
+
+def _back(request: Request) -> str:
+    """Return the page of ours that one came from, or the first one."""
+    came = urlsplit(request.headers.get("referer", ""))
+    path = came.path + (f"?{came.query}" if came.query else "")
+    return path if path.startswith("/") and not path.startswith("//") and "\\" not in path else "/"
+
+
+def _status(error: Exception) -> int:
+    match error:
+        case HTTPException():
+            return error.status_code
+        case NotAdmitted() if error.code == "too_many_requests":
+            return 429
+        case Refused():
+            return 403
+        case NotFound():
+            return 404
+        case Unavailable():
+            return 503
+        case Conflict():
+            return 409
+        case TokenHealthError():
+            return 422
+    return 503 if unwell(error) else 500
+
+
+def _sentence(error: Exception) -> str:
+    _ = texts.gettext
+    match error:
+        case ImportRefused():
+            return f"{error} {' '.join(error.problems[:20])}"
+        case MayNot() | TokenHealthError():
+            return str(error)
+        case HTTPException(status_code=405):
+            return _("This can be done, but not looked at.")
+        case HTTPException(status_code=413):
+            return _("This is larger than what is taken here.")
+        case HTTPException(status_code=415):
+            return _("This was sent in a form that is not understood here.")
+    if unwell(error):
+        return _("The database does not answer, so this page cannot be shown.")
+    return _("Something went wrong on our side. It is in the log under the request's id.")
+
+
+async def _form(request: Request, largest: int) -> FormData:
+    """Read a form of at most so many bytes. Raises HTTPException."""
+    said = request.headers.get("content-length", "")
+    if not said.isdecimal() or int(said[:20]) > largest:
+        raise HTTPException(413)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        if said == "0":
+            return FormData()
+        raise HTTPException(415)
+    return await request.form(max_files=1, max_fields=1000, max_part_size=largest)

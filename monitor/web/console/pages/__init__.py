@@ -1,0 +1,1 @@
+"""The console's pages and actions, a file a subject; found by being here."""

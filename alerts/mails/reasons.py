@@ -138,7 +138,7 @@ def _in(moment: datetime, now: datetime) -> str:
 
 def _in_doubt(told: Told) -> str:
     sooner = " A reminder comes a day sooner." if told.slot in (Slot.ASK, Slot.REMINDER) else ""
-    return f"The mail server broke off after it had the mail: it may have arrived, and is not sent twice.{sooner}"
+    return f"The server broke off after it had the mail: it may have arrived, and is not sent twice.{sooner}"
 
 
 def _arrived(told: Told) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox.listing import Told, whole
-from alerts.outbox.tables import delivery, notice
+from alerts.outbox.tables import delivery, notice, notice_item
 from monitor.store.engine import Database
 
 MOST = 10_000  # counted so far, and no further
@@ -117,12 +117,15 @@ def _those(view: View) -> Select[Any]:
 
 
 async def refused_by(database: Database, addresses: Collection[str]) -> dict[str, Any]:
-    """Return for addresses the newest notice that each refused: its number, client and slot."""
+    """Return for addresses the newest notice that each refused: its number, client and a connection."""
     if not addresses:
         return {}
+    about = select(func.min(notice_item.c.connection)).where(notice_item.c.notice == notice.c.id)
     async with database.read() as conn:
         rows = await conn.execute(
-            select(delivery.c.address, notice.c.id, notice.c.client, notice.c.slot)
+            select(
+                delivery.c.address, notice.c.id, notice.c.client, about.scalar_subquery().label("connection")
+            )
             .join(notice, notice.c.id == delivery.c.notice)
             .where(_BAD, delivery.c.state == "refused", delivery.c.address.in_(list(addresses)))
             .order_by(notice.c.id)

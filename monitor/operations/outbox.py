@@ -257,7 +257,7 @@ async def _noted(parts: Parts, actor: Actor, found: Sequence[Told], now: datetim
 async def _around(parts: Parts, actor: Actor, found: Sequence[Told]) -> reasons.Around:
     waiting = {name for one in found if one.state == "waiting" for name in one.connections}
     async with parts.database.read() as conn:
-        stand = await published.standing_of(conn, waiting) if waiting else []
+        stand = await published.standing(conn, ids=waiting) if waiting else []
     settings = parts.loaded.settings
     return reasons.Around(
         settings.mail_policy,

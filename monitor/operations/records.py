@@ -19,6 +19,7 @@ from monitor.operations.costs import Costs
 from monitor.operations.documents import iso, listed, mask, remedy
 from monitor.operations.fleet import Summary
 from monitor.operations.incidents import Shown
+from monitor.operations.mails import Mails
 from monitor.operations.outbox import MOST, Overview
 from monitor.operations.probes import Looked
 from monitor.operations.silences import name_of
@@ -307,6 +308,18 @@ def outbox(found: Overview) -> dict[str, Any]:
             "last_taken": iso(found.server.taken_at),
             "trouble": found.server.trouble or None,
         },
+    }
+
+
+def mails(found: Mails) -> dict[str, Any]:
+    """Return every kind of mail."""
+    return {
+        "items": [
+            {"kind": one.kind, "to": one.occasion.to, "when": one.occasion.when, "own": list(one.own)}
+            for one in found.mails
+        ],
+        "languages": list(found.languages),
+        "trouble": found.trouble or None,
     }
 
 

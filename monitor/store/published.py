@@ -163,18 +163,12 @@ _STANDING = (
 )  # fmt: skip
 
 
-async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Published]:
-    """Return all connections of these clients, as they stand."""
-    return await _stand(conn, connection.c.client_name.in_(clients))
-
-
-async def standing_of(conn: AsyncConnection, ids: Collection[str]) -> list[Published]:
-    """Return these connections, as they stand."""
-    return await _stand(conn, connection.c.id.in_(list(ids)))
-
-
-async def _stand(conn: AsyncConnection, which: ColumnElement[bool]) -> list[Published]:
-    rows = await conn.execute(_STANDING.where(which))
+async def standing(
+    conn: AsyncConnection, clients: Sequence[str] = (), *, ids: Collection[str] = ()
+) -> list[Published]:
+    """Return all connections of these clients, or those with these `ids`, as they stand."""
+    mine = connection.c.id.in_(list(ids)) if ids else connection.c.client_name.in_(clients)
+    rows = await conn.execute(_STANDING.where(mine))
     return [
         Published(
             row.id, row.app, row.provider, row.region, row.client_name, tuple(row.contacts), row.locale,

@@ -1,7 +1,7 @@
 """What the store publishes to whoever tells people: how connections stand, and what broke. Reads only.
 
-`alerts` decides from these what to say. They run on its connection, so that what is written about a verdict
-is written in the verdict's transaction; nothing here is a row of a table that anybody may change.
+`alerts` decides from these what to say, on its own connection: what is written about a verdict is written in
+the verdict's transaction. Nothing here is a row of a table that anybody may change.
 """
 
 from __future__ import annotations
@@ -167,8 +167,7 @@ async def standing(
     conn: AsyncConnection, clients: Sequence[str] = (), *, ids: Collection[str] = ()
 ) -> list[Published]:
     """Return all connections of these clients, or those with these `ids`, as they stand."""
-    mine = connection.c.id.in_(list(ids)) if ids else connection.c.client_name.in_(clients)
-    rows = await conn.execute(_STANDING.where(mine))
+    mine = connection.c.id.in_(ids) if ids else connection.c.client_name.in_(clients)
     return [
         Published(
             row.id, row.app, row.provider, row.region, row.client_name, tuple(row.contacts), row.locale,
@@ -180,7 +179,7 @@ async def standing(
             row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, _claim(row), bool(row.wave),
             row.parent_closed,
         )
-        for row in rows
+        for row in await conn.execute(_STANDING.where(mine))
     ]  # fmt: skip
 
 

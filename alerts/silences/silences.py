@@ -52,6 +52,48 @@ async def begin(
 
 
 @retried
+async def begin_each(
+    database: Database, names: Sequence[str], reason: str, start: datetime, until: datetime | None, by: str
+) -> None:
+    """Lay a silence over each of these connections, all of them or none. Raises NotFound."""
+    async with database.write() as conn:
+        for name in names:
+            if not await published.knows(conn, Over.CONNECTION.value, name):
+                raise NotFound(f"There is no connection {name!r}.")
+        rows = [
+            {
+                "kind": Over.CONNECTION.value, "name": name, "reason": reason, "by": by, "begun_at": start,
+                "until": until, "pauses": False,
+            }
+            for name in names
+        ]  # fmt: skip
+        await conn.execute(insert(silence), rows)
+        for name in names:
+            await audit.record(
+                conn, start, by, "silence.begin", f"{Over.CONNECTION.value} {name}", reason=reason,
+                until=until.isoformat() if until else None, maintenance=False,
+            )  # fmt: skip
+
+
+@retried
+async def end_each(
+    database: Database, names: Sequence[str], now: datetime, by: str, begun: datetime | None = None
+) -> list[Silenced]:
+    """Lift what people laid over each of these connections alone; with `begun`, what `by` laid then only."""
+    chosen = frozenset(names)
+    async with database.write() as conn:
+        mine = [
+            one
+            for one in await _laid(conn, now)
+            if one.over is Over.CONNECTION
+            and one.name in chosen
+            and one.begun_at <= now
+            and (begun is None or (one.by, one.begun_at) == (by, begun))
+        ]
+        return await _end(conn, mine, now, by) if mine else []
+
+
+@retried
 async def end(database: Database, over: Over, name: str, now: datetime, by: str) -> list[Silenced]:
     """Lift what lies over something now; return what that was. What is yet to begin stays.
 

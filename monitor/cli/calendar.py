@@ -36,6 +36,9 @@ def calendar(
     needs: Annotated[
         Several, typer.Option(help="Who has to act: nobody, client or operator.", show_default=False)
     ] = None,
+    client: Annotated[
+        Several, typer.Option(help="Of these clients only, by their names.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many, soonest first; 0 for all.", min=0)] = 50,
     ics: Annotated[
         Path | None,
@@ -45,7 +48,7 @@ def calendar(
     config: ConfigOption = None,
 ) -> None:
     """Show what ends, soonest first: authorizations, unused tokens, secrets, keys, and announced ends."""
-    asked = _asked(within, app, provider, kind, needs)
+    asked = _asked(within, app, provider, kind, needs, client)
 
     async def work() -> None:
         from monitor.operations import calendar as ends
@@ -65,7 +68,9 @@ def calendar(
     run_async(work)
 
 
-def _asked(within: str, app: Several, provider: Several, kind: Several, needs: Several) -> Asked:
+def _asked(
+    within: str, app: Several, provider: Several, kind: Several, needs: Several, client: Several
+) -> Asked:
     from monitor.health.calendar import Kind, Needs
     from monitor.operations.calendar import LONGEST, Asked
 
@@ -75,7 +80,7 @@ def _asked(within: str, app: Several, provider: Several, kind: Several, needs: S
                 raise ConfigurationError(f"--{option}: {word!r} is none of {', '.join(known)}.")
     return Asked(
         min(_span(within), LONGEST), frozenset(kind or ()), frozenset(app or ()), frozenset(provider or ()),
-        frozenset(needs or ()),
+        frozenset(needs or ()), frozenset(client or ()),
     )  # fmt: skip
 
 

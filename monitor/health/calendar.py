@@ -127,6 +127,7 @@ class Wanted:
     providers: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     within: Restriction = UNRESTRICTED
+    clients: frozenset[str] = frozenset()
 
     def asks(self, needs: Needs) -> bool:
         """Whether what needs these is wanted."""
@@ -139,6 +140,7 @@ class Wanted:
             and (not self.kinds or entry.kind.value in self.kinds)
             and (not self.apps or entry.app in self.apps or entry.kind is Kind.PROVIDER_END)
             and (not self.providers or entry.provider in self.providers)
+            and (not self.clients or entry.client in self.clients)
             and (not self.needs or entry.needs.value in self.needs)
         )
 

@@ -33,6 +33,7 @@ class Asked:
     apps: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
+    clients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ async def page(
     now = parts.clock.now()
     wanted = Wanted(
         now, now + min(asked.within, LONGEST), asked.kinds, asked.apps, asked.providers, asked.needs,
-        actor.only,
+        actor.only, asked.clients,
     )  # fmt: skip
-    apps = await _seen(parts, actor, wanted)
-    few = [*await _of_settings(parts, actor, apps, wanted), *await _of_keys(parts, actor, wanted)]
+    apps = await seen(parts, actor, wanted)
+    few = [*await of_settings(parts, actor, apps, wanted), *await of_keys(parts, actor, wanted)]
     ordered: list[Iterable[Entry]] = [
         sorted((e for e in few if wanted.takes(e) and (after is None or e.key > after)), key=_place)
     ]
@@ -102,7 +103,7 @@ def _entry(parts: Parts, kind: Kind, at: datetime, known: Known) -> Entry:
             return calendar.of_refresh_token(known, at, plan)
 
 
-async def _seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:
+async def seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:
     """Return the configured apps that are wanted, as far as there are any for whoever asks."""
     there: Collection[str] = parts.apps
     if not actor.only.whole:
@@ -117,7 +118,7 @@ async def _seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:
     ]
 
 
-async def _of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted: Wanted) -> list[Entry]:
+async def of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted: Wanted) -> list[Entry]:
     """Return what ends by the configuration and the providers' files: secrets, and announced ends."""
     if Right.CATALOGUE_READ not in actor.may or not wanted.asks(Needs.OPERATOR):
         return []
@@ -138,7 +139,7 @@ async def _of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted
     return found
 
 
-async def _of_keys(parts: Parts, actor: Actor, wanted: Wanted) -> list[Entry]:
+async def of_keys(parts: Parts, actor: Actor, wanted: Wanted) -> list[Entry]:
     """Return the ends of programs' keys, for whoever may see keys."""
     if Right.KEYS_READ not in actor.may or not actor.only.whole or not wanted.asks(Needs.OPERATOR):
         return []

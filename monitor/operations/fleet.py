@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from monitor.store.incident_pages import Wanted
 from monitor.store.incidents import OpenIncident
 
 ALL = Filter()
+NEIGHBOURS = 50  # ids that are looked at on each side of one that is none
 DOUBTED = 500  # connections whose refresh is in doubt, read to be named
 
 
@@ -63,6 +65,17 @@ async def counts(parts: Parts, actor: Actor, which: Filter = ALL) -> Counts:
     """Return how many connections there are, by what they are."""
     actor.needs(Right.CONNECTIONS_READ)
     return await listing.counts(parts.database, _for(actor, which))
+
+
+async def near(parts: Parts, actor: Actor, name: str, limit: int = 3) -> list[Listed]:
+    """Return the connections whose ids come nearest to one that is none, of those beside it in order."""
+    actor.needs(Right.CONNECTIONS_READ)
+    beside = await listing.ids_beside(parts.database, name, NEIGHBOURS)
+    ids = difflib.get_close_matches(name, beside, limit, cutoff=0.6)
+    if not ids:
+        return []
+    found = {row.id: row for row in (await page(parts, actor, Filter(ids=frozenset(ids)))).rows}
+    return [found[one] for one in ids if one in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,34 +6,32 @@ process that ends, changes what is done. Each step may be done again: it finds n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.errors import Conflict, NotFound, TokenHealthError
-from monitor.health.listing import Filter, Sort
+from monitor.errors import Conflict, Exists, Invalid, NotFound
+from monitor.health.acting import Action, Why
+from monitor.health.listing import Filter
 from monitor.health.restriction import as_document, of_document
-from monitor.operations import connections, fleet, probes
+from monitor.operations import acting
+from monitor.operations.acting import TAKES_BACK, Options, Would
 from monitor.operations.actor import Actor, Door, Right
 from monitor.operations.documents import iso
 from monitor.settings.parts import Parts
 from monitor.store import idempotency, jobs, plans
 from monitor.store.jobs import Job
+from monitor.store.processes import new_name
 from monitor.text.ids import new_id
 
 LEASE = timedelta(seconds=60)
 STEP = 100  # connections of one transaction
 KEPT = timedelta(days=30)
 MOST_FAILED = 1000
-
-Action = Callable[[Parts, Actor, Sequence[str]], Awaitable[Any]]
-ACTIONS: Mapping[str, tuple[Right, Action]] = {
-    "pause": (Right.CONNECTIONS_OPERATE, connections.pause),
-    "resume": (Right.CONNECTIONS_OPERATE, connections.resume),
-    "probe": (Right.CONNECTIONS_OPERATE, probes.soon),
-    "remove": (Right.CONNECTIONS_WRITE, connections.remove),
-}
+_ID = re.compile(r"job_[0-9A-Za-z]{22}")
+FEW = 25  # so many are done while one waits
 
 
 class SelectionChanged(Conflict):
@@ -53,24 +51,112 @@ class Selection:
     expect: int | None = None
 
 
-async def begin(parts: Parts, actor: Actor, action: str, selection: Selection) -> Job:
-    """Begin an action on a selection. Raises NotFound, and SelectionChanged where nothing is done."""
-    actor.needs(Right.CONNECTIONS_OPERATE)
-    right, _ = ACTIONS[action]
-    actor.needs(right)
-    which = selection.which or Filter(ids=frozenset(selection.ids))
-    ids = [row.id async for row in fleet.every(parts, actor, which, Sort.ID)]
-    if selection.which is None and (missing := set(selection.ids) - set(ids)):
-        raise NotFound(f"There is no connection {min(missing)!r}.")
-    if selection.expect is not None and len(ids) != selection.expect:
-        raise SelectionChanged(len(ids))
+async def would(
+    parts: Parts, actor: Actor, action: Action, selection: Selection, options: Options | None = None
+) -> Would:
+    """Say what an action would do with a selection, and why not with some. Raises NotFound."""
+    given = options or Options(parts.clock.now())
+    if selection.which is None:
+        return await acting.would_with(parts, actor, action, selection.ids, given)
+    return await acting.would(parts, actor, action, selection.which, given)
+
+
+async def begin(
+    parts: Parts,
+    actor: Actor,
+    action: str,
+    selection: Selection,
+    options: Options | None = None,
+    *,
+    job_id: str = "",
+    worker: str = "",
+) -> Job:
+    """Begin an action on a selection. Raises NotFound, and SelectionChanged where nothing is done.
+
+    Who sends the same form twice gives it the same `job_id`, and has Exists raised the second time. A
+    `worker` holds the job from the first, and is about to work it.
+    """
+    now, does = parts.clock.now(), Action(action)
+    if job_id and not _ID.fullmatch(job_id):
+        raise Invalid("job", "is no name of a job")
+    given = options or Options(now)
+    found = await would(parts, actor, does, selection, given)
+    if selection.expect is not None and found.found != selection.expect:
+        raise SelectionChanged(found.found)
+    left = {why.value: len(some) for why, some in found.left.items()}
+    ids = [one.id for one in found.todo] + [one.id for some in found.left.values() for one in some]
     made = Job(
-        id=new_id("job"), principal=actor.name, actor=_written(actor), action=action, options={}, ids=ids,
-        done=0, failed=[], state="running", created_at=parts.clock.now(), ended_at=None,
-        lease_by=None, lease_until=None,
+        id=job_id or new_id("job"), principal=actor.name, actor=_written(actor), action=does.value,
+        options={**given.document(), "todo": len(found.todo), "left": left},
+        ids=ids, done=0, failed=acting.left_out(found.left)[:MOST_FAILED], state="running", created_at=now,
+        ended_at=None, lease_by=worker or None, lease_until=now + LEASE if worker else None,
     )  # fmt: skip
     await jobs.begin(parts.database, made, actor.name)
     return made
+
+
+async def begin_few(
+    parts: Parts,
+    actor: Actor,
+    action: str,
+    selection: Selection,
+    options: Options | None = None,
+    *,
+    job_id: str = "",
+) -> Job:
+    """Do as `begin`, and where it is about few, do them now: what comes back is done."""
+    worker = new_name()
+    few = selection.expect is not None and selection.expect <= FEW
+    try:
+        made = await begin(
+            parts, actor, action, selection, options, job_id=job_id, worker=worker if few else ""
+        )
+    except Exists:
+        return await show(parts, actor, job_id)
+    if few:
+        await _work(parts, made)
+        made = await jobs.show(parts.database, made.id)
+    return made
+
+
+async def undo(parts: Parts, actor: Actor, job_id: str) -> Job:
+    """Begin to take back what a job of one's own has done, of those with which it was done.
+
+    Raises NotFound, and Conflict for a job that goes on or does what cannot be taken back.
+    """
+    actor.needs(Right.CONNECTIONS_OPERATE)
+    found = await show(parts, actor, job_id)
+    back = taken_back_by(found)
+    if back is None:
+        why = "goes on" if found.ended_at is None else "cannot be taken back"
+        raise Conflict(f"The job {job_id} {why}.")
+    options = Options(parts.clock.now(), laid=Options.read(found.options, found.created_at).since)
+    there = {one.id for one in await _there(parts, actor, back, done_with(found), options)}
+    ids = tuple(name for name in done_with(found) if name in there)
+    return await begin_few(parts, actor, back.value, Selection(None, ids, len(ids)), options)
+
+
+def taken_back_by(found: Job) -> Action | None:
+    """Return the action that takes a job back, None where there is none, or it is not known what was done."""
+    back = TAKES_BACK.get(Action(found.action)) if found.ended_at is not None else None
+    return back if len(found.failed) < MOST_FAILED and done_with(found) else None
+
+
+def done_with(found: Job) -> list[str]:
+    """Return the connections with which a job was done."""
+    failed = {one["id"] for one in found.failed}
+    todo = min(found.done, found.options.get("todo", len(found.ids)))
+    return [name for name in found.ids[:todo] if name not in failed]
+
+
+def left(found: Job) -> dict[Why, int]:
+    """Return how many connections were left out from the first, by the reason why."""
+    return {Why(why): count for why, count in found.options.get("left", {}).items()}
+
+
+async def _there(parts: Parts, actor: Actor, action: Action, ids: list[str], options: Options) -> list[Any]:
+    found = await acting.would(parts, actor, action, Filter(ids=frozenset(ids)), options)
+    return [*found.todo, *(one for some in found.left.values() for one in some)]
 
 
 async def show(parts: Parts, actor: Actor, job_id: str) -> Job:
@@ -102,39 +188,26 @@ async def stop(parts: Parts, actor: Actor, job_id: str) -> Job:
 async def work(parts: Parts, process: str) -> int:
     """Go on with the oldest job that nobody is at, to its end; return how many connections it took."""
     claimed = await jobs.claim(parts.database, process, parts.clock.now(), LEASE)
-    if claimed is None:
-        return 0
+    return await _work(parts, claimed) if claimed is not None else 0
+
+
+async def _work(parts: Parts, claimed: Job) -> int:
+    """Do a job that is held, some at a time; those that were left out from the first come last."""
     actor, done, failed = _read(claimed.actor), claimed.done, list(claimed.failed)
-    began = done
-    while done < len(claimed.ids):
-        part = claimed.ids[done : done + STEP]
-        failed += await _step(parts, actor, claimed.action, part)
-        done += len(part)
-        ended = "done" if done >= len(claimed.ids) else ""
+    action, options = Action(claimed.action), Options.read(claimed.options, claimed.created_at)
+    began, todo = done, claimed.options.get("todo", len(claimed.ids))
+    while True:
+        part = claimed.ids[done : min(done + STEP, todo)]
+        if part:
+            failed += await acting.do(parts, actor, action, part, options)
+        done = done + len(part) if done + len(part) < todo else len(claimed.ids)
+        ended = "done" if done == len(claimed.ids) else ""
         if not await jobs.step(
             parts.database, claimed, done, failed[:MOST_FAILED], parts.clock.now(), LEASE, ended=ended
         ):
             return done - began
-    if not claimed.ids:
-        await jobs.step(parts.database, claimed, 0, [], parts.clock.now(), LEASE, ended="done")
-    return done - began
-
-
-async def _step(parts: Parts, actor: Actor, action: str, ids: Sequence[str]) -> list[dict[str, str]]:
-    """Do it with some; where one of them keeps the others from it, with each by itself."""
-    _, do = ACTIONS[action]
-    try:
-        await do(parts, actor, ids)
-    except TokenHealthError as error:
-        if len(ids) == 1:
-            return [] if action == "remove" and isinstance(error, NotFound) else [_failed(ids[0], error)]
-        return [one for name in ids for one in await _step(parts, actor, action, [name])]
-    return []
-
-
-def _failed(name: str, error: TokenHealthError) -> dict[str, str]:
-    code = "not_found" if isinstance(error, NotFound) else "wrong_state"
-    return {"id": name, "code": code, "said": str(error)}
+        if ended:
+            return done - began
 
 
 async def forget(parts: Parts) -> None:
@@ -154,6 +227,8 @@ def document(found: Job) -> dict[str, Any]:
         "total": len(found.ids),
         "done": found.done,
         "failed": [dict(one) for one in found.failed],
+        "left_out": {why.value: count for why, count in left(found).items()},
+        "taken_back_by": back.value if (back := taken_back_by(found)) is not None else None,
         "created": iso(found.created_at),
         "ended": iso(found.ended_at),
     }

@@ -66,6 +66,14 @@ async def page(parts: Parts, actor: Actor, limit: int, *, after: str = "") -> tu
     return found[:limit], found[limit - 1].name if len(found) > limit else None
 
 
+async def who_may(parts: Parts, actor: Actor, right: Right, limit: int = 5) -> list[str]:
+    """Return the names of some who may do what a colleague may not; a program is told none."""
+    if actor.door is not Door.CONSOLE:
+        return []
+    roles = [role.value for role in Role if right in MAY[role]]
+    return await people.of_roles(parts.database, roles, limit)
+
+
 async def show(parts: Parts, actor: Actor, name: str) -> Person:
     """Return one person, by name or id. Raises NotFound."""
     actor.needs(Right.USERS_WRITE)
@@ -160,10 +168,11 @@ async def begin(parts: Parts, one: Person, *, before: str = "") -> SignedIn:
     return SignedIn(one, cookie, now + LONGEST)
 
 
-async def who_is(parts: Parts, cookie: str) -> Actor | None:
+async def who_is(parts: Parts, cookie: str, *, by_itself: bool = False) -> Actor | None:
     """Return whose session a browser's cookie is, None where it is none, or is over.
 
-    Whom a provider named that is not ours any more, nobody answers for.
+    Whom a provider named that is not ours any more, nobody answers for. What a page asks by itself keeps no
+    session alive: one that is left open all night would never end.
     """
     now, digest = parts.clock.now(), _digest(cookie)
     visit = await people.visit(parts.database, digest)
@@ -171,7 +180,7 @@ async def who_is(parts: Parts, cookie: str) -> Actor | None:
         return None
     if visit.person.issuer not in (None, parts.loaded.settings.oidc.issuer):
         return None
-    if now >= visit.seen_at + people.SEEN_EVERY:
+    if not by_itself and now >= visit.seen_at + people.SEEN_EVERY:
         await people.seen(parts.database, digest, now)
     return Actor(f"user:{visit.person.name}", Door.CONSOLE, MAY[Role(visit.person.role)])
 

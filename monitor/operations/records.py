@@ -18,6 +18,7 @@ from monitor.operations.checks import Check
 from monitor.operations.costs import Costs
 from monitor.operations.documents import iso, listed, mask, remedy
 from monitor.operations.fleet import Summary
+from monitor.operations.horizon import Horizon
 from monitor.operations.incidents import Shown
 from monitor.operations.mails import Mails
 from monitor.operations.outbox import MOST, Overview
@@ -256,6 +257,39 @@ def ending(one: Ending, now: datetime) -> dict[str, Any]:
         "client": one.client or None,
         "connections": one.connections,
         "page": one.page or None,
+    }
+
+
+def horizon(found: Horizon) -> dict[str, Any]:
+    """Return what ends in the weeks ahead, in sums."""
+    return {
+        "at": iso(found.at),
+        "weeks": [
+            {"begins": str(one.begins), "client": one.client, "operator": one.operator} for one in found.weeks
+        ],
+        "days": [
+            {
+                "on": str(one.on),
+                "kind": one.kind.value,
+                "needs": one.needs.value,
+                "provider": one.provider or None,
+                "app": one.app or None,
+                "count": one.count,
+                "asked": one.asked,
+            }
+            for one in found.groups
+        ],
+        "kept": [
+            {
+                "provider": one.provider,
+                "count": one.count,
+                "first": iso(one.first),
+                "left": one.left,
+                "left_first": iso(one.left_first),
+            }
+            for one in found.kept
+        ],
+        "unknown": list(found.unknown),
     }
 
 

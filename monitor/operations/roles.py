@@ -64,3 +64,8 @@ def role_of(word: str) -> Role:
 def role_with(may: frozenset[Right]) -> str:
     """Return the highest role whose rights somebody has, empty for none."""
     return next((role.value for role in reversed(Role) if MAY[role] <= may), "")
+
+
+def least(right: Right) -> Role | None:
+    """Return the least role that has a right, None for one that no person has."""
+    return next((role for role in Role if right in MAY[role]), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitor.metrics.meters import Meters
+from monitor.operations.newsfeed import Newsfeed
 from monitor.operations.pulse import Pulse
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
@@ -13,6 +14,7 @@ from monitor.web.api.route import Around, Keeper
 from monitor.web.api.streams import Streams
 from monitor.web.console.app import Console
 from monitor.web.console.handling import House
+from monitor.web.console.live import Live
 from monitor.web.doorkeeper import Doorkeeper
 
 
@@ -27,4 +29,5 @@ def build_around(parts: Parts, keeper: Keeper, meters: Meters, *works: object) -
 def build_console(around: Around, keeper: Doorkeeper) -> Console:
     """Put the console together, over what the API has at hand."""
     secret = Secret(keyed(around.parts.import_key, "console"))
-    return Console(House(around.parts, keeper, around.pulse, secret, around.works))
+    live = Live(around.parts, keeper, Newsfeed(around.parts), around.works[Streams])
+    return Console(House(around.parts, keeper, around.pulse, secret, around.works), live)

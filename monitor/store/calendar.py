@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, String, and_, cast, exists, false, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    String,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from monitor.health.calendar import Key, Kind, Known, Lasts, Needs, Wanted
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.store import within
 from monitor.store.campaign_tables import campaign_member
-from monitor.store.engine import Database, UtcDateTime
+from monitor.store.engine import Database, UtcDateTime, epoch
 from monitor.store.tables import connection, credential, watch
 
 _ASKED_ALREADY = and_(watch.c.state == State.BROKEN.value, watch.c.owner == Owner.CLIENT.value)
@@ -26,6 +40,7 @@ _ASKED_BY_NONE = ~exists().where(
 )
 _KEPT = and_(watch.c.next_probe_at.is_not(None), watch.c.state != State.BROKEN.value)
 _ALIVE = and_(credential.c.refresh.is_not(None), credential.c.lost.is_(False))
+_EPOCH = date(1970, 1, 1)
 _NONE_FOLLOWS = or_(credential.c.refresh.is_(None), credential.c.lost.is_(True))
 
 
@@ -136,6 +151,8 @@ def _where(source: Source, wanted: Wanted, after: Key | None, is_sqlite: bool) -
     ]
     if wanted.providers:
         found.append(connection.c.provider.in_(sorted(wanted.providers)))
+    if wanted.clients:
+        found.append(connection.c.client_name.in_(sorted(wanted.clients)))
     if after is not None:
         at = _moment(after.at - lasts)
         if source.kind.value == after.kind:
@@ -172,6 +189,51 @@ async def next_of(
     )
     async with database.read() as conn:
         return [(app, first + source.lasts, int(n)) for app, first, n in await conn.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class OfDay:
+    """How many connections of an app have an end on a day of UTC, and how many of them a campaign asks.
+
+    `name` and `client` are the first one's: of one alone, whose it is.
+    """
+
+    app: str
+    on: date
+    count: int
+    asked: int
+    name: str
+    client: str
+
+
+async def by_day(database: Database, source: Source, wanted: Wanted) -> list[OfDay]:
+    """Return how many of a source end on which day: a row an app and day, never the fleet."""
+    if not source.apps:
+        return []
+    shift = literal_column(str(round(source.lasts.total_seconds())), BigInteger())
+    day = (epoch(source.column) + shift) // literal_column("86400", BigInteger())
+    asks = and_(campaign_member.c.connection == credential.c.connection, campaign_member.c.standing)
+    query = (
+        select(
+            watch.c.app,
+            day,
+            func.count(),
+            func.count(campaign_member.c.connection),
+            func.min(connection.c.id),
+            func.min(connection.c.client_name),
+        )
+        .select_from(credential)
+        .join(watch, watch.c.connection == credential.c.connection)
+        .join(connection, connection.c.id == credential.c.connection)
+        .outerjoin(campaign_member, asks)
+        .where(*_where(source, wanted, None, database.is_sqlite))
+        .group_by(watch.c.app, day)
+    )
+    async with database.read() as conn:
+        return [
+            OfDay(app, _EPOCH + timedelta(days=int(number)), int(count), int(asked), name, client)
+            for app, number, count, asked, name, client in await conn.execute(query)
+        ]
 
 
 async def touched(

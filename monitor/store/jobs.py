@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from monitor.errors import NotFound
+from monitor.errors import Exists, NotFound
 from monitor.store import audit
 from monitor.store.door_tables import job
 from monitor.store.engine import Database
@@ -37,14 +39,19 @@ class Job:
 
 @retried
 async def begin(database: Database, made: Job, actor: str) -> None:
-    """Keep a job that is to be done."""
+    """Keep a job that is to be done. Raises Exists where there is one of that id."""
     async with database.write() as conn:
-        await conn.execute(
-            insert(job).values(
+        new: Any = sqlite_insert if conn.dialect.name == "sqlite" else postgres_insert
+        kept = await conn.execute(
+            new(job).values(
                 id=made.id, principal=made.principal, actor=dict(made.actor), action=made.action,
-                options=dict(made.options), ids=list(made.ids), failed=[], created_at=made.created_at,
+                options=dict(made.options), ids=list(made.ids), failed=[dict(one) for one in made.failed],
+                created_at=made.created_at, lease_by=made.lease_by, lease_until=made.lease_until,
             )
+            .on_conflict_do_nothing(index_elements=["id"])
         )  # fmt: skip
+        if not kept.rowcount:
+            raise Exists(f"The job {made.id} was begun already.")
         await audit.record(
             conn, made.created_at, actor, "job.begin", made.id, does=made.action, connections=len(made.ids)
         )

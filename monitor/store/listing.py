@@ -86,6 +86,15 @@ async def every(
         found = await page(database, which or Filter(), sort, found.after)
 
 
+async def ids_beside(database: Database, name: str, limit: int) -> list[str]:
+    """Return the ids that come before and after one in order, so many of each."""
+    ids = connection.c.id
+    before = select(ids).where(ids < name).order_by(ids.desc()).limit(limit)
+    after = select(ids).where(ids > name).order_by(ids).limit(limit)
+    async with database.read() as conn:
+        return [one for query in (before, after) for one in (await conn.execute(query)).scalars()]
+
+
 async def counts(database: Database, which: Filter | None = None) -> Counts:
     """Return how many there are."""
     # In the order of `watch_sums`, in which the whole fleet is counted without a look at its rows. For a part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,6 +85,13 @@ async def page(database: Database, limit: int, *, after: str = "") -> list[Perso
     query = select(person).where(person.c.name > after).order_by(person.c.name).limit(limit)
     async with database.read() as conn:
         return [_person(row) for row in await conn.execute(query)]
+
+
+async def of_roles(database: Database, roles: Collection[str], limit: int) -> list[str]:
+    """Return the names of some people of these roles."""
+    query = select(person.c.name).where(person.c.role.in_(sorted(roles))).order_by(person.c.name).limit(limit)
+    async with database.read() as conn:
+        return list((await conn.execute(query)).scalars())
 
 
 async def are_there_any(database: Database) -> bool:

@@ -26,11 +26,13 @@ HEAD_SECONDS, BODY_SECONDS, ANSWER_SECONDS = 5.0, 5.0, 20.0
 # Bytes of a request's line, and of its whole head.
 LONGEST_LINE, LARGEST_HEAD = 8 * 1024, 16 * 1024
 MOST_HEADERS = 100
-# Bytes of a body, and seconds for it: no page of ours takes more than a short form, programs send documents,
-# and a fleet is as large as a file of one. Who a program is, is asked before its body is read.
+# Bytes of a body, and seconds for it: hardly a page of ours takes more than a short form, programs send
+# documents, and a fleet is as large as a file of one. Who asks, is asked before the body is read.
 BODIES = (
     ((of_api("imports"), of_api("plans")), 200 << 20, 300.0),
     ((f"{API}/",), 1 << 20, 20.0),
+    (("/import",), 20 << 20, 60.0),
+    (("/bulk",), 1 << 20, 20.0),
     (("",), 64 << 10, None),
 )
 TELL_EVERY = 60.0  # seconds between two lines of the log that say the places are all taken

@@ -22,6 +22,7 @@ from monitor.operations.roles import MAY, Role
 from monitor.settings.parts import Parts
 from monitor.text import api_key
 from monitor.web.origin import of_our_pages
+from monitor.web.paths import LIVE
 from monitor.web.rates import Bounded
 
 FAILURES = RateLimitItemPerMinute(20)  # of a bearer check, from an address
@@ -31,6 +32,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 # Whatever stands before us leaves one of these; who comes through it is not on this machine.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 _HERE = ("localhost", "127.0.0.1", "[::1]")
+BY_ITSELF = "th-by-itself"  # a header: nobody pressed anything, an open page looks what is so by now
 
 
 class Doorkeeper:
@@ -69,7 +71,8 @@ class Doorkeeper:
         if shown:
             return await self._program(request, shown)
         cookie = request.cookies.get(cookie_name(self._public_url))
-        if cookie and (actor := await people.who_is(self._parts, cookie)) is not None:
+        by_itself = BY_ITSELF in request.headers or request.url.path == LIVE
+        if cookie and (actor := await people.who_is(self._parts, cookie, by_itself=by_itself)) is not None:
             request.state.who = actor.name
             self._from_our_pages(request)
             return actor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 API = "/api/v1"
+LIVE = "/live"  # what open pages of the console hear
 
 
 def of_api(*parts: str) -> str:

@@ -22,6 +22,7 @@ from monitor.operations.people import SignedIn, Wrong
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
 from monitor.text.names import unprintable
+from monitor.web import files
 from monitor.web.doorkeeper import Doorkeeper, cookie_name, plain_here
 from monitor.web.origin import of_our_pages
 
@@ -64,6 +65,7 @@ class SignIn:
             Route("/sign-in/oidc", self.set_out, methods=["GET"]),
             Route("/oidc/callback", self.come_back, methods=["GET"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
+            *files.routes(),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -177,8 +179,8 @@ class SignIn:
             unsafe=urlsplit(self._public_url).scheme != "https" and not self._plain,
         )
         headers = {
-            "content-security-policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
-            "frame-ancestors 'none'; base-uri 'none'",
+            "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+            "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
             # With `no-referrer` a browser would say `Origin: null` of its own form.
             "referrer-policy": "same-origin",
         }

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 
 import pytest
 from icalendar import Calendar
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from monitor.health.calendar import Kind, Needs
 from monitor.health.restriction import Restriction
-from monitor.operations import api_keys, calendar, connections
+from monitor.operations import api_keys, calendar, connections, horizon
 from monitor.operations.actor import Right
 from monitor.operations.calendar import Asked
+from monitor.store.campaign_tables import campaign, campaign_member
 from monitor.store.tables import credential
 from tests.conftest import ME, START, by, rigged
 from tests.integration.api.conftest import served
@@ -159,3 +161,49 @@ async def test_other_calendars_read_it(api):
     with contextlib.suppress(KeyError):
         pytest.fail(f"nobody is invited: {next(iter(events.values()))['attendee']}")
     assert (await api.get("/calendar.ics", as_=None)).status_code == 401, "no key, no calendar"
+
+
+async def test_in_sums_it_says_whose_turn_it_is_by_day_and_what_is_kept_alive(api):
+    await told(api.rig, "acme", grant_ends_at=START + 20 * DAY)
+    await connections.pause(api.rig.parts, ME, ["clay"])
+    found = await horizon.show(api.rig.parts, ME)
+    by_what = {(one.kind, one.on): one for one in found.groups}
+    grants = by_what[Kind.GRANT, (START + 20 * DAY).date()]
+    assert (grants.count, grants.needs, grants.app, grants.asked) == (2, Needs.CLIENT, "clio", 0)
+    alone = by_what[Kind.REFRESH_TOKEN, (START + 5 * DAY).date()]
+    assert (alone.name, alone.client, alone.needs) == ("clay", "Firm clay", Needs.OPERATOR), "nobody uses it"
+    assert by_what[Kind.CLIENT_SECRET, date(2027, 1, 20)].entry is not None
+    (kept,) = found.kept
+    assert (kept.provider, kept.count, kept.left, kept.left_first) == ("clio", 3, 1, START + 5 * DAY)
+    assert kept.first is not None and kept.first > START
+    assert sum(week.client for week in found.weeks) == 2
+    assert found.unknown == ()
+
+
+async def test_sums_are_of_what_is_asked_for(api):
+    of_bolt = await horizon.show(api.rig.parts, ME, Asked(clients=frozenset({"Firm bolt"})))
+    assert {one.name for one in of_bolt.groups} == {"bolt"}
+    assert [one.count for one in of_bolt.kept] == [1]
+    assert (await horizon.show(api.rig.parts, ME, Asked(apps=frozenset({"other"})))).groups == []
+    only = replace(ME, only=Restriction(connections=("bolt",)))
+    assert [one.count for one in (await horizon.show(api.rig.parts, only)).kept] == [1]
+
+
+async def test_a_campaign_that_asks_is_counted(api):
+    await told(api.rig, "acme", grant_ends_at=START + 20 * DAY)
+    asks = {"id": "cmp_1", "reason": "they end", "chosen": {}, "pace": 5, "until": START.date()}
+    asks |= {"phase": "running", "created_at": START, "changed_at": START, "created_by": "", "changed_by": ""}
+    async with api.rig.parts.database.write() as conn:
+        await conn.execute(insert(campaign).values(**asks))
+        await conn.execute(insert(campaign_member).values(campaign="cmp_1", connection="bolt"))
+    found = await horizon.show(api.rig.parts, ME, Asked(kinds=frozenset({"grant"})))
+    (grants,) = [one for one in found.groups if one.count == 2]
+    assert grants.asked == 1
+
+
+async def test_programs_read_the_sums(api):
+    found = (await api.get("/calendar/summary", params={"client": "Firm bolt"})).json()
+    assert [(one["kind"], one["count"], one["needs"]) for one in found["days"]] == [("grant", 1, "client")]
+    assert len(found["weeks"]) == 13
+    items = (await api.get("/calendar", params={"client": "Firm bolt"})).json()["items"]
+    assert {one["client"] for one in items} == {"Firm bolt"}

@@ -16,7 +16,9 @@ from sqlalchemy.engine import make_url
 
 from monitor.settings.file import load
 from monitor.settings.sections import WebSettings
+from monitor.web import files
 from monitor.web.clients.reauthorize import Reauthorize
+from monitor.web.console.contents import declared
 from monitor.web.ops import Ops
 from monitor.web.signin import SignIn
 from tests.conftest import missing
@@ -137,7 +139,10 @@ def test_the_proxy_passes_on_every_header_that_the_clients_pages_read():
     read = set()
     for path in (ROOT / "monitor" / "web").rglob("*.py"):
         # What is for operators and for programs does not come through this proxy.
-        if path.name not in ("ops.py", "doorkeeper.py", "signin.py") and "api" not in path.parts:
+        if path.name not in ("ops.py", "doorkeeper.py", "signin.py", "files.py") and not {
+            "api",
+            "console",
+        } & set(path.parts):
             read |= set(re.findall(r"request\.headers(?:\.get\(|\[)\"([\w-]+)\"", path.read_text()))
     assert {"sec-fetch-site", "accept-language"} <= read <= passed
 
@@ -147,12 +152,13 @@ def test_the_proxy_publishes_every_page_for_clients_and_none_for_operators():
     published = re.findall(r'^    "~(.*)" 1;$', conf, re.MULTILINE)
     pages = Reauthorize.routes(object.__new__(Reauthorize))
     assert len(pages) >= 5
-    for route, wanted in [(one, True) for one in pages] + [
-        (one, False) for one in Ops.routes(object.__new__(Ops))
-    ]:
-        for method in route.methods - {"HEAD"}:
-            asked = f"{method} {re.sub(r'{[a-z]+}', 'clio-us', route.path)}"
-            assert any(re.search(one, asked) for one in published) is wanted, asked
+    kept = [*Ops.routes(object.__new__(Ops)), *files.routes()]
+    asked = [(method, one.path, True) for one in pages for method in one.methods - {"HEAD"}]
+    asked += [(method, one.path, False) for one in kept for method in one.methods - {"HEAD"}]
+    asked += [(method, one.path, False) for one in declared() for method in ("GET", "POST")]
+    for method, path, wanted in asked:
+        line = f"{method} {re.sub(r'{[a-z:]+}', 'clio-us', path)}"
+        assert any(re.search(one, line) for one in published) is wanted, line
 
 
 @pytest.mark.parametrize(
@@ -265,16 +271,17 @@ def test_the_configurations_load(name, tmp_path):
     assert conf.count(host) == 4 and f"proxy_set_header Host {host};" in conf
 
 
-def test_the_apis_proxy_publishes_the_api_and_its_pages_and_nothing_else():
+def test_the_apis_proxy_publishes_the_api_and_the_console_and_nothing_else():
     conf = (DEPLOY / "nginx" / "token-health-api.conf").read_text()
-    (published,) = re.findall(r"location ~ (\S+) {", conf)
+    (kept,) = re.findall(r"location ~ (\S+) {", conf)
     ours = [route.path for route in SignIn.routes(object.__new__(SignIn))]
-    assert all(re.search(published, path) for path in [*ours, "/api/v1/me"])
+    ours += [one.path for one in declared()]
+    assert not any(re.search(kept, path) for path in [*ours, "/api/v1/me"])
     others = (
         *Ops.routes(object.__new__(Ops)),
         *Reauthorize.routes(object.__new__(Reauthorize)),
     )
-    assert not any(re.search(published, route.path) for route in others)
+    assert all(re.search(kept, route.path) for route in others)
     assert "proxy_set_header X-Forwarded-Proto https;" in conf and "deny all;" in conf
     listens = {
         tomllib.loads((DEPLOY / name).read_text())["web"]["listen"]

@@ -110,11 +110,13 @@ REASONS = {
     "list_jobs": _NUMBERS,
     "show_job": _NUMBERS,
     "stop_job": _NUMBERS,
+    "undo_job": _NUMBERS,
     "list_links": "a link is told once; who has one more is told by 'reauthorize'",
     "acknowledge_incident": "people take an incident up where they are paged, at the channel",
     "put_webhook": "a command removes an endpoint and adds it anew",
     "change_webhook": "a command removes an endpoint and adds it anew",
     "replay_delivery": "'webhooks replay' sends a range again",
+    "summarize_calendar": "'calendar' lists what it sums",
     "show_settings": _FILE,
     "change_key": "a command revokes a key and makes another",
 }

@@ -53,13 +53,14 @@ def demo(
 
 async def _demo(keep: bool) -> None:
     out.print(Rule("[bold]Token Health[/]: a minute in the life of a fleet", align="left"))
-    out.print(
-        "A Clio sandbox, a mailbox, the service and a middleware start as processes of their own. The "
-        "service knows nothing of what is about to happen; it only sees answers.\n"
-    )
     folder = Path(tempfile.mkdtemp(prefix="token-health-demo-"))
     try:
         async with stage_set(folder) as (stage, parts):
+            out.print(f"The console: [bold]{stage.web}/[/]   Follow it there; no sign-in.\n")
+            out.print(
+                "A Clio sandbox, a mailbox, the service and a middleware start as processes of their own. "
+                "The service knows nothing of what is about to happen; it only sees answers.\n"
+            )
             told = await _story(stage, parts)
             await _summary(stage, parts)
             await second_act(stage)
@@ -80,6 +81,7 @@ async def _your_turn(stage: Stage, parts: Parts, told: int) -> None:
         f"1. Remove the app of a firm, as its administrator:   [bold]{stage.sandbox}/[/]",
         f"2. Read the mail that comes of it:                   [bold]{stage.mailbox}/[/]",
         "3. Click its button. Approve with another firm's account, then with the right one.",
+        f"4. See all of it in the console:                     [bold]{stage.web}/[/]",
         f"Metrics: {stage.web}/metrics   Fleet: token-health status --config {config}",
         f"What an engineer has to mend: token-health oncall list --config {config}",
         "Ctrl-C ends it.",

@@ -39,6 +39,7 @@ async def second_act(first: Stage) -> None:
         "Only the hour that a first mail waits takes two seconds.\n"
     )
     async with _staged(first) as (stage, parts):
+        out.print(f"Its console: [bold]{stage.web}/incidents[/]\n")
         await _until(lambda: _healthy(parts))
         stage.say(f"All are healthy. Now Clio refuses {STRUCK} of them, as if each had removed the app.")
         struck = [name.lower() for name in NAMES[:STRUCK]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -29,15 +30,15 @@ def declared() -> list[Declared]:
     return list(chain.from_iterable(subject.all for subject in SUBJECTS))
 
 
-def build(around: Around | None = None) -> ASGIApp:
-    """Return the application; without what is around it, it only knows its own document."""
-    return Numbered(application(around))
+def build(around: Around) -> ASGIApp:
+    """Return the application of one listener, with what its routes have at hand."""
+    return Numbered(application(), around)
 
 
-def application(around: Around | None = None) -> FastAPI:
-    """Return FastAPI's application, with every route as it is declared."""
+@lru_cache(maxsize=1)
+def application() -> FastAPI:
+    """Return FastAPI's application, with every route as it is declared; one for all listeners."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.around = around
     app.router.route_class = Route
     # Routes are tried one after the other: those that are asked for a hundred times a second come first.
     for one in sorted(declared(), key=lambda one: one.rate == "requests"):
@@ -69,10 +70,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 class Numbered:
-    """Gives each request its id, the caller's if it is one; and answers HEAD wherever GET is."""
+    """Gives each request its id, the caller's if it is one, and what is around it; HEAD is as GET."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, around: Around) -> None:
+        self.app, self._around = app, around
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its id."""
@@ -80,7 +81,7 @@ class Numbered:
             await self.app(scope, receive, send)
             return
         number = _request_id(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = number
+        scope.setdefault("state", {}).update(request_id=number, around=self._around)
         if scope["method"] == "HEAD" and not scope["path"].endswith("/token"):
             scope["state"]["head"] = True
             # The server leaves the body out by itself, as it still knows how it was asked (RFC 9110 9.3.2).

@@ -61,7 +61,7 @@ class Around:
 
 def around(request: Request) -> Around:
     """Return what the request's application has at hand."""
-    found: Around = request.app.state.around
+    found: Around = request.state.around
     return found
 
 

@@ -45,3 +45,43 @@ class Calendar(Shown):
 
     items: list[Ending]
     next: str | None
+
+
+class EndingWeek(Shown):
+    """How many ends somebody has to act on before, in the week from a Monday on."""
+
+    begins: str
+    client: int
+    operator: int
+
+
+class EndingDay(Shown):
+    """What ends on one day of UTC, of one kind, app and provider; `asked`: how many a campaign asks."""
+
+    on: str
+    kind: str
+    needs: str
+    provider: str | None
+    app: str | None
+    count: int
+    asked: int
+
+
+class KeptAlive(Shown):
+    """Refresh tokens that the service uses before they run out; of `left` nobody uses them."""
+
+    provider: str
+    count: int
+    first: Time | None
+    left: int
+    left_first: Time | None
+
+
+class Horizon(Shown):
+    """The calendar in sums. `unknown`: apps without `secret_expires`."""
+
+    at: Time
+    weeks: list[EndingWeek]
+    days: list[EndingDay]
+    kept: list[KeptAlive]
+    unknown: list[str]

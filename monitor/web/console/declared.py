@@ -13,6 +13,7 @@ from monitor.web.console.visit import Visit
 Asks = Callable[[Visit], Awaitable[Ask]]
 F = TypeVar("F", bound=Callable[[Visit], Awaitable[Any]])
 SMALL = 64 << 10  # bytes of a form
+_found: list[Declared] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def page(path: str, needs: Right | None) -> Callable[[F], F]:
     """Declare a page."""
 
     def declare(endpoint: F) -> F:
-        endpoint.declared = Declared(path, needs, endpoint)  # type: ignore[attr-defined]
+        _found.append(Declared(path, needs, endpoint))
         return endpoint
 
     return declare
@@ -52,7 +53,12 @@ def action(
     """Declare an action: POST does it, GET says what it would do where it `asks`."""
 
     def declare(endpoint: F) -> F:
-        endpoint.declared = Declared(path, needs, endpoint, True, asks, api, largest)  # type: ignore[attr-defined]
+        _found.append(Declared(path, needs, endpoint, True, asks, api, largest))
         return endpoint
 
     return declare
+
+
+def so_far() -> tuple[Declared, ...]:
+    """Return what was declared by the modules that are loaded; all of them are once a console is served."""
+    return tuple(_found)

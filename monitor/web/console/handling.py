@@ -25,25 +25,25 @@ from monitor.errors import (
     ImportRefused,
     NotAdmitted,
     NotFound,
-    Refused,
     TokenHealthError,
-    Unavailable,
 )
 from monitor.operations import audit
-from monitor.operations.actor import Actor, Door, MayNot
+from monitor.operations.actor import Actor, Door
 from monitor.operations.database import unwell
 from monitor.operations.pulse import Pulse
 from monitor.operations.roles import role_with
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
-from monitor.web.console import files, texts
+from monitor.web import files
+from monitor.web.console import texts
 from monitor.web.console.answers import Answer, Ask, Done, Sent, Shown
 from monitor.web.console.bar import Bar, Counts
 from monitor.web.console.declared import Declared
 from monitor.web.console.render import Templates
 from monitor.web.console.said import Said
+from monitor.web.console.trouble import Beside, advice_of, beside, removed_at, sentence_of, status_of, wait_of
 from monitor.web.console.visit import Visit
-from monitor.web.doorkeeper import Doorkeeper, plain_here
+from monitor.web.doorkeeper import BY_ITSELF, Doorkeeper, plain_here
 
 log = structlog.get_logger("monitor.web.console")
 
@@ -120,7 +120,7 @@ class Handling:
                 if one.asks is None:
                     raise
                 again = await one.asks(visit)
-                said = replace(again, trouble=again.trouble or _sentence(error), status=_status(error))
+                said = replace(again, trouble=again.trouble or sentence_of(error), status=status_of(error))
                 return await self._response(visit, said)
 
     async def _admitted(self, request: Request) -> Actor:
@@ -151,7 +151,9 @@ class Handling:
 
     async def _page(self, request: Request, shown: Shown, visit: Visit | None = None) -> Response:
         now, actor = self._house.parts.clock.now(), getattr(request.state, "actor", None)
-        said = self._said.read(request.cookies.get(self._said.name))
+        # What a page asks by itself is not what a person looks at: the sentence is for them.
+        told = request.cookies.get(self._said.name) if BY_ITSELF not in request.headers else None
+        said = self._said.read(told)
         html = self._templates.html(
             shown.template,
             **{
@@ -194,22 +196,36 @@ class Handling:
         """Say what happened, what did not, and what to do."""
         if isinstance(error, NotAdmitted) and error.code in SIGN_IN:
             return _to_sign_in(request)
-        status = _status(error)
+        status, actor = status_of(error), getattr(request.state, "actor", None)
         if status == 500:
             log.error("console.failed", request=request.state.request_id, error=type(error).__name__)
+        posted = request.method == "POST"
         values: dict[str, Any] = {
             "code": status,
-            "sentence": _sentence(error),
-            "needs": error.right.value if isinstance(error, MayNot) else "",
-            "posted": request.method == "POST",
-            "remedies": error.remedies if isinstance(error, TokenHealthError) else (),
+            "sentence": sentence_of(error, actor),
+            "advice": advice_of(error, posted=posted),
+            "beside": await self._beside(request, actor, error),
+            "again": wait_of(error) if not posted else None,
+            "removed_at": removed_at(request.url.path, actor) if status == 404 else "",
             "back": _back(request),
+            "address": str(request.url),
         }
-        shown = Shown("error.html.j2", _sentence(error), status=status, **values)
+        shown = Shown("error.html.j2", _title(status), status=status, **values)
         response = await self._page(request, shown)
-        if (after := getattr(error, "after", None)) is not None:
-            response.headers["retry-after"] = str(int(after.total_seconds()) or 1)
+        if (after := wait_of(error)) is not None:
+            response.headers["retry-after"] = str(after)
         return response
+
+    async def _beside(self, request: Request, actor: Actor | None, error: Exception) -> Beside:
+        """Return what helps, where it can be had: the error is told in any case."""
+        if actor is None:
+            return Beside()
+        try:
+            return await self._house.pulse.within(beside(self._house.parts, actor, error, request.url.path))
+        except Exception as failed:
+            if isinstance(failed, TokenHealthError) or unwell(failed):
+                return Beside()
+            raise
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -231,41 +247,13 @@ def _back(request: Request) -> str:
     return path if path.startswith("/") and not path.startswith("//") and "\\" not in path else "/"
 
 
-def _status(error: Exception) -> int:
-    match error:
-        case HTTPException():
-            return error.status_code
-        case NotAdmitted() if error.code == "too_many_requests":
-            return 429
-        case Refused():
-            return 403
-        case NotFound():
-            return 404
-        case Unavailable():
-            return 503
-        case Conflict():
-            return 409
-        case TokenHealthError():
-            return 422
-    return 503 if unwell(error) else 500
-
-
-def _sentence(error: Exception) -> str:
+def _title(status: int) -> str:
     _ = texts.gettext
-    match error:
-        case ImportRefused():
-            return f"{error} {' '.join(error.problems[:20])}"
-        case MayNot() | TokenHealthError():
-            return str(error)
-        case HTTPException(status_code=405):
-            return _("This can be done, but not looked at.")
-        case HTTPException(status_code=413):
-            return _("This is larger than what is taken here.")
-        case HTTPException(status_code=415):
-            return _("This was sent in a form that is not understood here.")
-    if unwell(error):
-        return _("The database does not answer, so this page cannot be shown.")
-    return _("Something went wrong on our side. It is in the log under the request's id.")
+    titles = {
+        403: _("Not with your role"), 404: _("Not here"), 409: _("Changed meanwhile"), 413: _("Too large"),
+        429: _("Too often"), 503: _("Not just now"),
+    }  # fmt: skip
+    return titles.get(status, _("Something went wrong"))
 
 
 async def _form(request: Request, largest: int) -> FormData:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from monitor.web.console import remedies
 from monitor.web.console.texts import N_, gettext, ngettext
 
 STATES = {
@@ -21,6 +23,7 @@ OWNERS = {
 _UNITS = ((86400, N_("%(n)s d")), (3600, N_("%(n)s h")), (60, N_("%(n)s min")), (1, N_("%(n)s s")))
 
 
+@lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the templates' environment: everything is escaped, and a name that is not there is a fault."""
     env = Environment(
@@ -33,6 +36,7 @@ def environment() -> Environment:
     )
     env.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
     env.globals |= {"_": gettext, "ngettext": ngettext, "STATES": STATES, "OWNERS": OWNERS}
+    env.filters["remedied"] = remedies.said
     env.filters |= {"number": number, "span": short, "at": at, "iso": iso, "part": part, "until": until}
     return env
 

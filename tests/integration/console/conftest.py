@@ -18,6 +18,7 @@ from monitor.operations.roles import MAY, Role
 from monitor.secret import Secret
 from monitor.service.api import build_around, build_console
 from monitor.web.api.app import build
+from monitor.web.api.streams import Streams
 from monitor.web.app import application
 from monitor.web.doorkeeper import Doorkeeper
 from monitor.web.signin import SignIn
@@ -63,6 +64,7 @@ class Console:
     rig: Rig
     app: Any
     stack: contextlib.AsyncExitStack
+    streams: Streams
     _people: dict[str, Person] = field(default_factory=dict)
 
     @property
@@ -98,7 +100,7 @@ class Console:
 
 def words(answer: httpx.Response) -> str:
     """What a page says, without its markup."""
-    text = re.sub(r"<(script|style|symbol)\b.*?</\1>", " ", answer.text, flags=re.S)
+    text = re.sub(r"<(script|style|symbol|dialog)\b.*?</\1>", " ", answer.text, flags=re.S)
     text = re.sub(r"<[^>]+>", " ", text)
     return re.sub(r"\s+", " ", html.unescape(text)).strip()
 
@@ -113,7 +115,7 @@ async def served(rig: Rig) -> AsyncIterator[Console]:
         sign_in=SignIn(rig.parts, keeper), api=build(around), console=build_console(around, keeper),
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
-        yield Console(rig, app, stack)
+        yield Console(rig, app, stack, around.works[Streams])
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from monitor.web.doorkeeper import cookie_name
 from monitor.web.origin import of_our_pages
-from monitor.web.signin import HERE, safe_target
+from monitor.web.signin import FIRST, safe_target
 
 
 @pytest.mark.parametrize("target", ["/", "/connections?state=broken", "/incidents/12", "/a//b"])
@@ -23,7 +23,7 @@ def test_a_page_of_ours_is_a_target(target):
     ],
 )  # fmt: skip
 def test_no_other_site_is(target):
-    assert safe_target(target) == HERE
+    assert safe_target(target) == FIRST
 
 
 def asked(**headers):

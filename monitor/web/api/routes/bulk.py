@@ -9,18 +9,21 @@ from fastapi import Response
 from pydantic import Field
 from starlette.requests import Request
 
+from monitor.health.acting import Action
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import Filter
-from monitor.operations import jobs
+from monitor.operations import acting, jobs
+from monitor.operations.acting import Options
 from monitor.operations.actor import Right
 from monitor.operations.jobs import Selection
+from monitor.settings.parts import Parts
 from monitor.web.api.declared import Routes
 from monitor.web.api.paging import Cursor, Limit, page, place
 from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import Time
-from monitor.web.api.strict import Given, Line, Moment, Name, Shown
+from monitor.web.api.strict import Bounded, Given, Line, Moment, Name, Shown
 from monitor.web.paths import of_api
 
 ROUTES = Routes("Bulk work")
@@ -45,13 +48,15 @@ class Select(Given):
 class BulkGiven(Given):
     """What to do, with which connections, and how many they are taken to be."""
 
-    action: Literal["pause", "resume", "probe", "remove"]
+    action: Action
     select: Select
     expect: int | None = Field(default=None, ge=0)
+    for_: Bounded | None = Field(default=None, alias="for", description="Of a hold; else until lifted.")
+    reason: Line = Field(default="", description="Of a hold: why nobody is told.")
 
 
 class Failed(Shown):
-    """A connection with which it could not be done."""
+    """A connection with which it was not done, and why."""
 
     id: str
     code: str
@@ -59,7 +64,11 @@ class Failed(Shown):
 
 
 class JobShown(Shown):
-    """How far it came."""
+    """How far it came.
+
+    `left_out` counts those with which there was nothing to be done from the first, by the reason why.
+    `taken_back_by` is the action that undoes it, where one does and it has ended.
+    """
 
     id: str
     action: str
@@ -67,6 +76,8 @@ class JobShown(Shown):
     total: int
     done: int
     failed: list[Failed]
+    left_out: dict[str, int]
+    taken_back_by: Action | None
     created: Time
     ended: Time | None
 
@@ -85,11 +96,18 @@ class JobsShown(Shown):
 async def begin_bulk(response: Response, parts: Here, actor: Who, given: Annotated[BulkGiven, BODY]) -> Any:
     """Do one thing with many connections, in the background: `/jobs/{id}` says how far it is."""
     try:
-        made = await jobs.begin(parts, actor, given.action, _selection(given))
+        made = await jobs.begin(parts, actor, given.action, _selection(given), _options(parts, given))
     except jobs.SelectionChanged as changed:
         raise Problem("selection_changed", str(changed), found=changed.found) from None
     response.headers["Location"] = of_api("jobs", made.id)
     return jobs.document(made)
+
+
+def _options(parts: Parts, given: BulkGiven) -> Options:
+    if given.action is not Action.HOLD:
+        for at in {"for_", "reason"} & given.model_fields_set:
+            raise Problem("invalid", errors=[Wrong(f"/{at.rstrip('_')}", "is of a hold alone")])
+    return acting.hold_options(parts.clock.now(), given.for_, given.reason)
 
 
 def _selection(given: BulkGiven) -> Selection:
@@ -134,3 +152,14 @@ async def show_job(parts: Here, actor: Who, job: Name) -> Any:
 async def stop_job(parts: Here, actor: Who, job: Name) -> Any:
     """End a job of one's own where it is; what is done stays done."""
     return jobs.document(await jobs.stop(parts, actor, job))
+
+
+@ROUTES.post(
+    "/jobs/{job}/undo", needs=Right.CONNECTIONS_OPERATE, takes=Given, shows=JobShown, status=202,
+    problems=("wrong_state",),
+)  # fmt: skip
+async def undo_job(response: Response, parts: Here, actor: Who, job: Name) -> Any:
+    """Take back what a job of one's own has done, as another job: resume what it paused, and so on."""
+    made = await jobs.undo(parts, actor, job)
+    response.headers["Location"] = of_api("jobs", made.id)
+    return jobs.document(made)

@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Response
 from starlette.requests import Request
 
 from monitor.health.calendar import Key, Kind, Needs
-from monitor.operations import calendar, ical, records
+from monitor.operations import calendar, horizon, ical, records
 from monitor.operations.actor import Right
 from monitor.operations.calendar import Asked
 from monitor.web.api import shapes_calendar as shapes
@@ -34,6 +34,9 @@ async def _asked(
     needs: Annotated[
         Line | None, Query(description="Who has to act: `nobody`, `client`, `operator`.")
     ] = None,
+    client: Annotated[
+        Line | None, Query(description="Whose connections, by the client's whole name.")
+    ] = None,
 ) -> Asked:
     return Asked(
         calendar.AHEAD if until is None else until - parts.clock.now(),
@@ -41,6 +44,7 @@ async def _asked(
         several(app),
         several(provider),
         words(needs, "needs", _NEEDS),
+        frozenset([client] if client else []),
     )
 
 
@@ -60,6 +64,12 @@ async def list_calendar(
     found = await calendar.page(parts, actor, what, _key(told) if told else None, limit)
     rows = [records.ending(entry, found.at) for entry in found.entries]
     return page(request, response, actor, rows, found.after)
+
+
+@ROUTES.get("/calendar/summary", needs=Right.CONNECTIONS_READ, shows=shapes.Horizon)
+async def summarize_calendar(parts: Here, actor: Who, what: What) -> Any:
+    """Sum up what ends in the next 13 weeks, and what is kept alive by using it; `until` is left aside."""
+    return records.horizon(await horizon.show(parts, actor, what))
 
 
 @ROUTES.get("/calendar.ics", needs=Right.CONNECTIONS_READ, more={200: _FILE})

@@ -1,4 +1,4 @@
-"""The console's own files: its style, its script, and htmx; each by its hash, and so kept for a year."""
+"""The files of the pages for people who work here: style, scripts, htmx; by their hash kept for a year."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-_FOLDER = Path(__file__).parents[1] / "static"
+_FOLDER = Path(__file__).parent / "static"
 MEDIA = {
     "console.css": "text/css", "console.js": "text/javascript", "theme.js": "text/javascript",
-    "htmx.min.js": "text/javascript",
+    "htmx.min.js": "text/javascript", "icon.svg": "image/svg+xml",
 }  # fmt: skip
 _FILES = {name: (_FOLDER / name).read_bytes() for name in MEDIA}
 _HASHES = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in _FILES.items()}

@@ -1,0 +1,179 @@
+"""Acting on many: the question before it, and the doing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from monitor.errors import Invalid
+from monitor.health.acting import Action
+from monitor.operations import acting, jobs
+from monitor.operations.acting import Options, Would
+from monitor.operations.actor import Right
+from monitor.text.ids import new_id
+from monitor.web.console import chosen
+from monitor.web.console.acting_words import WORDS, why_left
+from monitor.web.console.answers import Answer, Ask, Done, Field, LeftOut, Undo
+from monitor.web.console.declared import action
+from monitor.web.console.texts import N_, ngettext
+from monitor.web.console.texts import gettext as _
+from monitor.web.console.visit import Visit
+
+LARGEST = 1 << 20  # bytes: ids of a page's rows, or a filter
+TYPED_ABOVE = 20
+NAMED = 3  # of those that are left out
+LENGTHS = {
+    "1h": (timedelta(hours=1), N_("1 hour")),
+    "4h": (timedelta(hours=4), N_("4 hours")),
+    "1d": (timedelta(days=1), N_("1 day")),
+    "3d": (timedelta(days=3), N_("3 days")),
+    "7d": (timedelta(days=7), N_("7 days")),
+    "30d": (timedelta(days=30), N_("30 days")),
+    "": (None, N_("until it is lifted")),
+}
+USUAL = "1d"
+
+
+async def ask_bulk(visit: Visit) -> Ask:
+    """Say what would be done with what was chosen, which of it not, and why."""
+    does, selection = _action(visit), chosen.selection(visit)
+    found = await jobs.would(visit.parts, visit.actor, does, selection, _options(visit, does))
+    n, words = len(found.todo), WORDS[does]
+    count = len(found.mails) if does is Action.LINK else n
+    back = _back(visit)
+    left = [
+        LeftOut(len(some), why_left(why, len(some)), [one.id for one in some[:NAMED]])
+        for why, some in found.left.items()
+    ]
+    if not n:
+        nothing = ngettext(
+            "Nothing would be done with this connection.",
+            "Nothing would be done with any of these %(n)s connections.",
+            found.found,
+        )
+        if not found.found:
+            nothing = _("No connection matches any more.")
+        return Ask(nothing, (), "", back, left_out=left, here="/")
+    return Ask(
+        words.asks(count),
+        _says(visit, found, count),
+        words.button(count),
+        back,
+        fields=_fields(visit) if does is Action.HOLD else (),
+        hidden=[
+            ("action", does.value), *chosen.hidden(visit), ("expect", str(found.found)), ("back", back),
+            ("job", new_id("job")),
+        ],
+        left_out=left,
+        typed=n if does is Action.REMOVE and n > TYPED_ABOVE else None,
+        danger=does is Action.REMOVE,
+        note=_(words.note) if words.note else "",
+        to="/bulk/do",
+        here="/",
+    )  # fmt: skip
+
+
+@action("/bulk", Right.CONNECTIONS_OPERATE, api=("begin_bulk",), asks=ask_bulk, largest=LARGEST)
+async def choose_bulk(visit: Visit) -> Answer:
+    """Ask what to do with what was chosen; a probe alone is begun without a question."""
+    if _action(visit) is Action.PROBE:
+        return await _begun(visit, Action.PROBE)
+    return await ask_bulk(visit)
+
+
+@action("/bulk/do", Right.CONNECTIONS_OPERATE, api=("begin_bulk",), asks=ask_bulk, largest=LARGEST)
+async def do_bulk(visit: Visit) -> Done:
+    """Do it: few at once, many in the background; nothing where the choice has changed since it was asked."""
+    return await _begun(visit, _action(visit))
+
+
+async def _begun(visit: Visit, does: Action) -> Done:
+    parts, actor, selection, options = (
+        visit.parts,
+        visit.actor,
+        chosen.selection(visit),
+        _options(visit, does),
+    )
+    if does is Action.REMOVE:
+        found = await jobs.would(parts, actor, does, selection, options)
+        typed = visit.given("typed").replace(",", "")
+        if len(found.todo) > TYPED_ABOVE and typed != str(len(found.todo)):
+            raise Invalid("typed", _("the number is another; nothing was removed."))
+    if selection.expect is None:  # a probe is not asked about before, and so nobody was told a number
+        found = await jobs.would(parts, actor, does, selection, options)
+        selection = jobs.Selection(selection.which, selection.ids, found.found)
+    made = await jobs.begin_few(parts, actor, does.value, selection, options, job_id=visit.given("job"))
+    words, here = WORDS[does], f"/jobs/{made.id}"
+    if made.ended_at is None:
+        total = made.options["todo"]
+        return Done(here, _("%(what)s, in the background.", what=words.goes_on(total)))
+    undo = Undo(f"{here}/undo", [("back", _back(visit))]) if jobs.taken_back_by(made) else None
+    # What was left out, or failed, is on the job's own page, each with its reason.
+    return Done(here if made.failed else _back(visit), words.done(len(jobs.done_with(made))), undo)
+
+
+def _action(visit: Visit) -> Action:
+    try:
+        return Action(visit.given("action"))
+    except ValueError:
+        raise Invalid("action", _("choose what to do.")) from None
+
+
+def _options(visit: Visit, does: Action) -> Options:
+    if does is not Action.HOLD:
+        return Options(visit.now)
+    length = visit.given("for", USUAL)
+    if length not in LENGTHS:
+        raise Invalid("for", _("choose for how long."))
+    return acting.hold_options(visit.now, LENGTHS[length][0], visit.given("reason"))
+
+
+def _fields(visit: Visit) -> list[Field]:
+    lengths = [(value, _(words)) for value, (_length, words) in LENGTHS.items()]
+    return [
+        Field("for", _("For how long"), "select", visit.given("for", USUAL), options=lengths),
+        Field(
+            "reason", _("Reason"), value=visit.given("reason"),
+            hint=_("It stands beside each of them, in the outbox and in the audit."),
+        ),
+    ]  # fmt: skip
+
+
+def _says(visit: Visit, found: Would, count: int) -> list[str]:
+    n = len(found.todo)
+    says = [_(WORDS[found.action].does)]
+    if found.action is Action.LINK:
+        addresses = {to for some in found.mails for to in some[0].facts.contacts}
+        to = ngettext("one address", "%(n)s addresses", len(addresses))
+        told = ngettext("one connection", "%(n)s connections", n)
+        says.insert(
+            0,
+            ngettext(
+                "One mail goes to %(to)s, about %(told)s.",
+                "%(n)s mails go to %(to)s, about %(told)s: to each client one about all that it has to mend.",
+                count, to=to, told=told,
+            ),
+        )  # fmt: skip
+    if visit.given("all") == "1":
+        match = ngettext(
+            "The one connection that matches just now is meant",
+            "All %(n)s connections that match just now are meant",
+            found.found,
+        )
+        which = chosen.sentence(visit)
+        says.append(
+            _(
+                "%(match)s (%(which)s). If others match by the time you go on, nothing is done and you are "
+                "asked again.",
+                match=match,
+                which=which or _("state: not healthy"),
+            )
+        )
+    return says
+
+
+def _back(visit: Visit) -> str:
+    """Return the page of ours that one came from: the fleet, with its filters."""
+    back = visit.given("back")
+    if not back:
+        return "/"
+    return back if back.startswith("/") and not back.startswith("//") and "\\" not in back else "/"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -15,8 +15,10 @@ from alerts.mails.story import CHANNEL, MAIL
 from alerts.outbox import looking
 from alerts.outbox.envelope import TO_PROGRAMS
 from alerts.outbox.listing import Told
-from alerts.outbox.looking import MOST as MOST  # noqa: PLC0414 - doors say by it where counting ends
-from alerts.outbox.looking import Is, Place, View
+from alerts.outbox.looking import MOST as MOST  # noqa: PLC0414 - doors say by these what they show
+from alerts.outbox.looking import Is as Is  # noqa: PLC0414
+from alerts.outbox.looking import Place as Place  # noqa: PLC0414
+from alerts.outbox.looking import View
 from alerts.pages import reasons as pages
 from alerts.pages.story import SLOTS as PAGES
 from monitor.errors import Invalid
@@ -47,7 +49,8 @@ _SLOTS = {Channel.MAIL: tuple(MAIL.slots), Channel.PAGE: tuple(PAGES), Channel.W
 class Noted:
     """A notice, what it is to whoever looks, why in one sentence, and what may be done about it.
 
-    `does` are operations: "notices.send_now", "notices.retry", "notices.send_twice", "notices.hold".
+    `providers` are the titles of those that its connections are at; `does` are operations, such as
+    "notices.send_now", "notices.retry", "notices.send_twice" and "notices.hold".
     """
 
     told: Told
@@ -55,6 +58,7 @@ class Noted:
     channel: Channel
     why: str
     does: tuple[str, ...]
+    providers: tuple[str, ...] = ()
 
     @property
     def incident(self) -> int | None:
@@ -249,9 +253,25 @@ async def _refusing(parts: Parts, limit: int) -> list[Refusing]:
 
 
 async def _noted(parts: Parts, actor: Actor, found: Sequence[Told], now: datetime) -> tuple[Noted, ...]:
+    if not found:
+        return ()
     around = await _around(parts, actor, found)
     blown = (await notices.fuse_now(parts, actor)).blown_at is not None
-    return tuple(_note(one, around, now, blown=blown) for one in found)
+    async with parts.database.read() as conn:
+        names = await published.providers_of(conn, [name for one in found for name in one.connections])
+    titles = {app.provider.name: app.provider.title for app in parts.apps.values()}
+    noted = [_note(one, around, now, blown=blown) for one in found]
+    return tuple(
+        replace(
+            one,
+            providers=tuple(
+                dict.fromkeys(
+                    titles.get(names[name], names[name]) for name in one.told.connections if name in names
+                )
+            ),
+        )
+        for one in noted
+    )
 
 
 async def _around(parts: Parts, actor: Actor, found: Sequence[Told]) -> reasons.Around:

@@ -13,7 +13,11 @@ from tests.conftest import ME
 _PART = re.compile(r"/([a-z-]+)/\{\w+(?::\w+)?\}")
 Named = Mapping[str, str]
 # What a page is asked with, where it shows nothing without.
-WITH = {"/bulk": "?id={connections}&do=pause"}
+_ONE = "&id={connections}&id=arabic-clio&id=hebrew-xero"
+WITH = {
+    "/bulk": [f"?action={does}{_ONE}" for does in ("pause", "link", "hold", "remove")],
+    "/bulk/do": [f"?action=pause{_ONE}"],
+}
 
 
 async def named(scene: Scene) -> dict[str, str]:
@@ -47,4 +51,5 @@ def _paths(known: Named, patterns: Iterator[str]) -> Iterator[str]:
             continue
         assert not missing, f"{pattern}: what is named after {missing} is to be added to `named`"
         path = _PART.sub(lambda part: f"/{part[1]}/{known[part[1]]}", pattern)
-        yield path + WITH.get(path, "").format(**known)
+        for query in WITH.get(path, [""]):
+            yield path + query.format(**known)

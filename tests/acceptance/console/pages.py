@@ -35,8 +35,9 @@ async def named(scene: Scene) -> dict[str, str]:
 
 
 def pages(known: Named) -> Iterator[str]:
-    """Every page that is looked at."""
-    return _paths(known, (one.path for one in declared() if not one.acts))
+    """Every page that is looked at; files that are saved are none."""
+    looked_at = (one.path for one in declared() if not one.acts)
+    return _paths(known, (path for path in looked_at if "." not in path))
 
 
 def questions(known: Named) -> Iterator[str]:

@@ -290,6 +290,8 @@ class Audit(SQLModel, table=True):
     subject: str = Field(sa_type=Text)
     detail: dict[str, Any] = _json()
 
+    __table_args__ = (Index("audit_subject", "subject", "id"),)
+
 
 class Process(SQLModel, table=True):
     """A running service process; one whose beat is old is gone."""

@@ -11,8 +11,13 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.acceptance.console.stage import Stage
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 # DejaVu is a fifth wider than what most systems have: what fits in it, fits.
-WIDE = "*:not(code, kbd, .mono, pre) { font-family: 'DejaVu Sans', sans-serif !important }"
+_WIDE = """() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync("*:not(code, kbd, .mono, pre) { font-family: 'DejaVu Sans', sans-serif !important }");
+  document.adoptedStyleSheets = [sheet];
+}"""
 # What is wider than the window, and the innermost elements that are to blame.
 _TOO_WIDE = """() => {
   const most = document.documentElement.clientWidth;
@@ -49,15 +54,16 @@ def at(browser: Any, stage: Stage, *, who: str = "", **given: Any) -> Iterator[A
         context.close()
 
 
-def violations(page: Any) -> list[str]:
+def violations(page: Any, rules: Any = RULES) -> list[str]:
     """What axe finds."""
-    found = Axe().run(page, options=RULES).response["violations"]
+    found = Axe().run(page, options=rules).response["violations"]
     return [f"{one['id']}: {node['target']} {node['html'][:120]}" for one in found for node in one["nodes"][:3]]
 
 
 def too_wide(page: Any, widths: Sequence[int]) -> list[str]:
-    """At which widths one would have to scroll sideways, and for what."""
+    """At which widths one would have to scroll sideways in a wide font, and for what."""
     found = []
+    page.evaluate(_WIDE)
     for width in widths:
         page.set_viewport_size({"width": width, "height": 900})
         found += [f"{width}: {one}" for one in page.evaluate(_TOO_WIDE)]

@@ -30,7 +30,7 @@ async def named(scene: Scene) -> dict[str, str]:
         "connections": scene.ids["clio-us"][0], "incidents": str(ours["clio"]), "outbox": str(told.notices[0].number),
         "apps": "clio-us", "providers": "clio", "mails": "revoked", "users": "Vera Lindt", "people": "Vera Lindt",
         "keys": (await api_keys.every(parts, ME))[0].id, "campaigns": (await campaigns.every(parts, ME))[0].id,
-        "silences": str(laid.laid[0].number),
+        "silences": str(laid.laid[0].number), "import": scene.plan, "jobs": scene.job,
     }  # fmt: skip
 
 
@@ -48,8 +48,6 @@ def questions(known: Named) -> Iterator[str]:
 def _paths(known: Named, patterns: Iterator[str]) -> Iterator[str]:
     for pattern in sorted(patterns):
         missing = [word for word in _PART.findall(pattern) if word not in known]
-        if missing == ["jobs"]:  # none runs in the scene
-            continue
         assert not missing, f"{pattern}: what is named after {missing} is to be added to `named`"
         path = _PART.sub(lambda part: f"/{part[1]}/{known[part[1]]}", pattern)
         for query in WITH.get(path, [""]):

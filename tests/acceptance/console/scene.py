@@ -24,12 +24,15 @@ from monitor.operations import (
     connections,
     imports,
     intake,
+    jobs,
     links,
     notices,
     people,
+    plans,
     silences,
 )
 from monitor.operations.campaigns import Wanted
+from monitor.operations.jobs import Selection
 from monitor.secret import Secret
 from monitor.settings.builders import binding, build_pager, build_pump, tell_both
 from monitor.settings.parts import Parts
@@ -44,7 +47,7 @@ from tests.conftest import ME, GoingClock, Mailbox, by
 
 NOW = datetime(2026, 11, 24, 14, 32, 6, tzinfo=UTC)
 PASSWORD = "correct horse battery"
-DANA = by("user:Dana Reyes")
+DANA, LOCAL = by("user:Dana Reyes"), by("loopback")
 CONFIG = """
 [database]
 url = "{database}"
@@ -153,6 +156,8 @@ class Scene:
     terms: Terms
     mailbox: Mailbox
     ids: dict[str, list[str]] = field(default_factory=dict)  # of those with tokens, by app
+    plan: str = ""
+    job: str = ""
     how: dict[str, Told] = field(default_factory=dict)  # what a provider says of each that is not well
 
     def at(self, ago: timedelta) -> datetime:
@@ -281,7 +286,10 @@ async def _by_hand(scene: Scene) -> None:
     parts, us = scene.parts, scene.ids["clio-us"]
     scene.at(timedelta(minutes=5))
     await notices.ask_first(parts, DANA, "clio", 2)
-    await connections.pause(parts, DANA, [us[40], "unbroken-clio", scene.ids["qbo"][6]])
+    few = Selection(None, (us[40], "unbroken-clio", scene.ids["qbo"][6], scene.ids["xero"][2]), 4)
+    scene.job = (await jobs.begin_few(parts, LOCAL, "pause", few)).id
+    records = [one for one in fleet() if one.app == "qbo"][2:]
+    scene.plan = (await plans.make(parts, LOCAL, records, only_named=True)).id
     await connections.claim(parts, DANA, us[3], "Dana Reyes", NOW + timedelta(days=2))
     await notices.hold(parts, DANA, "connection", us[2], timedelta(days=6), "They move offices")
     await silences.begin(

@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, Table, delete, func, select, tuple_
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.health.probed import Count
+from monitor.health.timeline import Turn
 from monitor.store.engine import Database
 from monitor.store.expected import NEEDED
 from monitor.store.retry import retried
@@ -63,6 +64,16 @@ async def page(
     async with database.read() as conn:
         rows = await conn.execute(query.order_by(history.c.id.desc()).limit(limit))
         return [(row.id, read_change(row)) for row in rows]
+
+
+async def turns(database: Database, connection: str, since: datetime, limit: int = 5000) -> list[Turn]:
+    """Return the newest changes of a connection since a time, and the last one before, oldest first."""
+    mine = select(history.c.at, history.c.state, history.c.cause).where(history.c.connection == connection)
+    newest = history.c.id.desc()
+    async with database.read() as conn:
+        rows = list(await conn.execute(mine.where(history.c.at > since).order_by(newest).limit(limit)))
+        rows += await conn.execute(mine.where(history.c.at <= since).order_by(newest).limit(1))
+    return [Turn(row.at, State(row.state), Cause(row.cause)) for row in reversed(rows)]
 
 
 async def since(database: Database, number: int, limit: int = 500) -> list[tuple[int, str, Changed]]:

@@ -52,6 +52,7 @@ COMMANDS = {
     "stop_campaign": "campaign stop",
     "list_incidents": "status",
     "show_incident": "notices list",
+    "incident_connections": "explain",
     "release_incident": "notices release",
     "drop_incident": "notices drop",
     "list_notices": "notices list",

@@ -210,6 +210,8 @@ def app(one: Used) -> dict[str, Any]:
         if one.settings and one.settings.secret_expires
         else None,
         "doors": {door.value: standing(known) for door, known in sorted(one.doors.items())},
+        "states": dict(one.sums.states),
+        "causes": dict(one.sums.causes),
     }
 
 

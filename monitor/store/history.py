@@ -51,7 +51,7 @@ async def timeline(database: Database, connection: str, limit: int = 20) -> list
             .order_by(history.c.id.desc())
             .limit(limit)
         )
-        return [_changed(row) for row in rows]
+        return [read_change(row) for row in rows]
 
 
 async def page(
@@ -63,7 +63,7 @@ async def page(
         query = query.where(history.c.id < before)
     async with database.read() as conn:
         rows = await conn.execute(query.order_by(history.c.id.desc()).limit(limit))
-        return [(row.id, _changed(row)) for row in rows]
+        return [(row.id, read_change(row)) for row in rows]
 
 
 async def turns(database: Database, connection: str, since: datetime, limit: int = 5000) -> list[Turn]:
@@ -82,7 +82,7 @@ async def since(database: Database, number: int, limit: int = 500) -> list[tuple
         rows = await conn.execute(
             select(history).where(history.c.id > number).order_by(history.c.id).limit(limit)
         )
-        return [(row.id, row.connection, _changed(row)) for row in rows]
+        return [(row.id, row.connection, read_change(row)) for row in rows]
 
 
 async def counts(database: Database, connection: str, since: datetime) -> list[Count]:
@@ -131,7 +131,8 @@ async def _drop(database: Database, table: Table, keys: Select[Any]) -> int:
         return (await conn.execute(delete(table).where(which))).rowcount
 
 
-def _changed(row: Row[Any]) -> Changed:
+def read_change(row: Row[Any]) -> Changed:
+    """Read a row of the history."""
     return Changed(
         at=row.at,
         state=State(row.state),

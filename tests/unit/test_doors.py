@@ -110,6 +110,8 @@ REASONS = {
     "undo_job": _NUMBERS,
     "list_links": "a link is told once; who has one more is told by 'reauthorize'",
     "acknowledge_incident": "people take an incident up where they are paged, at the channel",
+    "unacknowledge_incident": "people take an incident up where they are paged, at the channel",
+    "hold_incident": "a command decides for good; the console has half a minute for second thoughts",
     "put_webhook": "a command removes an endpoint and adds it anew",
     "change_webhook": "a command removes an endpoint and adds it anew",
     "replay_delivery": "'webhooks replay' sends a range again",

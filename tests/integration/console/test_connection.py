@@ -108,8 +108,15 @@ async def test_a_paused_one_says_so_and_offers_to_resume(console):
 async def test_every_state_and_owner_is_told(small, state, owner):
     await small.rig.add("acme")
     await small.rig.look()
-    cause = {"operator": "app_misconfigured", "provider": "provider_outage", "client": "revoked", "nobody": "ok"}
-    await _set(small.parts.database, state=state.value, owner=owner, cause=cause[owner], candidate=cause[owner])
+    cause = {
+        "operator": "app_misconfigured",
+        "provider": "provider_outage",
+        "client": "revoked",
+        "nobody": "ok",
+    }
+    await _set(
+        small.parts.database, state=state.value, owner=owner, cause=cause[owner], candidate=cause[owner]
+    )
     found = await page(await small.operator())
     assert f'class="panel verdict {state.value}"' in found.text
     assert "Who acts" in words(found)
@@ -218,6 +225,6 @@ async def test_every_block_is_swapped_by_itself(console):
     await broken(console)
     found = (await page(await console.operator())).text
     found = found.partition("<main")[2]
-    live = re.findall(r'<\w+[^>]* data-live[ >]', found)
+    live = re.findall(r"<\w+[^>]* data-live[ >]", found)
     assert len(live) >= 9
     assert all(re.search(r'\bid="[\w-]+"', one) for one in live)

@@ -289,7 +289,7 @@ async def test_what_changed_meanwhile_is_not_removed_unseen(console):
     await connections.pause(console.parts, ME, ["acme"])
     answer = await operator.post("/connections/acme/remove", {"id": "acme", "revision": "1"})
     assert answer.status_code == 409
-    assert "acme was changed meanwhile." in words(answer)
+    assert "Somebody changed this since you opened it." in words(answer)
 
 
 PATHS = (

@@ -206,7 +206,6 @@ async def test_one_is_added_by_hand_and_its_client_is_mailed_an_invitation(conso
     assert answer.headers["location"] == "/connections/acme"
     known = await console.rig.known("acme")
     assert (known.client_name, known.locale, len(known.contacts)) == ("Acme LLP", "de", 2)
-    from monitor.operations import notices
 
     found = (await notices.every(console.parts, ME, 9)).notices
     (mail,) = [one for one in found if one.requested_by]

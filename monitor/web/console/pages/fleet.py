@@ -18,6 +18,7 @@ from monitor.web.console.answers import Shown
 from monitor.web.console.cause_words import CAUSES
 from monitor.web.console.declared import page
 from monitor.web.console.fleet_links import Links
+from monitor.web.console.pages import first_run
 from monitor.web.console.render import OWNERS, STATES
 from monitor.web.console.texts import N_, ngettext
 from monitor.web.console.texts import gettext as _
@@ -33,6 +34,8 @@ async def show_fleet(visit: Visit) -> Shown:
     """Show the fleet."""
     asked, links = fleet_links.asked(visit), Links(visit)
     found = await verdict.verdict(visit.parts, visit.actor)
+    if not found.counts.total:
+        return await first_run.shown(visit)
     shown = await overview.look(visit.parts, visit.actor, asked)
     titles = {app.provider.name: app.provider.title for app in visit.parts.apps.values()}
     acts = visit.may(Right.CONNECTIONS_OPERATE)
@@ -50,6 +53,7 @@ async def show_fleet(visit: Visit) -> Shown:
         rows=_rows(shown, links, titles, visit.now),
         total=_total(shown),
         every=found.counts.total,
+        mails=bool(visit.parts.loaded.settings.smtp.sender),
         pager=_pager(shown, links),
         nothing=_nothing(shown, asked),
         filters=_named(asked, links),

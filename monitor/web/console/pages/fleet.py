@@ -8,8 +8,8 @@ from datetime import datetime
 
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
-from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sum
-from monitor.operations import overview, verdict
+from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sort, Sum
+from monitor.operations import fleet, overview, verdict
 from monitor.operations.actor import Right
 from monitor.operations.overview import Asked, Line, Many, Overview
 from monitor.operations.verdict import Verdict
@@ -33,9 +33,10 @@ GAP = 2
 async def show_fleet(visit: Visit) -> Shown:
     """Show the fleet."""
     asked, links = fleet_links.asked(visit), Links(visit)
-    found = await verdict.verdict(visit.parts, visit.actor)
-    if not found.counts.total:
+    # Asked anew each time: nothing that is kept for a while should say that the first one is not there yet.
+    if not (await fleet.page(visit.parts, visit.actor, sort=Sort.ID, limit=1)).rows:
         return await first_run.shown(visit)
+    found = await verdict.verdict(visit.parts, visit.actor)
     shown = await overview.look(visit.parts, visit.actor, asked)
     titles = {app.provider.name: app.provider.title for app in visit.parts.apps.values()}
     acts = visit.may(Right.CONNECTIONS_OPERATE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from monitor.health.causes import Owner
@@ -251,8 +251,8 @@ class Row:
     provider: str
     name: str = ""  # of what several lines stand for
     toggle: str = ""
-    rest: str = ""  # the address of all that an opened line stands for
-    left: int = 0
+    left: int = 0  # connections that follow, and are not shown in place
+    rest: str = ""  # the address of all of them
 
 
 def _rows(shown: Overview, links: Links, titles: Mapping[str, str], now: datetime) -> list[Row]:
@@ -263,6 +263,8 @@ def _rows(shown: Overview, links: Links, titles: Mapping[str, str], now: datetim
             continue
         rows.append(_many(line, links, titles, now))
         rows += [_row(one, titles, now, inside=True) for one in line.inside]
+        if line.opened and (left := line.shared.members - len(line.inside)) > 0:
+            rows[-1] = replace(rows[-1], left=left, rest=links.to(incident=str(line.shared.id), open=None))
     return rows
 
 
@@ -284,8 +286,6 @@ def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) ->
         _at(shared.provider, shared.region, titles) if shared.provider else _("several providers"),
         fleet_words.about(shared.about.kind, shared.about.name, titles),
         f"{toggle}#row-incident-{number}",
-        links.to(incident=number, open=None),
-        shared.members - len(line.inside) if line.opened else 0,
     )  # fmt: skip
 
 
@@ -316,10 +316,10 @@ def _pager(shown: Overview, links: Links) -> Pager:
     incidents, connections = shown.stand_for
     if incidents:
         words += ngettext(
-            ", where one incident stands for %(many)s connections",
-            ", where %(n)s incidents stand for %(many)s connections",
+            ", where one incident stands for %(every)s connections",
+            ", where %(n)s incidents stand for %(every)s connections",
             incidents,
-            many=f"{connections:,}",
+            every=f"{connections:,}",
         )
     return Pager(
         words,

@@ -249,6 +249,7 @@ class Row:
     said: str
     follows: str
     provider: str
+    seen: str = ""
     name: str = ""  # of what several lines stand for
     toggle: str = ""
     left: int = 0  # connections that follow, and are not shown in place
@@ -272,7 +273,8 @@ def _row(line: Line, titles: Mapping[str, str], now: datetime, *, inside: bool =
     why, code = fleet_words.why(line)
     said, follows = fleet_words.said_of(line, now)
     place = line.one.place
-    return Row(line, False, inside, why, code, said, follows, _at(place.provider, place.region, titles))
+    where, seen = _at(place.provider, place.region, titles), fleet_words.seen(line)
+    return Row(line, False, inside, why, code, said, follows, where, seen)
 
 
 def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) -> Row:
@@ -284,6 +286,7 @@ def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) ->
     return Row(
         line, True, False, why, code, said, follows,
         _at(shared.provider, shared.region, titles) if shared.provider else _("several providers"),
+        "",
         fleet_words.about(shared.about.kind, shared.about.name, titles),
         f"{toggle}#row-incident-{number}",
     )  # fmt: skip

@@ -36,7 +36,9 @@ async def about(database: Database, ids: Sequence[str]) -> dict[str, list[Mail]]
     if not ids:
         return {}
     newest = (
-        func.row_number().over(partition_by=notice_item.c.connection, order_by=notice.c.id.desc()).label("nth")
+        func.row_number()
+        .over(partition_by=notice_item.c.connection, order_by=notice.c.id.desc())
+        .label("nth")
     )
     lost = exists().where(delivery.c.notice == notice.c.id, delivery.c.state == "unconfirmed")
     some = (

@@ -296,6 +296,8 @@ class Audit(SQLModel, table=True):
     subject: str = Field(sa_type=Text)
     detail: dict[str, Any] = _json()
 
+    __table_args__ = (Index("audit_subject", "subject", "id"),)
+
 
 class FleetHour(SQLModel, table=True):
     """How many connections were alike at an hour: what the fleet is compared with a day after."""

@@ -18,7 +18,17 @@ APPS = (
     ("clio-us", "clio", "us"), ("clio-eu", "clio", "eu"), ("clio-ca", "clio", "ca"), ("xero", "xero", ""),
     ("google-docs", "google", ""), ("qbo", "quickbooks", ""),
 )  # fmt: skip
-_FIRST = ("Harcourt", "Pinecrest", "Okafor", "Riverside", "Sterling", "Dubois", "Tanaka", "Keller", "Whitfield")
+_FIRST = (
+    "Harcourt",
+    "Pinecrest",
+    "Okafor",
+    "Riverside",
+    "Sterling",
+    "Dubois",
+    "Tanaka",
+    "Keller",
+    "Whitfield",
+)
 _SECOND = ("Legal", "Chambers", "Law Group", "Family Law", "Solicitors", "Advocates", "Injury Law", "LLP")
 OUTAGE, WAVE = "xero", "clio"
 
@@ -35,7 +45,11 @@ def _how(number: int, size: int) -> tuple[State, Cause, Owner]:
     if place == 0:
         return State.BROKEN, (Cause.REVOKED, Cause.REFRESH_EXPIRED)[number // 200 % 2], Owner.CLIENT
     if place == 1:
-        return State.BROKEN, Cause.APP_MISCONFIGURED if number % 400 == 1 else Cause.UNEXPECTED, Owner.OPERATOR
+        return (
+            State.BROKEN,
+            Cause.APP_MISCONFIGURED if number % 400 == 1 else Cause.UNEXPECTED,
+            Owner.OPERATOR,
+        )
     if place == 2:
         return State.SUSPECT, Cause.PROVIDER_OUTAGE, Owner.NOBODY
     if place == 3:
@@ -69,7 +83,9 @@ def _rows(size: int, now: datetime) -> Iterator[dict[str, dict[str, Any]]]:
             "credential": {"connection": name, "access": "x" * 120, "refresh": "x" * 120, "access_expires_at": now},
         }  # fmt: skip
         if broken:
-            shared = 1 if owner is Owner.PROVIDER else 2 if owner is Owner.CLIENT and number % 400 == 0 else None
+            shared = (
+                1 if owner is Owner.PROVIDER else 2 if owner is Owner.CLIENT and number % 400 == 0 else None
+            )
             found["incident"] = {
                 "kind": Subject.CONNECTION.value, "name": name, "cause": cause.value, "owner": owner.value,
                 "reasons": [], "opened_at": since, "updated_at": since, "parent_id": shared, "turned_at": since,
@@ -105,4 +121,4 @@ async def fill(database: Database, size: int, now: datetime) -> None:
                         await conn.execute(insert(table), waiting[table.name])
                         waiting[table.name].clear()
     async with database.read() as conn:
-        assert (await conn.execute(select(connection.c.id).limit(1))).first() or not size  # noqa: S101
+        assert (await conn.execute(select(connection.c.id).limit(1))).first() or not size

@@ -9,12 +9,12 @@ from datetime import datetime
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sum
-from monitor.operations import overview, verdict
+from monitor.operations import overview, table, verdict
 from monitor.operations.actor import Right
 from monitor.operations.overview import Asked, Line, Many, Overview
 from monitor.operations.verdict import Verdict
 from monitor.web.console import fleet_links, fleet_words
-from monitor.web.console.answers import Shown
+from monitor.web.console.answers import Sent, Shown
 from monitor.web.console.cause_words import CAUSES
 from monitor.web.console.declared import page
 from monitor.web.console.fleet_links import Links
@@ -57,6 +57,14 @@ async def show_fleet(visit: Visit) -> Shown:
         acts=acts,
         removes=visit.may(Right.CONNECTIONS_WRITE),
     )
+
+
+@page("/fleet.csv", Right.CONNECTIONS_READ)
+async def save_fleet(visit: Visit) -> Sent:
+    """Send what is filtered as a file, all pages of it."""
+    asked = fleet_links.asked(visit)
+    pieces = await table.written(visit.parts, visit.actor, asked.which, asked.sort)
+    return Sent(pieces, table.MEDIA, "fleet.csv")
 
 
 # -- tiles ---------------------------------------------------------------------------------------------

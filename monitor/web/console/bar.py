@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.operations import accounts, incidents, notices
+from monitor.operations import accounts, incidents, outbox, withheld
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 
@@ -35,6 +35,6 @@ class Bar:
         if self._read_at is None or not timedelta(0) <= now - self._read_at < KEPT:
             waves = await incidents.questions(self._parts, actor)
             waiting = await accounts.waiting(self._parts, actor)
-            states = await notices.counts(self._parts, actor)
-            self._counts, self._read_at = Counts(len(waves) + len(waiting), states.get("held", 0)), now
+            held = withheld.total(await outbox.held(self._parts, actor))
+            self._counts, self._read_at = Counts(len(waves) + len(waiting), held), now
         return self._counts

@@ -11,7 +11,7 @@ from alerts.mails import reconcile, truth
 from alerts.mails.plan import Wish
 from alerts.mails.standing import Client, Kind, Slot
 from alerts.mails.voice import Voice
-from alerts.outbox.envelope import Item
+from alerts.outbox.envelope import Envelope, Item
 from alerts.outbox.tables import notice, notice_item
 from monitor.errors import ConfigurationError, Remedy
 from monitor.health.acting import Stand, mends
@@ -57,6 +57,21 @@ async def request_together(
         for one in known:
             await audit.record(conn, now, by, "mail.request", one.id, kind=kind)
     return made
+
+
+async def unsent(database: Database, known: Known, now: datetime) -> Envelope:
+    """Return the mail that `request` would have written, addressed to nobody; nothing is written.
+
+    Raises ConfigurationError where that would be refused.
+    """
+    kind, cause = _what_to_ask(known)
+    await _decided(database, known.id)
+    open_ones = await incidents.of_connection(database, known.id)
+    number, since = (open_ones[0].id, open_ones[0].opened_at) if open_ones else (None, None)
+    return Envelope(
+        0, 0, Slot.ASK.value, kind, "", known.client_name, known.locale, known.timezone, 0, "", "", "", "", 0,
+        now, None, {}, (Item(known.id, number, cause.value, since),),
+    )  # fmt: skip
 
 
 def told_together(stands: Sequence[Stand]) -> list[list[Stand]]:

@@ -85,6 +85,7 @@ class Case:
     held: bool = False
     doubted: bool = False
     dropped: bool = False
+    released_at: datetime | None = None  # when a person released the wave that held it
     silenced: str = ""
     waits: bool = False
     claimed_until: datetime | None = None

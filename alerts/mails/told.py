@@ -58,13 +58,13 @@ def sentence(told: Told, now: datetime) -> str:
         case "waiting":
             by = f", asked for by {told.requested_by}" if told.requested_by else ""
             due = f"due {when(told.due_at, now)}" if told.due_at > now else "due now"
-            return f"Waits: {_what(told)}, {due}{by}."
+            return f"Waits: {what(told)}, {due}{by}."
         case "withdrawn":
-            return f"Taken back {ago} ago: {_what(told)} ({told.outcome})."
+            return f"Taken back {ago} ago: {what(told)} ({told.outcome})."
         case "failed":
-            return f"{_capital(_what(told))} could not be sent, {ago} ago: {_failures(told)}."
+            return f"{_capital(what(told))} could not be sent, {ago} ago: {_failures(told)}."
         case "sending":
-            return f"On its way for {ago}: {_what(told)}{_answers(told)}."
+            return f"On its way for {ago}: {what(told)}{_answers(told)}."
         case _:
             return _done(told, ago)
 
@@ -98,7 +98,8 @@ def _done(told: Told, ago: str) -> str:
             return f"Told {to} {ago} ago: {told.reason or told.kind}.{more}"
 
 
-def _what(told: Told) -> str:
+def what(told: Told) -> str:
+    """Say which mail it is, as part of a sentence."""
     match told.slot:
         case Slot.ASK if told.kind == Kind.FIRST_AUTHORIZATION:
             return "the invitation"

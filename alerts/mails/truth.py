@@ -20,7 +20,7 @@ from alerts.outbox import notices
 from alerts.outbox.tables import delivery, notice, notice_item
 from alerts.silences import silences
 from alerts.silences.windows import Scope, Silenced, first_over
-from monitor.health.breaks import DROPPED, IN_DOUBT, IN_TROUBLE
+from monitor.health.breaks import DROPPED, IN_DOUBT, IN_TROUBLE, RELEASED
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import OUR_NETWORK, About, Place
 from monitor.health.lifecycle import State
@@ -125,6 +125,7 @@ def _case(
         held=_held(row),
         doubted=row.waits == IN_DOUBT,
         dropped=row.mails == DROPPED,
+        released_at=row.parent_closed if row.wave and row.mails == RELEASED else None,
         silenced=quiet,
         waits=row.waits_for_person,
         claimed_until=row.claim.until if row.claim is not None else None,

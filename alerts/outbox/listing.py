@@ -95,7 +95,7 @@ class Wanted:
     kinds: Collection[str] = ()
     client: str = ""
     connection: str = ""
-    incidents: Collection[int] = ()
+    incidents: Collection[int] | Select[Any] = ()  # a query for their numbers, too
     among: Select[Any] | None = None
 
 
@@ -114,7 +114,7 @@ async def page(database: Database, which: Wanted, limit: int, before: int | None
         found.append(notice.c.client == which.client)
     if which.connection:
         found.append(_about(notice_item.c.connection == which.connection))
-    if which.incidents:
+    if isinstance(which.incidents, Select) or which.incidents:
         found.append(_about(notice_item.c.incident.in_(which.incidents)))
     if which.among is not None:
         found.append(_about(notice_item.c.connection.in_(which.among)))

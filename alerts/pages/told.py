@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,6 +54,33 @@ async def standing_pages(conn: AsyncConnection) -> list[tuple[str, dict[str, Any
     ):
         took[row.notice].append(row.channel)
     return [(row.audience, row.matter, took[row.id]) for row in rows]
+
+
+class Heard(NamedTuple):
+    """When on-call was told of a matter, and the channels that took it."""
+
+    at: datetime | None  # None: nothing took it yet
+    channels: tuple[str, ...]
+
+
+async def heard(conn: AsyncConnection) -> dict[str, Heard]:
+    """Return what stands and was told, by matter."""
+    rows = (await conn.execute(_standing_pages().order_by(notice.c.id))).all()
+    matters = {row.id: row.audience for row in rows}
+    found = {matter: Heard(None, ()) for matter in matters.values()}
+    took = select(delivery.c.notice, delivery.c.channel, delivery.c.settled_at).where(
+        delivery.c.notice.in_(list(matters)), delivery.c.state == "sent"
+    )
+    for number, channel, at in await conn.execute(took.order_by(delivery.c.id)):
+        before = found[matters[number]]
+        found[matters[number]] = Heard(before.at or at, (*before.channels, channel))
+    return found
+
+
+async def told_since(conn: AsyncConnection) -> list[tuple[dict[str, Any], datetime]]:
+    """Return what stands and was told: the labels of its matter, and when it was told last."""
+    rows = await conn.execute(_standing_pages().order_by(notice.c.id.desc()))
+    return [(row.matter["labels"], row.settled_at or row.due_at) for row in rows if row.matter]
 
 
 async def any_due(conn: AsyncConnection, now: datetime) -> bool:

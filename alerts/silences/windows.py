@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY = re.compile(r"^([a-z,\- ]+?)\s+(\d\d):(\d\d)-(\d\d):(\d\d)$")
+FOREVER = datetime.max.replace(tzinfo=UTC)
 FORM = 'write "sat 22:00-02:00", "mon-fri 12:00-13:00" or "daily 03:00-03:30"'
 
 
@@ -68,7 +69,7 @@ class Silenced:
     @property
     def lasts(self) -> datetime:
         """Until when it holds, for comparing: one without an end lasts longest."""
-        return self.until or datetime.max.replace(tzinfo=UTC)
+        return self.until or FOREVER
 
     @property
     def sentence(self) -> str:

@@ -28,6 +28,9 @@ def audit(
     since: Annotated[
         str, typer.Option(help="Not before: 2026-12-01T02:00Z, or for how long back: 3d.", show_default=False)
     ] = "",
+    until: Annotated[
+        str, typer.Option(help="Before: 2026-12-02T02:00Z, or for how long back: 1d.", show_default=False)
+    ] = "",
     limit: Annotated[int, typer.Option(help="How many lines, newest first.", min=1)] = 50,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -40,8 +43,9 @@ def audit(
 
         async with parts(config) as p:
             found = await lines.page(
-                p, on_this_host(), limit, subject=subject, by=actor, action=action, since=_since(since)
-            )
+                p, on_this_host(), limit, subject=subject, by=actor, action=action,
+                since=_moment(since, "--since"), until=_moment(until, "--until"),
+            )  # fmt: skip
         entries = [records.entry(line) for line in found.lines]
         if json:
             print_json(entries)
@@ -73,7 +77,7 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _since(given: str) -> datetime | None:
+def _moment(given: str, option: str) -> datetime | None:
     from monitor.text.tomlfile import parse_duration
 
     if not given:
@@ -83,11 +87,11 @@ def _since(given: str) -> datetime | None:
     except ValueError:
         pass
     else:
-        return moment_of(given, "--since")
+        return moment_of(given, option)
     try:
         length = parse_duration(given)
         if isinstance(length, timedelta):
             return SystemClock().now() - length
     except (ValueError, OverflowError):
         pass
-    raise ConfigurationError(f"--since: {given!r} is no time; write 2026-12-01T02:00Z, or 3d.")
+    raise ConfigurationError(f"{option}: {given!r} is no time; write 2026-12-01T02:00Z, or 3d.")

@@ -190,6 +190,6 @@ def print_explanation(found: Explained) -> None:
         for change in found.before[1:]:
             cause = f" {change.cause.value}" if change.cause.value != "ok" else ""
             out.print(Padding(f"{iso(change.at)}  {change.state.value}{cause}", (0, 0, 0, 2), expand=False))
-    for entry in found.audit:
+    for entry in found.audit[:3]:
         line = f"[dim]{iso(entry.at)}  {entry.action} by {escape(entry.actor)}[/]"
         out.print(Padding(line, (0, 0, 0, 2), expand=False))

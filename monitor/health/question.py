@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.errors import Remedy
 from monitor.health.breaks import IN_DOUBT, IN_TROUBLE, Break
+from monitor.health.pattern import pattern
 from monitor.health.surprise import Surprise
 from monitor.health.wave import Members, Turn, Wait, Wave, WavePolicy, is_over, next_turn
 from monitor.text.spans import span, when
@@ -126,29 +126,17 @@ def later(waits: str, doubt_delay: timedelta, opened_at: datetime, now: datetime
 
 
 def _shared(left: Sequence[Break]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What those that are held have alike, and what not: one cause and rule speak for one incident."""
-    values: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for one in left:
-        for name, value in (
-            ("cause", one.cause.value),
-            ("rule", one.rule),
-            ("region", one.place.region),
-            ("app", one.place.app),
-        ):
-            values[name][value].add(one.client)
+    """Say what those that are held have alike, and what not."""
+    found = pattern(left)
     alike, unlike = [], []
-    for name, found in values.items():
-        if len(found) == 1:
-            alike.append(f"{name} {next(iter(found))}")
+    for trait in found.traits:
+        if trait.shared:
+            alike.append(f"{trait.name} {trait.values[0][0]}")
         else:
-            counts = Counter({value: len(who) for value, who in found.items()})
-            unlike.append(f"{name}: " + ", ".join(f"{value} {n}" for value, n in counts.most_common(4)))
-    times = [one.at for one in left]
-    if times:
-        apart = max(times) - min(times)
-        (alike if apart <= AT_ONCE else unlike).append(
-            f"{'all within' if apart <= AT_ONCE else 'over'} {span(apart)}"
-        )
+            unlike.append(f"{trait.name}: " + ", ".join(f"{value} {n}" for value, n in trait.values[:4]))
+    if found.first is not None:
+        at_once = found.apart <= AT_ONCE
+        (alike if at_once else unlike).append(f"{'all within' if at_once else 'over'} {span(found.apart)}")
     return tuple(alike), tuple(unlike)
 
 

@@ -92,6 +92,17 @@ class Turn:
     why: Wait | None = None
 
 
+class Outcome(StrEnum):
+    """What became of a client of a wave."""
+
+    HELD = "held"
+    ASKED = "asked"
+    MENDED = "mended"
+    REFUTED = "refuted"
+    HEALED = "healed"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """The clients of a wave by how they are: each in one set but `refuted`, who are told or healed."""
@@ -109,6 +120,16 @@ class Members:
     def __len__(self) -> int:
         """How many clients."""
         return sum(map(len, (self.untold, self.asked, self.healed, self.mended, self.gone)))
+
+    def outcome(self, client: str) -> Outcome:
+        """Return what became of a client."""
+        if client in self.refuted:
+            return Outcome.REFUTED
+        sets = (
+            (Outcome.HELD, self.untold), (Outcome.ASKED, self.asked), (Outcome.MENDED, self.mended),
+            (Outcome.HEALED, self.healed),
+        )  # fmt: skip
+        return next((outcome for outcome, who in sets if client in who), Outcome.GONE)
 
 
 def members(breaks: Iterable[Break], now: datetime) -> Members:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitor.errors import NotFound
@@ -14,7 +14,8 @@ from monitor.operations.actor import Actor, Right
 from monitor.operations.costs import Costs, of_apps
 from monitor.settings.parts import Parts
 from monitor.settings.sections import AppSettings
-from monitor.store import app_checks, budgets, connections, listing
+from monitor.store import app_checks, app_sums, budgets, connections, listing
+from monitor.store.app_sums import Sums
 from monitor.wire.apps import App
 
 
@@ -51,6 +52,7 @@ class Used:
     well_at: datetime | None  # the newest that found its connection well
     costs: Costs | None  # what looking at its connections costs; None where that is not known
     doors: Mapping[Door, Standing]  # whether anybody could still connect, as far as it was asked
+    sums: Sums = field(default_factory=Sums)  # how its connections are, those that there are for who asks
 
 
 async def every(parts: Parts, actor: Actor) -> list[Used]:
@@ -61,7 +63,7 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
     if not actor.only.whole:
         named = [name for name in named if name in (actor.only.apps or counted)]
     sizes, lately = await connections.per_app(parts.database), await connections.lately(parts.database)
-    doors = await app_checks.standing(parts.database)
+    doors, sums = await app_checks.standing(parts.database), await app_sums.by_app(parts.database, actor.only)
     free, configured = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
     # Of all of an app's connections: nothing for whoever is to see a part of them.
     costs = await of_apps(parts, await intervals_now(parts)) if actor.only.whole else {}
@@ -86,6 +88,7 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
                 well_at=seen.well_at if seen else None,
                 costs=costs.get(name),
                 doors=doors.get(name, {}) if app is not None else {},
+                sums=sums.get(name, Sums()),
             )
         )
     return found

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.mails.told import document, remedies, sentence
+from alerts.mails.told import document, remedies, sentence, what
 from alerts.outbox import listing
 from alerts.outbox.listing import Told, Wanted
 from alerts.pages import told as pages_told
 from alerts.silences import silences
-from alerts.silences.windows import Scope
+from alerts.silences.windows import FOREVER, Scope, Silenced
 from monitor.errors import Remedy
+from monitor.health.ages import Age
 from monitor.health.campaign import Phase, how_far
+from monitor.health.coming import Coming
 from monitor.health.explain import Explanation, Story, explain
 from monitor.health.probed import SPANS, Period, first_of, periods
+from monitor.health.proof import Proof, Seen, proof
 from monitor.health.question import held_back, later
-from monitor.operations import documents, signals
+from monitor.operations import asked, documents, signals
 from monitor.operations.actor import Actor, Right
+from monitor.operations.ahead import ages_of, coming_of
+from monitor.operations.asked import Asked
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
 from monitor.providers.phrases import setting_in_words
@@ -140,10 +145,15 @@ async def _held_back(
 
 
 async def _silenced(parts: Parts, known: Known) -> list[str]:
+    return [one.sentence for one in await _lying(parts, known)]
+
+
+async def _lying(parts: Parts, known: Known) -> tuple[Silenced, ...]:
+    """Return the silences that lie over a connection now."""
     now = parts.clock.now()
     scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
     standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
-    return [item.sentence for item in standing if item.covers(scope) and item.begun_at <= now]
+    return tuple(one for one in standing if one.covers(scope) and one.begun_at <= now)
 
 
 async def _campaign(parts: Parts, connection_id: str) -> list[str]:
@@ -202,31 +212,97 @@ def _larger(found: OpenIncident, actor: Actor) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """A mail about a connection: which, how it stands, and what became of it at each address."""
+
+    notice: int
+    what: str
+    state: str
+    at: datetime
+    to: tuple[tuple[str, str], ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """A connection explained, and what led there."""
 
     known: Known
     story: Story
     text: Explanation
+    asked: Asked
+    coming: Sequence[Coming]
+    ages: Sequence[Age]
+    proof: Sequence[Proof]
+    incidents: Sequence[OpenIncident]  # its own that is open, and the larger one
+    silences: Sequence[Silenced]  # that lie over it now
     before: Sequence[Changed]  # its changes, newest first; the first one is how it stands
     audit: Sequence[Entry]  # what people did with it, newest first
     told: Sequence[Told]
+    paged: Sequence[str] = ()  # what on-call was told that it is part of
+
+    @property
+    def spoken(self) -> tuple[Spoken, ...]:
+        """What was said about it or waits to be, newest first."""
+        return tuple(
+            Spoken(
+                one.id, what(one), one.state, one.settled_at or one.due_at,
+                tuple((sent.address, sent.state) for sent in one.envelopes),
+                one.outcome if one.state in ("failed", "withdrawn") else one.reason,
+            )
+            for one in self.told
+        )  # fmt: skip
 
     def document(self) -> dict[str, Any]:
         """Return it as `explain --json` gives it."""
-        return documents.row(self.known) | documents.explanation(
+        found = documents.row(self.known) | documents.explanation(
             self.story, self.text, [document(one) for one in self.told]
         )
+        advice = self.asked.advice
+        return found | {
+            "road": [
+                {
+                    "step": one.fate.value,
+                    "says": one.says,
+                    "at": documents.iso(one.at),
+                    "aside": one.aside or None,
+                }
+                for one in self.asked.steps
+            ],
+            "advice": {"tip": advice.tip.value, "says": advice.says} if advice is not None else None,
+            "done": [
+                {"at": documents.iso(one.at), "actor": one.actor, "action": one.action} for one in self.audit
+            ],
+            "coming": [{"at": documents.iso(one.at), "says": one.says} for one in self.coming],
+        }
 
 
 async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained:
     """Explain one connection: the whole chain, for people and for programs. Raises NotFound."""
     tale = await story(parts, actor, connection_id)
+    known, now = await connections.show(parts.database, connection_id), parts.clock.now()
+    open_ones = await incidents.of_connection(parts.database, connection_id)
+    road = await asked.of(parts, known, open_ones[0] if open_ones else None, held=bool(tale.held))
+    before = await history.timeline(parts.database, connection_id, 6)
+    silent = await _lying(parts, known)
+    ends = max((one.lasts for one in silent), default=None)
     return Explained(
-        known=await connections.show(parts.database, connection_id),
+        known=known,
         story=tale,
-        text=explain(tale, parts.clock.now()),
-        before=await history.timeline(parts.database, connection_id, 6),
-        audit=await audit.of_subject(parts.database, connection_id, 3),
+        text=explain(tale, now),
+        asked=road,
+        coming=coming_of(parts, known, tale, road, ends if ends != FOREVER else None),
+        ages=ages_of(parts, known),
+        proof=proof(tale, [Seen(one.at, one.state, one.cause, one.evidence) for one in before]),
+        incidents=tuple(open_ones),
+        silences=silent,
+        before=before,
+        audit=await audit.of_subject(parts.database, connection_id, 10) if _sees_who(actor) else (),
         told=await _told(parts, actor, connection_id, 20),
+        paged=tuple(await _paged(parts, actor, known)),
     )
+
+
+def _sees_who(actor: Actor) -> bool:
+    """Whether somebody is told who did what with a connection: who operates it, or reads the audit."""
+    return bool(actor.may & {Right.AUDIT_READ, Right.CONNECTIONS_OPERATE})

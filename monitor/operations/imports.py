@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from alerts.mails.language import languages as spoken
 from monitor.errors import CannotDecrypt, ImportRefused, KeyMissing, Refused
 from monitor.operations.actor import Actor, Right, no_connection
 from monitor.operations.intake import Record, does_not_fit, utc
@@ -61,8 +62,7 @@ async def put_one(
 
 async def sealed(parts: Parts, records: list[Record]) -> list[NewConnection]:
     """Return connections as they are stored, each first looked at in its turn. Raises ImportRefused."""
-    _with_account(parts, records)
-    await _not_the_old_tokens(parts, records)
+    await must_fit(parts, records)
     now = parts.clock.now()
     interval = parts.loaded.settings.schedule.interval.total_seconds()
     rate = max(float(parts.loaded.settings.schedule.concurrency), len(records) / interval)
@@ -70,6 +70,12 @@ async def sealed(parts: Parts, records: list[Record]) -> list[NewConnection]:
         _new_connection(parts, record, now + timedelta(seconds=index / rate))
         for index, record in enumerate(records)
     ]
+
+
+async def must_fit(parts: Parts, records: list[Record]) -> None:
+    """Let pass what goes with the settings, and with what is stored. Raises ImportRefused."""
+    _with_account(parts, records)
+    await _not_the_old_tokens(parts, records)
 
 
 async def all_within(parts: Parts, who: Actor, records: list[Record]) -> None:
@@ -83,6 +89,11 @@ async def all_within(parts: Parts, who: Actor, records: list[Record]) -> None:
             raise no_connection(record.id)
         if not who.only.covers(record.id, record.app, record.labels):
             raise Refused(f"{record.id} would lie outside of what {who.name} is restricted to.")
+
+
+def languages() -> tuple[str, ...]:
+    """Return the languages in which a client can be written to."""
+    return spoken()
 
 
 def _account_of(parts: Parts, record: Record) -> str | None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from alerts.outbox import listing as outbox
 from alerts.outbox.listing import Told
 from monitor.errors import Conflict, NotFound, Refused, Remedy
+from monitor.health.breaks import DROPPED, RELEASED
 from monitor.health.causes import Subject
 from monitor.health.listing import Filter, Listed
 from monitor.health.question import Question, question
@@ -18,13 +19,13 @@ from monitor.health.wave import members
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import audit, incident_pages, incidents, listing, published, waves
-from monitor.store.incident_pages import Seen
+from monitor.store.incident_pages import Seen as Seen  # noqa: PLC0414 - doors show it
 from monitor.store.incident_pages import Wanted as Wanted  # noqa: PLC0414 - doors say by it what they want
 from monitor.store.incidents import Closed, OpenIncident
 
 ANY = Wanted()
 SHOWN = 100  # connections and notices of one incident that are told with it
-ACKNOWLEDGED = "incident.acknowledge"
+ACKNOWLEDGED, LAID_DOWN = "incident.acknowledge", "incident.unacknowledge"
 
 
 class Word(NamedTuple):
@@ -119,7 +120,17 @@ async def acknowledge(parts: Parts, actor: Actor, number: int, note: str = "") -
     if (await _one(parts, actor, number)).closed_at is not None:
         raise Conflict(f"Incident {number} is over.")
     now = parts.clock.now()
-    await audit.write_down(parts.database, now, actor.name, ACKNOWLEDGED, _subject(number), note=note)
+    await audit.write_down(parts.database, now, actor.name, ACKNOWLEDGED, subject_of(number), note=note)
+
+
+async def unacknowledge(parts: Parts, actor: Actor, number: int) -> None:
+    """Say that nobody has taken an incident up, after all. Raises NotFound, and Conflict where nobody has."""
+    actor.needs(Right.INCIDENTS_OPERATE)
+    (shown,) = await _shown(parts, actor, [await _one(parts, actor, number)], ())
+    if shown.acknowledged is None:
+        raise Conflict(f"Nobody has taken incident {number} up.")
+    now = parts.clock.now()
+    await audit.write_down(parts.database, now, actor.name, LAID_DOWN, subject_of(number))
 
 
 async def held_wave(parts: Parts, actor: Actor, number: int) -> str:
@@ -131,10 +142,34 @@ async def held_wave(parts: Parts, actor: Actor, number: int) -> str:
     seen = await _one(parts, actor, number)
     if not seen.wave or seen.closed_at is not None:
         raise Conflict(f"Incident {number} holds nothing back.", Remedy("notices.list", "shows what waits"))
-    (all_of_it,) = await incident_pages.page(parts.database, Wanted(number, only=UNRESTRICTED), 1)
-    if all_of_it.members != seen.members:
-        raise Refused(f"{actor.name} is restricted to a part of what incident {number} holds.")
+    await _all_of(parts, actor, seen)
     return seen.about.name
+
+
+async def decided_wave(parts: Parts, actor: Actor, number: int) -> str:
+    """Return by which name a wave went that a person decided about, for who has all of it.
+
+    Raises NotFound, Conflict where nobody decided, and Refused where a part lies outside.
+    """
+    actor.needs(Right.INCIDENTS_OPERATE)
+    seen = await _one(parts, actor, number)
+    if not seen.wave or seen.mails not in (RELEASED, DROPPED):
+        raise Conflict(f"Nobody released or dropped what incident {number} held.")
+    await _all_of(parts, actor, seen)
+    return seen.about.name
+
+
+async def _all_of(parts: Parts, actor: Actor, seen: Seen) -> None:
+    """Let pass who has all connections of an incident. Raises Refused."""
+    (all_of_it,) = await incident_pages.page(parts.database, Wanted(seen.id, only=UNRESTRICTED), 1)
+    if all_of_it.members != seen.members:
+        raise Refused(f"{actor.name} is restricted to a part of what incident {seen.id} holds.")
+
+
+async def those(parts: Parts, actor: Actor, found: list[Seen]) -> list[Shown]:
+    """Return incidents that an operation has read for the actor, each with who has taken it up."""
+    actor.needs(Right.INCIDENTS_READ)
+    return await _shown(parts, actor, found, ())
 
 
 async def _one(parts: Parts, actor: Actor, number: int) -> Seen:
@@ -144,17 +179,19 @@ async def _one(parts: Parts, actor: Actor, number: int) -> Seen:
     return found[0]
 
 
-def _subject(number: int) -> str:
+def subject_of(number: int) -> str:
+    """Return what the audit calls an incident."""
     return f"incident {number}"
 
 
 async def _shown(parts: Parts, actor: Actor, found: list[Seen], expand: Collection[str]) -> list[Shown]:
-    subjects = [_subject(one.id) for one in found]
-    words = await audit.newest(parts.database, ACKNOWLEDGED, subjects)
+    subjects = [subject_of(one.id) for one in found]
+    words = await audit.newest(parts.database, (ACKNOWLEDGED, LAID_DOWN), subjects)
     rows = []
     for one in found:
-        line = words.get(_subject(one.id))
-        word = Word(line.actor, line.at, str(line.detail.get("note", ""))) if line is not None else None
+        line = words.get(subject_of(one.id))
+        taken = line is not None and line.action == ACKNOWLEDGED
+        word = Word(line.actor, line.at, str(line.detail.get("note", ""))) if line and taken else None
         shown = Shown(_without_others(one, actor), word)
         rows.append(await _expanded(parts, actor, shown, expand) if expand else shown)
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.errors import ConfigurationError, ImportRefused
+from monitor.errors import ConfigurationError, ImportRefused, Invalid
 from monitor.health.evidence import LONGEST_ACCOUNT
 from monitor.text import addresses
 from monitor.text.jsontext import read_json
@@ -138,31 +139,83 @@ def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
     return records
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A line of a file that cannot be taken, and why, in one sentence."""
+
+    line: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a file holds: its good records, and its bad lines."""
+
+    records: list[Record]
+    wrong: list[Wrong]
+
+
 def parse(text: str, apps: Mapping[str, App], *, csv_: bool) -> list[Record]:
     """Do the same with a file's text, which may hold none. Raises ImportRefused."""
+    found = look(text, apps, csv_=csv_)
+    if found.wrong:
+        raise ImportRefused([f"line {one.line}: {one.said}" for one in found.wrong])
+    return found.records
+
+
+def look(text: str, apps: Mapping[str, App], *, csv_: bool) -> Looked:
+    """Read and check a file's text; nothing is raised for what is in it."""
     rows = _csv(text) if csv_ else _json_lines(text)
-    records: list[Record] = []
-    refused: list[str] = []
+    found = Looked([], [])
     first_line: dict[str, int] = {}
     for line, row in rows:
         if isinstance(row, str):
-            refused.append(f"line {line}: {row}")
+            found.wrong.append(Wrong(line, row))
             continue
         try:
             record = Record.model_validate(row)
         except ValidationError as error:
-            refused += [f"line {line}: {sentence}" for sentence in problems(error, Record)]
+            found.wrong.extend(Wrong(line, sentence) for sentence in problems(error, Record))
             continue
         if (trouble := does_not_fit(record, apps)) is not None:
-            refused.append(f"line {line}: {trouble}")
+            found.wrong.append(Wrong(line, trouble))
         elif record.id in first_line:
-            refused.append(f"line {line}: id {record.id!r} stands on line {first_line[record.id]} already")
+            said = f"id {record.id!r} stands on line {first_line[record.id]} already"
+            found.wrong.append(Wrong(line, said))
         else:
             first_line[record.id] = line
-            records.append(record)
-    if refused:
-        raise ImportRefused(refused)
-    return records
+            found.records.append(record)
+    return found
+
+
+def one(given: Mapping[str, Any], apps: Mapping[str, App]) -> Record | list[str]:
+    """Read one connection as somebody wrote it into a form; else what is wrong, a sentence each."""
+    try:
+        record = Record.model_validate(given)
+    except ValidationError as error:
+        return problems(error, Record)
+    trouble = does_not_fit(record, apps)
+    return record if trouble is None else [trouble]
+
+
+def decoded(raw: bytes) -> str:
+    """Read the bytes of a file. Raises Invalid for what is no text, or a workbook."""
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise Invalid("file", "is a workbook or an archive; save the sheet as CSV (UTF-8) and choose that")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Invalid("file", f"is not UTF-8 text at byte {error.start}") from None
+
+
+def template() -> str:
+    """Return a file of no connection: the columns of an import."""
+    return ",".join((*CSV_COLUMNS, "label.team")) + "\n"
+
+
+def is_csv(text: str) -> bool:
+    """Whether a text is CSV, by how it begins: a line of JSON begins with a brace."""
+    return not text.lstrip().startswith(("{", "["))
 
 
 def does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
@@ -225,6 +278,8 @@ def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
             row = read_json(line)
         except ValueError as error:
             yield number, f"not JSON: {error}"
+            if number == 1 and line.strip() in ("[", "[{"):
+                return  # a whole array is wrong once, and not on each of its lines
             continue
         yield number, row if isinstance(row, dict) else "not a JSON object"
 
@@ -256,6 +311,9 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
     header = reader.fieldnames or []
+    if len(header) == 1 and ";" in header[0]:
+        yield 1, "the columns are separated by semicolons; separate them by commas"
+        return
     if twice := [name for name in header if list(header).count(name) > 1]:
         yield 1, f"column {twice[0]!r} stands there twice"
         return

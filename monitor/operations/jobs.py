@@ -22,7 +22,7 @@ from monitor.operations.actor import Actor, Door, Right
 from monitor.operations.documents import iso
 from monitor.settings.parts import Parts
 from monitor.store import idempotency, jobs, plans
-from monitor.store.jobs import Job
+from monitor.store.jobs import Job as Job  # noqa: PLC0414 - doors show it
 from monitor.store.processes import new_name
 from monitor.text.ids import new_id
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerts.mails import asking
-from monitor.errors import ConfigurationError
+from alerts.mails.language import tongue
+from alerts.mails.letters import Unwritable, Writer
+from alerts.mails.voice import Post
+from monitor.errors import ConfigurationError, Conflict
 from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.builders import build_post
@@ -73,13 +76,46 @@ async def mail(parts: Parts, actor: Actor, connection_id: str) -> int:
     """Have the client mailed now; return the notice's number. Raises where it would mend nothing."""
     actor.needs(Right.LINKS_CREATE)
     known = await _known(parts, actor, connection_id)
+    post = _post(parts)
+    connections.must_be_configured(known.id, known.place.app, parts.apps)
+    return await asking.request(parts.database, post.voice, known, parts.clock.now(), actor.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The mail that a client would get: its words, the language they are in, and who gets it."""
+
+    subject: str
+    text: str
+    language: str  # its English name
+    to: tuple[str, ...]
+
+
+async def preview(parts: Parts, actor: Actor, connection_id: str) -> Letter:
+    """Return what `mail` would send now; its link leads nowhere, and nothing is written.
+
+    Raises NotFound, Conflict where it cannot be written, and what `mail` raises.
+    """
+    actor.needs(Right.CONNECTIONS_READ)
+    known = await _known(parts, actor, connection_id)
+    post = _post(parts)
+    connections.must_be_configured(known.id, known.place.app, parts.apps)
+    envelope = await asking.unsent(parts.database, known, parts.clock.now())
+    try:
+        written = await Writer(parts.database, post, parts.clock, previews=True).words(envelope)
+    except Unwritable as error:
+        raise Conflict(f"The mail cannot be written: {error}.") from None
+    language = tongue(known.locale, known.timezone).locale.english_name or known.locale
+    return Letter(written.subject, written.text, language, known.contacts)
+
+
+def _post(parts: Parts) -> Post:
     post = build_post(parts)
     if post is None:
         raise ConfigurationError(
             f"{parts.loaded.path}: set smtp.from (and smtp.url) first; then mails go out."
         )
-    connections.must_be_configured(known.id, known.place.app, parts.apps)
-    return await asking.request(parts.database, post.voice, known, parts.clock.now(), actor.name)
+    return post
 
 
 async def _known(parts: Parts, actor: Actor, connection_id: str) -> Known:

@@ -198,20 +198,40 @@ async def _decide(parts: Parts, actor: Actor, wave: str, word: str) -> int:
     return await _said(parts, actor, wave, word)
 
 
-async def release_incident(parts: Parts, actor: Actor, number: int) -> int:
-    """Do as `release` with the wave that an incident is. Raises NotFound, Conflict."""
+async def release_incident(parts: Parts, actor: Actor, number: int, *, seen: int | None = None) -> int:
+    """Do as `release` with the wave that an incident is, while it holds as many connections as were `seen`.
+
+    Nobody is told within half a minute, in which `hold_again` takes it back. Raises NotFound, Conflict.
+    """
     wave = await incidents.held_wave(parts, actor, number)
-    return await _said(parts, actor, wave, RELEASED, number)
+    return await _said(parts, actor, wave, RELEASED, number, seen)
 
 
-async def drop_incident(parts: Parts, actor: Actor, number: int) -> int:
-    """Do as `drop` with the wave that an incident is. Raises NotFound, Conflict."""
+async def drop_incident(parts: Parts, actor: Actor, number: int, *, seen: int | None = None) -> int:
+    """Do as `drop` with the wave that an incident is, while it holds as many connections as were `seen`.
+
+    Raises NotFound, Conflict.
+    """
     wave = await incidents.held_wave(parts, actor, number)
-    return await _said(parts, actor, wave, DROPPED, number)
+    return await _said(parts, actor, wave, DROPPED, number, seen)
 
 
-async def _said(parts: Parts, actor: Actor, wave: str, word: str, number: int | None = None) -> int:
-    count = await waves.decide(parts.database, wave, word, parts.clock.now(), actor.name, number)
+async def hold_again(parts: Parts, actor: Actor, number: int) -> int:
+    """Hold again what a person released or dropped of a wave; return of how many connections.
+
+    Whoever was told meanwhile, stays told. Raises NotFound, and Conflict where nothing of it can be held.
+    """
+    await incidents.decided_wave(parts, actor, number)
+    count = await waves.hold_again(parts.database, number, parts.clock.now(), actor.name)
+    await _plan_now(parts)
+    return count
+
+
+async def _said(
+    parts: Parts, actor: Actor, wave: str, word: str, number: int | None = None, seen: int | None = None
+) -> int:
+    now = parts.clock.now()
+    count = await waves.decide(parts.database, wave, word, now, actor.name, number, seen=seen)
     await _plan_now(parts)
     return count
 
@@ -223,16 +243,27 @@ async def ask_first(parts: Parts, actor: Actor, wave: str, count: int) -> tuple[
     return await _asked(parts, actor, wave, count)
 
 
-async def ask_first_of(parts: Parts, actor: Actor, number: int, count: int) -> tuple[str, ...]:
-    """Do as `ask_first` with the wave that an incident is. Raises NotFound, Conflict."""
+async def ask_first_of(
+    parts: Parts, actor: Actor, number: int, count: int, *, seen: int | None = None
+) -> tuple[str, ...]:
+    """Do as `ask_first` with the wave that an incident is, while it holds as many connections as were `seen`.
+
+    Raises NotFound, Conflict.
+    """
     wave = await incidents.held_wave(parts, actor, number)
-    return await _asked(parts, actor, wave, count, number)
+    return await _asked(parts, actor, wave, count, number, seen)
 
 
 async def _asked(
-    parts: Parts, actor: Actor, wave: str, count: int, number: int | None = None
+    parts: Parts,
+    actor: Actor,
+    wave: str,
+    count: int,
+    number: int | None = None,
+    seen: int | None = None,
 ) -> tuple[str, ...]:
-    asked = await waves.ask_first(parts.database, wave, count, parts.clock.now(), actor.name, number)
+    now = parts.clock.now()
+    asked = await waves.ask_first(parts.database, wave, count, now, actor.name, number, seen=seen)
     await _plan_now(parts)
     return asked
 

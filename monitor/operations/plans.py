@@ -12,7 +12,7 @@ from monitor.errors import Conflict, ImportRefused, NotFound
 from monitor.health.restriction import Restriction
 from monitor.operations import documents
 from monitor.operations.actor import Actor, Right
-from monitor.operations.imports import all_within, sealed, tokens_of
+from monitor.operations.imports import all_within, must_fit, sealed, tokens_of
 from monitor.operations.intake import Record
 from monitor.secret import Secret
 from monitor.settings.builders import binding
@@ -45,15 +45,19 @@ class Diff:
         }
 
 
-async def make(parts: Parts, actor: Actor, records: list[Record], within: str = "") -> Planned:
+async def make(
+    parts: Parts, actor: Actor, records: list[Record], within: str = "", *, only_named: bool = False
+) -> Planned:
     """Say what would change if the fleet were as these records have it, and keep that for a day.
 
-    `within` bounds it to a part of the fleet, `label.team=a`: what is outside is left alone. Raises
-    ImportRefused, and Conflict for a part that is not understood.
+    `within` bounds it to a part of the fleet, `label.team=a`: what is outside is left alone. `only_named`
+    leaves alone whatever the records do not name: nothing is removed. Raises ImportRefused, and Conflict for
+    a part that is not understood.
     """
     actor.needs(Right.CONNECTIONS_WRITE)
     part, now = _part(actor, within), parts.clock.now()
     await all_within(parts, actor, records)
+    await must_fit(parts, records)
     outside = [r.id for r in records if not part.covers(r.id, r.app, r.labels)]
     if outside:
         raise ImportRefused([f"{name}: lies outside of {within}" for name in outside])
@@ -62,6 +66,11 @@ async def make(parts: Parts, actor: Actor, records: list[Record], within: str = 
         for known in await connections.every(parts.database)
         if part.covers(known.id, known.place.app, known.labels)
     }
+    rests_on: dict[str, int | None] = {name: known.revision for name, known in stood.items()}
+    if only_named:
+        named = {record.id for record in records}
+        stood = {name: known for name, known in stood.items() if name in named}
+        rests_on = {name: rests_on.get(name) for name in named}
     said = _diff(parts, actor, records, stood)
     plan_id = new_id("pln")
     lines = "\n".join(json.dumps(_line(record), ensure_ascii=False) for record in records)
@@ -72,8 +81,8 @@ async def make(parts: Parts, actor: Actor, records: list[Record], within: str = 
         expires_at=now + LIVES,
         applied_at=None,
         within=within,
-        rests_on={name: known.revision for name, known in stood.items()},
-        said=said.document(),
+        rests_on=rests_on,
+        said={**said.document(), "only_named": only_named},
         records=parts.vault.seal(Secret(lines), _cell(plan_id)),
     )
     await plans.keep(parts.database, made, actor.name)
@@ -114,6 +123,7 @@ def document(made: Planned) -> dict[str, Any]:
     """Return a plan as JSON has it."""
     return {
         "id": made.id,
+        "only_named": False,
         **made.said,
         "within": made.within,
         "expires_at": documents.iso(made.expires_at),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.operations.actor import Actor, Right
 from monitor.providers import catalogue
 from monitor.providers.schema import Provider
+from monitor.settings.parts import Parts
 
 if TYPE_CHECKING:  # commands that try no answers need not load what reads them
     from monitor.operations.recorded import Tried
@@ -23,6 +24,16 @@ def show(actor: Actor, name: str) -> Provider:
     """Return a built-in provider, as its file is understood. Raises NotFound."""
     actor.needs(Right.CATALOGUE_READ)
     return catalogue.load(name)
+
+
+def used(parts: Parts, actor: Actor, name: str) -> Provider:
+    """Return a provider that an app of ours is at, by its own file where it has one, or a built-in one.
+
+    Raises NotFound.
+    """
+    actor.needs(Right.CATALOGUE_READ)
+    ours = (app.provider for app in parts.apps.values() if app.provider.name == name)
+    return next(ours, None) or catalogue.load(name)
 
 
 def text(actor: Actor, name: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from alerts.mails import told
@@ -46,7 +48,9 @@ def _masked(value: Any) -> Any:
         return {name: _masked(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(one) for one in value]
-    if isinstance(value, str):
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _masked(getattr(value, one.name)) for one in fields(value)})
+    if isinstance(value, str) and not isinstance(value, Enum):
         return _ADDRESS.sub(lambda found: mask(found[0]), value)
     return value
 
@@ -208,6 +212,8 @@ def app(one: Used) -> dict[str, Any]:
         if one.settings and one.settings.secret_expires
         else None,
         "doors": {door.value: standing(known) for door, known in sorted(one.doors.items())},
+        "states": dict(one.sums.states),
+        "causes": dict(one.sums.causes),
     }
 
 

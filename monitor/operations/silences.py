@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerts.silences import silences
-from alerts.silences.windows import Over, Silenced, Window
+from alerts.silences.windows import Over as Over  # noqa: PLC0414 - doors say by it what they lay
+from alerts.silences.windows import Silenced as Silenced  # noqa: PLC0414 - and show these
+from alerts.silences.windows import Weekly as Weekly  # noqa: PLC0414
+from alerts.silences.windows import Window as Window  # noqa: PLC0414
 from monitor.errors import ConfigurationError, Conflict, NotFound, Remedy
 from monitor.operations import reach
 from monitor.operations.actor import Actor, Right

@@ -314,6 +314,7 @@ class Provider(Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     title: str
     documentation: str = ""
+    status_page: Page | None = None  # where it says itself how it is
     regions: dict[str, Region] = Field(min_length=1)
     oauth: OAuth
     whoami: Whoami

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,6 +62,7 @@ async def page(
     actor: str = "",
     action: str = "",
     since: datetime | None = None,
+    until: datetime | None = None,
     only: Restriction = UNRESTRICTED,
 ) -> list[tuple[int, Entry]]:
     """Return lines with their numbers, newest first, before a number; all, or what is asked for.
@@ -72,6 +73,8 @@ async def page(
     query = select(audit).where(*(column == value for column, value in given if value))
     if since is not None:
         query = query.where(audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at < until)
     if not only.whole:
         mine = select(connection.c.id).where(*within.conditions(only, database.is_sqlite))
         query = query.where(audit.c.subject.in_(mine))
@@ -82,12 +85,25 @@ async def page(
         return [(row.id, Entry(row.at, row.actor, row.action, row.subject, row.detail)) for row in rows]
 
 
-async def newest(database: Database, action: str, subjects: Sequence[str]) -> dict[str, Entry]:
-    """Return the newest line of an action about each of these subjects that has one."""
-    query = select(audit).where(audit.c.action == action, audit.c.subject.in_(subjects)).order_by(audit.c.id)
+async def newest(database: Database, actions: Collection[str], subjects: Sequence[str]) -> dict[str, Entry]:
+    """Return the newest line of any of these actions about each of these subjects that has one."""
+    chosen = (audit.c.action.in_(sorted(actions)), audit.c.subject.in_(subjects))
+    query = select(audit).where(*chosen).order_by(audit.c.id)
     async with database.read() as conn:
         rows = await conn.execute(query)
         return {row.subject: Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows}
+
+
+async def about(
+    database: Database, subject: str, since: datetime, until: datetime | None, limit: int
+) -> list[Entry]:
+    """Return the newest lines about a subject from one time to another, newest first."""
+    query = select(audit).where(audit.c.subject == subject, audit.c.at >= since)
+    if until is not None:
+        query = query.where(audit.c.at <= until)
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(audit.c.id.desc()).limit(limit))
+        return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]
 
 
 async def of_subject(database: Database, subject: str, limit: int = 20) -> list[Entry]:
@@ -96,4 +112,16 @@ async def of_subject(database: Database, subject: str, limit: int = 20) -> list[
         rows = await conn.execute(
             select(audit).where(audit.c.subject == subject).order_by(audit.c.id.desc()).limit(limit)
         )
+        return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]
+
+
+async def lines(
+    database: Database, subjects: Sequence[str], actions: Sequence[str], since: datetime
+) -> list[Entry]:
+    """Return the lines of some actions about some subjects since a time, oldest first."""
+    query = select(audit).where(
+        audit.c.subject.in_(subjects), audit.c.action.in_(actions), audit.c.at >= since
+    )
+    async with database.read() as conn:
+        rows = await conn.execute(query.order_by(audit.c.id))
         return [Entry(row.at, row.actor, row.action, row.subject, row.detail) for row in rows]

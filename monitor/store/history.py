@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, Table, delete, func, select, tuple_
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.health.probed import Count
+from monitor.health.timeline import Turn
 from monitor.store.engine import Database
 from monitor.store.expected import NEEDED
 from monitor.store.retry import retried
@@ -50,7 +51,7 @@ async def timeline(database: Database, connection: str, limit: int = 20) -> list
             .order_by(history.c.id.desc())
             .limit(limit)
         )
-        return [_changed(row) for row in rows]
+        return [read_change(row) for row in rows]
 
 
 async def page(
@@ -62,7 +63,17 @@ async def page(
         query = query.where(history.c.id < before)
     async with database.read() as conn:
         rows = await conn.execute(query.order_by(history.c.id.desc()).limit(limit))
-        return [(row.id, _changed(row)) for row in rows]
+        return [(row.id, read_change(row)) for row in rows]
+
+
+async def turns(database: Database, connection: str, since: datetime, limit: int = 5000) -> list[Turn]:
+    """Return the newest changes of a connection since a time, and the last one before, oldest first."""
+    mine = select(history.c.at, history.c.state, history.c.cause).where(history.c.connection == connection)
+    newest = history.c.id.desc()
+    async with database.read() as conn:
+        rows = list(await conn.execute(mine.where(history.c.at > since).order_by(newest).limit(limit)))
+        rows += await conn.execute(mine.where(history.c.at <= since).order_by(newest).limit(1))
+    return [Turn(row.at, State(row.state), Cause(row.cause)) for row in reversed(rows)]
 
 
 async def since(database: Database, number: int, limit: int = 500) -> list[tuple[int, str, Changed]]:
@@ -71,7 +82,7 @@ async def since(database: Database, number: int, limit: int = 500) -> list[tuple
         rows = await conn.execute(
             select(history).where(history.c.id > number).order_by(history.c.id).limit(limit)
         )
-        return [(row.id, row.connection, _changed(row)) for row in rows]
+        return [(row.id, row.connection, read_change(row)) for row in rows]
 
 
 async def counts(database: Database, connection: str, since: datetime) -> list[Count]:
@@ -120,7 +131,8 @@ async def _drop(database: Database, table: Table, keys: Select[Any]) -> int:
         return (await conn.execute(delete(table).where(which))).rowcount
 
 
-def _changed(row: Row[Any]) -> Changed:
+def read_change(row: Row[Any]) -> Changed:
+    """Read a row of the history."""
     return Changed(
         at=row.at,
         state=State(row.state),

@@ -7,17 +7,17 @@ members than they see.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_
 
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.incidents import About
 from monitor.health.restriction import UNRESTRICTED, Restriction
 from monitor.store import within
-from monitor.store.engine import Database
+from monitor.store.engine import Database, UtcDateTime
 from monitor.store.tables import connection, incident
 
 
@@ -33,6 +33,8 @@ class Wanted:
     kinds: Collection[str] = ()
     members: int = 0  # so many at least
     guard: bool | None = None  # the fleet guard is up over it
+    single: bool = False  # of a connection, and part of nothing larger that is open
+    apart: bool = False  # that never was a part of something larger
     only: Restriction = UNRESTRICTED  # what there is for whoever asks
 
 
@@ -69,6 +71,13 @@ _member = incident.alias("member")
 _BELONGS = and_(
     _member.c.parent_id == incident.c.id,
     or_(_member.c.closed_at.is_(None), incident.c.closed_at.is_not(None)),
+)
+
+
+_parent = incident.alias("parent")
+SINGLE = and_(
+    incident.c.kind == Subject.CONNECTION.value,
+    ~exists().where(_parent.c.id == incident.c.parent_id, _parent.c.closed_at.is_(None)),
 )
 
 
@@ -113,6 +122,10 @@ def _conditions(which: Wanted, members: Any) -> list[ColumnElement[bool]]:
         found.append(members >= which.members)
     if which.guard is not None:
         found.append(incident.c.guard.is_(which.guard))
+    if which.single:
+        found.append(SINGLE)
+    if which.apart:
+        found.append(incident.c.parent_id.is_(None))
     return found
 
 
@@ -123,6 +136,28 @@ async def page(database: Database, which: Wanted, limit: int, before: int | None
         query = query.where(incident.c.id < before)
     async with database.read() as conn:
         rows = await conn.execute(query.order_by(incident.c.id.desc()).limit(limit))
+        return [_seen(row) for row in rows]
+
+
+async def oldest(database: Database, which: Wanted, limit: int) -> list[Seen]:
+    """Return incidents, those that have stood longest first."""
+    query = _query(which, database.is_sqlite).order_by(incident.c.opened_at, incident.c.id).limit(limit)
+    async with database.read() as conn:
+        return [_seen(row) for row in await conn.execute(query)]
+
+
+async def closed(
+    database: Database, which: Wanted, limit: int, before: tuple[datetime, int] | None = None
+) -> list[Seen]:
+    """Return incidents that are over, what ended last first, before a time and a number."""
+    query = _query(replace(which, open=False), database.is_sqlite)
+    if before is not None:
+        bound = (literal(before[0], UtcDateTime), literal(before[1]))
+        query = query.where(tuple_(incident.c.closed_at, incident.c.id) < tuple_(*bound))
+    async with database.read() as conn:
+        rows = await conn.execute(
+            query.order_by(incident.c.closed_at.desc(), incident.c.id.desc()).limit(limit)
+        )
         return [_seen(row) for row in rows]
 
 

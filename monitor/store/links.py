@@ -148,6 +148,13 @@ async def of_connection(
         return [link_of(row) for row in rows]
 
 
+async def trips_of(database: Database, connection_id: str, limit: int = 20) -> list[Trip]:
+    """Return the newest trips to the consent page for a connection, newest first."""
+    query = select(consent).where(consent.c.connection == connection_id).order_by(consent.c.id.desc())
+    async with database.read() as conn:
+        return [_trip(row) for row in await conn.execute(query.limit(limit))]
+
+
 @retried
 async def note_opened(database: Database, number: int, now: datetime) -> bool:
     """Note the first opening, for the statistics alone; True when it was the first."""

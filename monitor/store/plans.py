@@ -26,7 +26,11 @@ from monitor.store.tables import connection
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan as it is kept. `rests_on` is the revision of each connection that it was made from."""
+    """A plan as it is kept.
+
+    `rests_on` is the revision of each connection that it was made from; None: not to be there, which is said
+    of those that a plan names alone (`only_named`), and follows for a part of the fleet.
+    """
 
     id: str
     principal: str
@@ -34,9 +38,14 @@ class Planned:
     expires_at: datetime
     applied_at: datetime | None
     within: str
-    rests_on: Mapping[str, int]
+    rests_on: Mapping[str, int | None]
     said: Mapping[str, Any]
     records: str  # sealed
+
+    @property
+    def only_named(self) -> bool:
+        """Whether it leaves alone what it does not name."""
+        return bool(self.said.get("only_named"))
 
 
 @retried
@@ -81,7 +90,7 @@ async def apply(
         await gates.one_binding(conn)
         await incidents.one_at_a_time(conn)
         await gates.lock(conn, list(made.rests_on))
-        await _as_it_stood(conn, part, made.rests_on)
+        await _as_it_stood(conn, part, made)
         # Whoever applies a plan is alone with the lock of imports: what is read here stays so.
         waits = select(plan.c.id).where(plan.c.id == made.id, plan.c.applied_at.is_(None))
         if (await conn.execute(waits)).first() is None:
@@ -94,13 +103,8 @@ async def apply(
         await conn.execute(update(plan).where(plan.c.id == made.id).values(applied_at=now))
 
 
-async def _as_it_stood(conn: AsyncConnection, part: Restriction, rests_on: Mapping[str, int]) -> None:
-    rows = await conn.execute(
-        select(connection.c.id, connection.c.revision).where(
-            *within.conditions(part, conn.dialect.name == "sqlite")
-        )
-    )
-    now = {row.id: row.revision for row in rows}
+async def _as_it_stood(conn: AsyncConnection, part: Restriction, made: Planned) -> None:
+    now, rests_on = await _revisions(conn, part, made), made.rests_on
     for name in sorted(now.keys() | rests_on.keys()):
         if now.get(name) != rests_on.get(name):
             raise ChangedMeanwhile(
@@ -110,8 +114,21 @@ async def _as_it_stood(conn: AsyncConnection, part: Restriction, rests_on: Mappi
             )
 
 
-def _how(name: str, now: Mapping[str, int], before: Mapping[str, int]) -> str:
-    if name not in before:
+async def _revisions(conn: AsyncConnection, part: Restriction, made: Planned) -> dict[str, int]:
+    """Return the revisions of what a plan speaks of: those that it names, or all of a part of the fleet."""
+    asked = select(connection.c.id, connection.c.revision)
+    if not made.only_named:
+        rows = await conn.execute(asked.where(*within.conditions(part, conn.dialect.name == "sqlite")))
+        return {row.id: row.revision for row in rows}
+    found, names = {}, list(made.rests_on)
+    for start in range(0, len(names), 500):
+        rows = await conn.execute(asked.where(connection.c.id.in_(names[start : start + 500])))
+        found.update({row.id: row.revision for row in rows})
+    return found
+
+
+def _how(name: str, now: Mapping[str, int], before: Mapping[str, int | None]) -> str:
+    if before.get(name) is None:
         return "added"
     return "changed" if name in now else "removed"
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import NotFound, Remedy
+from monitor.errors import Conflict, NotFound, Remedy
 from monitor.health.breaks import CANARY, DAY, MAILABLE, Break
 from monitor.health.causes import Cause, Owner, Subject, consequence
 from monitor.health.events import Type
@@ -262,17 +262,25 @@ def _chunks(numbers: Collection[int]) -> Iterable[list[int]]:
 
 @retried
 async def decide(
-    database: Database, provider: str, word: str, now: datetime, actor: str, number: int | None = None
+    database: Database,
+    provider: str,
+    word: str,
+    now: datetime,
+    actor: str,
+    number: int | None = None,
+    *,
+    seen: int | None = None,
 ) -> int:
     """Release or drop all that a wave holds, which ends it; return of how many connections.
 
     Who was told already, and what broke before the wave, is not touched. Raises NotFound, also where the
-    wave is another one by now than the `number` that is meant.
+    wave is another one by now than the `number` that is meant; Conflict where it holds another number of
+    connections than whoever decides has `seen`.
     """
     async with database.write() as conn:
         await one_at_a_time(conn)
         known = await _named(conn, provider, number)
-        held = [one.incident for one in known.held.breaks if one.untold]
+        held = _as_seen(known, seen)
         await _mark(conn, held, word)
         await conn.execute(
             update(incident)
@@ -286,12 +294,23 @@ async def decide(
 
 @retried
 async def ask_first(
-    database: Database, provider: str, count: int, now: datetime, actor: str, number: int | None = None
+    database: Database,
+    provider: str,
+    count: int,
+    now: datetime,
+    actor: str,
+    number: int | None = None,
+    *,
+    seen: int | None = None,
 ) -> tuple[str, ...]:
-    """Ask a few of those that a wave holds on trial, because a person says so; return which clients."""
+    """Ask a few of those that a wave holds on trial, because a person says so; return which clients.
+
+    Raises as `decide` does.
+    """
     async with database.write() as conn:
         await one_at_a_time(conn)
         known = await _named(conn, provider, number)
+        _as_seen(known, seen)
         chosen = densest(members(known.held.breaks, now), count)
         await _mark(
             conn, [one.incident for one in known.held.breaks if one.untold and one.client in chosen], CANARY
@@ -302,6 +321,57 @@ async def ask_first(
         )
         await audit.record(conn, now, actor, "mails.canary", str(known.about), clients=sorted(chosen))
     return tuple(sorted(chosen))
+
+
+@retried
+async def hold_again(database: Database, number: int, now: datetime, actor: str) -> int:
+    """Hold again what a person released or dropped of a wave, and of which nobody was told yet.
+
+    Return of how many connections. The wave is open again, and the rule has to wait before it asks by itself.
+    Raises Conflict where nothing of it can be held any more.
+    """
+    async with database.write() as conn:
+        await one_at_a_time(conn)
+        wave = (await conn.execute(select(incident).where(incident.c.id == number, incident.c.wave))).one()
+        about = About(Subject(wave.kind), wave.name)
+        if wave.closed_at is None:
+            raise Conflict(f"Incident {number} holds what it held already.")
+        if wave.name in await standing(conn):
+            raise Conflict(f"Another wave over {wave.name} is open by now; what this one held stays decided.")
+        again = (
+            await conn.execute(
+                update(incident)
+                .where(
+                    incident.c.parent_id == number,
+                    incident.c.closed_at.is_(None),
+                    incident.c.told_at.is_(None),
+                    incident.c.mails == wave.mails,
+                )
+                .values(mails="", waits="")
+                .returning(incident.c.id)
+            )
+        ).all()
+        if not again:
+            raise Conflict(f"All of what incident {number} held has healed, or its clients were told.")
+        await conn.execute(
+            update(incident)
+            .where(incident.c.id == number)
+            .values(mails="", closed_at=None, updated_at=now, spoken_at=now)
+        )
+        await events.of_incidents(conn, Type.INCIDENT_OPENED, [number], now)
+        await audit.record(conn, now, actor, "mails.hold", str(about), was=wave.mails, connections=len(again))
+    return len(again)
+
+
+def _as_seen(known: Standing, seen: int | None) -> list[int]:
+    """Return the breaks that a wave holds, for whoever has seen as many. Raises Conflict."""
+    held = [one.incident for one in known.held.breaks if one.untold]
+    if seen not in (None, len(held)):
+        raise Conflict(
+            f"The wave over {known.provider} has changed meanwhile: the mails of {len(held)} connections are "
+            f"held by now, not of {seen}."
+        )
+    return held
 
 
 async def _named(conn: AsyncConnection, provider: str, number: int | None) -> Standing:

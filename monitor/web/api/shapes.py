@@ -114,6 +114,37 @@ class RemedyShown(Shown):
     does: str
 
 
+class RoadStep(Shown):
+    """A step of a client on the way back: done, failed, or ahead."""
+
+    step: str
+    says: str
+    at: Time | None
+    aside: str | None
+
+
+class AdviceShown(Shown):
+    """What an operator had better do, where a rule yields that."""
+
+    tip: str
+    says: str
+
+
+class ComingShown(Shown):
+    """What comes next, and when."""
+
+    at: Time | None
+    says: str
+
+
+class DoneShown(Shown):
+    """What somebody did with it, for whoever operates it or reads the audit."""
+
+    at: Time
+    actor: str
+    action: str
+
+
 class Explanation(Shown):
     """Why a connection is as it is."""
 
@@ -129,6 +160,10 @@ class Explanation(Shown):
     rule: str
     evidence: list[dict[str, Any]]
     evidence_at: Time | None
+    road: list[RoadStep]
+    advice: AdviceShown | None
+    coming: list[ComingShown]
+    done: list[DoneShown]
 
 
 class ConnectionPut(Given):

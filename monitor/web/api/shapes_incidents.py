@@ -67,7 +67,13 @@ class Note(Given):
     note: Line = ""
 
 
-class Release(Given):
+class Drop(Given):
+    """What is decided about; with `held` only while of so many connections the mails are held."""
+
+    held: int | None = Field(default=None, ge=0)
+
+
+class Release(Drop):
     """How what is held goes out: all of it, or `first` so many clients, and the rest is held."""
 
     first: int = Field(default=0, ge=0, le=1000)

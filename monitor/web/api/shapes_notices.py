@@ -190,6 +190,43 @@ class Changes(Shown):
     next: str | None
 
 
+class StateShown(Shown):
+    """How a connection was from a time to a time; null: not known yet."""
+
+    from_: Time = Field(alias="from")
+    until: Time
+    state: str | None
+    cause: str | None
+
+
+class AnswerTimes(Shown):
+    """How fast good probes were answered from a time to a time; null: none was good."""
+
+    from_: Time = Field(alias="from")
+    until: Time
+    mean_seconds: float | None
+    probes: int
+    good: int
+
+
+class WordShown(Shown):
+    """What was said to the client, or done by them."""
+
+    at: Time
+    what: str
+
+
+class Timeline(Shown):
+    """A connection over a time, up to now."""
+
+    span: str
+    from_: Time = Field(alias="from")
+    until: Time
+    states: list[StateShown]
+    answer_times: list[AnswerTimes]
+    said: list[WordShown]
+
+
 class Link(Shown):
     """A link on which a client authorizes again, never what opens it."""
 
@@ -208,6 +245,15 @@ class Links(Shown):
 
     items: list[Link]
     next: str | None
+
+
+class LetterShown(Shown):
+    """A mail that was not sent."""
+
+    subject: str
+    text: str
+    language: str
+    to: list[str]
 
 
 class LinkGiven(Given):

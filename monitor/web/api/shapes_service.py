@@ -91,6 +91,8 @@ class App(Shown):
     last_success: Time | None
     secret_expires: str | None
     doors: dict[str, Standing]
+    states: dict[str, int] = Field(description="How many of its connections are in each state.")
+    causes: dict[str, int] = Field(description="From which cause, of those that are broken or in doubt.")
 
 
 class Apps(Shown):

@@ -71,8 +71,8 @@ WORDS: Mapping[Action, Words] = {
         lambda n: ngettext("Muting one connection", "Muting %(n)s connections", n),
         lambda n: ngettext("One connection is muted.", "%(n)s connections are muted.", n),
         N_(
-            "No mail goes to their clients and nobody is paged about them. They are still looked at, and what "
-            "is still true when it ends is told then."
+            "No mail goes to their clients and nobody is paged about them. They are still looked at, and "
+            "what is still true when it ends is told then."
         ),
     ),
     Action.UNHOLD: Words(

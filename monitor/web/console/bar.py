@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.operations import accounts, incidents, outbox, withheld
+from monitor.operations import board, outbox, withheld
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 
@@ -33,8 +33,7 @@ class Bar:
         if not {Right.INCIDENTS_READ, Right.NOTICES_READ, Right.CONNECTIONS_READ} <= actor.may:
             return Counts()
         if self._read_at is None or not timedelta(0) <= now - self._read_at < KEPT:
-            waves = await incidents.questions(self._parts, actor)
-            waiting = await accounts.waiting(self._parts, actor)
+            decisions = await board.decisions(self._parts, actor)
             held = withheld.total(await outbox.held(self._parts, actor))
-            self._counts, self._read_at = Counts(len(waves) + len(waiting), held), now
+            self._counts, self._read_at = Counts(decisions, held), now
         return self._counts

@@ -101,6 +101,24 @@ async def test_a_plan_for_a_part_leaves_the_rest_alone(api):
     assert await ids(api) == ["a", "z"]
 
 
+async def test_a_plan_of_those_it_names_leaves_the_rest_alone_and_rests_on_them(api):
+    await put(api, "/imports", lines("a", "b"))
+    await put(api, "/imports", lines("z"))
+    path = "/plans?only_named=true"
+    plan = (await put(api, path, lines("a", "new", labels={"team": "one"}))).json()
+    assert (plan["create"], plan["remove"], plan["only_named"]) == (["new"], [], True)
+    await put(api, "/imports", lines("b", labels={"team": "two"}))
+    assert (await api.post(f"/plans/{plan['id']}/apply")).status_code == 200, "b is none of its"
+    assert await ids(api) == ["a", "b", "new", "z"]
+    meanwhile = (await put(api, path, lines("later"))).json()
+    await put(api, "/imports", lines("later"))
+    said = wrong(await api.post(f"/plans/{meanwhile['id']}/apply"), 412, "changed_meanwhile")
+    assert "later was added since the plan was made" in said["detail"]
+    gone = (await put(api, path, lines("a"))).json()
+    await api.ask("DELETE", "/connections/a", headers={"If-Match": "*"})
+    wrong(await api.post(f"/plans/{gone['id']}/apply"), 412, "changed_meanwhile")
+
+
 async def test_tokens_of_a_plan_are_shown_by_nobody_and_taken_once(api):
     await put(api, "/imports", lines("a"))
     tokens = {"access_token": "canary-1", "refresh_token": "canary-2"}

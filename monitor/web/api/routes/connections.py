@@ -14,6 +14,7 @@ from monitor.operations import (
     accounts,
     connections,
     documents,
+    edits,
     explain,
     fleet,
     imports,
@@ -114,16 +115,12 @@ async def change_connection(
     given: Annotated[ConnectionChange, BODY],
 ) -> Any:  # fmt: skip
     """Change what is given and leave the rest, as a merge patch (RFC 7396): null takes out."""
-    revision = expected(request)
-    known = await connections.show(parts, actor, connection)
     asked = given.model_dump(exclude_unset=True)
     handout = asked.pop("handout", None)
-    merged = _merged({k: v for k, v in documents.record(known).items() if k != "id"}, asked)
-    merged.setdefault("values", {})  # null takes them out, and does not leave them as they are
-    record = _record(connection, merged)
-    # Without a revision of the caller's it still rests on what was read here.
-    wanted = {connection: known.revision if revision is None else revision}
-    await imports.put_one(parts, actor, record, wanted, handout)
+    try:
+        await edits.change(parts, actor, connection, asked, expected=expected(request), handout=handout)
+    except ValidationError as error:
+        raise of_body(error) from None
     return await _shown(response, parts, actor, connection)
 
 
@@ -228,9 +225,8 @@ _READ_ONLY = {"id", "custody", "paused", "account_name", "created", "updated", "
 
 
 def _record(connection: str, wanted: dict[str, Any]) -> Record:
-    given = {name: value for name, value in wanted.items() if value is not None}
     try:
-        return Record.model_validate({"id": connection} | given)
+        return edits.record_of(connection, wanted)
     except ValidationError as error:
         raise of_body(error) from None
 
@@ -245,15 +241,3 @@ def _must_stay(now: dict[str, Any], given: ConnectionPut) -> None:
     ]
     if wrong:
         raise Problem("invalid", errors=wrong)
-
-
-def _merged(known: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return patch
-    found = dict(known) if isinstance(known, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            found.pop(name, None)
-        else:
-            found[name] = _merged(found.get(name), value)
-    return found

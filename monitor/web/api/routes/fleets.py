@@ -57,6 +57,7 @@ class PlanShown(Shown):
     remove: list[str]
     same: int
     within: str
+    only_named: bool
     expires_at: Time
     applied_at: Time | None
 
@@ -87,9 +88,13 @@ async def import_connections(
 async def plan_fleet(
     request: Request, response: Response, parts: Here, actor: Who,
     within: Annotated[Line, Query(description="Only this part: `label.NAME=VALUE`.")] = "",
+    only_named: Annotated[
+        bool, Query(description="Leave alone what the body does not name: nothing is removed.")
+    ] = False,
 ) -> Any:  # fmt: skip
     """Say what would change if the fleet, or a part of it, were as the body has it. Kept for a day."""
-    made = await plans.make(parts, actor, await _records(request, parts), within)
+    records = await _records(request, parts)
+    made = await plans.make(parts, actor, records, within, only_named=only_named)
     response.headers["Location"] = of_api("plans", made.id)
     return plans.document(made)
 

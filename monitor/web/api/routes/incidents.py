@@ -75,6 +75,14 @@ async def acknowledge_incident(
     await incidents.acknowledge(parts, actor, incident, given.note)
 
 
+@ROUTES.delete(
+    "/incidents/{incident}/acknowledge", needs=Right.INCIDENTS_OPERATE, problems=("wrong_state",)
+)  # fmt: skip
+async def unacknowledge_incident(parts: Here, actor: Who, incident: Number) -> None:
+    """Say that nobody has taken an incident up, after all."""
+    await incidents.unacknowledge(parts, actor, incident)
+
+
 @ROUTES.post(
     "/incidents/{incident}/release", needs=Right.INCIDENTS_OPERATE, takes=shapes.Release,
     shows=shapes.Decided, problems=("wrong_state", "beyond_own_rights"),
@@ -84,18 +92,34 @@ async def release_incident(
 ) -> Any:
     """Tell the clients of all that a guard holds, when each break is confirmed again; or `first` a few."""
     if given.first:
-        asked = await notices.ask_first_of(parts, actor, incident, given.first)
+        asked = await notices.ask_first_of(parts, actor, incident, given.first, seen=given.held)
         return {"connections": None, "clients": list(asked)}
-    return {"connections": await notices.release_incident(parts, actor, incident), "clients": []}
+    released = await notices.release_incident(parts, actor, incident, seen=given.held)
+    return {"connections": released, "clients": []}
 
 
 @ROUTES.post(
-    "/incidents/{incident}/drop", needs=Right.INCIDENTS_OPERATE, takes=Given, shows=shapes.Decided,
+    "/incidents/{incident}/drop", needs=Right.INCIDENTS_OPERATE, takes=shapes.Drop, shows=shapes.Decided,
     problems=("wrong_state", "beyond_own_rights"),
 )  # fmt: skip
-async def drop_incident(parts: Here, actor: Who, incident: Number) -> Any:
+async def drop_incident(
+    parts: Here, actor: Who, incident: Number, given: Annotated[shapes.Drop, BODY]
+) -> Any:
     """Never tell the clients of what a guard holds about this break."""
-    return {"connections": await notices.drop_incident(parts, actor, incident), "clients": []}
+    dropped = await notices.drop_incident(parts, actor, incident, seen=given.held)
+    return {"connections": dropped, "clients": []}
+
+
+@ROUTES.post(
+    "/incidents/{incident}/hold", needs=Right.INCIDENTS_OPERATE, takes=Given, shows=shapes.Decided,
+    problems=("wrong_state", "beyond_own_rights"),
+)  # fmt: skip
+async def hold_incident(parts: Here, actor: Who, incident: Number) -> Any:
+    """Hold again what was released or dropped, and of which nobody was told yet.
+
+    Nobody is told within half a minute of a release.
+    """
+    return {"connections": await notices.hold_again(parts, actor, incident), "clients": []}
 
 
 async def _shown(parts: Here, actor: Who, incident: int, expand: str | None) -> Any:

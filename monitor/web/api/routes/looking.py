@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from starlette.requests import Request
 
-from monitor.operations import changes, documents, links, notices, probes, records
+from monitor.health.timeline import Span as Over
+from monitor.operations import changes, documents, links, notices, probes, records, timelines
 from monitor.operations.actor import Right
 from monitor.operations.probes import Rounds
 from monitor.web.api import shapes_notices as shapes
@@ -34,6 +35,18 @@ async def connection_history(
     found = await changes.of(parts, actor, connection, limit, number(request, actor, cursor))
     rows = [records.for_eyes(actor, records.change(*one)) for one in found.changes]
     return page(request, response, actor, rows, _after(found.before))
+
+
+@ROUTES.get("/connections/{connection}/timeline", needs=Right.CONNECTIONS_READ, shows=shapes.Timeline)
+async def connection_timeline(
+    parts: Here, actor: Who, connection: Name,
+    span: Annotated[Over | None, Query(description="How far back it goes.")] = None,
+) -> Any:  # fmt: skip
+    """Say how a connection was over a day, two weeks or a quarter: states, answer times, what was said.
+
+    Without a span it is the shortest that shows the last change.
+    """
+    return timelines.document(await timelines.of(parts, actor, connection, span))
 
 
 @ROUTES.get(
@@ -66,6 +79,17 @@ async def create_link(
         return Response(asked.model_dump_json(), 202, media_type=JSON)
     made = await links.make(parts, actor, connection)
     return {"id": made.name, "url": made.url, "expires_at": documents.iso(made.expires_at)}
+
+
+@ROUTES.get(
+    "/connections/{connection}/links/preview", needs=Right.CONNECTIONS_READ, shows=shapes.LetterShown,
+    problems=("wrong_state",),
+)  # fmt: skip
+async def preview_link(parts: Here, actor: Who, connection: Name) -> Any:
+    """Show the mail that a client would get with a link now; its link leads nowhere."""
+    found = await links.preview(parts, actor, connection)
+    shown = {"subject": found.subject, "text": found.text, "language": found.language, "to": list(found.to)}
+    return records.for_eyes(actor, shown)
 
 
 @ROUTES.get(

@@ -25,12 +25,13 @@ async def list_audit(
     by: Annotated[Line | None, Query(alias="actor", description="Who did it.")] = None,
     action: Annotated[Line | None, Query(description="What was done.")] = None,
     since: Annotated[Moment | None, Query(description="Not before.")] = None,
+    until: Annotated[Moment | None, Query(description="Before.")] = None,
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Any:  # fmt: skip
     """List who did what, newest first."""
     found = await audit.page(
         parts, actor, limit, before=number(request, actor, cursor), subject=subject or "", by=by or "",
-        action=action or "", since=since,
+        action=action or "", since=since, until=until,
     )  # fmt: skip
     rows = [records.for_eyes(actor, records.entry(one)) for one in found.lines]
     return page(request, response, actor, rows, [found.before] if found.before is not None else None)

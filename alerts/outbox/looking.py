@@ -124,7 +124,12 @@ async def refused_by(database: Database, addresses: Collection[str]) -> dict[str
     async with database.read() as conn:
         rows = await conn.execute(
             select(
-                delivery.c.address, notice.c.id, notice.c.client, about.scalar_subquery().label("connection")
+                delivery.c.address,
+                notice.c.id,
+                notice.c.client,
+                notice.c.state,
+                notice.c.settled_at,
+                about.scalar_subquery().label("connection"),
             )
             .join(notice, notice.c.id == delivery.c.notice)
             .where(_BAD, delivery.c.state == "refused", delivery.c.address.in_(list(addresses)))

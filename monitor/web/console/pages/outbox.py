@@ -62,7 +62,10 @@ async def show_outbox(visit: Visit) -> Shown:
     if channel is Channel.WEBHOOK:
         visit.actor.needs(Right.WEBHOOKS_READ)
     tab = visit.query.get("is", "")
-    found = await outbox.overview(visit.parts, visit.actor, channel, OF_EACH)
+    if tab and tab != HELD:
+        outbox.is_of(tab)
+    one_alone = bool(tab or visit.query.get("client"))
+    found = await outbox.overview(visit.parts, visit.actor, channel, 0 if one_alone else OF_EACH)
     values: dict[str, Any] = {
         "says": _says(visit, found),
         "tabs": _tabs(visit, found.counts, tab),
@@ -75,7 +78,7 @@ async def show_outbox(visit: Visit) -> Shown:
         "may_operate": visit.may(Right.NOTICES_OPERATE),
         "most": MOST,
     }
-    if tab or values["client"]:
+    if one_alone:
         return await _one_tab(visit, channel, tab or "waiting", values, found)
     return Shown("outbox.html.j2", verdict(found.counts), "/outbox", **values, **_groups(visit, found))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from alerts.mails import fuse, reasons
 from alerts.mails.fuse import FuseState
@@ -137,16 +138,22 @@ async def overview(parts: Parts, actor: Actor, channel: Channel | None = None, l
     held = await withheld.now_held(parts, now) if channel in (None, Channel.MAIL) else []
     blown = await notices.fuse_now(parts, actor)
     refusing = await _refusing(parts, now) if channel in (None, Channel.MAIL) else []
-    shown: dict[Is, tuple[Noted, ...]] = dict.fromkeys(_SHOWN, ())
-    for is_ in _SHOWN if limit else ():
-        found = await looking.page(parts.database, _view(is_, channel, now), limit)
-        shown[is_] = await _noted(parts, actor, found, now)
+    shown = dict.fromkeys(_SHOWN, ()) if not limit else await _firsts(parts, actor, channel, limit, now)
     looks = shown[Is.UNCONFIRMED] + shown[Is.FAILED]
     counts = await _counts(parts, channel, held, len(refusing), blown, now)
     return Overview(
         now, counts, looks, tuple(refusing[:limit]), blown, tuple(held), shown[Is.SENDING], shown[Is.WAITING],
         shown[Is.SENT], await _server(parts, actor),
     )  # fmt: skip
+
+
+async def _firsts(
+    parts: Parts, actor: Actor, channel: Channel | None, limit: int, now: datetime
+) -> dict[Is, tuple[Noted, ...]]:
+    views = [_view(is_, channel, now) for is_ in _SHOWN]
+    found = await looking.firsts(parts.database, views, limit)
+    noted = iter(await _noted(parts, actor, [one for some in found for one in some], now))
+    return {is_: tuple(islice(noted, len(some))) for is_, some in zip(_SHOWN, found, strict=True)}
 
 
 async def page(

@@ -24,10 +24,10 @@ _TOO_WIDE = """() => {
   if (document.documentElement.scrollWidth <= most) return [];
   const inside = (one) => one.parentElement?.closest(".scroll, pre, .horizon, .chips, [data-scrolls]");
   const wide = [...document.body.querySelectorAll("*")].filter((one) =>
-    one.getBoundingClientRect().right > most + 1 && !inside(one) && !one.closest(".hidden-words, .sprite"));
+    Math.max(one.getBoundingClientRect().right, one.getBoundingClientRect().left + one.scrollWidth) > most + 1 && !inside(one) && !one.closest(".hidden-words, .sprite"));
   const name = (one) => `${one.tagName.toLowerCase()}.${[...one.classList].join(".")}`;
-  return wide.filter((one) => !wide.some((other) => other !== one && one.contains(other)))
-    .slice(0, 3).map((one) => `${name(one)} “${one.textContent.trim().slice(0, 40)}”`);
+  const innermost = wide.filter((one) => !wide.some((other) => other !== one && one.contains(other)));
+  return (innermost.length ? innermost : [document.body]).slice(0, 3).map((one) => `${name(one)} “${one.textContent.trim().slice(0, 40)}”`);
 }"""
 
 

@@ -194,17 +194,19 @@ def _resting(stretches: list[Stretch], rests: Iterable[Rest], now: datetime) -> 
             found.append(replace(one, ended_at=first))
             found.append(Stretch(first, last, State.PAUSED))
             # What was known before a pause is believed no more after it: a probe has to look again.
-            after = State.SUSPECT if one.state is not State.PAUSED else State.PAUSED
-            found.append(Stretch(last, one.ended_at, after if one.state is not None else None))
+            if last < one.ended_at:
+                after = State.SUSPECT if one.state is not State.PAUSED else State.PAUSED
+                found.append(Stretch(last, one.ended_at, after if one.state is not None else None))
         stretches = found
     return stretches
 
 
 def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Leave out what has no length, and make one of neighbours that are alike."""
+    """Leave out what has no length, but how it is now; and make one of neighbours that are alike."""
     found: list[Stretch] = []
-    for one in stretches:
-        if one.begun_at >= one.ended_at:
+    known = list(stretches)
+    for one in known:
+        if one.begun_at >= one.ended_at and one is not known[-1]:
             continue
         if found and (found[-1].state, found[-1].cause) == (one.state, one.cause):
             found[-1] = replace(found[-1], ended_at=one.ended_at)

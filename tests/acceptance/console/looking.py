@@ -57,7 +57,9 @@ def at(browser: Any, stage: Stage, *, who: str = "", **given: Any) -> Iterator[A
 def violations(page: Any, rules: Any = RULES) -> list[str]:
     """What axe finds."""
     found = Axe().run(page, options=rules).response["violations"]
-    return [f"{one['id']}: {node['target']} {node['html'][:120]}" for one in found for node in one["nodes"][:3]]
+    return [
+        f"{one['id']}: {node['target']} {node['html'][:120]}" for one in found for node in one["nodes"][:3]
+    ]
 
 
 def too_wide(page: Any, widths: Sequence[int]) -> list[str]:

@@ -261,7 +261,7 @@ async def _singles(scene: Scene) -> None:
     ):  # fmt: skip
         await scene.turn([name], how, ago)
         if number == 6:  # its server takes no such address
-            scene.mailbox.recipients |= {a: "550 5.1.1 no such user" for a in _addresses(name)}
+            scene.mailbox.recipients |= dict.fromkeys(_addresses(name), "550 5.1.1 no such user")
         await scene.mails(ago - timedelta(minutes=20))
 
 
@@ -319,4 +319,3 @@ async def _rest(scene: Scene) -> None:
         await conn.execute(update(delivery).where(perhaps).values(state="unconfirmed"))
     await fanout.put_in_order(parts.database, NOW)
     scene.clock.set(NOW)
-

@@ -12,7 +12,10 @@ WIDTHS = (360, 800, 1280, 1600)
 @pytest.fixture(scope="module")
 def every(known, stage, browser) -> list[str]:
     """The paths of all pages, of all questions, and of what goes wrong."""
-    found, wrong = [*pages.pages(known), *pages.questions(known)], ["/nowhere", "/connections/harcort-law-clio"]
+    found, wrong = (
+        [*pages.pages(known), *pages.questions(known)],
+        ["/nowhere", "/connections/harcort-law-clio"],
+    )
     with looking.at(browser, stage) as page:
         shown = {path: page.request.get(path, max_redirects=0) for path in found}
     assert {path: one.status for path, one in shown.items() if one.status not in (200, 409)} == {}

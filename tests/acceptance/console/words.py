@@ -25,7 +25,18 @@ FIRST = (
     "Harcourt", "Pinecrest", "Okafor", "Riverside", "Castellano", "Sterling", "Northgate", "Dubois", "Beaumont", "Tanaka",
     "Keller", "Whitfield", "Oakwood", "McAllister", "Rowan", "Vasquez", "St Clair", "Brightwater", "Lindgren", "Ashby",
 )  # fmt: skip
-LAST = ("Law", "LLP", "Legal", "& Partners", "Solicitors", "Chambers", "Advocates", "& Moreau", "Family Law", "Probate")
+LAST = (
+    "Law",
+    "LLP",
+    "Legal",
+    "& Partners",
+    "Solicitors",
+    "Chambers",
+    "Advocates",
+    "& Moreau",
+    "Family Law",
+    "Probate",
+)
 # What a page has to survive: as long as names get, from the right to the left, and no place to break a line.
 # By app, and where in it.
 ODD = {

@@ -134,3 +134,9 @@ def test_whatever_happened_no_moment_is_missing_and_none_is_there_twice(turns, r
         assert one.ended_at == following.begun_at
         assert (one.state, one.cause) != (following.state, following.cause)
         assert one.length > timedelta(0)
+
+
+def test_what_has_just_begun_is_how_it_is():
+    found = draw([Turn(NOW - DAY, HEALTHY), Turn(NOW, BROKEN, Cause.REVOKED)])
+    assert lengths(found) == [(HEALTHY, DAY), (BROKEN, timedelta(0))]
+    assert found.states.startswith("Broken since ")

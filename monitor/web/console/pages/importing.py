@@ -69,7 +69,7 @@ async def show_import(visit: Visit) -> Shown:
         _verdict(said, applied=found.applied_at is not None),
         "/",
         plan=found,
-        create=said["create"][:A_TABLE],
+        create=plans.added(visit.parts, visit.actor, found, A_TABLE),
         created=len(said["create"]),
         change=list(changes.items())[:A_TABLE],
         changed=len(changes),

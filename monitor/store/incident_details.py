@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union_all
 
 from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Subject
@@ -204,6 +204,11 @@ async def members(
             )
             for own, name, client, app, provider, region, state, cause, at, closed, ended, told, mails in rows
         ]
+
+
+def part_of(number: int) -> Select[Any]:
+    """Return the query for the numbers of an incident and of all that belong to it."""
+    return select(incident.c.id).where(or_(incident.c.id == number, incident.c.parent_id == number))
 
 
 async def counted(database: Database) -> Open:

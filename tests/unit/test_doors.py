@@ -86,6 +86,7 @@ COMMANDS = {
     "replay_webhook": "webhooks replay",
     "list_apps": "apps list",
     "show_app": "apps show",
+    "ask_app": "doctor",
     "list_providers": "providers list",
     "show_provider": "providers show",
     "list_keys": "api keys list",

@@ -132,7 +132,7 @@ async def drop_incident(
 async def hold_incident(parts: Here, actor: Who, incident: Number) -> Any:
     """Hold again what was released or dropped, and of which nobody was told yet.
 
-    Nobody is told within half a minute of a release.
+    Nobody is told within half a minute of a release (`email.release_delay`).
     """
     return {"connections": await notices.hold_again(parts, actor, incident), "clients": []}
 

@@ -26,8 +26,6 @@ HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 
 @pytest.fixture
 async def console(tmp_path, sandbox, database_url):
-        '[[maintenance]]\nover = "client Firm configured"\nweekly = "daily 00:00-23:59"\nreason = "a move"\n'
-    )
     async with rigged(tmp_path, sandbox, database_url, more=MORE + MAILS) as rig, served(rig) as found:
         yield found
 

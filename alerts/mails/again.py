@@ -17,24 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.mails import reconcile, truth
 from alerts.mails.opening import LOOK_AGAIN
-from alerts.mails.plan import plan, stale
-from alerts.mails.standing import Case, Kind, Slot, Standing
+from alerts.mails.plan import stale
+from alerts.mails.standing import Slot, Standing
+from alerts.mails.still import PLANNED, TO_CLIENTS, still_asked, still_true
 from alerts.mails.story import MAIL
 from alerts.mails.voice import Voice
 from alerts.outbox import notices
 from alerts.outbox.envelope import Item
 from alerts.outbox.tables import delivery, notice
-from monitor.errors import ConfigurationError, Remedy
-from monitor.health.causes import Owner, consequence
-from monitor.health.lifecycle import State
+from monitor.errors import ConfigurationError, Conflict, Remedy
 from monitor.store import audit, due, incidents
 from monitor.store.engine import Database
 from monitor.store.retry import retried
 
 WAITED = timedelta(seconds=10)  # from here on what was true when a notice was opened is looked at again
-# What rules plan, and so can be asked about again.
-TO_CLIENTS = (Slot.ASK, Slot.REMINDER, Slot.EXPIRING, Slot.CAMPAIGN, Slot.RESOLVED)
-PLANNED = (*TO_CLIENTS, Slot.HANDOVER)
 
 
 async def reconsider(database: Database, voice: Voice, now: datetime) -> None:
@@ -110,7 +106,7 @@ async def _judge(
     if known is not None and known.fault:
         await _wait(conn, row.id, now + LOOK_AGAIN)
         return []
-    if known is None or not _still_true(row, items, known, voice, now):
+    if known is None or not still_true(row, items, known, voice, now):
         await notices.withdraw(conn, row.id, "no longer true, or held, when it could be sent", now)
         return []
     awake = voice.policy.quiet.allowed(now, row.timezone)
@@ -122,28 +118,6 @@ async def _judge(
         return old
     await conn.execute(update(notice).where(notice.c.id == row.id).values(look_at=None))
     return []
-
-
-def _still_true(row: Any, items: tuple[Item, ...], known: Standing, voice: Voice, now: datetime) -> bool:
-    """Whether it would be said now, had it not been; of what a person asked for, whether it would help."""
-    if row.requested_by is not None:
-        cases = {case.connection: case for case in known.cases}
-        return any(_helps(cases.get(item.connection), row.kind) for item in items)
-    wishes = plan(known.client, known.cases, known.said, voice.policy, now)
-    return any(
-        wish.due_at <= now
-        and (wish.slot, wish.kind, wish.number, frozenset(wish.items))
-        == (row.slot, row.kind, row.number, frozenset(items))
-        for wish in wishes
-    )
-
-
-def _helps(case: Case | None, kind: str) -> bool:
-    if case is None:
-        return False
-    if kind == Kind.FIRST_AUTHORIZATION:
-        return case.state is State.PENDING and not case.waits
-    return case.state is State.BROKEN and case.owner is Owner.CLIENT and consequence(case.cause).client_mail
 
 
 async def _wait(conn: AsyncConnection, number: int, until: datetime) -> None:
@@ -160,7 +134,8 @@ async def _wait(conn: AsyncConnection, number: int, until: datetime) -> None:
 async def retry(database: Database, numbers: Iterable[int], now: datetime, by: str) -> list[int]:
     """Try failed mails again, all failed ones without numbers; what is no longer true is taken back then.
 
-    Raises ConfigurationError for a number that is none of a failed mail.
+    Raises ConfigurationError for a number that is none of a failed mail, and Conflict for one that may have
+    arrived: that is sent again by its number alone (`send_twice`).
     """
     asked = list(dict.fromkeys(numbers))
     async with database.write() as conn:
@@ -176,6 +151,7 @@ async def retry(database: Database, numbers: Iterable[int], now: datetime, by: s
         )
         ready = list(found.scalars())
         if missing := [number for number in asked if number not in ready]:
+            await _refuse_what_may_have_arrived(conn, missing)
             raise ConfigurationError(
                 f"Notice {missing[0]} is no mail that failed at an address.",
                 Remedy("notices.list", "shows those that are"),
@@ -197,3 +173,46 @@ async def _open_again(conn: AsyncConnection, numbers: Sequence[int], now: dateti
         .where(notice.c.id.in_(numbers))
         .values(state="sending", outcome="", settled_at=now, look_at=now)
     )
+
+
+_DOUBTFUL = exists().where(_mine, delivery.c.state == "unconfirmed")
+
+
+async def _refuse_what_may_have_arrived(conn: AsyncConnection, numbers: Sequence[int]) -> None:
+    doubtful = select(notice.c.id).where(notice.c.id.in_(numbers), _DOUBTFUL).limit(1)
+    if (number := (await conn.execute(doubtful)).scalar()) is not None:
+        raise Conflict(
+            f"Notice {number} may have arrived: the answer to it was lost. Sent again, it may arrive twice.",
+            Remedy("notices.send_twice", "sends it all the same", str(number)),
+        )
+
+
+@retried
+async def send_twice(database: Database, voice: Voice, number: int, now: datetime, by: str) -> None:
+    """Send a mail again to those of whom nobody knows whether they have it, because a person says so.
+
+    Raises Conflict where there is no such doubt, or where it is no longer true.
+    """
+    async with database.write() as conn:
+        await incidents.one_at_a_time(conn)
+        which = select(notice).where(
+            notice.c.id == number, notice.c.slot.in_(PLANNED), notice.c.state == "sent", _DOUBTFUL
+        )
+        row = (await conn.execute(which)).one_or_none()
+        if row is None:
+            raise Conflict(f"Notice {number} is no mail of which it is not known whether it arrived.")
+        items = (await notices.items_of(conn, [number])).get(number, ())
+        known = (await truth.stand(conn, [row.client], voice, now, without=[number])).get(row.audience)
+        if known is None or known.fault or not still_asked(row, items, known, voice, now):
+            raise Conflict(f"Notice {number} is not sent again: it is no longer true, or it is held.")
+        await conn.execute(
+            update(delivery)
+            .where(delivery.c.notice == number, delivery.c.state == "unconfirmed")
+            .values(state="waiting", attempts=0, answer="", next_at=now, settled_at=None)
+        )
+        await conn.execute(
+            update(notice)
+            .where(notice.c.id == number)
+            .values(state="sending", outcome="", settled_at=now, look_at=now)
+        )
+        await audit.record(conn, now, by, "mail.send_twice", f"notice {number}")

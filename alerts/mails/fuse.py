@@ -92,6 +92,23 @@ async def read(conn: AsyncConnection) -> FuseState:
     return FuseState() if row is None else FuseState(row.blown_at, row.wanted, row.released_until)
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What a blown fuse holds: since when, and how many first mails that are due."""
+
+    blown_at: datetime | None
+    held: int
+
+
+async def holds(conn: AsyncConnection, now: datetime) -> Holds:
+    """Return what the fuse holds now."""
+    blown_at = (await read(conn)).blown_at
+    if blown_at is None:
+        return Holds(None, 0)
+    due = select(func.count()).where(notice.c.state == "waiting", notice.c.due_at <= now, counts())
+    return Holds(blown_at, int((await conn.execute(due)).scalar_one()))
+
+
 async def judge(conn: AsyncConnection, voice: Voice, cap: Cap, now: datetime) -> FuseState:
     """Count the first mails of the last hour and those that want out now; more than the cap blow it.
 

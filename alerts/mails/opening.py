@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.mails import fuse, reconcile, truth
+from alerts.mails import forward, fuse, reconcile, truth
 from alerts.mails.plan import stale
 from alerts.mails.standing import TO_OPERATOR, Slot
 from alerts.mails.story import MAIL
@@ -52,6 +52,9 @@ async def _open_those_true(
         opened: list[int] = []
         stale_ones: list[str] = []
         for row in await _due(conn, now, limit, blown=state.blown_at is not None):
+            if forward.brought(row) and not await forward.still_true(conn, row, voice, now):
+                await notices.withdraw(conn, row.id, "no longer true, or held, when it could be sent", now)
+                continue
             old = await _too_old(conn, row, voice, now)
             if old is None:
                 continue  # what is true of this client cannot be read: nothing is said
@@ -84,9 +87,10 @@ async def _due(conn: AsyncConnection, now: datetime, limit: int, *, blown: bool 
 async def _too_old(conn: AsyncConnection, row: Any, voice: Voice, now: datetime) -> list[str] | None:
     """Return the connections of a notice whose probe is too old; None where the client cannot be read.
 
-    What a person asked for is sent as it is.
+    What a person asked for is sent as it is, but for what was only brought forward.
     """
-    if row.requested_by is not None or row.slot not in (Slot.ASK, Slot.REMINDER):
+    asked_for = row.requested_by is not None and not forward.brought(row)
+    if asked_for or row.slot not in (Slot.ASK, Slot.REMINDER):
         return []
     standing = (await truth.stand(conn, [row.client], voice, now)).get(row.audience)
     if standing is not None and standing.fault:

@@ -131,6 +131,13 @@ class Templates:
         return f"{Path(found[0]).relative_to(folder)}, line {found[1]}"
 
 
+def own_files(folder: Path, kind: str) -> tuple[str, ...]:
+    """Return which files of a kind of mail, or of what all share, an operator's own folder has."""
+    shared = [path for path in folder.glob("*") if path.is_file()] + list((folder / "parts").glob("*"))
+    mine = list((folder / "kinds" / kind).glob("*"))
+    return tuple(sorted(str(path.relative_to(folder)) for path in (*mine, *shared) if path.is_file()))
+
+
 class _Small(FileSystemLoader):
     """Reads templates, and none that no mail is made of."""
 

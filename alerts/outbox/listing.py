@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.outbox.envelope import TO_PROGRAMS, Envelope, Item
 from alerts.outbox.tables import delivery, notice, notice_item
@@ -19,18 +20,24 @@ _FOR_PEOPLE = notice.c.slot != TO_PROGRAMS
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One envelope of a notice."""
+    """One envelope of a notice. `next_at`: when it is tried, or tried again, while it is open."""
 
     address: str
     state: str
     attempts: int
     answer: str
     at: datetime | None
+    channel: str = ""
+    next_at: datetime | None = None
+    name: str = ""  # the same for every attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notice with its envelopes. Slot and kind are words of its story."""
+    """A notice with its envelopes. Slot and kind are words of its story, `content` is what it says besides.
+
+    `look_at`: not before, since something is looked at once more first.
+    """
 
     id: int
     slot: str
@@ -46,6 +53,11 @@ class Told:
     settled_at: datetime | None
     connections: tuple[str, ...]
     envelopes: tuple[Sent, ...]
+    items: tuple[Item, ...] = ()
+    look_at: datetime | None = None
+    timezone: str = "UTC"
+    locale: str = "en"
+    content: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def about_connection(database: Database, connection_id: str, limit: int = 20) -> list[Told]:
@@ -138,31 +150,40 @@ async def counted(database: Database) -> dict[str, int]:
 
 
 async def _read(database: Database, which: Any, limit: int, among: Select[Any] | None = None) -> list[Told]:
-    mine = notice_item.c.connection.in_(among) if among is not None else true()
+    some = select(notice).where(_FOR_PEOPLE, which).order_by(notice.c.id.desc()).limit(limit)
     async with database.read() as conn:
-        rows = (
-            await conn.execute(
-                select(notice).where(_FOR_PEOPLE, which).order_by(notice.c.id.desc()).limit(limit)
+        return await whole(conn, (await conn.execute(some)).all(), among)
+
+
+async def whole(
+    conn: AsyncConnection, rows: Sequence[Row[Any]], among: Select[Any] | None = None
+) -> list[Told]:
+    """Return notices with what they are about and their envelopes, in the order of their rows."""
+    mine = notice_item.c.connection.in_(among) if among is not None else true()
+    numbers = [row.id for row in rows]
+    items: dict[int, list[Item]] = defaultdict(list)
+    for row in await conn.execute(
+        select(notice_item).where(notice_item.c.notice.in_(numbers), mine).order_by(notice_item.c.connection)
+    ):
+        items[row.notice].append(Item(row.connection, row.incident, row.cause, row.since))
+    sent: dict[int, list[Sent]] = defaultdict(list)
+    for row in await conn.execute(
+        select(delivery).where(delivery.c.notice.in_(numbers)).order_by(delivery.c.id)
+    ):
+        open_ = row.state in ("waiting", "sending", "handed")
+        sent[row.notice].append(
+            Sent(
+                row.address, row.state, row.attempts, row.answer, row.settled_at, row.channel,
+                row.next_at if open_ else None, row.message_id,
             )
-        ).all()
-        numbers = [row.id for row in rows]
-        items: dict[int, list[str]] = defaultdict(list)
-        for row in await conn.execute(
-            select(notice_item.c.notice, notice_item.c.connection)
-            .where(notice_item.c.notice.in_(numbers), mine)
-            .order_by(notice_item.c.connection)
-        ):
-            items[row.notice].append(row.connection)
-        sent: dict[int, list[Sent]] = defaultdict(list)
-        for row in await conn.execute(
-            select(delivery).where(delivery.c.notice.in_(numbers)).order_by(delivery.c.id)
-        ):
-            sent[row.notice].append(Sent(row.address, row.state, row.attempts, row.answer, row.settled_at))
+        )  # fmt: skip
     return [_told(row, items[row.id], sent[row.id]) for row in rows]
 
 
-def _told(row: Row[Any], items: Sequence[str], sent: Sequence[Sent]) -> Told:
+def _told(row: Row[Any], items: Sequence[Item], sent: Sequence[Sent]) -> Told:
     return Told(
         row.id, row.slot, row.kind, row.client, row.state, row.outcome, row.reason, row.number,
-        row.requested_by, row.planned_at, row.due_at, row.settled_at, tuple(items), tuple(sent),
+        row.requested_by, row.planned_at, row.due_at, row.settled_at,
+        tuple(item.connection for item in items), tuple(sent), tuple(items), row.look_at, row.timezone,
+        row.locale, row.matter or {},
     )  # fmt: skip

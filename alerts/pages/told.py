@@ -77,6 +77,12 @@ async def heard(conn: AsyncConnection) -> dict[str, Heard]:
     return found
 
 
+async def told_since(conn: AsyncConnection) -> list[tuple[dict[str, Any], datetime]]:
+    """Return what stands and was told: the labels of its matter, and when it was told last."""
+    rows = await conn.execute(_standing_pages().order_by(notice.c.id.desc()))
+    return [(row.matter["labels"], row.settled_at or row.due_at) for row in rows if row.matter]
+
+
 async def any_due(conn: AsyncConnection, now: datetime) -> bool:
     """Whether a page or a clearing wants out now."""
     rows = await conn.execute(

@@ -261,17 +261,25 @@ def retry(
         list[int] | None, typer.Argument(help="Numbers of failed mails, as 'notices list' shows them.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every mail that failed.")] = False,
+    twice: Annotated[
+        bool,
+        typer.Option("--twice", help="Also one that may have arrived already; it may then arrive twice."),
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send failed mails again, once a template or an address was put right; what is untrue by now is not."""
     if bool(numbers) == everything:
         raise ConfigurationError("Name the notices to try again, or give --all.")
+    if twice and everything:
+        raise ConfigurationError("What may have arrived already is sent again one by one; name its number.")
 
     async def work() -> None:
         from monitor.operations import notices as operate
 
         async with parts(config) as p:
-            done = await operate.retry(p, on_this_host(), numbers or [])
+            for number in numbers or [] if twice else []:
+                await operate.send_twice(p, on_this_host(), number)
+            done = (numbers or []) if twice else await operate.retry(p, on_this_host(), numbers or [])
         if not done:
             out.print("No mail failed.")
             return
@@ -279,6 +287,26 @@ def retry(
         out.print(
             f"[green]✓[/] Notice{'s' if len(done) != 1 else ''} {named}: looked at anew, and sent if still "
             "true. A running service does it within seconds."
+        )
+
+    run_async(work)
+
+
+@notices.command()
+def send(
+    number: Annotated[int, typer.Argument(help="Of a mail that waits, as 'notices list' shows it.")],
+    config: ConfigOption = None,
+) -> None:
+    """Bring a mail that waits forward to now; what is held, or no longer true, is not sent."""
+
+    async def work() -> None:
+        from monitor.operations import notices as operate
+
+        async with parts(config) as p:
+            await operate.send_now(p, on_this_host(), number)
+        out.print(
+            f"[green]✓[/] Notice {number} goes out, after one more look. A running service does it within "
+            "seconds."
         )
 
     run_async(work)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from monitor.health.causes import Owner
 from monitor.health.claim import Claim
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
@@ -16,15 +17,18 @@ from monitor.health.rotation import Doubt
 
 MOST = 500  # rows of a page
 WORST = (State.BROKEN, State.SUSPECT, State.PENDING, State.PAUSED, State.HEALTHY)
+TURNS = (Owner.OPERATOR, Owner.CLIENT, Owner.PROVIDER, Owner.NOBODY)  # whose turn it is, ours first
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # since when it is so, where nobody knows
+NOT_HEALTHY = frozenset(state.value for state in State if state is not State.HEALTHY)
 
 
 class Sort(StrEnum):
     """In which order."""
 
-    WORST = "worst"  # broken first, the longest broken at the top
+    WORST = "worst"  # broken first; of these what is ours to mend, then the clients'; the longest at the top
     ID = "id"
     SINCE = "since"  # what changed last at the top
+    CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,10 @@ class Filter:
     ids: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = ""  # in the id, the client's name or the account's
+    begins: bool = False  # the text is the beginning of the id or the client's name
     since_before: datetime | None = None
     in_doubt: bool = False  # a refresh whose answer was lost
+    incidents: frozenset[int] = frozenset()  # part of one of these, which are open
     within: Restriction = UNRESTRICTED  # what there is for whoever asks
 
 
@@ -65,19 +71,29 @@ class Listed:
     claim: Claim | None = None
 
 
+def rank(state: str, owner: str) -> int:
+    """Return how bad something is, and whose turn: the smaller, the sooner it is looked at."""
+    return [one.value for one in WORST].index(state) * len(TURNS) + [one.value for one in TURNS].index(owner)
+
+
 class Key(NamedTuple):
-    """Where a page ends: the last row's place in the order."""
+    """A row's place in every order. An empty id is before all connections of that rank and time."""
 
     rank: int
     since: datetime
     id: str
+    client: str = ""
 
 
 class Page(NamedTuple):
-    """A page of the list, and after which key the next one begins; None at the end."""
+    """A page of the list, after which key the next one begins, and each row's place.
+
+    Read backwards, `after` is before which key the page before ends. None at the end.
+    """
 
     rows: list[Listed]
     after: Key | None
+    keys: list[Key]
 
 
 class Counts(NamedTuple):
@@ -89,3 +105,27 @@ class Counts(NamedTuple):
     causes: Mapping[str, int]  # of those that are broken
     providers: Mapping[str, int]
     apps: Mapping[str, int]
+
+
+class Sum(NamedTuple):
+    """How many connections are alike in what they are counted by."""
+
+    state: str
+    cause: str
+    owner: str
+    provider: str
+    app: str
+    number: int
+
+
+def counted(sums: Iterable[Sum]) -> Counts:
+    """Add up how many there are."""
+    found: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {})
+    total = 0
+    for one in sums:
+        total += one.number
+        broken = (one.owner, one.cause) if one.state == State.BROKEN.value else ()
+        for sums_of, value in zip(found, (one.state, one.provider, one.app, *broken), strict=False):
+            sums_of[value] = sums_of.get(value, 0) + one.number
+    states, providers, apps, owners, causes = found
+    return Counts(total, states, owners, causes, providers, apps)

@@ -101,7 +101,8 @@ def _answer(kept: Mapping[str, Any]) -> tuple[str, str]:
 def _concluded(story: Story) -> Iterator[Proof]:
     says = list(story.reasons)
     cause = story.health.cause if story.health.state is State.BROKEN else story.health.candidate
-    says.append(f"So {consequence(cause).meaning}: {cause.value}, confidence {story.health.confidence:.0%}.")
+    means = consequence(cause).meaning.partition(":")[0]
+    says.append(f"So {means}: {cause.value}, confidence {story.health.confidence:.0%}.")
     yield Proof("What that means", rule=story.rule, says=tuple(says))
 
 
@@ -115,7 +116,7 @@ def _repeated(story: Story, newest: Seen | None, doubt: Seen | None) -> Iterator
     elif newest is not None and doubt is not None:
         again = [_request(kept) for kept in newest.evidence]
         said = "; ".join(f"{one.title}: {one.status} {one.answered}".strip() for one in again)
-        says = (f"{said}." if said else "The same again.", "That makes it a confirmed break.")
+        says = (said or "The same again.", "That makes it a confirmed break.")
         yield Proof("Once more, to be sure", newest.at, says=says)
 
 

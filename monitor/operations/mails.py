@@ -11,13 +11,15 @@ from alerts.channels.smtp import Interrupted, Letter, Sender, Session, Unreachab
 from alerts.mails.language import languages
 from alerts.mails.mailserver import on_record
 from alerts.mails.message import LOGO, Logo, build
+from alerts.mails.occasions import Occasion, occasion
 from alerts.mails.samples import sample
 from alerts.mails.standing import KINDS
+from alerts.mails.templates import own_files
 from alerts.outbox.envelope import Outcome
 from monitor.clock import SystemClock
 from monitor.errors import ConfigurationError, NotFound
 from monitor.operations.actor import Actor, Right
-from monitor.settings.builders import build_composer
+from monitor.settings.builders import build_composer, templates_trouble
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts
 from monitor.text import addresses
@@ -48,8 +50,11 @@ class Tried:
 
 
 def previews(loaded: Loaded, actor: Actor, kind: str = "", language: str = "") -> list[Preview]:
-    """Return samples of mails: of one kind or of all, in one language or in all. Raises NotFound."""
-    actor.needs(Right.SETTINGS_READ)
+    """Return samples of mails: of one kind or of all, in one language or in all.
+
+    Raises NotFound, and ConfigurationError for a template of one's own that cannot be used.
+    """
+    actor.needs(Right.NOTICES_READ)
     if kind and kind not in KINDS:
         raise NotFound(f"{kind}: there is no such mail; there are {', '.join(KINDS)}.")
     composer, logo = build_composer(loaded)
@@ -59,6 +64,50 @@ def previews(loaded: Loaded, actor: Actor, kind: str = "", language: str = "") -
             mail = sample(composer, name, spoken, A_DAY)
             found.append(Preview(name, spoken, mail.subject, whole(mail.html, logo), mail.text))
     return found
+
+
+def preview(loaded: Loaded, actor: Actor, kind: str, language: str) -> Preview:
+    """Return a sample of one mail in one language that there is. Raises as `previews` does."""
+    actor.needs(Right.NOTICES_READ)
+    if language not in languages():
+        raise NotFound(f"{language}: no mail is written in it; there are {', '.join(languages())}.")
+    return previews(loaded, actor, kind or KINDS[0], language)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A kind of mail: who gets it and when, and which of its files are one's own."""
+
+    kind: str
+    occasion: Occasion
+    own: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mails:
+    """Every kind of mail, in which languages; the folder of one's own templates, and what is wrong there."""
+
+    mails: tuple[Mail, ...]
+    languages: tuple[str, ...]
+    folder: str
+    trouble: str
+    configured: bool
+    operator: str
+
+
+def every(loaded: Loaded, actor: Actor) -> Mails:
+    """Return every kind of mail there is."""
+    actor.needs(Right.NOTICES_READ)
+    settings = loaded.settings
+    folder = loaded.directory / settings.email.templates if settings.email.templates else None
+    found = [
+        Mail(kind, occasion(kind, settings.mail_policy), own_files(folder, kind) if folder else ())
+        for kind in KINDS
+    ]
+    return Mails(
+        tuple(found), languages(), str(folder or ""), templates_trouble(loaded) or "" if folder else "",
+        bool(settings.smtp.sender), settings.email.operator,
+    )  # fmt: skip
 
 
 def whole(html: str, logo: Logo | None) -> str:

@@ -97,6 +97,9 @@ class Newsfeed:
             yield self._of(ear)
         finally:
             self._ears.discard(ear)
+            if not self._ears and self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
 
     async def _begin(self, ear: _Ear, after: str) -> None:
         """Have a page hear everything from now on, and what it missed."""

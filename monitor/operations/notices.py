@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.mails import again, fuse, reconcile
+from alerts.mails import again, forward, fuse, reconcile
 from alerts.mails.compose import Written
 from alerts.mails.letters import Unwritable, Writer
 from alerts.mails.refusals import undeliverable
 from alerts.mails.story import MAIL
 from alerts.mails.told import remedies
+from alerts.mails.voice import Voice
 from alerts.outbox import listing
 from alerts.outbox.listing import Told
 from alerts.outbox.listing import Wanted as Wanted  # noqa: PLC0414 - doors say by it what they want
 from alerts.silences import silences
 from alerts.silences.windows import Silenced
-from monitor.errors import Conflict, NotFound, Remedy
+from monitor.errors import ConfigurationError, Conflict, NotFound, Remedy
 from monitor.health.breaks import DROPPED, RELEASED
 from monitor.health.question import Question
 from monitor.operations import incidents, reach
@@ -200,7 +201,7 @@ async def _decide(parts: Parts, actor: Actor, wave: str, word: str) -> int:
 async def release_incident(parts: Parts, actor: Actor, number: int, *, seen: int | None = None) -> int:
     """Do as `release` with the wave that an incident is, while it holds as many connections as were `seen`.
 
-    Nobody is told within half a minute, in which `hold_again` takes it back. Raises NotFound, Conflict.
+    Nobody is told within `email.release_delay`; `hold_again` takes it back. Raises NotFound, Conflict.
     """
     wave = await incidents.held_wave(parts, actor, number)
     return await _said(parts, actor, wave, RELEASED, number, seen)
@@ -273,12 +274,46 @@ async def _plan_now(parts: Parts) -> None:
         await reconcile.plan_all(parts.database, post.voice, parts.clock.now())
 
 
-async def retry_one(parts: Parts, actor: Actor, number: int) -> Told:
-    """Have one failed mail tried again; return how it stands. Raises NotFound, ConfigurationError."""
+async def retry_one(parts: Parts, actor: Actor, number: int, *, twice: bool = False) -> Told:
+    """Have one failed mail tried again; return how it stands. Raises NotFound, ConfigurationError, Conflict.
+
+    `twice`: one of which nobody knows whether it arrived, so that it may arrive twice.
+    """
     actor.needs(Right.NOTICES_OPERATE)
     await _one(parts, actor, number)
-    await retry(parts, actor, [number])
+    if twice:
+        await send_twice(parts, actor, number)
+    else:
+        await retry(parts, actor, [number])
     return await _one(parts, actor, number)
+
+
+async def send_twice(parts: Parts, actor: Actor, number: int) -> None:
+    """Send a mail again to whom nobody knows to have it. Raises NotFound, Conflict, ConfigurationError."""
+    actor.needs(Right.NOTICES_OPERATE)
+    await _all_mine(parts, actor, [number])
+    await again.send_twice(parts.database, _voice(parts), number, parts.clock.now(), actor.name)
+
+
+async def send_now(parts: Parts, actor: Actor, number: int) -> Told:
+    """Bring a mail that waits forward to now; return how it stands.
+
+    It goes within seconds, after one more look: what is held, or no longer true, does not. Raises NotFound,
+    Conflict, and ConfigurationError where no sender is configured.
+    """
+    actor.needs(Right.NOTICES_OPERATE)
+    await _all_mine(parts, actor, [number])
+    await forward.send_now(parts.database, _voice(parts), number, parts.clock.now(), actor.name)
+    return await _one(parts, actor, number)
+
+
+def _voice(parts: Parts) -> Voice:
+    post = build_post(parts)
+    if post is None:
+        raise ConfigurationError(
+            f"{parts.loaded.path}: set smtp.from (and smtp.url) first; then mails go out."
+        )
+    return post.voice
 
 
 async def retry(parts: Parts, actor: Actor, numbers: Sequence[int]) -> list[int]:
@@ -289,13 +324,19 @@ async def retry(parts: Parts, actor: Actor, numbers: Sequence[int]) -> list[int]
     actor.needs(Right.NOTICES_OPERATE)
     if not numbers:
         reach.whole(actor, "there are mails beside its own")
-    elif not actor.only.whole:
-        for number in numbers:
-            mine = await _one(parts, actor, number)
-            (all_of_it,) = await listing.page(parts.database, Wanted(number), 1)
-            if mine.connections != all_of_it.connections:
-                reach.whole(actor, f"notice {number} is about more")
+    await _all_mine(parts, actor, numbers)
     return await again.retry(parts.database, numbers, parts.clock.now(), actor.name)
+
+
+async def _all_mine(parts: Parts, actor: Actor, numbers: Sequence[int]) -> None:
+    """Let pass where all that these notices are about is within. Raises NotFound, Refused."""
+    if actor.only.whole:
+        return
+    for number in numbers:
+        mine = await _one(parts, actor, number)
+        (all_of_it,) = await listing.page(parts.database, Wanted(number), 1)
+        if mine.connections != all_of_it.connections:
+            reach.whole(actor, f"notice {number} is about more")
 
 
 async def fuse_now(parts: Parts, actor: Actor) -> fuse.FuseState:

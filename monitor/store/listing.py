@@ -6,34 +6,29 @@ while the fleet moves. No ciphertext is read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import datetime
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    case,
-    func,
-    literal,
-    literal_column,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import State
-from monitor.health.listing import ALWAYS, MOST, WORST, Counts, Filter, Key, Listed, Page, Sort
+from monitor.health.listing import MOST, Counts, Filter, Key, Listed, Page, Sort, Sum, counted
+from monitor.health.restriction import Restriction
 from monitor.health.rotation import Doubt
-from monitor.store import within
+from monitor.store import choosing, walking, within
 from monitor.store.columns import CLAIM, CLAIMED, HEALTH, read_claim, read_health
-from monitor.store.engine import Database, UtcDateTime
+from monitor.store.engine import Database
 from monitor.store.tables import connection, credential, incident, watch
+from monitor.store.walking import Walk
 
-_RANK = case({state.value: rank for rank, state in enumerate(WORST)}, value=watch.c.state, else_=len(WORST))
-_SINCE = func.coalesce(watch.c.since, literal(ALWAYS, UtcDateTime))
+PATIENCE = timedelta(milliseconds=500)
+CANCELLED = "57014"  # PostgreSQL: query_canceled
 _NEWCOMER = (watch.c.state == State.PENDING.value) & credential.c.access.is_(None)
 _ROWS = (
     select(
@@ -53,7 +48,6 @@ _ROWS = (
         credential.c.doubt_tried_at,
         credential.c.lost,
         _NEWCOMER,
-        _RANK,
         *CLAIM,
     )
     .join(watch, watch.c.connection == connection.c.id)
@@ -63,14 +57,34 @@ _ROWS = (
 
 
 async def page(
-    database: Database, which: Filter, sort: Sort = Sort.WORST, after: Key | None = None, limit: int = MOST
+    database: Database,
+    which: Filter,
+    sort: Sort = Sort.WORST,
+    after: Key | None = None,
+    limit: int = MOST,
+    *,
+    back: bool = False,
+    without: Collection[int] = (),
 ) -> Page:
-    """Return up to `limit` connections that follow a key."""
-    query = _ordered(_ROWS.where(*_conditions(which, database.is_sqlite)), sort, after).limit(limit + 1)
+    """Return up to `limit` connections that follow a key; `back`, those before it, in the same order.
+
+    `without` are shared incidents whose members are left out.
+    """
     async with database.read() as conn:
-        rows = [_listed(row) for row in await conn.execute(query)]
-    more = len(rows) > limit
-    return Page([row for row, _ in rows[:limit]], rows[limit - 1][1] if more else None)
+        keys = await walking.keys(conn, Walk(which, sort, after, limit + 1, back, without))
+        more, keys = len(keys) > limit, keys[:limit]
+        rows = {one.id: one for one in await _named(conn, [key.id for key in keys])}
+    there = [key for key in keys if key.id in rows]
+    end = keys[-1] if more else None
+    if back:
+        there.reverse()
+    return Page([rows[key.id] for key in there], end, there)
+
+
+async def _named(conn: AsyncConnection, ids: Sequence[str]) -> list[Listed]:
+    if not ids:
+        return []
+    return [_listed(row) for row in await conn.execute(_ROWS.where(watch.c.connection.in_(ids)))]
 
 
 async def every(
@@ -86,6 +100,35 @@ async def every(
         found = await page(database, which or Filter(), sort, found.after)
 
 
+async def total(database: Database, which: Filter, most: int) -> int:
+    """Return how many there are, or one more than `most` where there are more."""
+    async with database.read() as conn:
+        return await walking.total(conn, which, most)
+
+
+async def narrowed_in_time(database: Database, which: Filter) -> tuple[Filter | None, bool]:
+    """Return a filter that chooses the same and is faster to go by; None where there is nobody to choose.
+
+    A text is looked for within PATIENCE: where that is not enough, only what begins with it is, and that is
+    said, too.
+    """
+    try:
+        return await _narrowed(database, which), False
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != CANCELLED or not which.text or which.begins:
+            raise
+    return await _narrowed(database, replace(which, begins=True)), True
+
+
+async def _narrowed(database: Database, which: Filter) -> Filter | None:
+    async with database.read() as conn:
+        if which.text and not which.begins and not database.is_sqlite:
+            # SQLite goes through 100,000 in 30 ms, and knows no such bound.
+            patience = round(PATIENCE.total_seconds() * 1000)
+            await conn.execute(text(f"SET LOCAL statement_timeout = {patience}"))
+        return await walking.narrowed(conn, which)
+
+
 async def ids_beside(database: Database, name: str, limit: int) -> list[str]:
     """Return the ids that come before and after one in order, so many of each."""
     ids = connection.c.id
@@ -95,87 +138,42 @@ async def ids_beside(database: Database, name: str, limit: int) -> list[str]:
         return [one for query in (before, after) for one in (await conn.execute(query)).scalars()]
 
 
-async def counts(database: Database, which: Filter | None = None) -> Counts:
-    """Return how many there are."""
+async def sums(database: Database, which: Filter | None = None) -> list[Sum]:
+    """Return how many there are of each kind: one walk through an index."""
     # In the order of `watch_sums`, in which the whole fleet is counted without a look at its rows. For a part
     # SQLite would follow it, too, from row to row; a first value that is in no index has it sort instead.
     what: tuple[ColumnElement[Any], ...] = (
         watch.c.state, watch.c.cause, watch.c.owner, watch.c.provider, watch.c.app,
     )  # fmt: skip
-    of = _needed(which or Filter())
+    chosen, is_sqlite = which or Filter(), database.is_sqlite
+    of = choosing.needed(chosen, is_sqlite)
     by = what if of is watch else (func.coalesce(watch.c.state, literal_column("''")), *what[1:])
     query: Select[Any] = (
         select(by[0], *what[1:], func.count())
         .select_from(of)
-        .where(*_conditions(which or Filter(), database.is_sqlite))
+        .where(*choosing.everything(chosen, is_sqlite))
         .group_by(*by)
     )
-    sums: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {})
-    total = 0
     async with database.read() as conn:
-        for state, cause, owner, provider, app, count in await conn.execute(query):
-            total += int(count)
-            broken = (owner, cause) if state == State.BROKEN.value else ()
-            for found, value in zip(sums, (state, provider, app, *broken), strict=False):
-                found[value] = found.get(value, 0) + int(count)
-    states, providers, apps, owners, causes = sums
-    return Counts(total, states, owners, causes, providers, apps)
+        return [Sum(*row) for row in await conn.execute(query)]
 
 
-def _needed(which: Filter) -> FromClause:
-    """Return no more tables than a filter needs: to count the whole fleet is one walk through how it is."""
-    beyond = (which.clients, which.custodies, which.ids, which.labels, which.text)
-    if not any(beyond) and which.within.whole and not which.in_doubt:
-        return watch
-    found = connection.join(watch, watch.c.connection == connection.c.id)
-    return found.join(credential, credential.c.connection == connection.c.id) if which.in_doubt else found
+async def counts(database: Database, which: Filter | None = None) -> Counts:
+    """Return how many there are, in all and by what they are."""
+    return counted(await sums(database, which))
 
 
-def _conditions(which: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [
-        column.in_(sorted(values))
-        for column, values in (
-            (watch.c.state, which.states),
-            (watch.c.cause, which.causes),
-            (watch.c.owner, which.owners),
-            (watch.c.provider, which.providers),
-            (watch.c.app, which.apps),
-            (connection.c.client_name, which.clients),
-            (connection.c.custody, which.custodies),
-            (connection.c.id, which.ids),
-        )
-        if values
-    ]
-    found += [connection.c.labels[name].as_string() == value for name, value in which.labels.items()]
-    if which.text:
-        named = (connection.c.id, connection.c.client_name, connection.c.account_name)
-        found.append(or_(*(column.icontains(which.text, autoescape=True) for column in named)))
-    if which.since_before is not None:
-        found.append(watch.c.since < which.since_before)
-    if which.in_doubt:
-        found.append(credential.c.doubt_since.is_not(None) & credential.c.lost.is_(False))
-    return found + within.conditions(which.within, is_sqlite)
+async def labels(database: Database, only: Restriction, among: int = 2_000) -> list[tuple[str, str]]:
+    """Return the labels that so many connections have: names and values, the most frequent first."""
+    query = select(connection.c.labels).where(*within.conditions(only, database.is_sqlite)).limit(among)
+    found: Counter[tuple[str, str]] = Counter()
+    async with database.read() as conn:
+        for one in (await conn.execute(query)).scalars():
+            found.update(one.items())
+    return [one for one, _ in found.most_common()]
 
 
-def _ordered(query: Select[Any], sort: Sort, after: Key | None) -> Select[Any]:
-    order: tuple[ColumnElement[Any], ...] = (connection.c.id,)
-    reached: tuple[Any, ...] = (after.id,) if after else ()
-    if sort is not Sort.ID:
-        order, reached = (_SINCE, *order), (after.since, *reached) if after else ()
-    if sort is Sort.WORST:
-        order, reached = (_RANK, *order), (after.rank, *reached) if after else ()
-    newest_first = sort is Sort.SINCE
-    if after:
-        here, there = tuple_(*order), tuple_(*map(_bound, reached))
-        query = query.where(here < there if newest_first else here > there)
-    return query.order_by(*(column.desc() for column in order) if newest_first else order)
-
-
-def _bound(value: Any) -> ColumnElement[Any]:
-    return literal(value, UtcDateTime) if isinstance(value, datetime) else literal(value)
-
-
-def _listed(row: Any) -> tuple[Listed, Key]:
+def _listed(row: Any) -> Listed:
     (
         (
             *health,
@@ -194,11 +192,10 @@ def _listed(row: Any) -> tuple[Listed, Key]:
             tried,
             lost,
             newcomer,
-            rank,
         ),
         claim,
     ) = row[: -len(CLAIM)], row[-len(CLAIM) :]
-    found = Listed(
+    return Listed(
         name,
         Place(app, provider, region),
         client,
@@ -213,4 +210,3 @@ def _listed(row: Any) -> tuple[Listed, Key]:
         revision,
         read_claim(claim, newcomer=bool(newcomer)),
     )
-    return found, Key(int(rank), found.health.since or ALWAYS, name)

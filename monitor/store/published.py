@@ -1,7 +1,7 @@
 """What the store publishes to whoever tells people: how connections stand, and what broke. Reads only.
 
-`alerts` decides from these what to say. They run on its connection, so that what is written about a verdict
-is written in the verdict's transaction; nothing here is a row of a table that anybody may change.
+`alerts` decides from these what to say, on its own connection: what is written about a verdict is written in
+the verdict's transaction. Nothing here is a row of a table that anybody may change.
 """
 
 from __future__ import annotations
@@ -163,9 +163,11 @@ _STANDING = (
 )  # fmt: skip
 
 
-async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Published]:
-    """Return all connections of these clients, as they stand."""
-    rows = await conn.execute(_STANDING.where(connection.c.client_name.in_(clients)))
+async def standing(
+    conn: AsyncConnection, clients: Sequence[str] = (), *, ids: Collection[str] = ()
+) -> list[Published]:
+    """Return all connections of these clients, or those with these `ids`, as they stand."""
+    mine = connection.c.id.in_(ids) if ids else connection.c.client_name.in_(clients)
     return [
         Published(
             row.id, row.app, row.provider, row.region, row.client_name, tuple(row.contacts), row.locale,
@@ -177,7 +179,7 @@ async def standing(conn: AsyncConnection, clients: Sequence[str]) -> list[Publis
             row.opened_at, row.updated_at, row.mails, row.told_at, row.waits, _claim(row), bool(row.wave),
             row.parent_closed,
         )
-        for row in rows
+        for row in await conn.execute(_STANDING.where(mine))
     ]  # fmt: skip
 
 

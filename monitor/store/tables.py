@@ -75,7 +75,7 @@ class Connection(SQLModel, table=True):
     app: str = Field(sa_type=Text)
     provider: str = Field(sa_type=Text)
     region: str = Field(sa_type=Text)
-    client_name: str = Field(sa_type=Text, index=True)
+    client_name: str = Field(sa_type=Text)
     contacts: list[str] = _json()
     locale: str = Field(default="en", sa_type=Text)
     timezone: str = Field(default="UTC", sa_type=Text)
@@ -96,7 +96,10 @@ class Connection(SQLModel, table=True):
     claimed_until: datetime | None = _time(default=None)
     claimed_incident: int | None = None  # what they are on; None: the first authorization
 
-    __table_args__ = (Index("connection_account", "account_id"),)
+    __table_args__ = (
+        Index("connection_account", "account_id"),
+        Index("connection_client", "client_name", "id"),
+    )
 
 
 class Watch(SQLModel, table=True):
@@ -126,6 +129,7 @@ class Watch(SQLModel, table=True):
     last_probe_at: datetime | None = _time(default=None)
     last_success_at: datetime | None = _time(default=None)
     last_seconds: float | None = None  # of the last probe
+    paces: str = _text()  # how fast a day's good probes were answered (`monitor.health.paces`)
     next_probe_at: datetime | None = _time(default=None)  # None: not looked at (pending, paused)
     lease_by: str | None = Field(default=None, sa_type=Text)
     lease_until: datetime | None = _time(default=None)
@@ -145,6 +149,7 @@ class Watch(SQLModel, table=True):
         CheckConstraint(f"state IN ({_STATES})", name="watch_state"),
         Index("watch_due", "app", "next_probe_at"),
         Index("watch_sums", "state", "cause", "owner", "provider", "app"),
+        Index("watch_worst", "state", "owner", "since", "connection"),  # a list of the worst walks along it
         Index("watch_bad", "bad_since", **_where("bad_since IS NOT NULL")),
     )
 
@@ -245,6 +250,8 @@ class Incident(SQLModel, table=True):
 
     __table_args__ = (
         Index("incident_turned", "turned_at"),
+        Index("incident_opened", "opened_at"),
+        Index("incident_closed", "closed_at", **_where("closed_at IS NOT NULL")),
         Index("incident_one_open", "kind", "name", "wave", unique=True, **_where("closed_at IS NULL")),
     )
 
@@ -291,6 +298,19 @@ class Audit(SQLModel, table=True):
     detail: dict[str, Any] = _json()
 
     __table_args__ = (Index("audit_subject", "subject", "id"),)
+
+
+class FleetHour(SQLModel, table=True):
+    """How many connections were alike at an hour: what the fleet is compared with a day after."""
+
+    __tablename__ = "fleet_hour"
+    hour: int = Field(primary_key=True, sa_type=BigInteger)  # its beginning, Unix seconds
+    state: str = Field(primary_key=True, sa_type=Text)
+    cause: str = Field(primary_key=True, sa_type=Text)
+    owner: str = Field(primary_key=True, sa_type=Text)
+    provider: str = Field(primary_key=True, sa_type=Text)
+    app: str = Field(primary_key=True, sa_type=Text)
+    connections: int
 
 
 class Process(SQLModel, table=True):
@@ -347,6 +367,7 @@ incident = table(Incident)
 history = table(History)
 probe_count = table(ProbeCount)
 audit = table(Audit)
+fleet_hour = table(FleetHour)
 process = table(Process)
 duty = table(Duty)
 budget = table(Budget)

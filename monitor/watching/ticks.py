@@ -81,6 +81,7 @@ class Ticks:
             Tick("beat", self.beat, BEAT.total_seconds()),
             Tick("compare", self._comparing.compare, 5.0),
             Tick("guard", self._upkeep.guard, 60.0),
+            Tick("sums", self._upkeep.note_sums, 300.0),
             Tick("retention", self._upkeep.forget, 3600.0),
         ]
 

@@ -1,9 +1,9 @@
-"""What one process does for all now and then: the fleet's guards and waves, and what is old."""
+"""What one process does for all now and then: the fleet's guards and waves, its sums, and what is old."""
 
 from __future__ import annotations
 
 from monitor.clock import Clock
-from monitor.store import due, guarding, history, waves
+from monitor.store import due, guarding, history, hours, waves
 from monitor.store.engine import Database
 from monitor.store.history import Kept
 from monitor.store.verdicts import Terms
@@ -43,3 +43,8 @@ class Upkeep:
         """Drop what is older than it is kept for."""
         if self._presence.leads:
             await history.forget(self._database, self._kept, self._clock.now())
+
+    async def note_sums(self) -> None:
+        """Write down, once an hour, how the fleet stands: what a page compares it with a day later."""
+        if self._presence.leads:
+            await hours.note(self._database, self._clock.now())

@@ -25,6 +25,7 @@ COMMANDS = {
     "silences.end": "silence end {}",
     "notices.list": "notices list",
     "notices.retry": "notices retry {}",
+    "notices.send_twice": "notices retry {} --twice",
     "mails.test": "email test {}",
     "oncall.test": "oncall test",
     "api_keys.list": "api keys list",

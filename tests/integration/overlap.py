@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.util import await_only
 
-from alerts.mails import campaigning, opening, reconcile, truth
+from alerts.mails import campaigning, forward, opening, reconcile, truth
 from alerts.mails.fuse import Cap
 from alerts.mails.plan import MailPolicy
 from alerts.mails.story import MAIL
@@ -24,7 +25,7 @@ from alerts.pages import reconcile as pages
 from alerts.pages.truth import Oncall
 from alerts.webhooks import deliveries, endpoints, fanout
 from alerts.webhooks.endpoints import State
-from monitor.errors import TokenHealthError
+from monitor.errors import Conflict, TokenHealthError
 from monitor.health import doors
 from monitor.health.campaign import Phase
 from monitor.health.causes import Cause
@@ -46,6 +47,7 @@ from monitor.store import (
     events,
     guarding,
     history,
+    hours,
     imports,
     journal,
     links,
@@ -260,6 +262,17 @@ async def _mails_out(database: Database, _of: Scene) -> None:
     await opening.open_due(database, VOICE, Cap(30), NOW + timedelta(minutes=1))
 
 
+async def _brought_forward(database: Database, _of: Scene) -> None:
+    await reconcile.plan_all(database, VOICE, NOW)
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(notice.c.id).where(notice.c.state == "waiting").order_by(notice.c.id)
+        )
+    for number in rows.scalars():
+        with contextlib.suppress(Conflict):
+            await forward.send_now(database, VOICE, number, NOW, "test")
+
+
 async def _forget(database: Database, _of: Scene) -> None:
     later = NOW + DAY * 2000
     await history.forget(database, history.Kept(), later)
@@ -334,8 +347,10 @@ WRITERS: dict[str, Writer] = {
     "rotate keys": _reseal,
     "judge the guard": lambda db, _: guarding.judge_again(db, GuardPolicy(), NOW),
     "plan and open mails": _mails_out,
+    "bring a mail forward": _brought_forward,
     "claim mails, and those of the dead": _recover,
     "forget what is old": _forget,
+    "write down the fleet's sums": lambda db, _: hours.note(db, NOW),
     "claim on demand": lambda db, _: custody.claim(db, "p2", "b", 0, NOW + DAY, LEASE),
     "give a demand's lease back": lambda db, of: custody.give_back(db, of.leases[0], "p1", NOW + DAY, NOW),
     "take a signal": lambda db, _: signals.take(db, _signal(), Move(NOW - DAY, NOW, 0), NOW),

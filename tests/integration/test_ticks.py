@@ -51,7 +51,7 @@ async def test_ticks_begin_at_once_and_go_on_without_a_job_for_each_connection(t
                     for family in meters.tick_seconds.collect()
                     for sample in family.samples
                 }
-                assert ran == {"claim", "compare", "settle", "beat", "guard", "retention"}
+                assert ran == {"claim", "compare", "settle", "beat", "guard", "sums", "retention"}
                 await watching.ticks.stop()
                 await wire.close()
 

@@ -54,6 +54,91 @@ class Preview(Shown):
     text: str
 
 
+class Retry(Given):
+    """Whether one of which nobody knows whether it arrived is sent again: then it may arrive twice."""
+
+    twice: bool = False
+
+
+class Holding(Shown):
+    """What one thing holds back, and how many first mails. `over` and `name`: what a hold lies over."""
+
+    by: str
+    count: int
+    over: str | None
+    name: str | None
+    since: Time | None
+    until: Time | None
+    incident: int | None
+    why: str
+
+
+class Undeliverable(Shown):
+    """An address that refuses mail, and the notice that it refused last."""
+
+    address: str
+    since: Time
+    answer: str
+    notice: int | None
+
+
+class MailServer(Shown):
+    """The mail server: whether there is one, when it took the last mail, and what is wrong with it."""
+
+    configured: bool
+    last_taken: Time | None
+    trouble: str | None
+
+
+class Outbox(Shown):
+    """The outbox in sums, each counted up to `counted_up_to`, and what holds something back."""
+
+    at: Time
+    waiting: int
+    sending: int
+    held: int
+    looks: int
+    unconfirmed: int
+    failed: int
+    sent_today: int
+    counted_up_to: int
+    holds: list[Holding]
+    undeliverable: list[Undeliverable]
+    mail_server: MailServer
+
+
+class Mail(Shown):
+    """A kind of mail: who gets it and when, and which of its files are one's own."""
+
+    kind: str
+    to: str
+    when: str
+    own: list[str]
+
+
+class Mails(Shown):
+    """Every kind of mail, and the languages that each is written in."""
+
+    items: list[Mail]
+    languages: list[str]
+    trouble: str | None
+
+
+class TestMail(Given):
+    """Who gets a test mail."""
+
+    address: Line
+
+
+class Tried(Shown):
+    """What became of a test mail: which server, whether it took it, and what it answered."""
+
+    server: str
+    taken: bool
+    outcome: str
+    answer: str
+
+
 class Hold(Given):
     """What is to be held: without `for` until it is released."""
 
@@ -120,8 +205,8 @@ class AnswerTimes(Shown):
     from_: Time = Field(alias="from")
     until: Time
     mean_seconds: float | None
-    probes: int
-    good: int
+    probes: int | None
+    good: int | None
 
 
 class WordShown(Shown):

@@ -1,7 +1,8 @@
 """Which connections a form of the fleet means: those that were picked, or all that a filter finds.
 
 The names are the fleet page's own (`?state=broken&owner=client&label=tier:gold&q=whit`), each repeatable.
-Without a state it means those that are not healthy, as the page does; `state=any` is all.
+Without a state it means those that are not healthy, as the page does, and all where somebody is looked for;
+`state=any` is all.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections.abc import Sequence
 from monitor.errors import Invalid
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
-from monitor.health.listing import Filter
+from monitor.health.listing import NOT_HEALTHY, Filter
 from monitor.operations.jobs import Selection
 from monitor.web.console.texts import gettext as _
 from monitor.web.console.visit import Visit
 
-NAMES = ("state", "cause", "owner", "provider", "app", "client", "label", "q")
+NAMES = ("state", "cause", "owner", "provider", "app", "client", "label", "incident", "q")
+LOOKED_FOR = ("q", "client", "incident")  # somebody, however they are
 ANY = "any"
-NOT_HEALTHY = frozenset(state.value for state in State if state is not State.HEALTHY)
 
 
 def selection(visit: Visit) -> Selection:
@@ -42,9 +43,8 @@ def hidden(visit: Visit) -> list[tuple[str, str]]:
 
 def filter_of(visit: Visit) -> Filter:
     """Read a filter. Raises Invalid for a word that there is not."""
-    states = visit.several("state")
     return Filter(
-        states=_states(states) if states else NOT_HEALTHY,
+        states=_states(visit),
         causes=_words("cause", visit.several("cause"), [cause.value for cause in Cause]),
         owners=_words("owner", visit.several("owner"), [owner.value for owner in Owner]),
         providers=frozenset(visit.several("provider")),
@@ -52,19 +52,31 @@ def filter_of(visit: Visit) -> Filter:
         clients=frozenset(visit.several("client")),
         labels=_labels(visit.several("label")),
         text=visit.given("q")[:200],
+        incidents=_numbers(visit.several("incident")),
     )
 
 
 def sentence(visit: Visit) -> str:
     """Say a filter as it stands in the address: `state: broken; owner: client`."""
     told = [(name, visit.several(name)) for name in NAMES]
+    if _states(visit) == NOT_HEALTHY:
+        told[0] = ("state", [_("not healthy")])
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in told if values)
 
 
-def _states(given: Sequence[str]) -> frozenset[str]:
+def _states(visit: Visit) -> frozenset[str]:
+    given = visit.several("state")
     if ANY in given:
         return frozenset()
+    if not given:
+        return frozenset() if any(visit.given(name) for name in LOOKED_FOR) else NOT_HEALTHY
     return _words("state", given, [state.value for state in State])
+
+
+def _numbers(given: Sequence[str]) -> frozenset[int]:
+    if unknown := [one for one in given if not (one.isascii() and one.isdecimal() and len(one) < 10)]:
+        raise Invalid("incident", _("there is no %(word)s.", word=repr(unknown[0][:60])))
+    return frozenset(map(int, given))
 
 
 def _words(name: str, given: Sequence[str], known: Sequence[str]) -> frozenset[str]:

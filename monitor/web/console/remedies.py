@@ -34,6 +34,7 @@ PATHS = {
     "notices.list": ("/outbox", N_("Show the outbox")),
     "notices.release": ("/incidents", N_("Decide on its incident")),
     "notices.retry": ("/outbox/{}/retry", N_("Send it once more…")),
+    "notices.send_twice": ("/outbox/{}/retry", N_("Send it again…")),
     "people.add": ("/access/people/new", N_("Add somebody…")),
     "people.list": ("/access", N_("Show the people")),
     "silences.end": ("/silences/{}/end", N_("End it…")),

@@ -57,7 +57,10 @@
     badge.hidden = false;
     badge.classList.toggle("lost", lost);
     const words = failed || say(lost ? "lost" : "live", { at: asOf });
-    if (badge.textContent !== words) badge.textContent = words;
+    if (badge.textContent === words) return;
+    const [before, after = ""] = lost ? ["", words] : words.split(asOf); // where there is little room, the time alone
+    const long = Object.assign(document.createElement("span"), { className: "long", textContent: before });
+    badge.replaceChildren(long, lost ? words : asOf + after);
   }
 
   async function refresh() {

@@ -1,5 +1,6 @@
-"""What the console looks for: the lines of the audit about one thing."""
+"""What the console looks through: the fleet in the orders of its list, its sums a day ago, and what changed."""
 
+import sqlalchemy as sa
 from alembic import op
 
 
@@ -12,3 +13,35 @@ depends_on = None
 def upgrade() -> None:
     # Without it every page about a connection walks the whole audit.
     op.create_index('audit_subject', 'audit', ['subject', 'id'], unique=False)
+    # A day of answer times, an hour each, in the row that every probe writes anyway.
+    op.add_column('watch', sa.Column('paces', sa.Text(), server_default='', nullable=False))
+    op.create_index('watch_worst', 'watch', ['state', 'owner', 'since', 'connection'])
+    op.create_index('connection_client', 'connection', ['client_name', 'id'])
+    op.drop_index('ix_connection_client_name', 'connection')
+    op.create_index('incident_opened', 'incident', ['opened_at'])
+    over = sa.text('closed_at IS NOT NULL')
+    op.create_index(
+        'incident_closed', 'incident', ['closed_at'], sqlite_where=over, postgresql_where=over,
+    )
+    op.create_table(
+        'fleet_hour',
+        sa.Column('hour', sa.BigInteger(), nullable=False),
+        sa.Column('state', sa.Text(), nullable=False),
+        sa.Column('cause', sa.Text(), nullable=False),
+        sa.Column('owner', sa.Text(), nullable=False),
+        sa.Column('provider', sa.Text(), nullable=False),
+        sa.Column('app', sa.Text(), nullable=False),
+        sa.Column('connections', sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint('hour', 'state', 'cause', 'owner', 'provider', 'app'),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table('fleet_hour')
+    op.drop_index('incident_closed', 'incident')
+    op.drop_index('incident_opened', 'incident')
+    op.create_index('ix_connection_client_name', 'connection', ['client_name'])
+    op.drop_index('connection_client', 'connection')
+    op.drop_index('watch_worst', 'watch')
+    op.drop_column('watch', 'paces')
+    op.drop_index('audit_subject', 'audit')

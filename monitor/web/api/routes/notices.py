@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 from starlette.requests import Request
 
-from monitor.operations import notices, records, silences
+from monitor.operations import mails, notices, outbox, records, silences
 from monitor.operations.actor import Right
 from monitor.operations.notices import STATES, Wanted
 from monitor.web.api import shapes_notices as shapes
@@ -16,7 +17,7 @@ from monitor.web.api.filters import several, words
 from monitor.web.api.paging import Cursor, Limit, number, page
 from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.route import BODY, Here, Who
-from monitor.web.api.strict import Given, Line, Number
+from monitor.web.api.strict import Given, Line, Name, Number
 
 ROUTES = Routes("Notices")
 
@@ -55,12 +56,52 @@ async def preview_notice(parts: Here, actor: Who, notice: Number) -> Any:
 
 
 @ROUTES.post(
-    "/notices/{notice}/retry", needs=Right.NOTICES_OPERATE, takes=Given, shows=shapes.Notice,
+    "/notices/{notice}/retry", needs=Right.NOTICES_OPERATE, takes=shapes.Retry, shows=shapes.Notice,
     problems=("wrong_state", "beyond_own_rights"),
 )  # fmt: skip
-async def retry_notice(parts: Here, actor: Who, notice: Number) -> Any:
-    """Have a mail that failed tried again; what is no longer true is taken back then."""
-    return records.for_eyes(actor, records.notice(await notices.retry_one(parts, actor, notice)))
+async def retry_notice(parts: Here, actor: Who, notice: Number, given: Annotated[shapes.Retry, BODY]) -> Any:
+    """Have a mail that failed tried again; what is no longer true is taken back then.
+
+    One that may have arrived is sent again only with `twice`.
+    """
+    found = await notices.retry_one(parts, actor, notice, twice=given.twice)
+    return records.for_eyes(actor, records.notice(found))
+
+
+@ROUTES.post(
+    "/notices/{notice}/send-now", needs=Right.NOTICES_OPERATE, takes=Given, shows=shapes.Notice,
+    problems=("wrong_state", "beyond_own_rights"),
+)  # fmt: skip
+async def send_notice_now(parts: Here, actor: Who, notice: Number) -> Any:
+    """Bring a mail that waits forward to now; what is held, or no longer true, is not sent."""
+    return records.for_eyes(actor, records.notice(await notices.send_now(parts, actor, notice)))
+
+
+@ROUTES.get("/outbox", needs=Right.NOTICES_READ, shows=shapes.Outbox, problems=("beyond_own_rights",))
+async def show_outbox(parts: Here, actor: Who) -> Any:
+    """Show what waits, what wants a look, what went out today, and what holds something back."""
+    return records.for_eyes(actor, records.outbox(await outbox.overview(parts, actor)))
+
+
+@ROUTES.get("/mails", needs=Right.NOTICES_READ, shows=shapes.Mails)
+async def list_mails(parts: Here, actor: Who) -> Any:
+    """List every kind of mail: who gets it and when, in which languages."""
+    return records.for_eyes(actor, records.mails(mails.every(parts.loaded, actor)))
+
+
+@ROUTES.get(
+    "/mails/{kind}/{language}", needs=Right.NOTICES_READ, shows=shapes.Preview, problems=("wrong_state",)
+)
+async def preview_mail(parts: Here, actor: Who, kind: Name, language: Name) -> Any:
+    """Show a kind of mail as a made-up client would get it in a language."""
+    found = mails.preview(parts.loaded, actor, kind, language)
+    return {"subject": found.subject, "html": found.html, "text": found.text}
+
+
+@ROUTES.post("/mails/test", needs=Right.NOTICES_OPERATE, takes=shapes.TestMail, shows=shapes.Tried)
+async def send_test_mail(parts: Here, actor: Who, given: Annotated[shapes.TestMail, BODY]) -> Any:
+    """Send a sample mail to an address, and tell what the mail server answered."""
+    return asdict(await mails.test(parts.loaded, actor, given.address))
 
 
 @ROUTES.post(

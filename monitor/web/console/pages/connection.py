@@ -101,7 +101,7 @@ async def show_connection(visit: Visit) -> Shown:
         span_title=TITLES[found.timeline.span],
         was=WAS,
         cause=one.known.health.cause.value,
-        local=local,
+        by_their_clock=by_their_clock,
         silences=one.silences,
         incidents=one.incidents if visit.may(Right.INCIDENTS_READ) else (),
         **records.for_eyes(visit.actor, values),
@@ -234,7 +234,7 @@ def where(zone: str) -> str:
     return zone.rpartition("/")[2].replace("_", " ")
 
 
-def local(at: datetime, zone: str) -> datetime:
+def by_their_clock(at: datetime, zone: str) -> datetime:
     """Return a moment by a client's clock."""
     return at.astimezone(ZoneInfo(zone))
 
@@ -249,7 +249,7 @@ def _log(one: Explained) -> list[Line]:
 
 def _pairs(before: Sequence[Any]) -> list[tuple[Any, Any]]:
     """Return each change but the newest, which the whole page is about, with the one before it."""
-    return list(zip(before, [*before[1:], None], strict=True))[1:]
+    return list(zip(before[1:], [*before[2:], None], strict=False))
 
 
 def _change(change: Any, earlier: Any) -> Line:

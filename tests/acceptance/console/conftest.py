@@ -1,0 +1,43 @@
+"""One service and one browser for all tests of the console in a browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.console import pages
+from tests.acceptance.console.stage import Stage, staged
+from tests.conftest import missing
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_template: bytes) -> Iterator[Stage]:
+    """The scene, served."""
+    folder = tmp_path_factory.mktemp("scene")
+    file = folder / "th.db"
+    file.write_bytes(sqlite_template)
+    file.chmod(0o600)
+    with staged(folder, f"sqlite:///{file}") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def known(stage: Stage) -> pages.Named:
+    """What stands in the paths of pages."""
+    return stage.do(pages.named)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        missing("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()

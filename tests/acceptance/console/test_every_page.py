@@ -1,0 +1,48 @@
+"""Every page and every question in Chromium: nobody is shut out, nothing is cut off, nothing is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.console import looking, pages
+
+WIDTHS = (360, 800, 1280, 1600)
+
+
+@pytest.fixture(scope="module")
+def every(known, stage, browser) -> list[str]:
+    """The paths of all pages, of all questions, and of what goes wrong."""
+    found, wrong = (
+        [*pages.pages(known), *pages.questions(known)],
+        ["/nowhere", "/connections/harcort-law-clio"],
+    )
+    with looking.at(browser, stage) as page:
+        shown = {path: page.request.get(path, max_redirects=0) for path in found}
+    assert {path: one.status for path, one in shown.items() if one.status not in (200, 409)} == {}
+    return found + wrong
+
+
+@pytest.mark.timeout(300)
+def test_axe_finds_nothing_no_page_is_wider_than_its_window_and_no_browser_complains(stage, browser, every):
+    found = []
+    with looking.at(browser, stage) as page:
+        faults = looking.Faults(page)
+        for path in every:
+            page.emulate_media(color_scheme="light")
+            page.set_viewport_size({"width": 1280, "height": 900})
+            page.goto(path)
+            found += [f"{path}: {one}" for one in looking.violations(page)]
+            page.emulate_media(color_scheme="dark")
+            found += [f"{path} in dark: {one}" for one in looking.violations(page, looking.CONTRAST)]
+            found += [f"{path} at {one}" for one in looking.too_wide(page, WIDTHS)]
+            found += [f"{path}: {one}" for one in faults.said if "status of 4" not in one]
+            faults.said.clear()
+    assert not found, "\n".join(found)
+
+
+def test_every_page_says_the_same_without_a_script(stage, browser, every):
+    with looking.at(browser, stage, java_script_enabled=False) as page:
+        for path in every:
+            page.goto(path)
+            assert page.locator("h1").inner_text().strip(), path
+            assert page.locator("main").inner_text().strip(), path

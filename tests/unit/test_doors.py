@@ -12,6 +12,8 @@ COMMANDS = {
     "connection_token": "token",
     "report_signal": "signals send",
     "show_fleet": "status",
+    "show_verdict": "status",
+    "save_list": "status",
     "list_connections": "status",
     "show_connection": "connections show",
     "create_connection": "connections import",

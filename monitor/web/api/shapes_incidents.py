@@ -134,6 +134,43 @@ class Silence(Shown):
     from_file: bool
 
 
+class Turn(Shown):
+    """Open breaks of connections whose turn is somebody's."""
+
+    open: int
+    on_their_own: int
+    told: int
+
+
+class Change(Shown):
+    """What broke or was mended: one connection, or so many of one incident."""
+
+    at: Time
+    began: bool
+    connections: int
+    incident: int
+    about: About
+    cause: str
+    owner: str
+    ended: str | None
+    client: str | None
+
+
+class Verdict(Shown):
+    """How the fleet is in numbers. `needs_operator` counts an incident that several share as one."""
+
+    connections: int
+    clients: int
+    needs_operator: int
+    clients_waited_for: int
+    providers_down: list[str]
+    looks_late_seconds: int
+    states: dict[str, int]
+    states_a_day_ago: dict[str, int] | None
+    breaks: dict[str, Turn]
+    changes: list[Change]
+
+
 class Silences(Shown):
     """A page of silences."""
 

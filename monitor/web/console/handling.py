@@ -17,7 +17,7 @@ import structlog
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from monitor.errors import (
     ConfigurationError,
@@ -148,6 +148,8 @@ class Handling:
                 headers = {"content-security-policy": CSP, **answer.headers}
                 if answer.name:
                     headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(answer.name)}"
+                if not isinstance(answer.content, str | bytes):
+                    return StreamingResponse(answer.content, 200, headers, answer.media)
                 return Response(answer.content, 200, headers, answer.media)
             case Ask():
                 values = {"ask": answer, **answer.values}

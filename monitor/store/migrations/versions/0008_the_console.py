@@ -23,6 +23,15 @@ def upgrade() -> None:
     op.create_index(
         'incident_closed', 'incident', ['closed_at'], sqlite_where=over, postgresql_where=over,
     )
+    for name, where in (('people', "slot <> 'webhook'"), ('programs', "slot = 'webhook'")):
+        op.create_index(
+            f'notice_{name}', 'notice', ['state', 'settled_at', 'id'],
+            sqlite_where=sa.text(where), postgresql_where=sa.text(where),
+        )
+    bad = sa.text("state IN ('unconfirmed', 'refused', 'failed')")
+    op.create_index(
+        'delivery_bad', 'delivery', ['state', 'notice'], sqlite_where=bad, postgresql_where=bad,
+    )
     op.create_table(
         'fleet_hour',
         sa.Column('hour', sa.BigInteger(), nullable=False),
@@ -38,6 +47,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('fleet_hour')
+    op.drop_index('delivery_bad', 'delivery')
+    op.drop_index('notice_programs', 'notice')
+    op.drop_index('notice_people', 'notice')
     op.drop_index('incident_closed', 'incident')
     op.drop_index('incident_opened', 'incident')
     op.create_index('ix_connection_client_name', 'connection', ['client_name'])

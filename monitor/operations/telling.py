@@ -180,7 +180,7 @@ async def of_rows(parts: Parts, actor: Actor, rows: Sequence[Listed]) -> dict[st
     mails = await lately.about(parts.database, ids)
     came = await steps.of_connections(parts.database, ids)
     paused = [row.id for row in rows if row.health.state is State.PAUSED]
-    by = await audit.newest(parts.database, "connection.pause", paused) if paused else {}
+    by = await audit.newest(parts.database, {"connection.pause"}, paused) if paused else {}
     standing = [
         one
         for one in await silences.standing(parts.database, parts.loaded.settings.windows, now)

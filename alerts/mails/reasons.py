@@ -176,7 +176,7 @@ def _failed(told: Told, around: Around) -> str:
     follows = (
         " The operator is told instead." if told.slot in (Slot.ASK, Slot.REMINDER) and around.operator else ""
     )
-    return f"{_capital(why)}.{follows}"
+    return f"{why}.{follows}"
 
 
 def _capital(text: str) -> str:

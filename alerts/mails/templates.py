@@ -182,7 +182,8 @@ def _speak(environment: Environment, speak: Tongue) -> None:
 def _to_html(text: str) -> str:
     """Compile MJML. Raises ValueError."""
     try:
-        return mjml.mjml2html(text)
+        # Without fonts: for one that it knows by name, such as Roboto, it would have a mail load Google's.
+        return mjml.mjml2html(text, fonts={})
     except BaseException as error:
         # The library is Rust, and what panics there passes by every `except Exception`.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

@@ -65,14 +65,26 @@ def is_of(told: Told) -> Is:
 
 async def page(database: Database, view: View, limit: int, after: Place | None = None) -> list[Told]:
     """Return notices after a place: what waits, the next first; the rest, the newest first."""
+    async with database.read() as conn:
+        return await whole(conn, (await conn.execute(_some(view, limit, after))).all())
+
+
+async def firsts(database: Database, views: Sequence[View], limit: int) -> list[list[Told]]:
+    """Return the first notices of each of several pages."""
+    async with database.read() as conn:
+        rows = [(await conn.execute(_some(view, limit))).all() for view in views]
+        told = {one.id: one for one in await whole(conn, [row for some in rows for row in some])}
+    return [[told[row.id] for row in some] for some in rows]
+
+
+def _some(view: View, limit: int, after: Place | None = None) -> Select[Any]:
     column, newest = _order(view.is_)
     found = _those(view)
     if after is not None:
         here = tuple_(column, notice.c.id)
         found = found.where(here < (after.at, after.number) if newest else here > (after.at, after.number))
     order = (column.desc(), notice.c.id.desc()) if newest else (column, notice.c.id)
-    async with database.read() as conn:
-        return await whole(conn, (await conn.execute(found.order_by(*order).limit(limit))).all())
+    return found.order_by(*order).limit(limit)
 
 
 def place_of(told: Told) -> Place:
@@ -124,7 +136,12 @@ async def refused_by(database: Database, addresses: Collection[str]) -> dict[str
     async with database.read() as conn:
         rows = await conn.execute(
             select(
-                delivery.c.address, notice.c.id, notice.c.client, about.scalar_subquery().label("connection")
+                delivery.c.address,
+                notice.c.id,
+                notice.c.client,
+                notice.c.state,
+                notice.c.settled_at,
+                about.scalar_subquery().label("connection"),
             )
             .join(notice, notice.c.id == delivery.c.notice)
             .where(_BAD, delivery.c.state == "refused", delivery.c.address.in_(list(addresses)))

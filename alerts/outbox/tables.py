@@ -55,6 +55,23 @@ class Notice(SQLModel, table=True):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index("notice_client", "client"),
+        # What people leaf through by its state, and what programs are told, which is far more.
+        Index(
+            "notice_people",
+            "state",
+            "settled_at",
+            "id",
+            sqlite_where=text("slot <> 'webhook'"),
+            postgresql_where=text("slot <> 'webhook'"),
+        ),
+        Index(
+            "notice_programs",
+            "state",
+            "settled_at",
+            "id",
+            sqlite_where=text("slot = 'webhook'"),
+            postgresql_where=text("slot = 'webhook'"),
+        ),
         Index("notice_audience", "audience", "slot"),
     )
 
@@ -100,6 +117,13 @@ class Delivery(SQLModel, table=True):
 
     __table_args__ = (
         Index("delivery_notice", "notice"),
+        Index(
+            "delivery_bad",
+            "state",
+            "notice",
+            sqlite_where=text("state IN ('unconfirmed', 'refused', 'failed')"),
+            postgresql_where=text("state IN ('unconfirmed', 'refused', 'failed')"),
+        ),
         Index(
             "delivery_open",
             "next_at",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from alerts.mails import fuse, reasons
 from alerts.mails.fuse import FuseState
@@ -31,6 +32,7 @@ from monitor.settings.parts import Parts
 from monitor.store import published
 
 LATELY = timedelta(days=7)  # what went wrong longer ago is behind its tab alone
+MOST_ADDRESSES = 100  # that refuse mail, and are shown
 TABS = {one.value: one for one in Is}
 
 
@@ -42,6 +44,7 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"
 
 
+_SHOWN = (Is.WAITING, Is.SENDING, Is.UNCONFIRMED, Is.FAILED, Is.SENT)
 _SLOTS = {Channel.MAIL: tuple(MAIL.slots), Channel.PAGE: tuple(PAGES), Channel.WEBHOOK: ()}
 
 
@@ -126,24 +129,31 @@ class Page:
 
 
 async def overview(parts: Parts, actor: Actor, channel: Channel | None = None, limit: int = 10) -> Overview:
-    """Return what wants a look, what is held, what waits next, and what went out last: so many of each."""
+    """Return what wants a look, what is held, what waits next, and what went out last: so many of each.
+
+    Without any (0), it is the sums and what is held alone.
+    """
     _may(actor, channel)
     now = parts.clock.now()
     held = await withheld.now_held(parts, now) if channel in (None, Channel.MAIL) else []
     blown = await notices.fuse_now(parts, actor)
-    refusing = await _refusing(parts, limit) if channel in (None, Channel.MAIL) else []
-    shown: dict[Is, tuple[Noted, ...]] = {}
-    for is_ in (Is.UNCONFIRMED, Is.FAILED, Is.SENDING, Is.WAITING, Is.SENT):
-        found = await looking.page(parts.database, _view(is_, channel, now), limit)
-        shown[is_] = await _noted(parts, actor, found, now)
+    refusing = await _refusing(parts, now) if channel in (None, Channel.MAIL) else []
+    shown = dict.fromkeys(_SHOWN, ()) if not limit else await _firsts(parts, actor, channel, limit, now)
     looks = shown[Is.UNCONFIRMED] + shown[Is.FAILED]
-    told = {one.told.id for one in looks}
-    alone = [one for one in refusing if one.notice not in told]
-    counts = await _counts(parts, channel, held, len(alone), blown, now)
+    counts = await _counts(parts, channel, held, len(refusing), blown, now)
     return Overview(
-        now, counts, looks, tuple(alone), blown, tuple(held), shown[Is.SENDING], shown[Is.WAITING],
+        now, counts, looks, tuple(refusing[:limit]), blown, tuple(held), shown[Is.SENDING], shown[Is.WAITING],
         shown[Is.SENT], await _server(parts, actor),
     )  # fmt: skip
+
+
+async def _firsts(
+    parts: Parts, actor: Actor, channel: Channel | None, limit: int, now: datetime
+) -> dict[Is, tuple[Noted, ...]]:
+    views = [_view(is_, channel, now) for is_ in _SHOWN]
+    found = await looking.firsts(parts.database, views, limit)
+    noted = iter(await _noted(parts, actor, [one for some in found for one in some], now))
+    return {is_: tuple(islice(noted, len(some))) for is_, some in zip(_SHOWN, found, strict=True)}
 
 
 async def page(
@@ -221,8 +231,7 @@ async def _counts(
     blown: FuseState,
     now: datetime,
 ) -> Counts:
-    order = (Is.WAITING, Is.SENDING, Is.UNCONFIRMED, Is.FAILED, Is.SENT)
-    found = await looking.count(parts.database, [_view(is_, channel, now) for is_ in order])
+    found = await looking.count(parts.database, [_view(is_, channel, now) for is_ in _SHOWN])
     waiting, sending, unconfirmed, failed, sent = found
     fused = sum(one.count for one in held if one.by is By.FUSE)
     looks = unconfirmed + failed + refusing + (blown.blown_at is not None)
@@ -238,18 +247,18 @@ async def _server(parts: Parts, actor: Actor) -> Server:
     return Server(configured, taken, await server_trouble(parts, actor))
 
 
-async def _refusing(parts: Parts, limit: int) -> list[Refusing]:
-    rows = (await undeliverable(parts.database))[:limit]
+async def _refusing(parts: Parts, now: datetime) -> list[Refusing]:
+    """Return addresses that refuse mail, but those whose notice failed by it and wants a look itself."""
+    rows = (await undeliverable(parts.database))[:MOST_ADDRESSES]
     by = await looking.refused_by(parts.database, [address for address, _, _ in rows])
-    return [
-        Refusing(
-            address, since, answer,
-            by[address].client if address in by else "",
-            by[address].id if address in by else None,
-            by[address].connection or "" if address in by else "",
-        )
-        for address, since, answer in rows
-    ]  # fmt: skip
+    found = []
+    for address, since, answer in rows:
+        last = by.get(address)
+        if last is None:
+            found.append(Refusing(address, since, answer, "", None, ""))
+        elif last.state != "failed" or last.settled_at < now - LATELY:
+            found.append(Refusing(address, since, answer, last.client, last.id, last.connection or ""))
+    return found
 
 
 async def _noted(parts: Parts, actor: Actor, found: Sequence[Told], now: datetime) -> tuple[Noted, ...]:

@@ -30,6 +30,7 @@ from monitor.operations.telling import Telling, Word
 from monitor.operations.verdict import Verdict
 from monitor.store.audit import Entry
 from monitor.store.history import Changed
+from monitor.store.incident_details import Belongs
 from monitor.store.links import Link
 
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+\.[^\s<>()\[\],;:\"'@]+")
@@ -83,6 +84,25 @@ def incident(one: Shown) -> dict[str, Any]:
     if one.notices is not None:
         found["notices"] = [told.document(notice) for notice in one.notices]
     return found
+
+
+def belongs(one: Belongs) -> dict[str, Any]:
+    """Return a connection of an incident, with what became of it."""
+    return {
+        "incident": one.incident,
+        "id": one.connection,
+        "client": one.client,
+        "app": one.place.app,
+        "provider": one.place.provider,
+        "region": one.place.region,
+        "state": one.state,
+        "cause": one.cause,
+        "broke": iso(one.broke_at),
+        "closed": iso(one.closed_at),
+        "ended": one.ended or None,
+        "mails": one.mails or None,
+        "told": iso(one.told_at),
+    }
 
 
 def notice(one: Told) -> dict[str, Any]:

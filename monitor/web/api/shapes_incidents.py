@@ -61,6 +61,31 @@ class Incidents(Shown):
     next: str | None
 
 
+class Belonging(Shown):
+    """A connection of an incident: its own incident, how it is now, and what became of its break."""
+
+    incident: int
+    id: str
+    client: str
+    app: str
+    provider: str
+    region: str
+    state: str
+    cause: str
+    broke: Time
+    closed: Time | None
+    ended: str | None
+    mails: str | None
+    told: Time | None
+
+
+class Broken(Shown):
+    """A page of the connections of an incident."""
+
+    items: list[Belonging]
+    next: str | None
+
+
 class Note(Given):
     """What one has to say with it."""
 

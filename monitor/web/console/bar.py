@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.operations import board, notices
+from monitor.operations import board, outbox, withheld
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 
@@ -34,6 +34,6 @@ class Bar:
             return Counts()
         if self._read_at is None or not timedelta(0) <= now - self._read_at < KEPT:
             decisions = await board.decisions(self._parts, actor)
-            states = await notices.counts(self._parts, actor)
-            self._counts, self._read_at = Counts(decisions, states.get("held", 0)), now
+            held = withheld.total(await outbox.held(self._parts, actor))
+            self._counts, self._read_at = Counts(decisions, held), now
         return self._counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,7 @@ TABS = {
     "unconfirmed": N_("Unconfirmed"),
     "failed": N_("Failed"), "sent": N_("Sent"), "withdrawn": N_("Taken back"),
 }  # fmt: skip
+_DOOR = re.compile(r"\b(?:user|cli):(?=\w)")  # before a person's name: the door that they came in by
 # The envelope's own words.
 ENVELOPE = {
     "waiting": N_("Waiting"), "sending": N_("On its way"), "handed": N_("On its way"), "sent": N_("Took it"),
@@ -179,5 +181,5 @@ def hold_path(over: str, name: str) -> str:
 
 
 def for_eyes(visit: Visit, text: str) -> Any:
-    """Return text with the addresses in it as whoever looks may see them."""
-    return records.for_eyes(visit.actor, text)
+    """Return text with the addresses in it as whoever looks may see them, and people by their names alone."""
+    return records.for_eyes(visit.actor, _DOOR.sub("", text))

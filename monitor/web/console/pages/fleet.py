@@ -8,8 +8,8 @@ from datetime import datetime
 
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
-from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sum
-from monitor.operations import overview, table, verdict
+from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sort, Sum
+from monitor.operations import fleet, overview, table, verdict
 from monitor.operations.actor import Right
 from monitor.operations.overview import Asked, Line, Many, Overview
 from monitor.operations.verdict import Verdict
@@ -18,6 +18,7 @@ from monitor.web.console.answers import Sent, Shown
 from monitor.web.console.cause_words import CAUSES
 from monitor.web.console.declared import page
 from monitor.web.console.fleet_links import Links
+from monitor.web.console.pages import first_run
 from monitor.web.console.render import OWNERS, STATES
 from monitor.web.console.texts import N_, ngettext
 from monitor.web.console.texts import gettext as _
@@ -32,6 +33,9 @@ GAP = 2
 async def show_fleet(visit: Visit) -> Shown:
     """Show the fleet."""
     asked, links = fleet_links.asked(visit), Links(visit)
+    # Asked anew each time: nothing that is kept for a while should say that the first one is not there yet.
+    if not (await fleet.page(visit.parts, visit.actor, sort=Sort.ID, limit=1)).rows:
+        return await first_run.shown(visit)
     found = await verdict.verdict(visit.parts, visit.actor)
     shown = await overview.look(visit.parts, visit.actor, asked)
     titles = {app.provider.name: app.provider.title for app in visit.parts.apps.values()}
@@ -50,6 +54,7 @@ async def show_fleet(visit: Visit) -> Shown:
         rows=_rows(shown, links, titles, visit.now),
         total=_total(shown),
         every=found.counts.total,
+        mails=bool(visit.parts.loaded.settings.smtp.sender),
         pager=_pager(shown, links),
         nothing=_nothing(shown, asked),
         filters=_named(asked, links),

@@ -58,7 +58,7 @@ async def show_notice(visit: Visit) -> Shown:
         written=written,
         trouble=trouble,
         page=records.for_eyes(visit.actor, _document(one)),
-        requested=told.requested_by,
+        requested=for_eyes(visit, told.requested_by or ""),
         reason=for_eyes(visit, told.reason),
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _document(one: Noted) -> dict[str, str]:
 def _steps(visit: Visit, one: Noted) -> list[Step]:
     """Return what came about, in its order, and what is to come."""
     told, now = one.told, visit.now
-    by = _(", asked for by %(who)s", who=told.requested_by) if told.requested_by else ""
+    by = _(", asked for by %(who)s", who=for_eyes(visit, told.requested_by)) if told.requested_by else ""
     found = [Step(told.planned_at, _("Planned") + by)]
     if told.state == "waiting":
         if told.look_at is not None and told.look_at > now:
@@ -225,7 +225,8 @@ async def retry_notice(visit: Visit) -> Done:
 
 async def _letter(visit: Visit, one: Noted) -> dict[str, Any]:
     written, trouble = await _written(visit, one)
-    return {"to": for_eyes(visit, to(one)), "written": written, "trouble": for_eyes(visit, trouble)}
+    said = for_eyes(visit, trouble)
+    return {"number": one.told.id, "to": for_eyes(visit, to(one)), "written": written, "trouble": said}
 
 
 def _number(visit: Visit) -> int:

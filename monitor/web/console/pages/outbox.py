@@ -28,12 +28,12 @@ CHANNELS = {
     "webhook": N_("Webhooks"),
 }
 _HELD_BY = {
-    By.GUARD: (N_("The fleet guard"), "guard"),
-    By.FUSE: (N_("The fuse"), "guard"),
-    By.PERSON: (N_("A person"), "paused"),
-    By.SILENCE: (N_("The configuration"), "paused"),
-    By.TROUBLE: (N_("A provider's trouble"), "provider"),
-    By.PAUSE: (N_("A pause"), "paused"),
+    By.GUARD: (N_("The fleet guard"), "guard", N_("until they heal, or you decide")),
+    By.FUSE: (N_("The fuse"), "guard", N_("until they heal, or you decide")),
+    By.PERSON: (N_("A person"), "paused", N_("until it is released")),
+    By.SILENCE: (N_("The configuration"), "paused", N_("as long as it stands there")),
+    By.TROUBLE: (N_("A provider's trouble"), "provider", N_("until that is over")),
+    By.PAUSE: (N_("A pause"), "paused", N_("until they are resumed")),
 }
 
 
@@ -45,6 +45,7 @@ class HeldRow:
     since: datetime | None
     until: datetime | None
     to_come: bool
+    ends: str
     sign: str
     by: str
     what: str
@@ -61,7 +62,10 @@ async def show_outbox(visit: Visit) -> Shown:
     if channel is Channel.WEBHOOK:
         visit.actor.needs(Right.WEBHOOKS_READ)
     tab = visit.query.get("is", "")
-    found = await outbox.overview(visit.parts, visit.actor, channel, OF_EACH)
+    if tab and tab != HELD:
+        outbox.is_of(tab)
+    one_alone = bool(tab or visit.query.get("client"))
+    found = await outbox.overview(visit.parts, visit.actor, channel, 0 if one_alone else OF_EACH)
     values: dict[str, Any] = {
         "says": _says(visit, found),
         "tabs": _tabs(visit, found.counts, tab),
@@ -74,7 +78,7 @@ async def show_outbox(visit: Visit) -> Shown:
         "may_operate": visit.may(Right.NOTICES_OPERATE),
         "most": MOST,
     }
-    if tab or values["client"]:
+    if one_alone:
         return await _one_tab(visit, channel, tab or "waiting", values, found)
     return Shown("outbox.html.j2", verdict(found.counts), "/outbox", **values, **_groups(visit, found))
 
@@ -154,13 +158,14 @@ def _says(visit: Visit, found: Overview) -> str:
 
 
 def _held(visit: Visit, one: Held) -> HeldRow:
-    by, sign = _HELD_BY[one.by]
-    over = f"{one.over} {one.name}".strip() if one.over != "all" else gettext("everything")
+    by, sign, ends = _HELD_BY[one.by]
+    title = _titles(visit).get(one.name, one.name) if one.over == "provider" else one.name
+    over = f"{one.over} {title}".strip() if one.over != "all" else gettext("everything")
     what = ngettext("%(n)s first mail", "%(n)s first mails", one.count)
     if one.by in (By.PERSON, By.SILENCE):
         what = ngettext("What is told of %(n)s break", "What is told of %(n)s breaks", one.count)
     if one.by is By.GUARD:
-        over = ngettext("%(n)s client of %(over)s", "%(n)s clients of %(over)s", one.clients, over=one.name)
+        over = ngettext("%(n)s client of %(over)s", "%(n)s clients of %(over)s", one.clients, over=title)
     if one.by is By.PAUSE:
         what, over = gettext("Nothing is told"), ngettext("%(n)s connection", "%(n)s connections", one.count)
     if one.by is By.FUSE:
@@ -168,9 +173,13 @@ def _held(visit: Visit, one: Held) -> HeldRow:
     does, href = _held_does(visit, one)
     key = f"row-held-{one.by.value}-{one.over}-{one.name}".replace(" ", "-")
     return HeldRow(
-        key, one.since, one.until, one.to_come, sign, gettext(by), _bounded(what), over,
+        key, one.since, one.until, one.to_come, gettext(ends), sign, gettext(by), _bounded(what), over,
         for_eyes(visit, one.why), does, href,
     )  # fmt: skip
+
+
+def _titles(visit: Visit) -> dict[str, str]:
+    return {app.provider.name: app.provider.title for app in visit.parts.apps.values()}
 
 
 def _held_does(visit: Visit, one: Held) -> tuple[tuple[str, str, bool] | None, str]:

@@ -193,7 +193,6 @@ async def test_the_list_is_sent_as_a_file(small):
 
 
 async def test_a_day_later_tiles_say_what_became_more(small):
-    from monitor.store import hours
 
     await fleets.write(small.parts.database, [One("a"), sick("b")])
     await hours.note(small.parts.database, small.parts.clock.now())

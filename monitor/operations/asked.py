@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerts.mails.plan import MailPolicy
 from alerts.mails.standing import TO_OPERATOR, Kind, Slot
 from alerts.mails.told import what
 from alerts.outbox.listing import Told
+from monitor.health.breaks import DROPPED
 from monitor.health.causes import Owner, consequence
 from monitor.health.coming import Mail
 from monitor.health.lifecycle import State
@@ -50,6 +51,7 @@ async def of(parts: Parts, record: Gathered) -> Asked:
     trips = await stored.trips_of(parts.database, known.id)
     policy = parts.loaded.settings.mail_policy
     road = _road(parts, known, told, found, trips, since, policy, held=held)
+    road = replace(road, hindered=_hindered(parts, record), guarded=_guarded(record))
     return Asked(
         steps(road, now),
         advise(road, now) if turn else None,
@@ -57,6 +59,23 @@ async def of(parts: Parts, record: Gathered) -> Asked:
         _hand_over(road, told, policy) if turn and not held else None,
         ends if turn else None,
     )
+
+
+def _guarded(record: Gathered) -> bool:
+    """Whether the fleet guard holds the first mail about a break."""
+    own = record.own
+    larger = record.open_ones[1] if len(record.open_ones) > 1 else None
+    return larger is not None and larger.wave and own is not None and not (own.told_at or own.mails)
+
+
+def _hindered(parts: Parts, record: Gathered) -> str:
+    if not parts.loaded.settings.smtp.sender:
+        return "No mail goes out: [smtp] has no `from`"
+    if record.silences:
+        return "Muted: no mail goes out meanwhile"
+    if record.own is not None and record.own.mails == DROPPED:
+        return "No mail goes out: a person had it dropped"
+    return "The fleet guard holds the mail" if _guarded(record) else ""
 
 
 def _clients_turn(known: Known) -> bool:

@@ -47,7 +47,7 @@ class MailPolicy:
     hand_over: timedelta = timedelta(days=3)  # from the last reminder to the operator
     expiry: tuple[timedelta, ...] = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
     quiet: Quiet = field(default_factory=Quiet)
-    second_thoughts: timedelta = timedelta(seconds=30)  # from a wave's release to the first mail of it
+    release_delay: timedelta = timedelta(seconds=30)  # from a wave's release to the first mail of it
     again: timedelta = timedelta(hours=6)  # between two first mails about the same connection
     unconfirmed: timedelta = timedelta(days=1)  # a mail that perhaps never arrived is followed sooner
     fresh: timedelta = timedelta(minutes=15)  # how old the probe behind a mail may be
@@ -124,7 +124,7 @@ def _ask(
             since = max(t for t in (case.opened_at, case.changed_at) if t is not None)
             last = [s.at for s in told if s.slot is Slot.ASK and case.connection in s.about]
             wait = max(policy.delay, policy.doubt_delay) if case.doubted else policy.delay
-            freed = [case.released_at + policy.second_thoughts] if case.released_at is not None else []
+            freed = [case.released_at + policy.release_delay] if case.released_at is not None else []
             due[case.connection] = max([since + wait, *freed, *(at + policy.again for at in last)])
     if not due:
         return None

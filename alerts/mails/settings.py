@@ -56,6 +56,9 @@ class EmailSettings(Section):
     """[email]: what clients are sent, and when."""
 
     delay: Duration | None = None  # without: an hour, and a whole round of probes at least
+    release_delay: Duration = timedelta(
+        seconds=30
+    )  # in which a wave's release is taken back, and nobody knows
     reminders: Annotated[tuple[Duration, ...], AfterValidator(_ascending)] = (
         timedelta(days=2),
         timedelta(days=5),
@@ -84,6 +87,7 @@ class EmailSettings(Section):
         return MailPolicy(
             delay=max(timedelta(hours=1), whole_round) if self.delay is None else self.delay,
             doubt_delay=doubt_delay,
+            release_delay=self.release_delay,
             reminders=self.reminders,
             hand_over=self.hand_over,
             expiry=self.expiry,

@@ -14,6 +14,7 @@ from statistics import median
 
 from monitor.health.causes import Cause
 from monitor.health.lifecycle import By, State, movable
+from monitor.health.paces import HOUR
 from monitor.health.probed import Count, first_of
 from monitor.text.spans import span
 
@@ -82,8 +83,8 @@ class Pace:
     begun_at: datetime
     ended_at: datetime
     seconds: float | None  # None: none was good
-    probes: int
-    good: int
+    probes: int | None = None  # None: nobody counted
+    good: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,12 @@ def timeline(
     words: Iterable[Word],
     now: datetime,
     interval: timedelta,
+    hours: Sequence[tuple[datetime, float]] = (),
 ) -> Timeline:
     """Draw up a timeline. `turns` are oldest first; `now_so` is how it is now, and since when.
 
-    `counts` are of intervals of that length, from `first_of(now, …)` on.
+    `counts` are of intervals of that length, from `first_of(now, …)` on; `hours` are means of an hour each,
+    where those are finer.
     """
     begin = now - over.length
     # What a person did is no verdict: it shows in how it stands alone.
@@ -165,7 +168,11 @@ def timeline(
         begin,
         now,
         tuple(_joined(_resting(_stretches(known, begin, now), rests, now))),
-        tuple(_paces([one for one in counts if one.begun_at >= first], begin, now, interval)),
+        tuple(
+            _by_hour(hours, begin, now)
+            if hours and over is Span.DAY and interval > HOUR
+            else _paces([one for one in counts if one.begun_at >= first], begin, now, interval)
+        ),
         tuple(sorted((one for one in words if begin <= one.at <= now), key=lambda one: one.at)),
     )
 
@@ -213,6 +220,14 @@ def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
         else:
             found.append(one)
     return found
+
+
+def _by_hour(hours: Sequence[tuple[datetime, float]], begin: datetime, now: datetime) -> list[Pace]:
+    return [
+        Pace(max(at, begin), min(at + HOUR, now), mean)
+        for at, mean in hours
+        if at < now and at + HOUR > begin
+    ]
 
 
 def _paces(counts: Sequence[Count], begin: datetime, now: datetime, interval: timedelta) -> list[Pace]:

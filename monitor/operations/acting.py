@@ -162,7 +162,8 @@ async def _sorted_out(
     parts: Parts, actor: Actor, action: Action, rows: Sequence[Listed], options: Options
 ) -> Would:
     setup = Setup(parts.apps, bool(parts.loaded.settings.smtp.sender), options.until)
-    todo, left = [], defaultdict(list)
+    todo: list[Stand] = []
+    left: defaultdict[Why, list[Stand]] = defaultdict(list)
     for stand in await _stands(parts, actor, action, rows, options):
         why = why_not(action, stand, setup)
         (todo if why is None else left[why]).append(stand)

@@ -125,6 +125,11 @@ class Board:
     fuse: FuseState
 
     @property
+    def left_out(self) -> int:
+        """How many that several share are too many to be shown."""
+        return self.open.waves + sum(self.open.shared.values()) - len(self.decisions) - len(self.shared)
+
+    @property
     def needs(self) -> int:
         """How many things wait for a person of the operator."""
         return needing(self.open, len(self.waiting))
@@ -146,23 +151,19 @@ async def board(parts: Parts, actor: Actor) -> Board:
     """Return what stands open. It is of the whole fleet. Raises Refused."""
     actor.needs(Right.INCIDENTS_READ)
     reach.whole(actor, "what stands open is of more")
-    larger = await incident_pages.oldest(parts.database, Wanted(open=True, kinds=LARGER), SHARED)
+    larger = await incident_pages.pressing(parts.database, Wanted(open=True, kinds=LARGER), SHARED)
     found = await blocks(parts, await incidents.those(parts, actor, larger))
     return Board(
         parts.clock.now(),
         await details.counted(parts.database),
         tuple(await _decisions(parts, [one for one in found if one.shown.seen.wave])),
         tuple(await accounts.waiting(parts, actor)),
-        tuple(sorted((one for one in found if not one.shown.seen.wave), key=_ours_first)),
+        tuple(one for one in found if not one.shown.seen.wave),
         tuple(await _singles(parts, actor, Owner.OPERATOR, SINGLES)),
         tuple(await _singles(parts, actor, Owner.CLIENT, FEW)),
         tuple((await ended(parts, actor, FEW)).rows),
         await notices.fuse_now(parts, actor),
     )
-
-
-def _ours_first(block: Block) -> tuple[bool, datetime]:
-    return block.shown.seen.owner is not Owner.OPERATOR, block.shown.seen.opened_at
 
 
 async def decision(parts: Parts, actor: Actor, number: int) -> Decision | None:
@@ -228,7 +229,7 @@ async def single(parts: Parts, shown: Shown) -> Single:
 
 async def _singles(parts: Parts, actor: Actor, owner: Owner, limit: int) -> list[Single]:
     which = Wanted(open=True, owners=[owner.value], single=True)
-    found = await incident_pages.oldest(parts.database, which, limit)
+    found = await incident_pages.pressing(parts.database, which, limit)
     return await _with_rest(parts, await incidents.those(parts, actor, found), limit)
 
 

@@ -201,7 +201,7 @@ async def _decide(parts: Parts, actor: Actor, wave: str, word: str) -> int:
 async def release_incident(parts: Parts, actor: Actor, number: int, *, seen: int | None = None) -> int:
     """Do as `release` with the wave that an incident is, while it holds as many connections as were `seen`.
 
-    Nobody is told within half a minute, in which `hold_again` takes it back. Raises NotFound, Conflict.
+    Nobody is told within `email.release_delay`; `hold_again` takes it back. Raises NotFound, Conflict.
     """
     wave = await incidents.held_wave(parts, actor, number)
     return await _said(parts, actor, wave, RELEASED, number, seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,6 +18,7 @@ from monitor.secret import Secret
 
 Profile = Literal["ordinary", "small"]
 SHORTEST, LONGEST = 12, 1000  # characters
+_CLEAR = "abcdefghijkmnpqrstuvwxyz23456789"  # none that one takes for another
 AT_ONCE = 2  # each takes 64 MiB and a processor for a fifth of a second
 _THREADS = ThreadPoolExecutor(AT_ONCE, "argon2")
 
@@ -27,6 +29,11 @@ def check(password: Secret) -> None:
         raise ConfigurationError(
             f"A password is at least {SHORTEST} characters long; a few words make a good one."
         )
+
+
+def made() -> Secret:
+    """Return a new password, of 99 bits: for somebody who is told it once, and chooses their own then."""
+    return Secret("-".join("".join(secrets.choice(_CLEAR) for _ in range(5)) for _ in range(4)))
 
 
 class Passwords:

@@ -20,7 +20,7 @@ from monitor.operations.roles import MAY, Role, role_of
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
 from monitor.store import audit, people
-from monitor.store.people import Person
+from monitor.store.people import Keeps, Person
 from monitor.text.ids import new_id
 from monitor.text.names import unprintable
 
@@ -94,8 +94,8 @@ async def change(
 ) -> Person:
     """Give somebody another role or password; their sessions end.
 
-    Raises NotFound, ChangedMeanwhile for another revision, Conflict for whom a provider names,
-    ConfigurationError.
+    Raises NotFound, ChangedMeanwhile for another revision, Conflict for whom a provider names, for the own
+    role and for the last admin's, ConfigurationError.
     """
     actor.needs(Right.USERS_WRITE)
     values = {"role": role_of(role).value} if role is not None else {}
@@ -104,15 +104,37 @@ async def change(
     one = await show(parts, actor, name)
     if one.issuer is not None:
         raise Conflict(f"{one.name!r} signs in at {one.issuer}, which says who they are and what they may.")
+    if values and values["role"] != one.role and is_self(actor, one):
+        raise Conflict("Nobody changes their own role; another admin can.")
     if password is not None:
         values["password"] = await Passwords(parts.loaded.settings.people.argon2).hash(password)
-    return await people.change(parts.database, one.id, values, parts.clock.now(), actor.name, revision)
+    now, keeps = parts.clock.now(), _keeps(parts, actor)
+    return await people.change(parts.database, one.id, values, now, actor.name, revision, keeps=keeps)
 
 
 async def remove(parts: Parts, actor: Actor, name: str, *, revision: int | None = None) -> Person:
-    """Forget somebody, and end their sessions. Raises NotFound, ChangedMeanwhile."""
+    """Forget somebody, and end their sessions.
+
+    Raises NotFound, ChangedMeanwhile, Conflict for oneself and for the last admin.
+    """
     actor.needs(Right.USERS_WRITE)
-    return await people.remove(parts.database, name, parts.clock.now(), actor.name, revision)
+    one = await show(parts, actor, name)
+    if is_self(actor, one):
+        raise Conflict("Nobody removes themselves; another admin can.")
+    now, keeps = parts.clock.now(), _keeps(parts, actor)
+    return await people.remove(parts.database, one.id, now, actor.name, revision, keeps=keeps)
+
+
+def is_self(actor: Actor, one: Person) -> bool:
+    """Whether somebody is who asks."""
+    return actor.name == f"user:{one.name}"
+
+
+def _keeps(parts: Parts, actor: Actor) -> Keeps | None:
+    """Return that an admin has to be left; not for who has a shell beside the key file, and can add one."""
+    if Right.HOST in actor.may:
+        return None
+    return Keeps(Role.ADMIN.value, parts.loaded.settings.oidc.issuer)
 
 
 def _name(name: str) -> str:

@@ -26,8 +26,11 @@ from monitor.operations.mails import Mails
 from monitor.operations.outbox import MOST, Overview
 from monitor.operations.probes import Looked
 from monitor.operations.silences import name_of
+from monitor.operations.telling import Telling, Word
+from monitor.operations.verdict import Verdict
 from monitor.store.audit import Entry
 from monitor.store.history import Changed
+from monitor.store.incident_details import Belongs
 from monitor.store.links import Link
 
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'@]+@[^\s<>()\[\],;:\"'@]+\.[^\s<>()\[\],;:\"'@]+")
@@ -83,6 +86,25 @@ def incident(one: Shown) -> dict[str, Any]:
     return found
 
 
+def belongs(one: Belongs) -> dict[str, Any]:
+    """Return a connection of an incident, with what became of it."""
+    return {
+        "incident": one.incident,
+        "id": one.connection,
+        "client": one.client,
+        "app": one.place.app,
+        "provider": one.place.provider,
+        "region": one.place.region,
+        "state": one.state,
+        "cause": one.cause,
+        "broke": iso(one.broke_at),
+        "closed": iso(one.closed_at),
+        "ended": one.ended or None,
+        "mails": one.mails or None,
+        "told": iso(one.told_at),
+    }
+
+
 def notice(one: Told) -> dict[str, Any]:
     """Return what was told, or waits to be."""
     return told.document(one)
@@ -109,6 +131,52 @@ def summary(found: Summary) -> dict[str, Any]:
             "released_until": iso(fuse.released_until),
         },
         "silences": None if found.silent is None else [silence(one) for one in found.silent],
+    }
+
+
+def verdict(found: Verdict) -> dict[str, Any]:
+    """Return how the fleet is, in numbers, and what changed lately."""
+    return {
+        "connections": found.counts.total,
+        "clients": found.clients,
+        "needs_operator": found.ours,
+        "clients_waited_for": found.waiting_clients,
+        "providers_down": list(found.down),
+        "looks_late_seconds": round(found.late.total_seconds()),
+        "states": dict(found.counts.states),
+        "states_a_day_ago": None if found.before is None else dict(found.before.states),
+        "breaks": {
+            owner: {"open": turn.breaks, "on_their_own": turn.alone, "told": turn.told}
+            for owner, turn in found.turns.items()
+        },
+        "changes": [
+            {
+                "at": iso(one.at),
+                "began": one.began,
+                "connections": one.count,
+                "incident": one.incident,
+                "about": {"kind": one.about.kind.value, "name": one.about.name},
+                "cause": one.cause.value,
+                "owner": one.owner.value,
+                "ended": one.ended or None,
+                "client": one.client or None,
+            }
+            for one in found.changes
+        ],
+    }
+
+
+def telling(one: Telling) -> dict[str, Any]:
+    """Return what was said of a connection, and what follows."""
+    return {"said": _word(one.said), "follows": _word(one.follows) if one.follows is not None else None}
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "what": word.what.value,
+        "at": iso(word.at),
+        "number": word.number or None,
+        "who": word.who or None,
     }
 
 

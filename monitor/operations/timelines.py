@@ -49,6 +49,7 @@ async def of(parts: Parts, actor: Actor, connection_id: str, over: Span | None =
         [*_mailed(told), *_done(found)],
         now,
         interval,
+        await history.hours(parts.database, known.id) if over is Span.DAY else (),
     )
 
 

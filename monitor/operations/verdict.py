@@ -53,6 +53,7 @@ class Verdict:
 async def verdict(parts: Parts, actor: Actor) -> Verdict:
     """Return how the fleet is, at most two seconds old."""
     actor.needs(Right.CONNECTIONS_READ)
+    actor.needs(Right.INCIDENTS_READ)
     return await kept(parts, actor, "verdict", lambda: _verdict(parts, actor))
 
 

@@ -45,6 +45,7 @@ class Lease(NamedTuple):
     scopes_all: bool
     reads: Mapping[str, datetime]
     values: Mapping[str, str] = _NONE  # what stands in its URLs and headers
+    paces: str = ""  # how fast it answered (`monitor.health.paces`)
 
 
 _LEASED = (
@@ -63,6 +64,7 @@ _LEASED = (
         watch.c.scopes_all,
         watch.c.reads,
         connection.c.provider_values,
+        watch.c.paces,
         *HEALTH,
         *CREDENTIAL,
     )
@@ -259,7 +261,7 @@ async def lag(database: Database, apps: Collection[str], now: datetime) -> float
 
 
 _place = lru_cache(maxsize=4096)(Place)
-_FIRST_HEALTH = 14
+_FIRST_HEALTH = 15
 _FIRST_CREDENTIAL = _FIRST_HEALTH + len(HEALTH)
 
 
@@ -267,12 +269,12 @@ def _lease(row: Any) -> Lease:
     values = tuple(row)
     (
         name, epoch, until, app, provider, region, scopes, account, success, cursor, checked, whole, reads,
-        own,
+        own, pace,
     ) = values[:_FIRST_HEALTH]  # fmt: skip
     return Lease(
         name, epoch, until, _place(app, provider, region), tuple(scopes), account,
         read_health(values[_FIRST_HEALTH:_FIRST_CREDENTIAL]), read_sealed(values[_FIRST_CREDENTIAL:]),
         success, cursor, checked, whole,
         {scope: datetime.fromisoformat(at) for scope, at in reads.items()} if reads else {},
-        own or _NONE,
+        own or _NONE, pace,
     )  # fmt: skip

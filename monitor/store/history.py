@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Table, delete, func, select, tuple_
 
+from monitor.health import paces
 from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.health.probed import Count
@@ -16,7 +17,7 @@ from monitor.health.timeline import Turn
 from monitor.store.engine import Database
 from monitor.store.expected import NEEDED
 from monitor.store.retry import retried
-from monitor.store.tables import history, incident, journal, probe_count
+from monitor.store.tables import history, incident, journal, probe_count, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,13 @@ async def since(database: Database, number: int, limit: int = 500) -> list[tuple
             select(history).where(history.c.id > number).order_by(history.c.id).limit(limit)
         )
         return [(row.id, row.connection, read_change(row)) for row in rows]
+
+
+async def hours(database: Database, connection: str) -> list[tuple[datetime, float]]:
+    """Return how fast a connection's good probes were answered, in seconds, an hour each for a day."""
+    async with database.read() as conn:
+        known = await conn.execute(select(watch.c.paces).where(watch.c.connection == connection))
+        return paces.means(known.scalar_one_or_none() or "")
 
 
 async def counts(database: Database, connection: str, since: datetime) -> list[Count]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, tuple_
 
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.incidents import About
@@ -139,9 +139,13 @@ async def page(database: Database, which: Wanted, limit: int, before: int | None
         return [_seen(row) for row in rows]
 
 
-async def oldest(database: Database, which: Wanted, limit: int) -> list[Seen]:
-    """Return incidents, those that have stood longest first."""
-    query = _query(which, database.is_sqlite).order_by(incident.c.opened_at, incident.c.id).limit(limit)
+_WHO_ACTS = case((incident.c.wave, 0), (incident.c.owner == Owner.OPERATOR.value, 1), else_=2)
+
+
+async def pressing(database: Database, which: Wanted, limit: int) -> list[Seen]:
+    """Return incidents by who has to act: waves, what is the operator's, the rest; the oldest first."""
+    order = (_WHO_ACTS, incident.c.opened_at, incident.c.id)
+    query = _query(which, database.is_sqlite).order_by(*order).limit(limit)
     async with database.read() as conn:
         return [_seen(row) for row in await conn.execute(query)]
 

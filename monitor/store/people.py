@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import ChangedMeanwhile, Exists, NotFound, Remedy
+from monitor.errors import ChangedMeanwhile, Conflict, Exists, NotFound, Remedy
 from monitor.store import audit
 from monitor.store.door_tables import attempt, person, session, trip
 from monitor.store.engine import Database
@@ -33,6 +33,14 @@ class Person:
     created_at: datetime
     signed_in_at: datetime | None
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """Of which role somebody has to be left who can come in: by a password, or named by `issuer`."""
+
+    role: str
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +124,16 @@ async def change(
     now: datetime,
     by: str,
     revision: int | None = None,
+    *,
+    keeps: Keeps | None = None,
 ) -> Person:
-    """Change a person's role or password, and end their sessions. Raises NotFound, ChangedMeanwhile."""
+    """Change a person's role or password, and end their sessions.
+
+    Raises NotFound, ChangedMeanwhile, and Conflict where nobody of the role that is kept would be left.
+    """
     async with database.write() as conn:
+        if keeps is not None and values.get("role", keeps.role) != keeps.role:
+            await _kept(conn, name, keeps)
         row = await _held(conn, name, revision)
         await conn.execute(
             update(person).where(person.c.id == row.id).values(revision=person.c.revision + 1, **values)
@@ -139,10 +154,18 @@ async def hash_again(database: Database, one: Person, password: str) -> None:
 
 @retried
 async def remove(
-    database: Database, name: str, now: datetime, by: str, revision: int | None = None
+    database: Database,
+    name: str,
+    now: datetime,
+    by: str,
+    revision: int | None = None,
+    *,
+    keeps: Keeps | None = None,
 ) -> Person:
-    """Forget a person, and end their sessions. Raises NotFound, ChangedMeanwhile."""
+    """Forget a person, and end their sessions. Raises as `change` does."""
     async with database.write() as conn:
+        if keeps is not None:
+            await _kept(conn, name, keeps)
         row = await _held(conn, name, revision)
         await conn.execute(delete(session).where(session.c.person == row.id))
         await conn.execute(delete(person).where(person.c.id == row.id))
@@ -319,6 +342,17 @@ async def _held(conn: AsyncConnection, name: str, revision: int | None) -> Row[A
     if revision is not None and row.revision != revision:
         raise ChangedMeanwhile(f"The user {row.name!r} was changed meanwhile.", row.revision)
     return row
+
+
+async def _kept(conn: AsyncConnection, name: str, keeps: Keeps) -> None:
+    """Refuse to take the last one. All of them are locked, by id: of two who remove each other, one waits."""
+    comes_in: ColumnElement[bool] = person.c.password.is_not(None)
+    if keeps.issuer:
+        comes_in = or_(comes_in, person.c.issuer == keeps.issuer)
+    query = select(person.c.id, person.c.name).where(person.c.role == keeps.role, comes_in)
+    rows = (await conn.execute(query.order_by(person.c.id).with_for_update())).all()
+    if len(rows) == 1 and name in rows[0]:
+        raise Conflict(f"{rows[0].name!r} is the last {keeps.role}: make another one first.")
 
 
 def _called(name: str) -> Any:

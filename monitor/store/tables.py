@@ -129,6 +129,7 @@ class Watch(SQLModel, table=True):
     last_probe_at: datetime | None = _time(default=None)
     last_success_at: datetime | None = _time(default=None)
     last_seconds: float | None = None  # of the last probe
+    paces: str = _text()  # how fast a day's good probes were answered (`monitor.health.paces`)
     next_probe_at: datetime | None = _time(default=None)  # None: not looked at (pending, paused)
     lease_by: str | None = Field(default=None, sa_type=Text)
     lease_until: datetime | None = _time(default=None)

@@ -25,6 +25,7 @@ from sqlalchemy import Double, Text, bindparam, false, insert, or_, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health import events as said
+from monitor.health import paces
 from monitor.health.events import Type
 from monitor.health.guard import GuardPolicy
 from monitor.health.lifecycle import IncidentChange
@@ -96,6 +97,7 @@ _WRITE = (
         last_probe_at=bindparam("last_probe_at"),
         last_success_at=bindparam("last_success_at"),
         last_seconds=bindparam("last_seconds"),
+        paces=bindparam("paces"),
         next_probe_at=bindparam("next_probe_at"),
         scope_cursor=bindparam("scope_cursor"),
         scope_checked_at=bindparam("scope_checked_at"),
@@ -108,7 +110,7 @@ _WRITE = (
 # A healthy probe of a healthy connection changes few columns; most writes are this one.
 _QUIET: Columns = {
     "id": Text, "last_probe_at": UtcDateTime, "last_success_at": UtcDateTime, "last_seconds": Double,
-    "next_probe_at": UtcDateTime,
+    "next_probe_at": UtcDateTime, "paces": Text,
 }  # fmt: skip
 
 
@@ -119,7 +121,7 @@ def _write_quiet(is_sqlite: bool) -> Any:
         .where(watch.c.connection == given.c.id)
         .values(
             last_probe_at=given.c.last_probe_at, last_success_at=given.c.last_success_at,
-            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at,
+            last_seconds=given.c.last_seconds, next_probe_at=given.c.next_probe_at, paces=given.c.paces,
             spared=false(), **FENCED,
         )
     )  # fmt: skip
@@ -266,18 +268,20 @@ async def _write_watch(
     full: list[dict[str, Any]] = []
     for settlement in settlements:
         lease, ruling = settlement.lease, settlement.ruling
-        success = ruling.at if ruling.finding.ok else lease.last_success_at
+        good, seconds = ruling.finding.ok, settlement.seconds
+        success = ruling.at if good else lease.last_success_at
+        pace = paces.after(lease.paces, ruling.at, seconds) if good else lease.paces
         if (
             ruling.verdict.health is lease.health
             and settlement.scope_checked_at == lease.scope_checked_at
             and settlement.scopes_all == lease.scopes_all
         ):
-            quiet.append((lease.id, ruling.at, success, settlement.seconds, ruling.next_probe_at))
+            quiet.append((lease.id, ruling.at, success, seconds, ruling.next_probe_at, pace))
         else:
             full.append(
                 {
                     "_id": lease.id, "last_probe_at": ruling.at, "last_success_at": success,
-                    "last_seconds": settlement.seconds, "next_probe_at": ruling.next_probe_at,
+                    "last_seconds": seconds, "next_probe_at": ruling.next_probe_at, "paces": pace,
                     "judged_by": process,
                 } | _columns(settlement)
             )  # fmt: skip

@@ -102,7 +102,9 @@ async def fill(database: Database, size: int, now: datetime) -> None:
          "wave": True, "guard": True},
     ]  # fmt: skip
     for one in shared:
-        one |= {"reasons": ["many at once"], "opened_at": now - timedelta(hours=1), "updated_at": now}
+        began = now - timedelta(hours=1)
+        one |= {"reasons": ["many at once"], "opened_at": began, "updated_at": now}
+        one |= {"begun_at": began, "joined_at": began} if one["wave"] else {}
         one.setdefault("guard", False)
     async with database.write() as conn:
         for one in shared:

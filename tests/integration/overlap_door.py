@@ -19,7 +19,7 @@ from monitor.store.door_tables import api_key, job, person, plan, session
 from monitor.store.door_tables import idempotency as answers
 from monitor.store.engine import Database
 from monitor.store.jobs import Job
-from monitor.store.people import Person
+from monitor.store.people import Keeps, Person
 from monitor.store.plans import Planned
 from monitor.text.ids import new_id
 from tests.conftest import START
@@ -35,6 +35,7 @@ KEYS = [
     ) for name in ("two", "one")
 ]  # fmt: skip
 ANNA = Person("usr_anna", "anna", "admin", None, "https://login.example", "s1", NOW, None, 1)
+KEEPS = Keeps("viewer", "https://login.example")  # somebody beside anna is left
 PLAN = Planned(
     "plan_1", "ann", NOW, NOW + DAY, None, "", dict.fromkeys(FLEET, 1), {"remove": ["e"]}, "v1.k.x.y"
 )
@@ -51,16 +52,14 @@ async def set_up(conn: Any) -> None:
                 created_at=NOW, expires_at=one.expires_at,
             )
         )  # fmt: skip
-    await conn.execute(
-        insert(person).values(
-            id=ANNA.id,
-            name=ANNA.name,
-            role="viewer",
-            issuer=ANNA.issuer,
-            subject=ANNA.subject,
-            created_at=NOW,
-        )
-    )
+    beside = replace(ANNA, id="usr_ben", name="ben", subject="s2")
+    for one_of in (ANNA, beside):
+        await conn.execute(
+            insert(person).values(
+                id=one_of.id, name=one_of.name, role="viewer", issuer=one_of.issuer, subject=one_of.subject,
+                created_at=NOW,
+            )
+        )  # fmt: skip
     for number in range(3):
         await conn.execute(
             insert(session).values(
@@ -130,8 +129,8 @@ WRITERS: dict[str, Callable[[Database, Any], Awaitable[object]]] = {
     "add somebody": lambda db, _: people.add(
         db, replace(ANNA, id=new_id("usr"), name=new_id("usr"), issuer=None, subject=None), "ann"
     ),
-    "change somebody": lambda db, _: people.change(db, "anna", {"role": "operator"}, NOW, "ann"),
-    "forget somebody": lambda db, _: people.remove(db, "anna", NOW, "ann"),
+    "change somebody": lambda db, _: people.change(db, "anna", {"role": "operator"}, NOW, "ann", keeps=KEEPS),
+    "forget somebody": lambda db, _: people.remove(db, "anna", NOW, "ann", keeps=KEEPS),
     "let somebody in whom a provider names": lambda db, _: people.from_provider(db, ANNA, NOW),
     "shut somebody out": lambda db, _: people.shut_out(db, "https://login.example", "s1", NOW),
     "begin a session": lambda db, _: people.begin(db, ANNA, new_id("s"), NOW + DAY, NOW),

@@ -78,6 +78,7 @@ async def told(rig):
     database = rig.parts.database
     await _healthy(database, FIRMS, START)
     await _break(database, FIRMS[:8], Cause.REVOKED, START + timedelta(minutes=1))
+    await standing.acknowledge(rig.parts, by("before"), 2)
     rig.clock.time = START + HOUR
     await imports.put(database, [new("acme", place=Place("clio", "clio", "us"))], START, "test")
     await fanout.put_in_order(database, rig.clock.time)
@@ -224,6 +225,11 @@ WRITES = {
         Right.INCIDENTS_OPERATE,
         lambda p, a: standing.acknowledge(p, a, 1, "calling"),
         ("incident.acknowledge", "incident 1"),
+    ),
+    "lay an incident down": (
+        Right.INCIDENTS_OPERATE,
+        lambda p, a: standing.unacknowledge(p, a, 2),
+        ("incident.unacknowledge", "incident 2"),
     ),
     "release what an incident holds": (
         Right.INCIDENTS_OPERATE,

@@ -276,6 +276,17 @@ async def test_quiet_probes_are_counted_and_changes_are_kept_with_their_evidence
         assert (await conn.execute(select(func.count()).select_from(probe_count))).scalar_one() == 1
 
 
+async def test_good_probes_are_timed_by_the_hour(database):
+    await _healthy(database, ["a"], START)
+    for minutes, cause in ((20, Cause.OK), (70, Cause.PROVIDER_OUTAGE), (130, Cause.OK)):
+        now = START + timedelta(minutes=minutes)
+        (lease,) = await due.claim_named(database, "p1", ["a"], now, LEASE, apps=["app"])
+        await settle(database, [settlement(lease, found(cause, 1, "ok"), now)], now)
+    hour = timedelta(hours=1)
+    assert await history.hours(database, "a") == [(START, 0.1), (START + 2 * hour, 0.1)]
+    assert await history.hours(database, "nobody") == []
+
+
 async def test_retention_keeps_the_newest_change_of_each_connection(database):
     await _healthy(database, ["a"], START)
     await _break(database, ["a"], Cause.REVOKED, START + timedelta(minutes=5))

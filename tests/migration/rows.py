@@ -133,4 +133,86 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "own_secret": [{"name": "imports", "sealed": "v1.k1.bm9uY2U.Y2VsbA"}],
+    # -- the door for programs (0006) ----------------------------------------------------------------------
+    "api_key": [
+        {
+            "id": "key_1", "handle": "abc", "name": "middleware", "hash": "hash of a key", "old_hash": None, "old_until": None,
+            "scopes": ["tokens:read"], "only": {"apps": ["clio-us"]}, "made_by": "cli:ann", "created_at": NOW - DAY,
+            "expires_at": NOW + 90 * DAY, "last_used_at": NOW, "revoked_at": None, "exposed_at": None, "told_days": 30,
+            "networks": ["10.0.0.0/24"], "revision": 2,
+        }
+    ],
+    "person": [
+        {
+            "id": "usr_1", "name": "ann", "role": "admin", "password": "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA", "issuer": None,
+            "subject": None, "created_at": NOW - DAY, "signed_in_at": NOW, "revision": 1,
+        }
+    ],
+    "session": [
+        {
+            "hash": "hash of a session", "person": "usr_1", "role": "admin", "created_at": NOW, "seen_at": NOW,
+            "expires_at": NOW + DAY,
+        }
+    ],
+    "sign_in_attempt": [{"at": NOW, "name": "ann", "address": "192.0.2.7"}],
+    "sign_in_trip": [{"state": "hash of a state", "browser": "hash of a browser", "target": "/?q=ü", "expires_at": NOW + DAY}],
+    "event": [
+        {
+            "id": "evt_1", "number": 1, "at": NOW, "type": "connection.broken", "connection": "bolt", "app": "clio-us",
+            "labels": {"tier": "gold"}, "sequence": 1, "data": {"connection": "bolt", "says": "ü"},
+        }
+    ],
+    "webhook": [
+        {
+            "id": "wh_1", "url": "https://mw.example/hooks", "events": ["*"], "only": None, "secret": "v1.k1.bm9uY2U.c2VjcmV0",
+            "old_secret": None, "old_until": None, "state": "active", "failing_since": None, "made_by": "cli:ann",
+            "created_at": NOW - DAY, "revision": 1,
+        }
+    ],
+    "idempotency": [
+        {"id": "hash of a key", "request": "hash of a request", "at": NOW, "running_until": None, "status": 200, "answer": "v1.k1.bm9uY2U.e30"}
+    ],
+    "job": [
+        {
+            "id": "job_1", "principal": "key:key_1", "actor": {"name": "key:key_1"}, "action": "pause", "options": {},
+            "ids": ["acme", "bolt"], "done": 1, "failed": {}, "state": "done", "created_at": NOW - DAY, "ended_at": NOW,
+            "lease_by": None, "lease_until": None,
+        }
+    ],
+    "plan": [
+        {
+            "id": "plan_1", "principal": "cli:ann", "created_at": NOW, "expires_at": NOW + DAY, "applied_at": None,
+            "within": "", "rests_on": {"acme": 1}, "said": {"added": 0}, "records": "v1.k1.bm9uY2U.W10",
+        }
+    ],
+    "signal": [
+        {
+            "id": "sig_1", "connection": "bolt", "received_at": NOW, "at": NOW - DAY, "key": "key_1", "kind": "unauthorized",
+            "generation": 1, "asked": "/api/v4/matters.json", "scope": "matters", "status": 401, "headers": {}, "says": "",
+            "effect": "probe_now", "why": "", "times": 2,
+        }
+    ],
+    "token_use": [
+        {"key": "key_1", "connection": "acme", "hour": 1795392000, "count": 9, "first_at": NOW - DAY, "last_at": NOW, "generation": 3}
+    ],
+    # -- what providers need, campaigns (0007) --------------------------------------------------------------
+    "app_check": [
+        {
+            "app": "clio-us", "door": "authorize", "at": NOW, "outcome": "refused", "says": "redirect_uri", "rule": "clio.redirect",
+            "refusals": 2, "since": NOW - DAY, "well_at": NOW - DAY, "next_at": NOW + DAY,
+        }
+    ],
+    "campaign": [
+        {
+            "id": "cmp_1", "reason": "one more scope", "chosen": {"apps": ["clio-us"]}, "pace": 10, "until": (NOW + 9 * DAY).date(),
+            "phase": "running", "why": "", "halted": False, "created_at": NOW - DAY, "created_by": "cli:ann",
+            "changed_at": NOW, "changed_by": "cli:ann", "resumed_at": None,
+        }
+    ],
+    "campaign_member": [
+        {
+            "campaign": "cmp_1", "connection": "acme", "standing": True, "wave": 1, "chosen_at": NOW - DAY, "invited_at": NOW,
+            "opened_at": None, "approved_at": None, "mishap": "", "mishap_at": None, "left_at": None,
+        }
+    ],
 }  # fmt: skip

@@ -31,7 +31,7 @@ from tests import conftest
 from tests.migration.rows import ROWS
 
 DATA = Path(__file__).with_name("data")
-RELEASED = ["0001", "0002", "0003", "0004", "0005"]
+RELEASED = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 
 
 def dump(revision: str, kind: str) -> str:

@@ -79,6 +79,7 @@ url = "{smtp}"
 from = "Northwind Integrations <integrations@northwind.example>"
 [email]
 delay = "2s"        # an hour, if it were for real
+release_delay = "1s"
 quiet_hours = ""
 operator = "ops@northwind.example"
 [brand]

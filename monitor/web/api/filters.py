@@ -46,6 +46,9 @@ async def _filter(
     custody: Annotated[Line | None, Query(description="`managed`.")] = None,
     ids: Annotated[Line | None, Query(max_length=20_000)] = None,
     q: Annotated[Line | None, Query(description="A part of id, client or account.", max_length=200)] = None,
+    incident: Annotated[
+        Line | None, Query(description="Part of one of these incidents, which are open.")
+    ] = None,
     since_before: Annotated[Moment | None, Query(description="In their state since before.")] = None,
 ) -> Filter:
     named = several(ids)
@@ -64,7 +67,15 @@ async def _filter(
         labels=_labels(request),
         text=q or "",
         since_before=since_before,
+        incidents=_numbers(incident),
     )
+
+
+def _numbers(given: str | None) -> frozenset[int]:
+    found = several(given)
+    if not all(one.isascii() and one.isdecimal() and len(one) < 10 for one in found):
+        raise Problem("invalid", errors=[Wrong("?incident", "is the number of an incident")])
+    return frozenset(map(int, found))
 
 
 def _labels(request: Request) -> dict[str, str]:

@@ -19,8 +19,24 @@ class Claim(Shown):
     until: Time
 
 
+class Word(Shown):
+    """Something that was said, or follows: when, the how-maniest, and who."""
+
+    what: str
+    at: Time | None
+    number: int | None
+    who: str | None
+
+
+class Telling(Shown):
+    """What was said of a connection, and what follows."""
+
+    said: Word
+    follows: Word | None
+
+
 class Row(Shown):
-    """A connection as a row of a list."""
+    """A connection as a row of a list; `telling` is there where it is asked for with `expand`."""
 
     id: str
     app: str
@@ -39,6 +55,7 @@ class Row(Shown):
     custody: str
     labels: dict[str, str]
     revision: int
+    telling: Telling | None = None
 
 
 class Rows(Shown):

@@ -61,6 +61,31 @@ class Incidents(Shown):
     next: str | None
 
 
+class Belonging(Shown):
+    """A connection of an incident: its own incident, how it is now, and what became of its break."""
+
+    incident: int
+    id: str
+    client: str
+    app: str
+    provider: str
+    region: str
+    state: str
+    cause: str
+    broke: Time
+    closed: Time | None
+    ended: str | None
+    mails: str | None
+    told: Time | None
+
+
+class Broken(Shown):
+    """A page of the connections of an incident."""
+
+    items: list[Belonging]
+    next: str | None
+
+
 class Note(Given):
     """What one has to say with it."""
 
@@ -107,6 +132,43 @@ class Silence(Shown):
     until: Time | None
     maintenance: bool
     from_file: bool
+
+
+class Turn(Shown):
+    """Open breaks of connections whose turn is somebody's."""
+
+    open: int
+    on_their_own: int
+    told: int
+
+
+class Change(Shown):
+    """What broke or was mended: one connection, or so many of one incident."""
+
+    at: Time
+    began: bool
+    connections: int
+    incident: int
+    about: About
+    cause: str
+    owner: str
+    ended: str | None
+    client: str | None
+
+
+class Verdict(Shown):
+    """How the fleet is in numbers. `needs_operator` counts an incident that several share as one."""
+
+    connections: int
+    clients: int
+    needs_operator: int
+    clients_waited_for: int
+    providers_down: list[str]
+    looks_late_seconds: int
+    states: dict[str, int]
+    states_a_day_ago: dict[str, int] | None
+    breaks: dict[str, Turn]
+    changes: list[Change]
 
 
 class Silences(Shown):

@@ -205,8 +205,8 @@ class AnswerTimes(Shown):
     from_: Time = Field(alias="from")
     until: Time
     mean_seconds: float | None
-    probes: int
-    good: int
+    probes: int | None
+    good: int | None
 
 
 class WordShown(Shown):

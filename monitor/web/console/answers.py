@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,9 +89,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A file to be saved, or a document of its own."""
+    """A file to be saved, or a document of its own; what may be large comes in pieces."""
 
-    content: str | bytes
+    content: str | bytes | AsyncIterator[str]
     media: str
     name: str = ""  # of the file; empty: it is shown
     headers: Mapping[str, str] = field(default_factory=dict)

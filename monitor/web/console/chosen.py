@@ -59,6 +59,8 @@ def filter_of(visit: Visit) -> Filter:
 def sentence(visit: Visit) -> str:
     """Say a filter as it stands in the address: `state: broken; owner: client`."""
     told = [(name, visit.several(name)) for name in NAMES]
+    if _states(visit) == NOT_HEALTHY:
+        told[0] = ("state", [_("not healthy")])
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in told if values)
 
 

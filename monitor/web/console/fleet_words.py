@@ -178,10 +178,15 @@ def why(line: Line) -> tuple[str, str]:
         if line.told.scope and cause in OF_SCOPE
         else _(CAUSES[cause])
     )
-    if health.state is State.SUSPECT:
-        seen = ngettext("seen once", "seen %(n)s times", health.streak)
-        return f"{sentence}, {seen}", cause.value
     return sentence, cause.value
+
+
+def seen(line: Line) -> str:
+    """Say how often a doubt was seen; nothing of what is confirmed."""
+    health = line.one.health
+    if health.state is not State.SUSPECT or not health.streak:
+        return ""
+    return ngettext("seen once", "seen %(n)s times", health.streak)
 
 
 def _paused(by: str) -> str:

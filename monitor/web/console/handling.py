@@ -17,7 +17,7 @@ import structlog
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from monitor.errors import (
     ConfigurationError,
@@ -35,7 +35,7 @@ from monitor.operations.roles import role_with
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
 from monitor.web import files
-from monitor.web.console import texts
+from monitor.web.console import forms, texts
 from monitor.web.console.answers import Answer, Ask, Done, Sent, Shown
 from monitor.web.console.bar import Bar, Counts
 from monitor.web.console.declared import Declared
@@ -104,7 +104,13 @@ class Handling:
         actor = request.state.actor = await self._admitted(request)
         if one.needs is not None:
             actor.needs(one.needs)
-        form = await _form(request, one.largest) if request.method == "POST" else FormData()
+        form = await forms.read(request, one.largest) if request.method == "POST" else FormData()
+        try:
+            return await self._of_form(request, one, actor, form)
+        finally:
+            await form.close()
+
+    async def _of_form(self, request: Request, one: Declared, actor: Actor, form: FormData) -> Response:
         parts = self._house.parts
         visit = Visit(parts, actor, request, parts.clock.now(), form, self._house.works)
         address = request.client.host if request.client else ""
@@ -142,6 +148,8 @@ class Handling:
                 headers = {"content-security-policy": CSP, **answer.headers}
                 if answer.name:
                     headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(answer.name)}"
+                if not isinstance(answer.content, str | bytes):
+                    return StreamingResponse(answer.content, 200, headers, answer.media)
                 return Response(answer.content, 200, headers, answer.media)
             case Ask():
                 values = {"ask": answer, **answer.values}
@@ -254,16 +262,3 @@ def _title(status: int) -> str:
         429: _("Too often"), 503: _("Not just now"),
     }  # fmt: skip
     return titles.get(status, _("Something went wrong"))
-
-
-async def _form(request: Request, largest: int) -> FormData:
-    """Read a form of at most so many bytes. Raises HTTPException."""
-    said = request.headers.get("content-length", "")
-    if not said.isdecimal() or int(said[:20]) > largest:
-        raise HTTPException(413)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        if said == "0":
-            return FormData()
-        raise HTTPException(415)
-    return await request.form(max_files=1, max_fields=1000, max_part_size=largest)

@@ -21,13 +21,13 @@ SOURCE = "en"
 LANGUAGE: ContextVar[str] = ContextVar("language", default=SOURCE)
 
 
-def gettext(text: str, **values: object) -> str:
+def gettext(text: str, /, **values: object) -> str:
     """Return a sentence in the reader's language, `%(name)s` in it replaced."""
     found = _catalogue(LANGUAGE.get()).gettext(text)
     return found % values if values else found
 
 
-def ngettext(one: str, many: str, n: int, **values: object) -> str:
+def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
     """Return a sentence for a number of things; `%(n)s` is the number, as people write it."""
     found = _catalogue(LANGUAGE.get()).ngettext(one, many, n)
     return found % {"n": f"{n:,}", **values}

@@ -6,10 +6,11 @@
   const $$ = (what, within = document) => [...within.querySelectorAll(what)];
   const says = $("#says")?.dataset ?? {};
   const say = (name, values = {}) => (says[name] ?? "").replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
-  const kept = {
-    get(name) { try { return localStorage.getItem(name); } catch { return null; } },
-    set(name, value) { try { localStorage.setItem(name, value); } catch { /* for this page alone, then */ } },
-  };
+  const keeping = (where) => ({
+    get(name) { try { return where().getItem(name); } catch { return null; } },
+    set(name, value) { try { where().setItem(name, value); } catch { /* for this page alone, then */ } },
+  });
+  const kept = keeping(() => localStorage), ofTab = keeping(() => sessionStorage);
   const main = $("#main");
   const panel = $("#ask-here");
 
@@ -17,6 +18,7 @@
   const SILENT = 30_000; // without a word for so long, the page is not live
   const POLLS = 30_000; // what is no event (a look, a link opened) comes this way
   const TINTED = 2_500;
+  const BY_ITSELF = { headers: { "TH-By-Itself": "1" }, cache: "no-store" }; // it keeps no session alive
   const SPEAKS = 60_000; // at most once in so long
   const from = document.body.dataset.liveFrom;
   const badge = $("#live");
@@ -27,7 +29,6 @@
   let spoken = 0, heading = $("h1")?.textContent;
 
   function utc(moment) { return moment.toISOString().slice(11, 19); }
-
   function connect() {
     if (source || document.hidden) return;
     tried = Date.now();
@@ -43,7 +44,6 @@
   }
 
   function disconnect() { source?.close(); source = null; }
-
   function hear(event) {
     const said = JSON.parse(event.data);
     heard = Date.now();
@@ -66,7 +66,7 @@
   async function refresh() {
     [wanted, asking, looked] = [false, true, Date.now()];
     try {
-      const answer = await fetch(location.href, { headers: { "TH-By-Itself": "1" }, cache: "no-store" });
+      const answer = await fetch(location.href, BY_ITSELF);
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") failed = say("out");
       else if (!answer.ok) failed = say("lost", { at: asOf });
       else {
@@ -92,14 +92,21 @@
     show();
   }
 
+  const marked = (one) => !getSelection().isCollapsed && getSelection().containsNode(one, true);
   const held = (one) => one.matches(":hover") || one.contains(document.activeElement) ||
-    $("details[open], #ask", one) !== null || chosenText(one);
-  function chosenText(one) {
-    const selection = getSelection();
-    return !selection.isCollapsed && selection.containsNode(one, true);
+    $("details[open], #ask", one) !== null || marked(one);
+  // Rows within are taken over one by one (`takeRows`): what is around them may change without them.
+  function shell(one) {
+    const copy = one.cloneNode(true);
+    for (const body of $$("[data-rows]", copy)) body.replaceChildren();
+    return copy;
   }
   function put(old, fresh) {
     const made = document.importNode(fresh, true);
+    for (const body of $$("[data-rows][id]", made)) {
+      const mine = $(`#${CSS.escape(body.id)}`, old);
+      if (mine) body.replaceWith(mine);
+    }
     old.replaceWith(made);
     window.htmx?.process(made);
   }
@@ -108,7 +115,7 @@
     waiting = false;
     for (const old of $$("[data-live][id]")) {
       const fresh = latest.getElementById(old.id);
-      if (!old.isConnected || !fresh || old.isEqualNode(fresh)) continue;
+      if (!old.isConnected || !fresh || shell(old).isEqualNode(shell(fresh))) continue;
       if (held(old)) waiting = true;
       else put(old, fresh);
     }
@@ -147,10 +154,7 @@
     if (moved) tint(row);
   }
 
-  function tint(row) {
-    row.classList.add("moved");
-    setTimeout(() => row.classList.remove("moved"), TINTED);
-  }
+  function tint(row) { row.classList.add("moved"); setTimeout(() => row.classList.remove("moved"), TINTED); }
 
   // A row that is in the list no more stays where it is until the next load, and says how it is by now.
   function leave(row) {
@@ -175,25 +179,22 @@
     const here = new URL(location.href);
     if (here.searchParams.has("after") || !latest) {
       here.searchParams.delete("after");
-      location.assign(here);
-      return;
+      return location.assign(here);
     }
     const chosen = new Set(picks().filter((one) => one.checked).map((one) => one.value));
     for (const body of $$("[data-rows][id]")) {
       const fresh = latest.getElementById(body.id);
-      if (fresh) put(body, fresh);
+      if (fresh) body.replaceChildren(...document.importNode(fresh, true).children);
+      window.htmx?.process(body);
     }
     for (const one of picks()) one.checked = chosen.has(one.value);
-    count();
-    announce(0);
-    goTo(rowsHere()[0]);
+    count(), announce(0), goTo(rowsHere()[0]);
   }
 
   function speak() {
     const words = $("h1")?.textContent;
     if (words === heading || Date.now() - spoken < SPEAKS) return;
-    [heading, spoken] = [words, Date.now()];
-    $("#spoken").textContent = words;
+    [heading, spoken, $("#spoken").textContent] = [words, Date.now(), words];
   }
 
   if (from && badge) {
@@ -206,6 +207,12 @@
     addEventListener("pagehide", disconnect);
     $("#news").addEventListener("click", letIn);
   }
+
+  // A page that could not be shown is asked for again, and shown as soon as it can be.
+  const again = $("[data-again]")?.dataset.again;
+  if (again) setInterval(async () => {
+    try { if (!document.hidden && (await fetch(location.href, BY_ITSELF)).ok) location.reload(); } catch { /* not yet */ }
+  }, again * 1_000);
 
   // -- what is under way -----------------------------------------------------------------------------------------
   const LONG = 10_000; // a download leaves the page where it is
@@ -263,7 +270,7 @@
   }
   function upTo(one) {
     const all = picks(), [a, b] = [all.indexOf(before), all.indexOf(one)].sort((x, y) => x - y);
-    if (a >= 0) for (const each of all.slice(a, b + 1)) each.checked = one.checked;
+    for (const each of a < 0 ? [] : all.slice(a, b + 1)) each.checked = one.checked;
   }
   document.addEventListener("click", (event) => {
     const one = event.target;
@@ -280,8 +287,7 @@
   function clear() {
     const chosen = picks().filter((one) => one.checked);
     for (const one of chosen) one.checked = false;
-    count();
-    return chosen.length > 0;
+    return count(), chosen.length > 0;
   }
   count();
 
@@ -296,7 +302,6 @@
     setTimeout(() => delete button.dataset.done, TINTED);
   }
   for (const one of $$("[data-copy]")) one.hidden = false;
-
   // -- times: ours on the page, the reader's own beside the pointer -------------------------------------------------
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -319,10 +324,9 @@
 
   // -- light and dark ----------------------------------------------------------------------------------------------
   const themes = ["system", "light", "dark"], theme = $("#theme");
-  const themed = () => themes.includes(kept.get("theme")) ? kept.get("theme") : "system";
+  const themed = () => themes.find((one) => one === kept.get("theme")) ?? "system";
   function dress() {
-    if (themed() === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = themed();
+    document.documentElement.dataset.theme = themed(); // "system" is none that the style knows
     theme.textContent = say(`theme${themed()}`);
   }
   if (theme) {
@@ -336,10 +340,10 @@
   const rowsHere = () => $$("[data-row]").filter((row) => row.offsetParent !== null && $("a[href]", row));
   const rowNow = () => document.activeElement?.closest?.("[data-row]");
   const typing = (one) => one.isContentEditable || one.matches("textarea, select, input:not([type=checkbox], [type=radio])");
+  const acts = { p: "probe", s: "send-link", l: "copy-link", m: "mute", a: "claim" };
   let went = 0;
-  function goTo(row) {
-    if (row) ($("a.name, a[data-open]", row) ?? $("a[href]", row)).focus();
-  }
+  const linkOf = (row) => $("a.name", row) ?? $("a[href]:not(.open)", row) ?? $("a[href]", row);
+  function goTo(row) { if (row) linkOf(row).focus(); }
   function step(by) {
     const rows = rowsHere(), at = rows.indexOf(rowNow());
     goTo(rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.max(0, Math.min(rows.length - 1, at + by))]);
@@ -353,12 +357,11 @@
   }
   // The list that one came from is remembered by the page that showed it, for `[` and `]`.
   addEventListener("pagehide", () => {
-    const paths = rowsHere().map((row) => ($("a.name, a[data-open]", row) ?? $("a[href]", row)).pathname);
-    if (paths.some((path) => path.startsWith("/connections/"))) try { sessionStorage.setItem("list", JSON.stringify(paths)); } catch { /* none, then */ }
+    const paths = rowsHere().map((row) => linkOf(row).pathname).filter((path) => path.startsWith("/connections/"));
+    if (paths.length) ofTab.set("list", JSON.stringify(paths));
   });
   function beside(by) {
-    let paths = [];
-    try { paths = JSON.parse(sessionStorage.getItem("list")) ?? []; } catch { /* none */ }
+    const paths = JSON.parse(ofTab.get("list") ?? "[]");
     const at = paths.indexOf(location.pathname);
     if (at >= 0 && paths[at + by]) location.assign(paths[at + by]);
   }
@@ -378,7 +381,8 @@
     if (kept.get("keys") === "off" || typing(event.target)) return;
     const there = Date.now() - went < 1_500 && places[event.key];
     went = 0;
-    const named = $$("[data-key]").find((one) => one.dataset.key === event.key);
+    const act = location.pathname.startsWith("/connections/") && acts[event.key];
+    const named = act && $(`a[href$="/${act}"], form[action$="/${act}"] button`, main);
     const does = there ? () => location.assign(there) : keys[event.key] ?? (named && (() => named.click()));
     if (!does) return;
     event.preventDefault();

@@ -22,12 +22,18 @@ _WIDE = """() => {
 _TOO_WIDE = """() => {
   const most = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= most) return [];
-  const inside = (one) => one.parentElement?.closest(".scroll, pre, .horizon, .chips, [data-scrolls]");
+  const cut = (one) => one && one !== document.body && (getComputedStyle(one).overflowX !== "visible" || cut(one.parentElement));
+  const right = (one) => {
+    const text = document.createRange();
+    text.selectNodeContents(one);
+    return Math.max(one.getBoundingClientRect().right, text.getBoundingClientRect().right);
+  };
   const wide = [...document.body.querySelectorAll("*")].filter((one) =>
-    one.getBoundingClientRect().right > most + 1 && !inside(one) && !one.closest(".hidden-words, .sprite"));
+    right(one) > most + 1 && !cut(one.parentElement) && !one.closest(".sprite"));
   const name = (one) => `${one.tagName.toLowerCase()}.${[...one.classList].join(".")}`;
-  return wide.filter((one) => !wide.some((other) => other !== one && one.contains(other)))
-    .slice(0, 3).map((one) => `${name(one)} “${one.textContent.trim().slice(0, 40)}”`);
+  const innermost = wide.filter((one) => !wide.some((other) => other !== one && one.contains(other)));
+  return (innermost.length ? innermost : [document.body]).slice(0, 3)
+    .map((one) => `${name(one)} “${one.textContent.trim().slice(0, 40)}”`);
 }"""
 
 

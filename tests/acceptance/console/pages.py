@@ -17,6 +17,9 @@ _ONE = "&id={connections}&id=arabic-clio&id=hebrew-xero"
 WITH = {
     "/bulk": [f"?action={does}{_ONE}" for does in ("pause", "link", "hold", "remove")],
     "/bulk/do": [f"?action=pause{_ONE}"],
+    "/outbox/release": ["?over=connection&name={held}"],
+    "/": ["", "?state=any", "?q=zzz", "?owner=client&cause=revoked&provider=clio&label=tier:gold", "?open=clio"],
+    "/calendar": ["", "?q=nothing"],
 }
 
 
@@ -27,17 +30,17 @@ async def named(scene: Scene) -> dict[str, str]:
     told = await notices.page(parts, DANA, 50)
     laid = await silences.every(parts, DANA)
     return {
-        "connections": scene.ids["clio-us"][0], "incidents": str(ours["clio"]), "outbox": str(told.notices[0].number),
+        "connections": scene.ids["clio-us"][0], "held": scene.ids["clio-us"][2], "incidents": str(ours["clio"]), "outbox": str(told.notices[0].number),
         "apps": "clio-us", "providers": "clio", "mails": "revoked", "users": "Vera Lindt", "people": "Vera Lindt",
         "keys": (await api_keys.every(parts, ME))[0].id, "campaigns": (await campaigns.every(parts, ME))[0].id,
-        "silences": str(laid.laid[0].number), "import": scene.plan, "jobs": scene.job,
+        "silences": silences.name_of(laid.laid[0]), "import": scene.plan, "jobs": scene.job,
     }  # fmt: skip
 
 
 def pages(known: Named) -> Iterator[str]:
-    """Every page that is looked at; files that are saved are none."""
+    """Every page that is looked at; files that are saved are none, nor is the mail in a preview's frame."""
     looked_at = (one.path for one in declared() if not one.acts)
-    return _paths(known, (path for path in looked_at if "." not in path))
+    return _paths(known, (path for path in looked_at if "." not in path and not path.endswith("/html")))
 
 
 def questions(known: Named) -> Iterator[str]:

@@ -13,7 +13,7 @@ from monitor.operations.roles import MAY, Role
 from monitor.secret import Secret
 from monitor.store.door_tables import api_key
 from tests.conftest import ME
-from tests.integration.access.conftest import ADMIN, PASSWORD, PUBLIC, bearer, opened
+from tests.integration.access.conftest import PASSWORD, PUBLIC, bearer, opened
 
 ME_PATH = "/api/v1/me"
 LOCAL = "http://127.0.0.1:8080"
@@ -267,7 +267,7 @@ async def test_another_role_or_password_ends_sessions_and_so_does_removal(house,
         await people.remove(house.parts, ME, "anna")
         await house.add("other")
     else:
-        await people.change(house.parts, ADMIN, "anna", **change)
+        await people.change(house.parts, ME, "anna", **change)
     async with house.caller() as http:
         assert code(await http.get(ME_PATH, headers=cookie)) == (401, "no_credentials")
 

@@ -75,6 +75,53 @@ async def test_people_are_added_changed_and_removed_by_admins_alone(house):
     assert lines == ["user.create", "user.change", "user.remove"]
 
 
+async def test_an_admin_is_left_whoever_removes_whom(house):
+    """Over a session or on loopback; who has a shell beside the key file can add one again."""
+    await people.add(house.parts, ME, "anna", "admin", GOOD)
+    here = Actor("loopback", Door.CONSOLE, MAY[Role.ADMIN])
+    for work in (
+        lambda: people.remove(house.parts, here, "anna"),
+        lambda: people.change(house.parts, here, "anna", role="viewer"),
+    ):
+        with pytest.raises(Conflict, match="'anna' is the last admin"):
+            await work()
+    await people.change(house.parts, here, "anna", role="admin", password=GOOD)
+    await people.add(house.parts, here, "bob", "admin", GOOD)
+    await people.change(house.parts, here, "anna", role="viewer")
+    await people.remove(house.parts, here, "anna")
+    await people.remove(house.parts, ME, "bob")
+
+
+async def test_nobody_takes_themselves_out(house):
+    for name in ("anna", "bob"):
+        await people.add(house.parts, ME, name, "admin", GOOD)
+    with pytest.raises(Conflict, match="Nobody removes themselves"):
+        await people.remove(house.parts, ADMIN, "anna")
+    with pytest.raises(Conflict, match="Nobody changes their own role"):
+        await people.change(house.parts, ADMIN, "anna", role="viewer")
+    await people.change(house.parts, ADMIN, "anna", password=GOOD)
+
+
+async def test_of_two_admins_who_remove_each_other_at_once_one_stays(house):
+    """Each would leave the other; together they would leave nobody."""
+    for name in ("anna", "bob"):
+        await people.add(house.parts, ME, name, "admin", GOOD)
+    bob = Actor("user:bob", Door.CONSOLE, MAY[Role.ADMIN])
+    done = await asyncio.gather(
+        people.remove(house.parts, ADMIN, "bob"), people.remove(house.parts, bob, "anna"),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert sum(isinstance(one, Conflict) for one in done) == 1
+    assert len(await people.every(house.parts, ME)) == 1
+
+
+def test_passwords_that_are_made_are_long_and_unlike():
+    made = {passwords.made().reveal() for _ in range(100)}
+    assert len(made) == 100
+    for one in made:
+        passwords.check(Secret(one))
+
+
 @pytest.mark.parametrize("wrong", ["short", "x" * 11, "x" * 1001, ""])
 async def test_a_password_has_twelve_characters(house, wrong):
     with pytest.raises(ConfigurationError, match="at least 12"):

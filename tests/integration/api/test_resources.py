@@ -95,6 +95,10 @@ async def test_who_has_taken_an_incident_up_is_told_to_whoever_looks(stage, api)
     assert (await api.post(f"{path}/acknowledge", {"note": "calling them"})).status_code == 204
     word = (await good(await api.get(path)))["acknowledged"]
     assert (word["by"], word["note"]) == ("key:all", "calling them")
+    assert (await api.ask("DELETE", f"{path}/acknowledge")).status_code == 204
+    assert (await good(await api.get(path)))["acknowledged"] is None
+    wrong(await api.ask("DELETE", f"{path}/acknowledge"), 409, "wrong_state")
+    assert (await api.post(f"{path}/acknowledge")).status_code == 204
     wrong(await api.post(f"{path}/release"), 409, "wrong_state")
     await api.post("/connections/c00/pause")
     wrong(await api.post(f"{path}/acknowledge"), 409, "wrong_state")
@@ -108,6 +112,37 @@ async def test_a_wave_is_released_a_few_first_and_then_all(stage, api):
     found = await good(await api.get(path))
     assert (found["mails"], found["guard"]) == ("released", False) and found["closed"]
     wrong(await api.post(f"{path}/drop"), 409, "wrong_state")
+
+
+async def test_what_was_decided_is_taken_back_while_nobody_was_told(stage, api):
+    path = f"/incidents/{stage.wave}"
+    wrong(await api.post(f"{path}/hold"), 409, "wrong_state")
+    wrong(await api.post(f"{path}/release", {"held": 7}), 409, "wrong_state")
+    wrong(await api.post(f"{path}/drop", {"held": 9}), 409, "wrong_state")
+    wrong(await api.post(f"{path}/release", {"held": 7, "first": 2}), 409, "wrong_state")
+    for word in ("release", "drop"):
+        assert (await good(await api.post(f"{path}/{word}", {"held": 8})))["connections"] == 8
+        other = api.program("some", only=Restriction(connections=("c00",)))
+        wrong(await api.post(f"{path}/hold", as_=other), 403, "beyond_own_rights")
+        assert await good(await api.post(f"{path}/hold")) == {"connections": 8, "clients": []}
+        found = await good(await api.get(path))
+        assert (found["mails"], found["closed"]) == (None, None)
+    wrong(await api.post(f"{path}/hold"), 409, "wrong_state")
+
+
+async def test_the_connections_of_an_incident_are_paged_within_what_one_sees(stage, api):
+    path = f"/incidents/{stage.wave}/connections"
+    first = await good(await api.get(f"{path}?limit=5"))
+    rest = await good(await api.get(f"{path}?limit=5&cursor={first['next']}"))
+    assert [one["id"] for one in first["items"] + rest["items"]] == [f"c{n:02}" for n in range(8)]
+    assert {(one["state"], one["cause"], one["told"], one["ended"]) for one in first["items"]} == {
+        ("broken", "revoked", None, None)
+    }
+    (own,) = (await good(await api.get(f"/incidents/{stage.own}/connections")))["items"]
+    assert (own["id"], own["incident"]) == ("c00", stage.own)
+    mine = await good(await api.get(path, as_=part(stage, "c01", "c20")))
+    assert [one["id"] for one in mine["items"]] == ["c01"]
+    wrong(await api.get("/incidents/9999/connections"), 404, "not_found")
 
 
 async def test_notices_are_read_shown_as_mails_and_tried_again(stage, api):

@@ -144,8 +144,8 @@ async def test_one_whose_app_is_not_configured_is_the_operators(console):
     await console.rig.add("acme")
     await console.rig.look()
     async with console.parts.database.write() as conn:
-        await conn.execute(update(connection).values(app="gone"))
         await conn.execute(update(watch).values(app="gone"))
+        await conn.execute(update(connection).values(app="gone"))
     said = words(await page(await console.operator()))
     assert "Firm acme on clio is not watched: its app gone is not configured." in said
     assert "Who acts Operator" in said

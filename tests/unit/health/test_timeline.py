@@ -102,6 +102,18 @@ def test_answer_times_are_means_of_good_probes_an_interval_each():
     assert draw([]).speed == "No answer time is known."
 
 
+def test_a_day_is_told_by_the_hour_where_the_counts_are_of_days():
+    hours = [(NOW - 25 * HOUR, 9.0), (NOW - 3 * HOUR, 0.1), (NOW - HOUR / 2, 0.2)]
+    count = [Count(first_of(NOW, timedelta(0), DAY), Cause.OK, 10, 0.8)]
+    found = timeline(Span.DAY, [], (), None, count, (), NOW, DAY, hours)
+    assert [(one.begun_at, one.seconds, one.probes) for one in found.paces] == [
+        (NOW - 3 * HOUR, 0.1, None), (NOW - HOUR / 2, 0.2, None),
+    ]  # fmt: skip
+    assert found.paces[-1].ended_at == NOW
+    for span, interval in ((Span.FORTNIGHT, DAY), (Span.DAY, HOUR)):
+        assert all(one.probes for one in timeline(span, [], (), None, count, (), NOW, interval, hours).paces)
+
+
 def test_what_was_said_is_told_in_its_order_as_far_as_the_span_reaches():
     words = [
         Word(NOW - HOUR, "Link opened"),

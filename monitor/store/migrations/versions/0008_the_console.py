@@ -13,6 +13,8 @@ depends_on = None
 def upgrade() -> None:
     # Without it every page about a connection walks the whole audit.
     op.create_index('audit_subject', 'audit', ['subject', 'id'], unique=False)
+    # A day of answer times, an hour each, in the row that every probe writes anyway.
+    op.add_column('watch', sa.Column('paces', sa.Text(), server_default='', nullable=False))
     op.create_index('watch_worst', 'watch', ['state', 'owner', 'since', 'connection'])
     op.create_index('connection_client', 'connection', ['client_name', 'id'])
     op.drop_index('ix_connection_client_name', 'connection')
@@ -53,4 +55,5 @@ def downgrade() -> None:
     op.create_index('ix_connection_client_name', 'connection', ['client_name'])
     op.drop_index('connection_client', 'connection')
     op.drop_index('watch_worst', 'watch')
+    op.drop_column('watch', 'paces')
     op.drop_index('audit_subject', 'audit')

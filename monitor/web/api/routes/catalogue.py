@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import Response
 from starlette.requests import Request
 
-from monitor.operations import apps, documents, providers, records
+from monitor.operations import apps, documents, doors, providers, records
 from monitor.operations.actor import Right
 from monitor.web.api import shapes_service as shapes
 from monitor.web.api.declared import Routes
 from monitor.web.api.paging import Cursor, Limit, sliced
 from monitor.web.api.route import Here, Who
-from monitor.web.api.strict import Name
+from monitor.web.api.strict import Given, Name
 
 ROUTES = Routes("Catalogue")
 
@@ -45,4 +45,11 @@ async def list_apps(
 @ROUTES.get("/apps/{app}", needs=Right.CATALOGUE_READ, shows=shapes.App)
 async def show_app(parts: Here, actor: Who, app: Name) -> Any:
     """Show an app: its interval, its budget, and when it last answered."""
+    return records.app(await apps.show(parts, actor, app))
+
+
+@ROUTES.post("/apps/{app}/ask", needs=Right.CONNECTIONS_OPERATE, takes=Given, shows=shapes.App)
+async def ask_app(parts: Here, actor: Who, app: Name) -> Any:
+    """Ask the provider now whether anybody could still connect to an app: no token and no code is spent."""
+    await doors.ask(parts, actor, app)
     return records.app(await apps.show(parts, actor, app))

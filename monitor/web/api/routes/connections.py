@@ -20,18 +20,19 @@ from monitor.operations import (
     imports,
     incidents,
     records,
+    telling,
 )
 from monitor.operations.actor import Actor, Right
 from monitor.operations.intake import Record
 from monitor.web.api import shapes
 from monitor.web.api.declared import Routes
-from monitor.web.api.filters import WILD, Which
+from monitor.web.api.filters import WILD, Which, words
 from monitor.web.api.paging import Cursor, Limit, page, place
 from monitor.web.api.problems import Problem, Wrong
 from monitor.web.api.revisions import etag, expected
 from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.shapes import ConnectionChange, ConnectionNew, ConnectionPut
-from monitor.web.api.strict import Given, Name
+from monitor.web.api.strict import Given, Line, Name
 from monitor.web.api.translate import of_body
 from monitor.web.paths import of_api
 
@@ -48,6 +49,7 @@ async def list_connections(
     actor: Who,
     which: Which,
     sort: Annotated[Sort, Query(description="In which order.")] = Sort.WORST,
+    expand: Annotated[Line | None, Query(description="`telling`: what was said of each.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Any:
@@ -55,13 +57,17 @@ async def list_connections(
 
     Filters are names of the query, each with several values as `a,b`; a label is `label.NAME=value`.
     """
-    found = await fleet.page(parts, actor, which, sort, _key(place(request, actor, cursor, 3)), limit)
+    beside = words(expand, "expand", frozenset({"telling"}))
+    found = await fleet.page(parts, actor, which, sort, _key(place(request, actor, cursor, 4)), limit)
     rows = [records.row_for_eyes(actor, documents.listed(one)) for one in found.rows]
+    if beside:
+        told = await telling.of_rows(parts, actor, found.rows)
+        rows = [row | {"telling": records.for_eyes(actor, records.telling(told[row["id"]]))} for row in rows]
     return page(request, response, actor, rows, list(found.after) if found.after else None)
 
 
 def _key(told: list[Any] | None) -> Key | None:
-    return Key(told[0], datetime.fromisoformat(told[1]), told[2]) if told else None
+    return Key(told[0], datetime.fromisoformat(told[1]), *told[2:]) if told else None
 
 
 @ROUTES.post(

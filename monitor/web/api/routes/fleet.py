@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from monitor.operations import fleet, records
+from fastapi import Query, Response
+from fastapi.responses import StreamingResponse
+
+from monitor.health.listing import Sort
+from monitor.operations import fleet, records, table, verdict
 from monitor.operations.actor import Right
 from monitor.web.api.declared import Routes
+from monitor.web.api.filters import WILD, Which
 from monitor.web.api.route import Here, Who
-from monitor.web.api.shapes_incidents import Fleet
+from monitor.web.api.shapes_incidents import Fleet, Verdict
 
 ROUTES = Routes("Fleet")
 
@@ -21,3 +26,23 @@ async def show_fleet(parts: Here, actor: Who) -> Any:
     `notices:read`, `silences` needs `silences:read`.
     """
     return records.for_eyes(actor, records.summary(await fleet.summary(parts, actor)))
+
+
+@ROUTES.get("/fleet/verdict", needs=Right.INCIDENTS_READ, shows=Verdict)
+async def show_verdict(parts: Here, actor: Who) -> Any:
+    """Say how the fleet is: what waits for whom, what changed within a day, and what was so a day ago.
+
+    It is at most two seconds old. `states_a_day_ago` is null until the fleet was watched for a day.
+    """
+    return records.for_eyes(actor, records.verdict(await verdict.verdict(parts, actor)))
+
+
+@ROUTES.get("/fleet.csv", needs=Right.CONNECTIONS_READ, wild=WILD, media=table.MEDIA)
+async def save_list(
+    parts: Here,
+    actor: Who,
+    which: Which,
+    sort: Annotated[Sort, Query(description="In which order.")] = Sort.WORST,
+) -> Response:
+    """Take a list of connections away as CSV, all of its pages; no cell is a formula."""
+    return StreamingResponse(await table.written(parts, actor, which, sort), media_type=table.MEDIA)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from monitor.health.causes import Subject
 from monitor.health.incidents import About
-from monitor.operations import incidents, notices, records
+from monitor.operations import incident_story, incidents, notices, records
 from monitor.operations.actor import Right
 from monitor.operations.incidents import Wanted
 from monitor.web.api import shapes_incidents as shapes
@@ -62,6 +62,21 @@ def _about(given: str | None) -> About | None:
 async def show_incident(parts: Here, actor: Who, incident: Number, expand: Expand = None) -> Any:
     """Show an incident."""
     return await _shown(parts, actor, incident, expand)
+
+
+@ROUTES.get(
+    "/incidents/{incident}/connections", needs=Right.INCIDENTS_READ, shows=shapes.Broken,
+    problems=("bad_cursor",),
+)  # fmt: skip
+async def incident_connections(
+    request: Request, response: Response, parts: Here, actor: Who, incident: Number, limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Any:  # fmt: skip
+    """List the connections of an incident in the order in which they broke, with what became of each."""
+    after = number(request, actor, cursor) or 0
+    found = await incident_story.members(parts, actor, incident, limit, after)
+    rows = [records.belongs(one) for one in found.rows]
+    return page(request, response, actor, rows, [found.after] if found.after is not None else None)
 
 
 @ROUTES.post(
@@ -117,7 +132,7 @@ async def drop_incident(
 async def hold_incident(parts: Here, actor: Who, incident: Number) -> Any:
     """Hold again what was released or dropped, and of which nobody was told yet.
 
-    Nobody is told within half a minute of a release.
+    Nobody is told within half a minute of a release (`email.release_delay`).
     """
     return {"connections": await notices.hold_again(parts, actor, incident), "clients": []}
 

@@ -15,8 +15,8 @@ from monitor.web.console.visit import Visit
 
 # Which field of the form a sentence of the intake is about.
 ABOUT = {
-    "client.name": "client", "client.contacts": "contacts", "client.locale": "language",
-    "client.timezone": "timezone",
+    "id": "id", "app": "app", "scopes": "scopes", "account_id": "account", "client.name": "client",
+    "client.contacts": "contacts", "client.locale": "language", "client.timezone": "timezone",
 }  # fmt: skip
 
 
@@ -75,12 +75,12 @@ def _by_field(sentences: list[str]) -> dict[str, str]:
     """Put each sentence beside the field that it is about; what is about none stands above."""
     found: dict[str, str] = {}
     for sentence in sentences:
-        place, colon, said = sentence.partition(": ")
+        place, _colon, said = sentence.partition(": ")
         name = ".".join(part for part in place.split(".") if not part.isdigit())
-        name = ABOUT.get(
-            name, name if name in ("id", "app", "scopes") else "account" if "account" in name else ""
-        )
-        found.setdefault(name, said if colon and name else sentence)
+        if sentence.startswith("app "):
+            name, said = "app", sentence
+        field = ABOUT.get(name, "")
+        found.setdefault(field, said if field else sentence)
     return found
 
 
@@ -101,8 +101,8 @@ def _asks(visit: Visit, wrong: dict[str, str]) -> Ask:
         )  # fmt: skip
 
     def field(name: str, label: str, **more: Any) -> Field:
-        kind, value = more.pop("kind", "text"), visit.given(name) or more.pop("value", "")
-        return Field(name, label, kind, value, trouble=wrong.get(name, ""), **more)
+        kind, usual = more.pop("kind", "text"), more.pop("value", "")
+        return Field(name, label, kind, visit.given(name) or usual, trouble=wrong.get(name, ""), **more)
 
     return Ask(
         _("Add one connection"),

@@ -159,13 +159,12 @@ def _says(visit: Visit, found: Would, count: int) -> list[str]:
             "All %(n)s connections that match just now are meant",
             found.found,
         )
-        which = chosen.sentence(visit)
         says.append(
             _(
                 "%(match)s (%(which)s). If others match by the time you go on, nothing is done and you are "
                 "asked again.",
                 match=match,
-                which=which or _("state: not healthy"),
+                which=chosen.sentence(visit) or _("everything"),
             )
         )
     return says

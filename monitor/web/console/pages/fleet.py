@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
-from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sum
-from monitor.operations import overview, verdict
+from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sort, Sum
+from monitor.operations import fleet, overview, table, verdict
 from monitor.operations.actor import Right
 from monitor.operations.overview import Asked, Line, Many, Overview
 from monitor.operations.verdict import Verdict
 from monitor.web.console import fleet_links, fleet_words
-from monitor.web.console.answers import Shown
+from monitor.web.console.answers import Sent, Shown
 from monitor.web.console.cause_words import CAUSES
 from monitor.web.console.declared import page
 from monitor.web.console.fleet_links import Links
+from monitor.web.console.pages import first_run
 from monitor.web.console.render import OWNERS, STATES
 from monitor.web.console.texts import N_, ngettext
 from monitor.web.console.texts import gettext as _
@@ -32,6 +33,9 @@ GAP = 2
 async def show_fleet(visit: Visit) -> Shown:
     """Show the fleet."""
     asked, links = fleet_links.asked(visit), Links(visit)
+    # Asked anew each time: nothing that is kept for a while should say that the first one is not there yet.
+    if not (await fleet.page(visit.parts, visit.actor, sort=Sort.ID, limit=1)).rows:
+        return await first_run.shown(visit)
     found = await verdict.verdict(visit.parts, visit.actor)
     shown = await overview.look(visit.parts, visit.actor, asked)
     titles = {app.provider.name: app.provider.title for app in visit.parts.apps.values()}
@@ -50,6 +54,7 @@ async def show_fleet(visit: Visit) -> Shown:
         rows=_rows(shown, links, titles, visit.now),
         total=_total(shown),
         every=found.counts.total,
+        mails=bool(visit.parts.loaded.settings.smtp.sender),
         pager=_pager(shown, links),
         nothing=_nothing(shown, asked),
         filters=_named(asked, links),
@@ -57,6 +62,14 @@ async def show_fleet(visit: Visit) -> Shown:
         acts=acts,
         removes=visit.may(Right.CONNECTIONS_WRITE),
     )
+
+
+@page("/fleet.csv", Right.CONNECTIONS_READ)
+async def save_fleet(visit: Visit) -> Sent:
+    """Send what is filtered as a file, all pages of it."""
+    asked = fleet_links.asked(visit)
+    pieces = await table.written(visit.parts, visit.actor, asked.which, asked.sort)
+    return Sent(pieces, table.MEDIA, "fleet.csv")
 
 
 # -- tiles ---------------------------------------------------------------------------------------------
@@ -249,10 +262,11 @@ class Row:
     said: str
     follows: str
     provider: str
+    seen: str = ""
     name: str = ""  # of what several lines stand for
     toggle: str = ""
-    rest: str = ""  # the address of all that an opened line stands for
-    left: int = 0
+    left: int = 0  # connections that follow, and are not shown in place
+    rest: str = ""  # the address of all of them
 
 
 def _rows(shown: Overview, links: Links, titles: Mapping[str, str], now: datetime) -> list[Row]:
@@ -263,6 +277,8 @@ def _rows(shown: Overview, links: Links, titles: Mapping[str, str], now: datetim
             continue
         rows.append(_many(line, links, titles, now))
         rows += [_row(one, titles, now, inside=True) for one in line.inside]
+        if line.opened and (left := line.shared.members - len(line.inside)) > 0:
+            rows[-1] = replace(rows[-1], left=left, rest=links.to(incident=str(line.shared.id), open=None))
     return rows
 
 
@@ -270,7 +286,8 @@ def _row(line: Line, titles: Mapping[str, str], now: datetime, *, inside: bool =
     why, code = fleet_words.why(line)
     said, follows = fleet_words.said_of(line, now)
     place = line.one.place
-    return Row(line, False, inside, why, code, said, follows, _at(place.provider, place.region, titles))
+    where, seen = _at(place.provider, place.region, titles), fleet_words.seen(line)
+    return Row(line, False, inside, why, code, said, follows, where, seen)
 
 
 def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) -> Row:
@@ -282,10 +299,9 @@ def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) ->
     return Row(
         line, True, False, why, code, said, follows,
         _at(shared.provider, shared.region, titles) if shared.provider else _("several providers"),
+        "",
         fleet_words.about(shared.about.kind, shared.about.name, titles),
         f"{toggle}#row-incident-{number}",
-        links.to(incident=number, open=None),
-        shared.members - len(line.inside) if line.opened else 0,
     )  # fmt: skip
 
 
@@ -316,10 +332,10 @@ def _pager(shown: Overview, links: Links) -> Pager:
     incidents, connections = shown.stand_for
     if incidents:
         words += ngettext(
-            ", where one incident stands for %(many)s connections",
-            ", where %(n)s incidents stand for %(many)s connections",
+            ", where one incident stands for %(every)s connections",
+            ", where %(n)s incidents stand for %(every)s connections",
             incidents,
-            many=f"{connections:,}",
+            every=f"{connections:,}",
         )
     return Pager(
         words,

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.datastructures import UploadFile
 
-from monitor.errors import Invalid
+from monitor.errors import ChangedMeanwhile, Conflict, Invalid
 from monitor.operations import intake, plans
 from monitor.operations.actor import Right
 from monitor.operations.intake import Wrong
@@ -105,7 +105,10 @@ async def apply_import(visit: Visit) -> Done:
         raise Invalid("typed", _("the number is another; nothing was done."))
     # Agreed to is what was shown: so many that go.
     agreed = gone > 0 and visit.given("remove") == str(gone)
-    await plans.apply(visit.parts, visit.actor, found.id, remove=agreed)
+    try:
+        await plans.apply(visit.parts, visit.actor, found.id, remove=agreed)
+    except ChangedMeanwhile as error:  # which one it was, and that another plan has to be made
+        raise Conflict(str(error)) from None
     return Done("/?state=any", _verdict(found.said, applied=True))
 
 

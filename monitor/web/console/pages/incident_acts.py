@@ -7,6 +7,7 @@ from monitor.health.causes import Subject
 from monitor.operations import board, incidents, notices, silences
 from monitor.operations.actor import Right
 from monitor.operations.board import Decision
+from monitor.text.spans import span
 from monitor.web.console import incident_words as words
 from monitor.web.console.answers import Ask, Done, Field, LeftOut, Undo
 from monitor.web.console.declared import action
@@ -53,6 +54,10 @@ async def ask_decide(visit: Visit) -> Ask:
     )  # fmt: skip
 
 
+def _to_undo(visit: Visit) -> str:
+    return span(visit.parts.loaded.settings.email.release_delay)
+
+
 def _ask_release(visit: Visit, found: Decision) -> Ask:
     letters = found.letters
     says = [
@@ -63,8 +68,8 @@ def _ask_release(visit: Visit, found: Decision) -> Ask:
             "then is not mailed.",
             letters.mails, of=f"{letters.addresses:,}",
         ),
-        _("They go as fast as these looks confirm them, the first after 30 seconds; "
-          "the fuse lets them pass."),
+        _("They go as fast as these looks confirm them, the first after %(span)s; "
+          "the fuse lets them pass.", span=_to_undo(visit)),
         _quiet(visit, found),
     ]  # fmt: skip
     button = ngettext(
@@ -78,8 +83,8 @@ def _ask_release(visit: Visit, found: Decision) -> Ask:
         ),
         [one for one in says if one], button, HERE, here=HERE, hidden=_seen(found, "release"),
         left_out=_without_mail(found),
-        note=_("For 30 seconds all of it can be taken back. After that what has not left is held again; "
-               "a mail that has left cannot be taken back."),
+        note=_("For %(span)s all of it can be taken back. After that what has not left is held again; "
+               "a mail that has left cannot be taken back.", span=_to_undo(visit)),
     )  # fmt: skip
 
 
@@ -170,8 +175,9 @@ async def decide(visit: Visit) -> Done:
     if mails == "release":
         count = await notices.release_incident(visit.parts, visit.actor, one, seen=held)
         said = ngettext(
-            "Released: the client of %(n)s connection is told, in 30 seconds at the earliest.",
-            "Released: the clients of %(n)s connections are told, in 30 seconds at the earliest.", count,
+            "Released: the client of %(n)s connection is told, in %(span)s at the earliest.",
+            "Released: the clients of %(n)s connections are told, in %(span)s at the earliest.", count,
+            span=_to_undo(visit),
         )  # fmt: skip
         return Done(HERE, said, undo)
     if mails == "drop":

@@ -1,0 +1,54 @@
+"""How fast a connection's good probes were answered, an hour each, for a day: a line of text in its row.
+
+Counts by interval say it for months, a day each; what happened this morning is seen in hours. The text is
+`HOUR/PROBES MS MS - MS …`: the number of the newest hour since 1970, how many good probes it had so far, and
+the mean of each hour in milliseconds, newest first; `-` is an hour without any. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+HOUR = timedelta(hours=1)
+HOURS = 25  # whole hours that reach into the last day
+
+
+def after(known: str, at: datetime, seconds: float) -> str:
+    """Return the line after one more good probe."""
+    hour, probes, means = _read(known)
+    now = int(at.timestamp()) // 3600
+    if now < hour:  # a clock that was set back: what is known stays
+        return known
+    if now > hour:
+        gone = min(now - hour, HOURS) if means else 0
+        means, probes = [None] * gone + means, 0
+    took = seconds * 1000
+    newest = means[0] if means and probes else None
+    mean = took if newest is None else newest + (took - newest) / (probes + 1)
+    kept = [round(mean), *(means[1:] if means else [])][:HOURS]
+    return f"{now}/{probes + 1} {' '.join('-' if one is None else str(one) for one in kept)}"
+
+
+def means(known: str) -> list[tuple[datetime, float]]:
+    """Return when each hour began that had a good probe, and its mean in seconds, oldest first."""
+    hour, _, found = _read(known)
+    return [
+        (datetime.fromtimestamp((hour - back) * 3600, UTC), one / 1000)
+        for back, one in reversed(list(enumerate(found)))
+        if one is not None
+    ]
+
+
+def _read(known: str) -> tuple[int, int, list[int | None]]:
+    """Read a line; what is none is as none."""
+    first, *rest = known.split() or [""]
+    hour, _, probes = first.partition("/")
+    try:
+        return int(hour), int(probes), _numbers(rest)
+    except ValueError:
+        return 0, 0, []
+
+
+def _numbers(words: Sequence[str]) -> list[int | None]:
+    return [None if word == "-" else int(word) for word in words]

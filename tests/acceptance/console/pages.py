@@ -18,7 +18,13 @@ WITH = {
     "/bulk": [f"?action={does}{_ONE}" for does in ("pause", "link", "hold", "remove")],
     "/bulk/do": [f"?action=pause{_ONE}"],
     "/outbox/release": ["?over=connection&name={held}"],
-    "/": ["", "?state=any", "?q=zzz", "?owner=client&cause=revoked&provider=clio&label=tier:gold", "?open=clio"],
+    "/": [
+        "",
+        "?state=any",
+        "?q=zzz",
+        "?owner=client&cause=revoked&provider=clio&label=tier:gold",
+        "?open=clio",
+    ],
     "/calendar": ["", "?q=nothing"],
 }
 

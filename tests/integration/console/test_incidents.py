@@ -58,7 +58,7 @@ async def test_a_held_wave_is_a_question(held):
     assert "8 connections turned bad together" in text
     assert "8 mails to 13 addresses are held." in text
     assert "All: cause revoked" in text
-    assert "8 of the 30 connections of Clio Manage, us are broken." in text
+    assert "8 of the 30 connections there are broken." in text
     assert 'role="img" aria-label="Broken connections: ' in page.text
     assert "Ask a few first" in text and "Decide…" in text
 
@@ -171,7 +171,7 @@ async def test_an_outage_says_how_it_goes_and_is_held(held):
     page = await person.get("/incidents")
     text = words(page)
     assert "2 open incidents. 1 thing needs you." in text
-    assert "Clio Manage: the provider does not answer" in text
+    assert "Clio Manage: The provider answers with errors of its own" in text
     assert "8 of 30 connections" in text and "What comes next" in text and "Hold mails…" in text
     number = await outage_of(held)
     ask = await person.get(f"/incidents/{number}/hold")

@@ -30,6 +30,7 @@ from monitor.operations import (
     people,
     plans,
     silences,
+    webhooks,
 )
 from monitor.operations.campaigns import Wanted
 from monitor.operations.jobs import Selection
@@ -230,6 +231,7 @@ async def _people(scene: Scene) -> None:
     for name, role in (("Priya Nair", "admin"), ("Dana Reyes", "operator"), ("Vera Lindt", "viewer")):
         await people.add(scene.parts, ME, name, role, Secret(PASSWORD))
     await api_keys.new(scene.parts, ME, "middleware", ["tokens:read", "events:read"])
+    await webhooks.add(scene.parts, ME, "http://127.0.0.1:9/hooks/of/the/middleware", ["connection.*"])
 
 
 async def _fleet(scene: Scene) -> None:

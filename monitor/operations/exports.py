@@ -14,7 +14,7 @@ from monitor.errors import Conflict
 from monitor.host import files
 from monitor.operations import documents
 from monitor.operations.actor import Actor, Right
-from monitor.operations.intake import CSV_COLUMNS
+from monitor.operations.columns import COLUMNS
 from monitor.settings.parts import Parts
 from monitor.store import audit, connections
 from monitor.store.connections import Known
@@ -76,7 +76,7 @@ async def as_csv(parts: Parts, actor: Actor) -> AsyncIterator[str]:
     """Return all connections as CSV that an import takes, a piece at a time, its header first."""
     found = [one async for one in records(parts, actor)]
     labels = sorted({name for one in found for name in one["labels"]})
-    columns = [name for name in CSV_COLUMNS if name not in ("access_token", "refresh_token", "expires_at")]
+    columns = [name for name in COLUMNS if name not in ("access_token", "refresh_token", "expires_at")]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([*columns, *(f"label.{name}" for name in labels)])

@@ -86,7 +86,7 @@ async def story(parts: Parts, actor: Actor, number: int, limit: int, after: int 
 
 async def _told(parts: Parts, actor: Actor, number: int) -> list[Told]:
     among = None if actor.only.whole else published.seen_by(actor.only, parts.database)
-    about = outbox.Wanted(incidents=published.part_of(number), among=among)
+    about = outbox.Wanted(incidents=details.part_of(number), among=among)
     return await outbox.page(parts.database, about, NOTICES)
 
 

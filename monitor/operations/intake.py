@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from pydantic import (
 
 from monitor.errors import ConfigurationError, ImportRefused, Invalid
 from monitor.health.evidence import LONGEST_ACCOUNT
+from monitor.operations import columns
 from monitor.text import addresses
 from monitor.text.jsontext import read_json
 from monitor.text.names import unprintable
@@ -39,6 +39,24 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name!r} is no time zone; write one such as America/New_York") from None
     return name
+
+
+_LANGUAGE = r"^[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*$"
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._@:-]*$"
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(_LANGUAGE[1:-1], text):
+        raise ValueError(f"{text[:40]!r} is no language; write one such as en, de or pt_BR")
+    return text
+
+
+def _name(text: str) -> str:
+    if len(text) > 200:
+        raise ValueError("is longer than 200 characters")
+    if not re.fullmatch(_ID[1:-1], text):
+        raise ValueError("is letters and digits, after the first one also . _ @ : -")
+    return text
 
 
 def _visible(text: str) -> str:
@@ -84,7 +102,7 @@ class Client(Section):
     contacts: Annotated[
         tuple[Annotated[str, AfterValidator(addresses.read)], ...], AfterValidator(addresses.once)
     ] = ()
-    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*$")] = "en"
+    locale: Annotated[str, AfterValidator(_language), Field(json_schema_extra={"pattern": _LANGUAGE})] = "en"
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
 
@@ -125,7 +143,7 @@ class Wanted(Section):
 class Record(Wanted):
     """One connection of an import file."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:-]*$", max_length=200)]
+    id: Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": _ID, "maxLength": 200})]
 
 
 def read(path: Path, apps: Mapping[str, App]) -> list[Record]:
@@ -165,7 +183,7 @@ def parse(text: str, apps: Mapping[str, App], *, csv_: bool) -> list[Record]:
 
 def look(text: str, apps: Mapping[str, App], *, csv_: bool) -> Looked:
     """Read and check a file's text; nothing is raised for what is in it."""
-    rows = _csv(text) if csv_ else _json_lines(text)
+    rows = columns.rows(text) if csv_ else _json_lines(text)
     found = Looked([], [])
     first_line: dict[str, int] = {}
     for line, row in rows:
@@ -175,7 +193,8 @@ def look(text: str, apps: Mapping[str, App], *, csv_: bool) -> Looked:
         try:
             record = Record.model_validate(row)
         except ValidationError as error:
-            found.wrong.extend(Wrong(line, sentence) for sentence in problems(error, Record))
+            told = problems(error, Record)
+            found.wrong.extend(Wrong(line, columns.of_column(one) if csv_ else one) for one in told)
             continue
         if (trouble := does_not_fit(record, apps)) is not None:
             found.wrong.append(Wrong(line, trouble))
@@ -206,11 +225,6 @@ def decoded(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Invalid("file", f"is not UTF-8 text at byte {error.start}") from None
-
-
-def template() -> str:
-    """Return a file of no connection: the columns of an import."""
-    return ",".join((*CSV_COLUMNS, "label.team")) + "\n"
 
 
 def is_csv(text: str) -> bool:
@@ -282,76 +296,6 @@ def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
                 return  # a whole array is wrong once, and not on each of its lines
             continue
         yield number, row if isinstance(row, dict) else "not a JSON object"
-
-
-CSV_COLUMNS = (
-    "id",
-    "app",
-    "client_name",
-    "contacts",
-    "locale",
-    "timezone",
-    "scopes",
-    "account_id",
-    "access_token",
-    "refresh_token",
-    "expires_at",
-)
-
-
-def _csv(text: str) -> Iterator[tuple[int, Any]]:
-    """Read CSV with a header; `contacts` and `scopes` hold several, separated by spaces or semicolons."""
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        yield from _rows(reader)
-    except csv.Error as error:
-        said = "a field is longer than 128 KiB" if "field limit" in str(error) else f"not CSV: {error}"
-        yield reader.line_num + 1, said
-
-
-def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, Any]]:
-    header = reader.fieldnames or []
-    if len(header) == 1 and ";" in header[0]:
-        yield 1, "the columns are separated by semicolons; separate them by commas"
-        return
-    if twice := [name for name in header if list(header).count(name) > 1]:
-        yield 1, f"column {twice[0]!r} stands there twice"
-        return
-    unknown = [n for n in header if n not in CSV_COLUMNS and not n.startswith(("label.", "value."))]
-    missing = [n for n in ("id", "app", "client_name") if n not in header]
-    if unknown or missing:
-        said = f"unknown column {unknown[0]!r}" if unknown else f"column {missing[0]!r} is missing"
-        yield 1, f"{said}; the columns are {', '.join(CSV_COLUMNS)}, label.NAME and value.NAME"
-        return
-    for row in reader:
-        if None in row or None in row.values():
-            yield reader.line_num, f"has another number of columns than the header's {len(header)}"
-            continue
-        yield reader.line_num, _record_of(row)
-
-
-def _record_of(row: dict[str, str]) -> dict[str, Any]:
-    def several(name: str) -> list[str]:
-        return (row.get(name) or "").replace(";", " ").split()
-
-    client: dict[str, Any] = {"name": row["client_name"], "contacts": several("contacts")}
-    client |= {name: row[name] for name in ("locale", "timezone") if row.get(name)}
-    record: dict[str, Any] = {
-        "id": row["id"],
-        "app": row["app"],
-        "client": client,
-        "scopes": several("scopes"),
-        "labels": {n.removeprefix("label."): v for n, v in row.items() if n.startswith("label.") and v},
-    }
-    if row.get("account_id"):
-        record["account_id"] = row["account_id"]
-    values = {n.removeprefix("value."): v for n, v in row.items() if n.startswith("value.") and v}
-    if values:
-        record["values"] = values
-    tokens = {n: row[n] for n in ("access_token", "refresh_token", "expires_at") if row.get(n)}
-    if tokens:
-        record["tokens"] = tokens
-    return record
 
 
 def needing_utf8(records: Iterable[Record]) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ from monitor.operations.mails import server_trouble, whole
 from monitor.operations.silences import over_of
 from monitor.settings.builders import build_post
 from monitor.settings.parts import Parts
-from monitor.store import connections, published, waves
+from monitor.store import connections, decisions, published
 
 ANY = Wanted()
 STATES = frozenset({"waiting", "sending", "sent", "failed", "withdrawn"})
@@ -143,8 +143,8 @@ async def preview(parts: Parts, actor: Actor, number: int) -> Written:
         raise Conflict(f"Notice {number} goes out as no mail.")
     try:
         written = await Writer(parts.database, post, parts.clock, previews=True).words(envelope)
-    except Unwritable as error:
-        raise Conflict(f"Notice {number} cannot be written: {error}.") from None
+    except (Unwritable, ConfigurationError) as error:  # the latter a template of one's own
+        raise Conflict(f"Notice {number} cannot be written: {str(error).rstrip('.')}.") from None
     return replace(written, html=whole(written.html, post.logo))
 
 
@@ -222,7 +222,7 @@ async def hold_again(parts: Parts, actor: Actor, number: int) -> int:
     Whoever was told meanwhile, stays told. Raises NotFound, and Conflict where nothing of it can be held.
     """
     await incidents.decided_wave(parts, actor, number)
-    count = await waves.hold_again(parts.database, number, parts.clock.now(), actor.name)
+    count = await decisions.hold_again(parts.database, number, parts.clock.now(), actor.name)
     await _plan_now(parts)
     return count
 
@@ -231,7 +231,7 @@ async def _said(
     parts: Parts, actor: Actor, wave: str, word: str, number: int | None = None, seen: int | None = None
 ) -> int:
     now = parts.clock.now()
-    count = await waves.decide(parts.database, wave, word, now, actor.name, number, seen=seen)
+    count = await decisions.decide(parts.database, wave, word, now, actor.name, number, seen=seen)
     await _plan_now(parts)
     return count
 
@@ -263,7 +263,7 @@ async def _asked(
     seen: int | None = None,
 ) -> tuple[str, ...]:
     now = parts.clock.now()
-    asked = await waves.ask_first(parts.database, wave, count, now, actor.name, number, seen=seen)
+    asked = await decisions.ask_first(parts.database, wave, count, now, actor.name, number, seen=seen)
     await _plan_now(parts)
     return asked
 

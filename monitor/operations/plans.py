@@ -98,6 +98,38 @@ async def show(parts: Parts, actor: Actor, plan_id: str) -> Planned:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A connection that a plan adds, without its tokens."""
+
+    id: str
+    client: str
+    app: str
+    contacts: tuple[str, ...]
+    tokens: bool
+
+
+def added(parts: Parts, actor: Actor, made: Planned, most: int) -> list[Added]:
+    """Return the first connections that a plan adds, as one reads them."""
+    actor.needs(Right.CONNECTIONS_WRITE)
+    wanted = set(made.said["create"][:most])
+    found: list[Added] = []
+    for line in _lines(parts, made):
+        if len(found) == len(wanted):
+            break
+        one = json.loads(line)
+        if one["id"] in wanted:
+            client = one["client"]
+            tokens = one.get("tokens") is not None
+            found.append(Added(one["id"], client["name"], one["app"], tuple(client["contacts"]), tokens))
+    return found
+
+
+def _lines(parts: Parts, made: Planned) -> list[str]:
+    text = parts.vault.open(made.records, _cell(made.id)).reveal()
+    return [line for line in text.split("\n") if line]
+
+
 async def apply(parts: Parts, actor: Actor, plan_id: str, *, remove: bool = False) -> Planned:
     """Make the fleet as a plan has it, whole or not at all. What it removes has to be agreed to.
 
@@ -107,8 +139,7 @@ async def apply(parts: Parts, actor: Actor, plan_id: str, *, remove: bool = Fals
     removed = list(made.said["remove"])
     if removed and not remove:
         raise Conflict(f"The plan also removes connections, {len(removed)} in all; say that it may.")
-    text = parts.vault.open(made.records, _cell(plan_id)).reveal()
-    records = [Record.model_validate_json(line) for line in text.split("\n") if line]
+    records = [Record.model_validate_json(line) for line in _lines(parts, made)]
     touched = {*made.said["create"], *(one["id"] for one in made.said["change"])}
     await all_within(parts, actor, records)
     new = await sealed(parts, [record for record in records if record.id in touched])

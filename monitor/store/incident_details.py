@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Subject
@@ -129,16 +131,35 @@ async def growth(database: Database, wanted: Mapping[int, Sequence[datetime]]) -
     return found
 
 
+# In the order of `watch_sums`: so the whole fleet is counted without a look at its rows.
+_SUMS = (watch.c.state, watch.c.cause, watch.c.owner, watch.c.provider, watch.c.app)
+
+
 async def spread(database: Database, providers: Collection[str], apps: Collection[str] = ()) -> list[Share]:
-    """Return how many connections of these providers, and of those of these apps, are in which state."""
-    theirs = select(connection.c.provider).where(connection.c.app.in_(sorted(apps)))
-    which = watch.c.provider.in_(sorted(providers))
-    by = (watch.c.provider, watch.c.app, watch.c.region, watch.c.state)
-    query = select(*by, func.count()).where(or_(which, watch.c.provider.in_(theirs)) if apps else which)
-    query = query.group_by(*by)
+    """Return how many connections of these providers, and of those of these apps, are in which state.
+
+    All connections of an app are in one region.
+    """
+    counts: dict[tuple[str, str, str], int] = defaultdict(int)
     async with database.read() as conn:
-        rows = await conn.execute(query)
-        return [Share(Place(row[1], row[0], row[2]), row[3], int(row[4])) for row in rows]
+        for state, _, _, provider, app, n in await conn.execute(
+            select(*_SUMS, func.count()).group_by(*_SUMS)
+        ):
+            counts[provider, app, state] += int(n)
+        wanted = {*providers, *(provider for provider, app, _ in counts if app in apps)}
+        mine = {key: n for key, n in counts.items() if key[0] in wanted}
+        regions = await _regions(conn, {app for _, app, _ in mine})
+    return [Share(Place(app, provider, regions[app]), state, n) for (provider, app, state), n in mine.items()]
+
+
+async def _regions(conn: AsyncConnection, apps: Collection[str]) -> dict[str, str]:
+    """Return the region of each of these apps, by one of its connections."""
+    if not apps:
+        return {}
+    one = select(watch.c.app, watch.c.region)
+    some = [select(one.where(watch.c.app == app).limit(1).subquery()) for app in sorted(apps)]
+    rows = await conn.execute(union_all(*some))
+    return {row[0]: row[1] for row in rows}
 
 
 async def newest_changes(database: Database, connections: Collection[str]) -> dict[str, Changed]:
@@ -204,6 +225,11 @@ async def members(
             )
             for own, name, client, app, provider, region, state, cause, at, closed, ended, told, mails in rows
         ]
+
+
+def part_of(number: int) -> Select[Any]:
+    """Return the query for the numbers of an incident and of all that belong to it."""
+    return select(incident.c.id).where(or_(incident.c.id == number, incident.c.parent_id == number))
 
 
 async def counted(database: Database) -> Open:

@@ -286,11 +286,6 @@ def was_released(number: ColumnElement[Any]) -> ColumnElement[bool]:
     return exists().where(incident.c.id == number, incident.c.mails == RELEASED)
 
 
-def part_of(number: int) -> Select[Any]:
-    """Return the query for the numbers of an incident and of all that belong to it."""
-    return select(incident.c.id).where(or_(incident.c.id == number, incident.c.parent_id == number))
-
-
 async def held_by_waves(conn: AsyncConnection) -> dict[str, int]:
     """Return of how many connections the clients are not told because a wave holds them, by its name."""
     return {row[1]: int(row[4]) for row in await conn.execute(incidents.held())}

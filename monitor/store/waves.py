@@ -11,18 +11,15 @@ from typing import Any
 from sqlalchemy import Text, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import Conflict, NotFound, Remedy
 from monitor.health.breaks import CANARY, DAY, MAILABLE, Break
 from monitor.health.causes import Cause, Owner, Subject, consequence
 from monitor.health.events import Type
 from monitor.health.holding import Held, Run, Trouble
 from monitor.health.incidents import About, Place
 from monitor.health.lifecycle import State
-from monitor.health.wave import Wave, by_person, densest, members
+from monitor.health.wave import Wave, members
 from monitor.store import audit, events
 from monitor.store.engine import Database
-from monitor.store.incidents import one_at_a_time
-from monitor.store.retry import retried
 from monitor.store.tables import connection, credential, incident, watch
 
 CHUNK = 5000  # incidents named in one statement
@@ -140,7 +137,8 @@ def _wave(row: Any) -> Wave:
     )
 
 
-def _columns(wave: Wave) -> dict[str, Any]:
+def columns(wave: Wave) -> dict[str, Any]:
+    """Return how far a wave is as the columns of its incident."""
     names = ("begun_at", "joined_at", "sent", "total", "tried", "sent_at", "spoken_at")
     return {name: getattr(wave, name) for name in names}
 
@@ -178,14 +176,14 @@ async def write(
 ) -> None:
     """Write what a run of the guard made of a provider's wave, with its lines in the audit."""
     number = known.id if known is not None else await _begin(conn, made, why, now)
-    for part in _chunks(made.joins):
+    for part in chunks(made.joins):
         await conn.execute(update(incident).where(incident.c.id.in_(part)).values(parent_id=number, waits=""))
     if made.canaries:
         await conn.execute(
             update(incident).where(incident.c.id.in_(made.canaries)).values(mails=CANARY, waits="")
         )
         await _note(conn, "mails.canary", made.provider, now, clients=list(made.asked))
-    values: dict[str, Any] = {"guard": bool(made.up) and made.end is None, **_columns(made.wave)}
+    values: dict[str, Any] = {"guard": bool(made.up) and made.end is None, **columns(made.wave)}
     if made.joins:
         values |= {"reasons": list(why), "cause": _mostly(made.breaks)}
     if made.end is not None:
@@ -194,10 +192,10 @@ async def write(
         await _note(conn, "wave.end", made.provider, now, why=made.end.value, released=len(left))
     if known is None or _differs(values, known, made):
         await conn.execute(update(incident).where(incident.c.id == number).values(**values, updated_at=now))
-        await _say(conn, number, known, values, now)
+        await say(conn, number, known, values, now)
 
 
-async def _say(
+async def say(
     conn: AsyncConnection, number: int, known: Standing | None, values: Mapping[str, Any], now: datetime
 ) -> None:
     """Tell programs what changed of a wave that programs know of: its guard, and its end."""
@@ -225,7 +223,7 @@ async def _begin(conn: AsyncConnection, made: Run, why: tuple[str, ...], now: da
         .values(
             kind=Subject.PROVIDER.value, name=made.provider, wave=True, guard=True,
             cause=_mostly(made.breaks), owner=Owner.CLIENT.value, reasons=list(why), opened_at=now,
-            updated_at=now, **_columns(made.wave),
+            updated_at=now, **columns(made.wave),
         )
         .returning(incident.c.id)
     )  # fmt: skip
@@ -248,142 +246,14 @@ async def _note(conn: AsyncConnection, action: str, provider: str, now: datetime
 async def wait(conn: AsyncConnection, waits: Mapping[int, str]) -> None:
     """Write for what first mails wait, of the breaks for which that changed."""
     for what in set(waits.values()):
-        for part in _chunks([number for number, wanted in waits.items() if wanted == what]):
+        for part in chunks([number for number, wanted in waits.items() if wanted == what]):
             await conn.execute(update(incident).where(incident.c.id.in_(part)).values(waits=what))
 
 
-def _chunks(numbers: Collection[int]) -> Iterable[list[int]]:
+def chunks(numbers: Collection[int]) -> Iterable[list[int]]:
+    """Part numbers into as many as one statement takes."""
     listed = sorted(numbers)
     return (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))
-
-
-# -- what a person says ----------------------------------------------------------------------------------
-
-
-@retried
-async def decide(
-    database: Database,
-    provider: str,
-    word: str,
-    now: datetime,
-    actor: str,
-    number: int | None = None,
-    *,
-    seen: int | None = None,
-) -> int:
-    """Release or drop all that a wave holds, which ends it; return of how many connections.
-
-    Who was told already, and what broke before the wave, is not touched. Raises NotFound, also where the
-    wave is another one by now than the `number` that is meant; Conflict where it holds another number of
-    connections than whoever decides has `seen`.
-    """
-    async with database.write() as conn:
-        await one_at_a_time(conn)
-        known = await _named(conn, provider, number)
-        held = _as_seen(known, seen)
-        await _mark(conn, held, word)
-        await conn.execute(
-            update(incident)
-            .where(incident.c.id == known.id)
-            .values(mails=word, guard=False, closed_at=now, updated_at=now)
-        )
-        await _say(conn, known.id, known, {"guard": False, "closed_at": now}, now)
-        await audit.record(conn, now, actor, f"mails.{word}", str(known.about), connections=len(held))
-    return len(held)
-
-
-@retried
-async def ask_first(
-    database: Database,
-    provider: str,
-    count: int,
-    now: datetime,
-    actor: str,
-    number: int | None = None,
-    *,
-    seen: int | None = None,
-) -> tuple[str, ...]:
-    """Ask a few of those that a wave holds on trial, because a person says so; return which clients.
-
-    Raises as `decide` does.
-    """
-    async with database.write() as conn:
-        await one_at_a_time(conn)
-        known = await _named(conn, provider, number)
-        _as_seen(known, seen)
-        chosen = densest(members(known.held.breaks, now), count)
-        await _mark(
-            conn, [one.incident for one in known.held.breaks if one.untold and one.client in chosen], CANARY
-        )
-        wave = by_person(known.held.wave, len(chosen), now)
-        await conn.execute(
-            update(incident).where(incident.c.id == known.id).values(updated_at=now, **_columns(wave))
-        )
-        await audit.record(conn, now, actor, "mails.canary", str(known.about), clients=sorted(chosen))
-    return tuple(sorted(chosen))
-
-
-@retried
-async def hold_again(database: Database, number: int, now: datetime, actor: str) -> int:
-    """Hold again what a person released or dropped of a wave, and of which nobody was told yet.
-
-    Return of how many connections. The wave is open again, and the rule has to wait before it asks by itself.
-    Raises Conflict where nothing of it can be held any more.
-    """
-    async with database.write() as conn:
-        await one_at_a_time(conn)
-        wave = (await conn.execute(select(incident).where(incident.c.id == number, incident.c.wave))).one()
-        about = About(Subject(wave.kind), wave.name)
-        if wave.closed_at is None:
-            raise Conflict(f"Incident {number} holds what it held already.")
-        if wave.name in await standing(conn):
-            raise Conflict(f"Another wave over {wave.name} is open by now; what this one held stays decided.")
-        again = (
-            await conn.execute(
-                update(incident)
-                .where(
-                    incident.c.parent_id == number,
-                    incident.c.closed_at.is_(None),
-                    incident.c.told_at.is_(None),
-                    incident.c.mails == wave.mails,
-                )
-                .values(mails="", waits="")
-                .returning(incident.c.id)
-            )
-        ).all()
-        if not again:
-            raise Conflict(f"All of what incident {number} held has healed, or its clients were told.")
-        await conn.execute(
-            update(incident)
-            .where(incident.c.id == number)
-            .values(mails="", closed_at=None, updated_at=now, spoken_at=now)
-        )
-        await events.of_incidents(conn, Type.INCIDENT_OPENED, [number], now)
-        await audit.record(conn, now, actor, "mails.hold", str(about), was=wave.mails, connections=len(again))
-    return len(again)
-
-
-def _as_seen(known: Standing, seen: int | None) -> list[int]:
-    """Return the breaks that a wave holds, for whoever has seen as many. Raises Conflict."""
-    held = [one.incident for one in known.held.breaks if one.untold]
-    if seen not in (None, len(held)):
-        raise Conflict(
-            f"The wave over {known.provider} has changed meanwhile: the mails of {len(held)} connections are "
-            f"held by now, not of {seen}."
-        )
-    return held
-
-
-async def _named(conn: AsyncConnection, provider: str, number: int | None) -> Standing:
-    known = (await standing(conn)).get(provider)
-    if known is None or number not in (None, known.id):
-        raise NotFound(f"No wave is held over {provider!r}.", Remedy("notices.list", "shows those that are"))
-    return known
-
-
-async def _mark(conn: AsyncConnection, incidents: Collection[int], word: str) -> None:
-    for part in _chunks(incidents):
-        await conn.execute(update(incident).where(incident.c.id.in_(part)).values(mails=word, waits=""))
 
 
 # -- for those who look ----------------------------------------------------------------------------------

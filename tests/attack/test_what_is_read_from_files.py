@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import ConfigurationError, ImportRefused, TokenHealthError
 from monitor.operations import intake
+from monitor.operations.columns import COLUMNS
 from monitor.providers import catalogue
 from monitor.settings.file import load
 from monitor.settings.whole import Settings
@@ -73,7 +74,7 @@ def table(rows):
 
 
 cells = texts.filter(lambda text: "\ud800" not in text)
-columns = st.lists(st.sampled_from([*intake.CSV_COLUMNS, "label.tier", "label.", "nothing"]), max_size=6)
+columns = st.lists(st.sampled_from([*COLUMNS, "label.tier", "label.", "nothing"]), max_size=6)
 
 
 @once

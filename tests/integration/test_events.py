@@ -23,7 +23,7 @@ from monitor.health.causes import Cause
 from monitor.health.classify import found
 from monitor.health.events import Type
 from monitor.health.guard import GuardPolicy
-from monitor.store import connections, due, events, imports, journal, links, maintenance, verdicts, waves
+from monitor.store import connections, decisions, due, events, imports, journal, links, maintenance, verdicts
 from monitor.store.bindings import Account
 from monitor.store.door_tables import event, webhook
 from monitor.store.tables import watch
@@ -141,7 +141,7 @@ async def test_what_the_guard_does_is_told(database):
     names = [f"c{number}" for number in range(20)]
     await _healthy(database, names, NOW)
     await _break(database, names[:8], Cause.REVOKED, NOW + 5 * MINUTE)
-    await waves.decide(database, "clio", RELEASED, NOW + 9 * MINUTE, "test")
+    await decisions.decide(database, "clio", RELEASED, NOW + 9 * MINUTE, "test")
     about = [one["type"] for one in await written(database) if one["connection"] is None]
     assert sorted(about) == ["guard.lowered", "guard.raised", "incident.closed", "incident.opened"]
 

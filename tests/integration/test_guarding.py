@@ -19,7 +19,19 @@ from monitor.health.classify import found
 from monitor.health.guard import GuardPolicy
 from monitor.health.incidents import About, Place
 from monitor.health.surprise import SurprisePolicy
-from monitor.store import audit, connections, due, fleet, guarding, history, imports, incidents, schema, waves
+from monitor.store import (
+    audit,
+    connections,
+    decisions,
+    due,
+    fleet,
+    guarding,
+    history,
+    imports,
+    incidents,
+    schema,
+    waves,
+)
 from monitor.store.engine import Database
 from monitor.store.expected import NEEDED, Ordinary
 from monitor.store.tables import connection, credential, incident, watch
@@ -76,13 +88,13 @@ async def test_a_person_decides_about_what_is_held_and_nothing_else(database):
     await _break(database, NAMES[:8], Cause.REVOKED, START + MINUTE)
     await _tell(database, NAMES[:1], START + HOUR)
     now = START + 2 * HOUR
-    assert await waves.decide(database, "clio", DROPPED, now, "cli:ann") == 7
+    assert await decisions.decide(database, "clio", DROPPED, now, "cli:ann") == 7
     assert [(await _row(database, name)).mails for name in NAMES[:3]] == ["", DROPPED, DROPPED]
     assert await _waves(database) == {}
     (entry, *_) = await audit.of_subject(database, "provider clio")
     assert (entry.actor, entry.action, entry.detail["connections"]) == ("cli:ann", "mails.dropped", 7)
     with pytest.raises(NotFound, match="No wave is held over"):
-        await waves.decide(database, "clio", RELEASED, now, "cli:ann")
+        await decisions.decide(database, "clio", RELEASED, now, "cli:ann")
     await guarding.judge_again(database, POLICY, now + MINUTE)
     assert await _waves(database) == {}, "what was decided about raises no guard"
 
@@ -93,7 +105,7 @@ async def test_a_few_are_asked_first_and_the_rest_stays_held(database):
     async with database.write() as conn:
         await conn.execute(update(connection).values(contacts=["it@firm.example"]))
     now = START + HOUR
-    first = await waves.ask_first(database, "clio", 3, now, "cli:ann")
+    first = await decisions.ask_first(database, "clio", 3, now, "cli:ann")
     assert first == ("Firm c00", "Firm c01", "Firm c02")
     assert [(await _row(database, name)).mails for name in NAMES[2:4]] == [CANARY, ""]
     async with database.read() as conn:
@@ -239,7 +251,7 @@ async def test_property_7_an_incident_never_teaches_the_guard_what_is_usual(data
     """Neither a wave's members nor what healed by itself counts as ordinary; a client's own break does."""
     await _healthy(database, NAMES, START)
     await _break(database, NAMES[:8], Cause.REVOKED, START + MINUTE)  # a wave ...
-    await waves.decide(database, "clio", RELEASED, START + HOUR, "test")  # ... though released
+    await decisions.decide(database, "clio", RELEASED, START + HOUR, "test")  # ... though released
     await _break(database, ["c20"], Cause.REVOKED, START + 3 * DAY, guard=NEVER)
     await _break(database, ["c21"], Cause.REVOKED, START + 4 * DAY, guard=NEVER)
     await _heal(database, ["c21"], START + 4 * DAY + HOUR, guard=NEVER)
@@ -362,10 +374,10 @@ def test_property_whatever_happens_the_guard_comes_down_and_a_wave_holds_its_pro
                     now += what * HOUR
                 elif what == "first":
                     for provider in await _waves(database):
-                        await waves.ask_first(database, provider, 2, now, "test")
+                        await decisions.ask_first(database, provider, 2, now, "test")
                 else:
                     for provider in await _waves(database):
-                        await waves.decide(database, provider, what, now, "test")
+                        await decisions.decide(database, provider, what, now, "test")
                 await guarding.judge_again(database, POLICY, now)
                 for provider, wave in (await _waves(database)).items():
                     assert {one.place.provider for one in wave.held.breaks} == {provider}

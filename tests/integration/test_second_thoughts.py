@@ -11,7 +11,7 @@ from monitor.errors import Conflict
 from monitor.health.breaks import DROPPED, RELEASED
 from monitor.health.causes import Cause
 from monitor.operations import notices
-from monitor.store import incidents, waves
+from monitor.store import decisions, incidents, waves
 from monitor.store.tables import incident
 from tests.conftest import ME, START
 from tests.integration.test_events import written
@@ -79,8 +79,8 @@ async def test_programs_hear_that_it_is_open_again(database):
     await _healthy(database, FIRMS, START)
     await _break(database, FIRMS, Cause.REVOKED, START + timedelta(minutes=1))
     number = (await waves.open_now(database))[0].id
-    await waves.decide(database, "clio", DROPPED, START + HOUR, "me")
-    await waves.hold_again(database, number, START + HOUR, "me")
+    await decisions.decide(database, "clio", DROPPED, START + HOUR, "me")
+    await decisions.hold_again(database, number, START + HOUR, "me")
     of_wave = [one["type"] for one in await written(database) if one["data"].get("incident") == number]
     assert sorted(of_wave) == [
         "guard.lowered", "guard.raised", "incident.closed", "incident.opened", "incident.opened",
@@ -91,13 +91,13 @@ async def test_one_wave_of_a_provider_is_open_at_a_time(database):
     await _healthy(database, [*FIRMS, *(f"later{n}" for n in range(8))], START)
     await _break(database, FIRMS, Cause.REVOKED, START + timedelta(minutes=1))
     first = (await waves.open_now(database))[0].id
-    await waves.decide(database, "clio", RELEASED, START + HOUR, "me")
+    await decisions.decide(database, "clio", RELEASED, START + HOUR, "me")
     await _break(database, [f"later{n}" for n in range(8)], Cause.REVOKED, START + 2 * HOUR)
     with pytest.raises(Conflict, match="Another wave over clio is open by now"):
-        await waves.hold_again(database, first, START + 3 * HOUR, "me")
+        await decisions.hold_again(database, first, START + 3 * HOUR, "me")
     (second,) = await waves.open_now(database)
     with pytest.raises(Conflict, match="holds what it held already"):
-        await waves.hold_again(database, second.id, START + 3 * HOUR, "me")
+        await decisions.hold_again(database, second.id, START + 3 * HOUR, "me")
     async with database.read() as conn:
         rows = await conn.execute(select(incident.c.mails).where(incident.c.parent_id == first))
         assert set(rows.scalars()) == {RELEASED}

@@ -15,6 +15,7 @@ from monitor.operations.blocks import Block, Sample
 from monitor.operations.board import Decision, Ended
 from monitor.operations.incident_story import Belongs, Story, Told
 from monitor.operations.incidents import Seen
+from monitor.web.console.cause_words import cause_words
 from monitor.web.console.growth import area, sentence
 from monitor.web.console.render import short
 from monitor.web.console.texts import N_, ngettext
@@ -68,7 +69,7 @@ def what(block: Block) -> str:
 
 def heading(block: Block) -> str:
     """Say in a line what is the matter."""
-    return f"{what(block)}: {_(consequence(block.shown.seen.cause).meaning)}"
+    return f"{what(block)}: {cause_words(block.shown.seen.cause)}"
 
 
 def together(decision: Decision) -> str:
@@ -94,9 +95,9 @@ def share_of(decision: Decision) -> str:
     """Say how many are broken where they are, and how many elsewhere at the same provider."""
     found = decision.beside
     said = ngettext(
-        "%(broken)s of the %(n)s connection of %(where)s is broken.",
-        "%(broken)s of the %(n)s connections of %(where)s are broken.",
-        found.connections, broken=f"{found.broken:,}", where=place(decision),
+        "%(broken)s of the %(n)s connection there is broken.",
+        "%(broken)s of the %(n)s connections there are broken.",
+        found.connections, broken=f"{found.broken:,}",
     )  # fmt: skip
     if not found.elsewhere:
         return said
@@ -171,9 +172,15 @@ def share(block: Block) -> str:
     return said
 
 
+def cause(seen: Seen) -> str:
+    """Say a cause in short."""
+    return cause_words(seen.cause)
+
+
 def meaning(seen: Seen) -> str:
-    """Say what a cause means."""
-    return _(consequence(seen.cause).meaning)
+    """Say what a cause means, as a sentence."""
+    text = _(consequence(seen.cause).meaning)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def advice(seen: Seen) -> str:

@@ -41,7 +41,8 @@ async def named(scene: Scene) -> dict[str, str]:
         "connections": scene.ids["clio-us"][0], "held": scene.ids["clio-us"][2], "incidents": str(ours["clio"]), "outbox": str(told.notices[0].number),
         "apps": "clio-us", "providers": "clio", "mails": "revoked", "users": "Vera Lindt", "people": "Vera Lindt",
         "keys": (await api_keys.every(parts, ME))[0].id, "campaigns": (await campaigns.every(parts, ME))[0].id,
-        "webhooks": (await webhooks.every(parts, ME))[0].id, "silences": silences.name_of(laid.laid[0]), "import": scene.plan, "jobs": scene.job,
+        "webhooks": (await webhooks.every(parts, ME))[0].id,
+        "silences": silences.name_of(laid.laid[0]), "import": scene.plan, "jobs": scene.job,
     }  # fmt: skip
 
 

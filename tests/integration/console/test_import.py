@@ -223,7 +223,7 @@ async def test_a_link_is_shown_once_to_whoever_hands_it_over(console):
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("id", "a b", "String should match"),
+        ("id", "a b", "is letters and digits"),
         ("client", "", "is empty"),
         ("contacts", "nobody", "is no e-mail address"),
         ("timezone", "Mars/Olympus", "is no time zone"),

@@ -187,3 +187,42 @@ def test_strange_csv_is_one_sentence(tmp_path, apps, lines, sentence):
         intake.read(write(tmp_path, *lines, name="in.csv"), apps)
     (said,) = caught.value.problems
     assert said.startswith(sentence) and len(said) < 200
+
+
+def test_a_mistake_of_a_csv_line_names_the_column(apps):
+    text = (
+        "id,app,client_name,contacts,locale,access_token,label.team\n"
+        f"a b,clio-us,,it@a.example nobody,English,a token,{'x' * 201}\n"
+    )
+    found = intake.look(text, apps, csv_=True)
+    assert {one.line for one in found.wrong} == {2}
+    assert sorted(one.said for one in found.wrong) == [
+        "access_token: has spaces, line breaks or other characters that no token has",
+        "client_name: is empty",
+        "contacts: is no e-mail address: An email address must have an @-sign.",
+        "id: is letters and digits, after the first one also . _ @ : -",
+        "label.team: is longer than 200 characters",
+        "locale: 'English' is no language; write one such as en, de or pt_BR",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "csv_", "said"),
+    [
+        (
+            "id;app;client_name\na;b;c\n",
+            True,
+            "the columns are separated by semicolons; separate them by commas",
+        ),
+        ('[\n{"id": "a"}\n]', False, "not JSON"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_file_is_said_once(apps, text, csv_, said):
+    (wrong,) = intake.look(text, apps, csv_=csv_).wrong
+    assert wrong.line == 1 and wrong.said.startswith(said)
+
+
+def test_a_workbook_is_no_file_of_connections():
+    with pytest.raises(ConfigurationError, match="save the sheet as CSV"):
+        intake.decoded(b"PK\x03\x04...")
+    assert intake.decoded("\ufeffid".encode()) == "id"

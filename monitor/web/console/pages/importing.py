@@ -9,7 +9,7 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from monitor.errors import ChangedMeanwhile, Conflict, Invalid
-from monitor.operations import intake, plans
+from monitor.operations import columns, intake, plans
 from monitor.operations.actor import Right
 from monitor.operations.intake import Wrong
 from monitor.web.console.answers import Answer, Ask, Done, Field, Sent, Shown
@@ -53,7 +53,7 @@ async def plan_import(visit: Visit) -> Answer:
 @page("/import/template.csv", Right.CONNECTIONS_WRITE)
 async def import_template(visit: Visit) -> Sent:
     """Hand out a file with the columns alone."""
-    return Sent(intake.template(), "text/csv", "connections.csv")
+    return Sent(columns.template(), "text/csv", "connections.csv")
 
 
 @page("/import/{plan}", Right.CONNECTIONS_WRITE)
@@ -69,7 +69,7 @@ async def show_import(visit: Visit) -> Shown:
         _verdict(said, applied=found.applied_at is not None),
         "/",
         plan=found,
-        create=said["create"][:A_TABLE],
+        create=plans.added(visit.parts, visit.actor, found, A_TABLE),
         created=len(said["create"]),
         change=list(changes.items())[:A_TABLE],
         changed=len(changes),
@@ -154,7 +154,7 @@ def _asks(visit: Visit, wrong: Sequence[Wrong] = (), right: int = 0) -> Ask:
         aside="import_aside.html.j2",
         values={
             "wrong": list(wrong[:A_TABLE]), "wrongs": len(wrong), "right": right,
-            "columns": intake.CSV_COLUMNS,
+            "columns": columns.COLUMNS,
         },
         status=422 if wrong else 200,
         multipart=True,

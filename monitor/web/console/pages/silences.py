@@ -170,7 +170,7 @@ async def lay_silence(visit: Visit) -> Done:
 
 async def ask_end_silence(visit: Visit) -> Ask:
     """Say what it means to end a silence."""
-    one = _row(visit, await silences.find(visit.parts, visit.actor, visit.path["silence"]))
+    one = _row(visit, await silences.find(visit.parts, visit.actor, _name(visit)))
     comes = one.begin is not None and one.begin > visit.now
     what = one.name or _("everything")
     if one.number is None:
@@ -195,10 +195,16 @@ async def ask_end_silence(visit: Visit) -> Ask:
 @action("/silences/{silence}/end", Right.SILENCES_WRITE, asks=ask_end_silence, api=("end_silence",))
 async def end_silence_here(visit: Visit) -> Done:
     """End a silence, or call it off."""
-    found = await silences.find(visit.parts, visit.actor, visit.path["silence"])
-    await silences.remove(visit.parts, visit.actor, visit.path["silence"])
+    found = await silences.find(visit.parts, visit.actor, _name(visit))
+    await silences.remove(visit.parts, visit.actor, _name(visit))
     what = found.name or _("everything")
     return Done(HERE, _("The silence over %(what)s is ended.", what=what), _again(found, visit.now))
+
+
+def _name(visit: Visit) -> str:
+    """Return what programs call the silence of a path; people may write its number, as commands have it."""
+    text = visit.path["silence"]
+    return silences.numbered(int(text)) if text.isdecimal() and len(text) < 16 else text
 
 
 def _again(was: Silenced | Window, now: datetime) -> Undo | None:

@@ -76,6 +76,20 @@ async def checkup(path: Path, actor: Actor, *, ask_doors: bool = False) -> list[
     return checks + _listeners(loaded)
 
 
+async def at_hand(parts: Parts, actor: Actor) -> list[Check]:
+    """Check what can be told without asking anybody outside: no provider, and no mail server."""
+    actor.needs(Right.SETTINGS_READ)
+    reach.whole(actor, "the checkup is of everything")
+    loaded, links = parts.loaded, _links(parts.loaded)
+    return [
+        await _keys(parts), await _database(parts), *await watched(parts, actor), *await _refused(parts),
+        *await _stretched(parts), *await doors.checked(parts),
+        *await costs.checked(parts, await intervals_now(parts)), *await access_lines(parts),
+        *await webhooks_checked(parts, actor), _oncall(loaded), _files(loaded), *_callbacks(loaded),
+        *([links] if links is not None else []), *_listeners(loaded),
+    ]  # fmt: skip
+
+
 async def _inside(parts: Parts, actor: Actor) -> list[Check]:
     return [
         await _keys(parts),

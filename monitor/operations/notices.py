@@ -143,8 +143,8 @@ async def preview(parts: Parts, actor: Actor, number: int) -> Written:
         raise Conflict(f"Notice {number} goes out as no mail.")
     try:
         written = await Writer(parts.database, post, parts.clock, previews=True).words(envelope)
-    except Unwritable as error:
-        raise Conflict(f"Notice {number} cannot be written: {error}.") from None
+    except (Unwritable, ConfigurationError) as error:  # the latter a template of one's own
+        raise Conflict(f"Notice {number} cannot be written: {str(error).rstrip('.')}.") from None
     return replace(written, html=whole(written.html, post.logo))
 
 

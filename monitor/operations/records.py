@@ -18,12 +18,10 @@ from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
 from monitor.operations.costs import Costs
-from monitor.operations.documents import iso, listed, mask, remedy
+from monitor.operations.documents import iso, listed, mask, remedy, wave
 from monitor.operations.fleet import Summary
 from monitor.operations.horizon import Horizon
 from monitor.operations.incidents import Shown
-from monitor.operations.mails import Mails
-from monitor.operations.outbox import MOST, Overview
 from monitor.operations.probes import Looked
 from monitor.operations.silences import name_of
 from monitor.store.audit import Entry
@@ -79,6 +77,8 @@ def incident(one: Shown) -> dict[str, Any]:
     }
     if one.connections is not None:
         found["connections"] = [listed(row) for row in one.connections]
+    if one.question is not None:
+        found["question"] = wave(one.question)
     if one.notices is not None:
         found["notices"] = [told.document(notice) for notice in one.notices]
     return found
@@ -330,56 +330,6 @@ def entry(one: Entry) -> dict[str, Any]:
         "from": detail.pop("from", None),
         "request_id": detail.pop("request_id", None),
         "detail": detail,
-    }
-
-
-def outbox(found: Overview) -> dict[str, Any]:
-    """Return the outbox in sums, and what holds something back, as programs read it."""
-    counts = found.counts
-    return {
-        "at": iso(found.at),
-        "waiting": counts.waiting,
-        "sending": counts.sending,
-        "held": counts.held,
-        "looks": counts.looks,
-        "unconfirmed": counts.unconfirmed,
-        "failed": counts.failed,
-        "sent_today": counts.sent_today,
-        "counted_up_to": MOST,
-        "holds": [
-            {
-                "by": one.by.value,
-                "count": one.count,
-                "over": one.over or None,
-                "name": one.name or None,
-                "since": iso(one.since),
-                "until": iso(one.until),
-                "incident": one.incident,
-                "why": one.why,
-            }
-            for one in found.held
-        ],
-        "undeliverable": [
-            {"address": one.address, "since": iso(one.since), "answer": one.answer, "notice": one.notice}
-            for one in found.refusing
-        ],
-        "mail_server": {
-            "configured": found.server.configured,
-            "last_taken": iso(found.server.taken_at),
-            "trouble": found.server.trouble or None,
-        },
-    }
-
-
-def mails(found: Mails) -> dict[str, Any]:
-    """Return every kind of mail."""
-    return {
-        "items": [
-            {"kind": one.kind, "to": one.occasion.to, "when": one.occasion.when, "own": list(one.own)}
-            for one in found.mails
-        ],
-        "languages": list(found.languages),
-        "trouble": found.trouble or None,
     }
 
 

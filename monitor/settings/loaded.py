@@ -67,6 +67,14 @@ class Loaded:
             return self._from_file(file, f"{what}_file")
         return Secret(value) if value else None
 
+    def from_environment(self) -> frozenset[str]:
+        """Return which settings variables say instead of the file, as `section.key`."""
+        return frozenset(
+            name.removeprefix(PREFIX).lower().replace("__", ".")
+            for name in self._environ
+            if name.startswith(PREFIX)
+        )
+
     def secret_variables(self) -> list[str]:
         """Return the variables that hold secrets, or may: keys, settings, and what `*_env` names."""
         named = _values_of(self.settings.model_dump(), lambda key: key.endswith("_env"))

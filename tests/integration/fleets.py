@@ -57,7 +57,9 @@ async def write(database: Database, ones: Sequence[One]) -> None:
         )  # fmt: skip
         rows[credential].append({"connection": one.id, "access": "v1.k.x.y", "refresh": "v1.k.x.z"})
         if one.state is State.BROKEN:
-            rows[incident].append(_incident(Subject.CONNECTION, one.id, one.cause, one.owner, one.since or START))
+            rows[incident].append(
+                _incident(Subject.CONNECTION, one.id, one.cause, one.owner, one.since or START)
+            )
     async with database.write() as conn:
         for table, some in rows.items():
             if some:

@@ -135,7 +135,9 @@ async def test_while_a_fleet_moves_each_that_stood_still_is_seen_once(database, 
 
 
 async def test_a_search_that_takes_too_long_is_for_what_begins_with_the_text(database, monkeypatch):
-    await fleets.write(database, [One("acme", client="Müller"), One("b", client="Also acme"), One("c", client="acme too")])
+    await fleets.write(
+        database, [One("acme", client="Müller"), One("b", client="Also acme"), One("c", client="acme too")]
+    )
     which, begins = await listing.narrowed_in_time(database, Filter(text="ACME"))
     assert (which.ids, begins) == ({"acme", "b", "c"}, False)
     if database.is_sqlite:

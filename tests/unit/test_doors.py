@@ -126,6 +126,7 @@ REASONS = {
     "replay_delivery": "'webhooks replay' sends a range again",
     "summarize_calendar": "'calendar' lists what it sums",
     "show_settings": _FILE,
+    "show_origins": _FILE,
     "change_key": "a command revokes a key and makes another",
 }
 ROUTES = [one.endpoint.__name__ for one in declared()]

@@ -127,6 +127,12 @@ class Settings(Shown):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
+class Origins(Shown):
+    """Where each setting came from: `environment`, `file` or `default`, by `section.key`."""
+
+    origins: dict[str, str]
+
+
 class Check(Shown):
     """One check; `ok` null is worth knowing, and no trouble."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlencode
@@ -24,11 +24,11 @@ PATHS = {
     "api_keys.new": ("/access/keys/new", N_("Make a key…")),
     "connections.list": ("/?state=any", N_("Show all connections")),
     "connections.remove": ("/connections/{}/remove", N_("Remove it…")),
-    "connections.resume": ("/connections/{}/resume", N_("Resume it…")),
+    "connections.resume": ("/connections/{}/resume", N_("Resume it")),
     "explain.story": ("/connections/{}", N_("Show it")),
     "imports.take_in": ("/import", N_("Add connections…")),
-    "links.new": ("/connections/{}/link", N_("Make a link…")),
-    "mails.test": ("/mails", N_("Show the mails")),
+    "links.new": ("/connections/{}/copy-link", N_("Make a link")),
+    "mails.test": ("/outbox/test", N_("Send a test mail…")),
     "notices.ask_first": ("/incidents", N_("Decide on its incident")),
     "notices.drop": ("/incidents", N_("Decide on its incident")),
     "notices.list": ("/outbox", N_("Show the outbox")),
@@ -57,26 +57,36 @@ CHOSEN_AT = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A remedy in the console's words: a link, or a command where no page of the console does it."""
+    """A remedy in the console's words: a link, a button that does it, or a command where no page does."""
 
-    does: str  # completes the sentence that the link, or the command, begins
+    does: str  # what that does, where the link's words do not say it
     when: str  # what has to be so first
     label: str = ""
     href: str = ""
+    posts: bool = False  # it is done at once, and there is nothing to look at
+    fields: tuple[tuple[str, str], ...] = ()  # what is posted with it
     command: str = ""
 
 
-def said(remedies: Iterable[Remedy]) -> list[Said]:
-    """Return remedies as a page says them, in their order."""
-    return [_said(one) for one in remedies]
+def said(remedies: Iterable[Remedy], may: Collection[str] | None = None) -> list[Said]:
+    """Return remedies as a page says them, in their order, without those that the reader may not use."""
+    return [one for remedy in remedies if (one := _said(remedy, may)) is not None]
 
 
-def _said(remedy: Remedy) -> Said:
+def _said(remedy: Remedy, may: Collection[str] | None) -> Said | None:
     path, label = PATHS.get(remedy.operation, ("", ""))
     href = _href(path, remedy) if path else ""
-    if not href or not _is_here(href):
+    there = _page(href) if href else None
+    if there is None:
         return Said(remedy.does, remedy.when, command=command(remedy))
-    return Said(remedy.does, remedy.when, gettext(label), href)
+    if may is not None and there.needs is not None and there.needs.value not in may:
+        return None
+    posts = there.acts and there.asks is None
+    given = tuple((name, value) for name, value in remedy.options if value)
+    if posts:
+        return Said(remedy.does, remedy.when, gettext(label), href, posts=True, fields=given)
+    query = f"?{urlencode(given)}" if given and "?" not in href else ""
+    return Said(remedy.does, remedy.when, gettext(label), href + query)
 
 
 def _href(path: str, remedy: Remedy) -> str:
@@ -84,16 +94,16 @@ def _href(path: str, remedy: Remedy) -> str:
         return path
     if not remedy.subject or " " in remedy.subject:  # whoever reads it chooses
         return CHOSEN_AT[remedy.operation.partition(".")[0]]
-    given = {name: value for name, value in remedy.options if value}
-    return path.format(quote(remedy.subject, safe="")) + (f"?{urlencode(given)}" if given else "")
+    return path.format(quote(remedy.subject, safe=""))
 
 
-def _is_here(href: str) -> bool:
-    """Whether the console has this page."""
-    path = href.partition("?")[0].partition("#")[0]
-    return any(one.match(path) for one in _patterns(so_far()))
+def _page(href: str) -> Declared | None:
+    """Return the console's page or action at an address; None where it has none."""
+    path = href.partition("?")[0]
+    return next((one for pattern, one in _pages(so_far()) if pattern.match(path)), None)
 
 
 @lru_cache(maxsize=4)
-def _patterns(found: tuple[Declared, ...]) -> tuple[re.Pattern[str], ...]:
-    return tuple(compile_path(one.path)[0] for one in found if not one.acts or one.asks is not None)
+def _pages(found: tuple[Declared, ...]) -> tuple[tuple[re.Pattern[str], Declared], ...]:
+    ordered = sorted(found, key=lambda one: one.path.count("{"))
+    return tuple((compile_path(one.path)[0], one) for one in ordered)

@@ -30,6 +30,7 @@ from monitor.operations import (
     people,
     plans,
     silences,
+    webhooks,
 )
 from monitor.operations.campaigns import Wanted
 from monitor.operations.jobs import Selection
@@ -192,6 +193,14 @@ class Scene:
             self.clock.set(at + step * timedelta(seconds=35))
             await self.look(ids)
 
+    async def now(self, ids: Sequence[str], how: Told = words.well) -> None:
+        """Have some answered so from now on, look until it is so, and have the feed tell it."""
+        self.how |= dict.fromkeys(ids, how)
+        for _ in range(3):
+            self.clock.tick(seconds=35)
+            await self.look(ids)
+        await fanout.put_in_order(self.parts.database, self.clock.now())
+
     async def mails(self, ago: timedelta) -> None:
         """Send what is due by a moment, after the look at each that a mail waits for."""
         self.at(ago)
@@ -230,6 +239,7 @@ async def _people(scene: Scene) -> None:
     for name, role in (("Priya Nair", "admin"), ("Dana Reyes", "operator"), ("Vera Lindt", "viewer")):
         await people.add(scene.parts, ME, name, role, Secret(PASSWORD))
     await api_keys.new(scene.parts, ME, "middleware", ["tokens:read", "events:read"])
+    await webhooks.add(scene.parts, ME, "https://hooks.northwind.example/token-health", ["connection.*"])
 
 
 async def _fleet(scene: Scene) -> None:

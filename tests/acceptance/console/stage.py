@@ -36,6 +36,7 @@ class Stage:
     def __init__(self) -> None:
         self.url = ""
         self.scene: Scene
+        self.streams: Streams
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._ready = threading.Event()
@@ -57,6 +58,15 @@ class Stage:
             return await work(self.scene)
 
         return asyncio.run_coroutine_threadsafe(now(), self._loop).result(30)
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+
+        async def wait(_: Scene) -> None:
+            while not true():
+                await asyncio.sleep(0.02)  # noqa: TID251 - a real server, and a real browser
+
+        self.do(wait)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
@@ -95,6 +105,7 @@ class Stage:
                 None, None, parts.loaded.settings.web.names, sign_in=SignIn(parts, keeper), api=build(around),
                 console=build_console(around, keeper),
             )  # fmt: skip
+            self.streams = around.works[Streams]
             web = server(app, "127.0.0.1", 0)
             serving = asyncio.create_task(web.serve())
             while not web.started:
@@ -102,7 +113,7 @@ class Stage:
             self.url = f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
             self._ready.set()
             await self._over.wait()
-            around.works[Streams].stop()
+            self.streams.stop()
             web.should_exit = True
             await serving
 

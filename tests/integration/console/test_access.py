@@ -78,7 +78,7 @@ async def test_a_role_and_a_password_are_changed_and_somebody_is_removed(console
     assert "local admin" in words(await viewer.get("/access")), "their session ended: it is who is here"
     late = await admin.post(f"/access/people/{one.id}/role", form)
     assert late.status_code == 409
-    assert "was changed meanwhile" in words(late)
+    assert "Somebody changed this since you opened it." in words(late)
     page = await admin.post(f"/access/people/{one.id}/password", {"password": ""})
     await people.sign_in(console.parts, "viewer-one", Secret(secret_of(page)), "10.0.0.1")
     gone = await admin.post(f"/access/people/{one.id}/remove")

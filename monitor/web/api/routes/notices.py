@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from starlette.requests import Request
 
-from monitor.operations import mails, notices, outbox, records, silences
+from monitor.operations import mails, notices, outbox, outbox_records, records, silences
 from monitor.operations.actor import Right
 from monitor.operations.notices import STATES, Wanted
 from monitor.web.api import shapes_notices as shapes
@@ -80,13 +80,13 @@ async def send_notice_now(parts: Here, actor: Who, notice: Number) -> Any:
 @ROUTES.get("/outbox", needs=Right.NOTICES_READ, shows=shapes.Outbox, problems=("beyond_own_rights",))
 async def show_outbox(parts: Here, actor: Who) -> Any:
     """Show what waits, what wants a look, what went out today, and what holds something back."""
-    return records.for_eyes(actor, records.outbox(await outbox.overview(parts, actor)))
+    return records.for_eyes(actor, outbox_records.outbox(await outbox.overview(parts, actor)))
 
 
 @ROUTES.get("/mails", needs=Right.NOTICES_READ, shows=shapes.Mails)
 async def list_mails(parts: Here, actor: Who) -> Any:
     """List every kind of mail: who gets it and when, in which languages."""
-    return records.for_eyes(actor, records.mails(mails.every(parts.loaded, actor)))
+    return records.for_eyes(actor, outbox_records.mails(mails.every(parts.loaded, actor)))
 
 
 @ROUTES.get(

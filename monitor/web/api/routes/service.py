@@ -43,6 +43,14 @@ async def show_settings(parts: Here, actor: Who) -> Any:
     return records.for_eyes(actor, configured.show(parts, actor))
 
 
+@ROUTES.get(
+    "/settings/origins", needs=Right.SETTINGS_READ, shows=shapes.Origins, problems=("beyond_own_rights",)
+)
+async def show_origins(parts: Here, actor: Who) -> Any:
+    """Show where each setting came from: a variable, the file, or what it is where nobody says it."""
+    return {"origins": {place: one.value for place, one in configured.origins(parts, actor).items()}}
+
+
 @ROUTES.get("/doctor", needs=Right.SETTINGS_READ, shows=shapes.Checkup, problems=("beyond_own_rights",))
 async def doctor(parts: Here, actor: Who) -> Any:
     """Check configuration, keys, database, providers, mail server and clock; it changes nothing."""

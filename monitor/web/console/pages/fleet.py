@@ -180,9 +180,7 @@ async def _chips(visit: Visit, asked: Asked, links: Links) -> list[Chip]:
             states,
         ),
         _chip("owner", links, [(one.value, _(OWNERS[one.value])) for one in TURNS], _added(sums, "owner")),
-        _chip(
-            "cause", links, [(one.value, cause_words(one)) for one in Cause], _added(sums, "cause")
-        ),
+        _chip("cause", links, [(one.value, cause_words(one)) for one in Cause], _added(sums, "cause")),
         _chip("provider", links, _found(sums, "provider", titles), _added(sums, "provider")),
         _chip("app", links, _found(sums, "app", {}), _added(sums, "app")),
         _chip("label", links, [(one, one) for one in labels], None),

@@ -18,7 +18,7 @@ from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
 from monitor.operations.costs import Costs
-from monitor.operations.documents import iso, listed, mask, remedy
+from monitor.operations.documents import iso, listed, mask, remedy, wave
 from monitor.operations.fleet import Summary
 from monitor.operations.horizon import Horizon
 from monitor.operations.incidents import Shown
@@ -77,6 +77,8 @@ def incident(one: Shown) -> dict[str, Any]:
     }
     if one.connections is not None:
         found["connections"] = [listed(row) for row in one.connections]
+    if one.question is not None:
+        found["question"] = wave(one.question)
     if one.notices is not None:
         found["notices"] = [told.document(notice) for notice in one.notices]
     return found

@@ -59,7 +59,7 @@
     const words = failed || say(lost ? "lost" : "live", { at: asOf });
     if (badge.textContent === words) return;
     const [before, after = ""] = lost ? ["", words] : words.split(asOf); // where there is little room, the time alone
-    const long = Object.assign(document.createElement("span"), { className: "long", textContent: before });
+    const long = Object.assign(document.createElement("span"), { className: "long", textContent: before.trim() });
     badge.replaceChildren(long, lost ? words : asOf + after);
   }
 

@@ -25,7 +25,9 @@ WITH = {
         "?owner=client&cause=revoked&provider=clio&label=tier:gold",
         "?open=clio",
     ],
-    "/calendar": ["", "?q=nothing"],
+    "/calendar": ["", "?client=nobody", "?kind=grants", "?day=2027-01-10"],
+    "/access": ["", "?ended=1"],
+    "/audit": ["", "?actor=nobody"],
 }
 
 

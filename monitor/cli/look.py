@@ -169,13 +169,13 @@ def print_explanation(found: Explained) -> None:
     from monitor.cli.show import STYLE
     from monitor.operations.documents import iso
 
-    told, text = found.story, found.text
+    told, text, advice = found.story, found.text, found.asked.advice
     out.print(f"[{STYLE[told.health.state]}]{escape(text.headline)}[/]")
     for title, lines in (
         ("Why", text.why),
         ("Evidence", text.evidence),
         ("The middleware says", text.middleware),
-        ("Who acts", (text.who,)),
+        ("Who acts", (text.who, *((advice.says,) if advice is not None else ()))),
         ("Who was told", text.told),
         ("What comes next", (*text.next, *map(sentence, text.remedies))),
         ("Its probes", text.probed),

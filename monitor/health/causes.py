@@ -93,6 +93,8 @@ class Consequence:
     colour: str  # in every diagram, by Grafana's names
     asks: Asks | None = None
     call: Call | None = None
+    short: str = ""  # in the cell of a list; `short_of_scope` where it is known of which scope
+    short_of_scope: str = ""
     about_scopes: bool = False
     ends_grant: bool = False
     ends_renewal: bool = False
@@ -118,6 +120,7 @@ TABLE: dict[Cause, Consequence] = {
         Subject.CONNECTION,
         "Nothing to do.",
         "semi-dark-green",
+        short="works",
     ),
     Cause.REVOKED: Consequence(
         "access was withdrawn: the app was removed, a password changed, or the user was deactivated",
@@ -131,6 +134,7 @@ TABLE: dict[Cause, Consequence] = {
         ),
         ends_grant=True,
         ends_renewal=True,
+        short="access was withdrawn",
     ),
     Cause.REFRESH_EXPIRED: Consequence(
         "the refresh token ran out, so no new access token can be had",
@@ -142,6 +146,7 @@ TABLE: dict[Cause, Consequence] = {
         asks=Asks("refresh_expired", "the permission ran out", "The permission you gave has run out."),
         ends_grant=True,
         ends_renewal=True,
+        short="the refresh token ran out",
     ),
     Cause.INSUFFICIENT_SCOPE: Consequence(
         "it connects, but was not granted a resource that it needs",
@@ -156,6 +161,8 @@ TABLE: dict[Cause, Consequence] = {
             "Something we need is not part of what is approved.",
         ),
         about_scopes=True,
+        short="was not granted what it needs",
+        short_of_scope="was not granted %(scope)s",
     ),
     Cause.POLICY_BLOCKED: Consequence(
         "a setting of the client's own administrator keeps us out; authorizing again as before does not help",
@@ -172,6 +179,7 @@ TABLE: dict[Cause, Consequence] = {
             reminders=1,
         ),
         ends_renewal=True,
+        short="a setting of the client's administrator is in the way",
     ),
     Cause.ROLE_RESTRICTED: Consequence(
         "the access was granted, but the user's own role at the provider does not allow the resource",
@@ -186,6 +194,8 @@ TABLE: dict[Cause, Consequence] = {
             "The user who connected may not see all that we need. An administrator can.",
         ),
         about_scopes=True,
+        short="the user's role may not read what it needs",
+        short_of_scope="the user's role may not read %(scope)s",
     ),
     Cause.WRONG_ACCOUNT: Consequence(
         "the token belongs to another account than the one on record",
@@ -199,6 +209,7 @@ TABLE: dict[Cause, Consequence] = {
             "it answers as another account",
             "The connection answers as another account than the one it was set up for.",
         ),
+        short="it is another account",
     ),
     Cause.REFRESH_LOST: Consequence(
         "the answer to a refresh was lost, and nothing is left to try: the pair that was in it is gone",
@@ -214,6 +225,7 @@ TABLE: dict[Cause, Consequence] = {
         ),
         call=Call.PAGE,
         ends_renewal=True,
+        short="a refresh token may be lost",
     ),
     Cause.APP_MISCONFIGURED: Consequence(
         "the provider refuses our app itself (its id, secret, redirect or registration), or a stored "
@@ -225,6 +237,7 @@ TABLE: dict[Cause, Consequence] = {
         "semi-dark-red",
         call=Call.PAGE,
         ends_renewal=True,
+        short="the provider refuses our app",
     ),
     Cause.RATE_LIMITED: Consequence(
         "the provider asks us to slow down",
@@ -234,6 +247,7 @@ TABLE: dict[Cause, Consequence] = {
         "Nothing, unless it lasts: then probe less often or share the app's limit differently.",
         "light-blue",
         call=Call.PAGE,
+        short="asked to slow down",
     ),
     Cause.PROVIDER_OUTAGE: Consequence(
         "the provider does not answer, or answers with an error of its own",
@@ -243,6 +257,7 @@ TABLE: dict[Cause, Consequence] = {
         "Wait for the provider; connections recover by themselves.",
         "semi-dark-blue",
         call=Call.PAGE,
+        short="the provider answers with errors of its own",
     ),
     Cause.EGRESS_BLOCKED: Consequence(
         "the provider refuses the address that we come from, or one replica of ours",
@@ -252,6 +267,7 @@ TABLE: dict[Cause, Consequence] = {
         "The operator has this address allowed at the provider, or stops that replica; no client has to act.",
         "light-purple",
         call=Call.PAGE,
+        short="the provider refuses our address",
     ),
     Cause.NETWORK: Consequence(
         "we cannot reach anything from here: our own network or name resolution",
@@ -261,6 +277,7 @@ TABLE: dict[Cause, Consequence] = {
         "The operator looks at this machine's network and DNS; no client has to act.",
         "dark-purple",
         call=Call.PAGE,
+        short="we reach nothing from here",
     ),
     Cause.UNEXPECTED: Consequence(
         "an answer that no rule knows, such as a firewall's page or a changed API",
@@ -270,6 +287,7 @@ TABLE: dict[Cause, Consequence] = {
         "The operator reads the sample in the evidence and adds a rule, or asks the provider.",
         "semi-dark-purple",
         call=Call.PAGE,
+        short="an answer that no rule knows",
     ),
 }
 

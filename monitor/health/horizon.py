@@ -16,7 +16,7 @@ WEEK = timedelta(days=7)
 class Group:
     """What ends on one day of UTC, is of one kind, app and provider, and needs the same people.
 
-    `name` and `client` are of the first connection where it is about connections: of one alone, whose it is.
+    `name` is the first connection where it is about connections, `client` whose it is where it is one alone.
     `asked`: how many of them a campaign asks. `entry`: what ends where it is about no connection.
     """
 

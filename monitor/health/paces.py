@@ -16,17 +16,17 @@ HOURS = 25  # whole hours that reach into the last day
 
 def after(known: str, at: datetime, seconds: float) -> str:
     """Return the line after one more good probe."""
-    hour, probes, means = _read(known)
+    hour, probes, found = _read(known)
     now = int(at.timestamp()) // 3600
     if now < hour:  # a clock that was set back: what is known stays
         return known
     if now > hour:
-        gone = min(now - hour, HOURS) if means else 0
-        means, probes = [None] * gone + means, 0
+        gap: list[int | None] = [None] * (min(now - hour, HOURS) if found else 0)
+        found, probes = gap + found, 0
     took = seconds * 1000
-    newest = means[0] if means and probes else None
+    newest = found[0] if found and probes else None
     mean = took if newest is None else newest + (took - newest) / (probes + 1)
-    kept = [round(mean), *(means[1:] if means else [])][:HOURS]
+    kept = [round(mean), *found[1:]][:HOURS]
     return f"{now}/{probes + 1} {' '.join('-' if one is None else str(one) for one in kept)}"
 
 

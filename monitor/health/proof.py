@@ -103,7 +103,7 @@ def _concluded(story: Story) -> Iterator[Proof]:
     cause = story.health.cause if story.health.state is State.BROKEN else story.health.candidate
     means = consequence(cause).meaning.partition(":")[0]
     says.append(f"So {means}: {cause.value}, confidence {story.health.confidence:.0%}.")
-    yield Proof("What that means", rule=story.rule, says=tuple(says))
+    yield Proof("What that means", rule=story.rule, says=tuple(one[:1].upper() + one[1:] for one in says))
 
 
 def _repeated(story: Story, newest: Seen | None, doubt: Seen | None) -> Iterator[Proof]:

@@ -67,6 +67,8 @@ class Road:
     started_at: datetime | None = None
     trips: tuple[Trip, ...] = ()
     held: bool = False  # an approval waits for a person
+    hindered: str = ""  # why no mail goes out now
+    guarded: bool = False  # that is the fleet guard, and a person may decide
 
     @property
     def last(self) -> Trip | None:
@@ -143,6 +145,8 @@ def _ahead(road: Road, now: datetime) -> list[Step]:
     if not (road.mails or road.handed_at or road.opened_at):
         if not road.contacts:
             return [Step(Fate.AHEAD, "Nobody is mailed: no contact is on record"), Step(Fate.AHEAD, as_)]
+        if road.hindered:
+            return [Step(Fate.AHEAD, road.hindered), Step(Fate.AHEAD, as_)]
         return [Step(Fate.AHEAD, "Mailed when it is due", road.due_at), Step(Fate.AHEAD, as_)]
     if last is not None and last.ended_at is None and now - last.begun_at < COMES_BACK:
         return [Step(Fate.AHEAD, f"{as_}; they are at {road.provider} just now")]
@@ -157,6 +161,7 @@ class Tip(StrEnum):
     SEND_AGAIN = "send_again"  # opened, not started
     ANOTHER_CONTACT = "another_contact"  # no reminder is left
     ADD_CONTACT = "add_contact"  # nobody can be asked
+    DECIDE = "decide"  # the fleet guard holds the mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,8 @@ def advise(road: Road, now: datetime) -> Advice | None:
         return Advice(Tip.CALL, f"They tried and took the wrong account. A call is quicker{sooner}.")
     if last is not None and last.outcome == "declined":
         return Advice(Tip.ASK_WHY, f"They declined at {road.provider}. Ask them why before the next mail.")
+    if road.guarded:
+        return Advice(Tip.DECIDE, "Its mail is held with those of others that broke together. You decide.")
     if not road.contacts:
         return Advice(Tip.ADD_CONTACT, "Nobody can be mailed: add a contact, or hand a link over.")
     if road.mails and road.due_at is None and not road.reminders_left:

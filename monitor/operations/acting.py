@@ -129,7 +129,10 @@ async def do(
     """
     rows = {row.id: row async for row in fleet.every(parts, actor, Filter(ids=frozenset(ids)), Sort.ID)}
     found = await _sorted_out(parts, actor, action, [rows[name] for name in ids if name in rows], options)
-    failed = left_out(found.left)
+    left = dict(found.left)
+    if action is Action.LINK:  # has its mail since this was asked for: of this work, cut off, or of another
+        left.pop(Why.ASKED_LATELY, None)
+    failed = left_out(left)
     if action is not Action.REMOVE:  # what is gone is removed
         failed += [_failed(name, connections_gone(name)) for name in ids if name not in rows]
     if found.todo:

@@ -12,11 +12,14 @@ from monitor.health.doors import Door, Standing
 from monitor.health.listing import Filter
 from monitor.operations.actor import Actor, Right
 from monitor.operations.costs import Costs, of_apps
+from monitor.operations.kept import kept
 from monitor.settings.parts import Parts
 from monitor.settings.sections import AppSettings
 from monitor.store import app_checks, app_sums, budgets, connections, listing
 from monitor.store.app_sums import Sums
 from monitor.wire.apps import App
+
+A_WHILE = timedelta(seconds=10)
 
 
 async def unwatched(parts: Parts, actor: Actor) -> list[str]:
@@ -62,11 +65,13 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
     named = [*parts.apps, *(name for name in counted if name not in parts.apps)]
     if not actor.only.whole:
         named = [name for name in named if name in (actor.only.apps or counted)]
-    sizes, lately = await connections.per_app(parts.database), await connections.lately(parts.database)
+    # What walks through the fleet is read once in a while for all who see the whole of it.
+    sizes, database = await connections.per_app(parts.database), parts.database
+    lately = await kept(parts, actor, "lately", lambda: connections.lately(database), A_WHILE)
     doors, sums = await app_checks.standing(parts.database), await app_sums.by_app(parts.database, actor.only)
     free, configured = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
     # Of all of an app's connections: nothing for whoever is to see a part of them.
-    costs = await of_apps(parts, await intervals_now(parts)) if actor.only.whole else {}
+    costs = await kept(parts, actor, "costs", lambda: _costs(parts), A_WHILE) if actor.only.whole else {}
     given = {one.id: one for one in parts.loaded.settings.apps}
     found = []
     for name in sorted(named):
@@ -92,6 +97,10 @@ async def every(parts: Parts, actor: Actor) -> list[Used]:
             )
         )
     return found
+
+
+async def _costs(parts: Parts) -> dict[str, Costs]:
+    return await of_apps(parts, await intervals_now(parts))
 
 
 async def show(parts: Parts, actor: Actor, app: str) -> Used:

@@ -1,25 +1,25 @@
-"""What a client was asked about a connection, what they did, and what lies ahead: gathered from the store."""
+"""What a client was asked about a connection, what they did, and which mails wait."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerts.mails.plan import MailPolicy
 from alerts.mails.standing import TO_OPERATOR, Kind, Slot
 from alerts.mails.told import what
-from alerts.outbox import listing
-from alerts.outbox.listing import Told, Wanted
+from alerts.outbox.listing import Told
+from monitor.health.breaks import DROPPED
 from monitor.health.causes import Owner, consequence
 from monitor.health.coming import Mail
 from monitor.health.lifecycle import State
 from monitor.health.road import Advice, Mailed, Road, Step, Trip, advise, steps
+from monitor.operations.gathered import Gathered
 from monitor.settings.parts import Parts
-from monitor.store import campaigns, links
+from monitor.store import campaigns
 from monitor.store import links as stored
 from monitor.store.connections import Known
-from monitor.store.incidents import OpenIncident
 from monitor.store.links import Link
 from monitor.text.names import one_line
 
@@ -36,33 +36,46 @@ class Asked:
     mails: tuple[Mail, ...] = ()
     hand_over_at: datetime | None = None
     link_ends: datetime | None = None
-    links: tuple[Link, ...] = ()
 
 
-async def of(parts: Parts, known: Known, own: OpenIncident | None, *, held: bool) -> Asked:
-    """Gather what was asked about a connection and what came of it.
-
-    `own` is its open incident; `held`: an approval waits for a person.
-    """
-    now, found = parts.clock.now(), await links.of_connection(parts.database, known.id)
-    told = await listing.page(parts.database, Wanted(connection=known.id), 50)
+async def of(parts: Parts, record: Gathered) -> Asked:
+    """Tell what was asked about a connection and what came of it."""
+    known, found, told, own = record.known, record.links, record.told, record.own
+    held, now = record.grant is not None, parts.clock.now()
     waiting = tuple(_mail(one) for one in reversed(told) if one.state == "waiting" and one.slot in list(Slot))
     ends = max((one.expires_at for one in found if one.used_at is None), default=None)
     turn = held or _clients_turn(known)
     since = own.opened_at if own is not None else _since(known, found, now)
     if since is None or not (turn or _healed(known, found, now)):
-        return Asked(mails=waiting, links=tuple(found))
+        return Asked(mails=waiting)
     trips = await stored.trips_of(parts.database, known.id)
     policy = parts.loaded.settings.mail_policy
     road = _road(parts, known, told, found, trips, since, policy, held=held)
+    road = replace(road, hindered=_hindered(parts, record), guarded=_guarded(record))
     return Asked(
         steps(road, now),
         advise(road, now) if turn else None,
         waiting,
         _hand_over(road, told, policy) if turn and not held else None,
         ends if turn else None,
-        tuple(found),
     )
+
+
+def _guarded(record: Gathered) -> bool:
+    """Whether the fleet guard holds the first mail about a break."""
+    own = record.own
+    larger = record.open_ones[1] if len(record.open_ones) > 1 else None
+    return larger is not None and larger.wave and own is not None and not (own.told_at or own.mails)
+
+
+def _hindered(parts: Parts, record: Gathered) -> str:
+    if not parts.loaded.settings.smtp.sender:
+        return "No mail goes out: [smtp] has no `from`"
+    if record.silences:
+        return "Muted: no mail goes out meanwhile"
+    if record.own is not None and record.own.mails == DROPPED:
+        return "No mail goes out: a person had it dropped"
+    return "The fleet guard holds the mail" if _guarded(record) else ""
 
 
 def _clients_turn(known: Known) -> bool:

@@ -10,8 +10,8 @@ from monitor.health.timeline import Span, Timeline
 from monitor.operations import explain, fleet, timelines
 from monitor.operations.actor import Actor, Right
 from monitor.operations.explain import Explained
+from monitor.operations.gathered import gather
 from monitor.settings.parts import Parts
-from monitor.store import bindings
 from monitor.store.bindings import HeldGrant
 
 BESIDE = 8  # others of the same client that are named
@@ -31,14 +31,14 @@ class CloseUp:
 async def of(parts: Parts, actor: Actor, connection_id: str, over: Span | None = None) -> CloseUp:
     """Gather all about a connection. Raises NotFound."""
     actor.needs(Right.CONNECTIONS_READ)
-    found = await explain.explained(parts, actor, connection_id)
-    which = Filter(clients=frozenset([found.known.client_name]))
+    record = await gather(parts, actor, connection_id)
+    which = Filter(clients=frozenset([record.known.client_name]))
     page = await fleet.page(parts, actor, which, Sort.WORST, None, BESIDE + 1)
     others = [one for one in page.rows if one.id != connection_id]
     return CloseUp(
-        found,
-        await timelines.of(parts, actor, connection_id, over),
+        await explain.explain_it(parts, actor, record),
+        await timelines.of_gathered(parts, record, over),
         tuple(others[:BESIDE]),
         len(others) > BESIDE or page.after is not None,
-        await bindings.of_connection(parts.database, connection_id),
+        record.grant,
     )

@@ -8,11 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerts.mails.told import document, remedies, sentence, what
-from alerts.outbox import listing
-from alerts.outbox.listing import Told, Wanted
-from alerts.pages import told as pages_told
-from alerts.silences import silences
-from alerts.silences.windows import FOREVER, Scope, Silenced
+from alerts.outbox.listing import Told
+from alerts.silences.windows import FOREVER, Silenced
 from monitor.errors import Remedy
 from monitor.health.ages import Age
 from monitor.health.campaign import Phase, how_far
@@ -25,25 +22,17 @@ from monitor.operations import asked, documents, signals
 from monitor.operations.actor import Actor, Right
 from monitor.operations.ahead import ages_of, coming_of
 from monitor.operations.asked import Asked
+from monitor.operations.gathered import Gathered, gather
 from monitor.operations.incidents import waves_open
 from monitor.operations.mails import server_trouble
 from monitor.providers.phrases import setting_in_words
 from monitor.settings.parts import Parts
-from monitor.store import (
-    audit,
-    bindings,
-    campaigns,
-    connections,
-    history,
-    incidents,
-    journal,
-    links,
-    published,
-)
+from monitor.store import audit, campaigns, history, journal
 from monitor.store.audit import Entry
 from monitor.store.connections import Known
 from monitor.store.history import Changed
 from monitor.store.incidents import OpenIncident
+from monitor.store.links import Link
 from monitor.text.names import one_line
 from monitor.text.spans import span
 from monitor.tokens.standing import next_refresh
@@ -51,19 +40,16 @@ from monitor.tokens.standing import next_refresh
 
 async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
     """Gather everything that explains one connection. Raises NotFound."""
-    actor.needs(Right.CONNECTIONS_READ)
-    known = await connections.show(parts.database, connection_id)
-    actor.sees(known.id, known.place.app, known.labels)
-    newest = await history.timeline(parts.database, connection_id, 1)
-    open_ones = await incidents.of_connection(parts.database, connection_id)
-    larger = open_ones[1] if len(open_ones) > 1 else None
-    app, change = parts.apps.get(known.place.app), newest[0] if newest else None
-    now = parts.clock.now()
-    told = await _told(parts, actor, connection_id, 8)
-    settings = parts.loaded.settings
-    waits, choices = await _held_back(parts, actor, open_ones, now)
-    grant = await bindings.of_connection(parts.database, connection_id)
-    heard = await signals.said_of(parts, actor, connection_id, 5)
+    return await _story(parts, actor, await gather(parts, actor, connection_id))
+
+
+async def _story(parts: Parts, actor: Actor, record: Gathered) -> Story:
+    known, now, settings = record.known, parts.clock.now(), parts.loaded.settings
+    larger = record.open_ones[1] if len(record.open_ones) > 1 else None
+    app, change = parts.apps.get(known.place.app), record.changes[0] if record.changes else None
+    told, grant = record.told[:8], record.grant
+    waits, choices = await _held_back(parts, actor, record.open_ones, now)
+    heard = await signals.said_of(parts, actor, known.id, 5)
     return Story(
         id=known.id,
         client=one_line(known.client_name),
@@ -80,17 +66,17 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         last_success_at=known.last_success_at,
         next_probe_at=known.next_probe_at,
         next_refresh_at=next_refresh(known.id, known.sealed, app, settings.cadence, now) if app else None,
-        incident_since=open_ones[0].opened_at if open_ones else None,
+        incident_since=record.own.opened_at if record.own is not None else None,
         larger=_larger(larger, actor) if larger else None,
         waits=waits,
         choices=(*choices, *(one for said in told for one in remedies(said))),
         policy=settings.policy,
         said=(
             *((known.claim.sentence(now),) if known.claim is not None else ()),
-            *await _silenced(parts, known),
-            *await _paged(parts, actor, known),
-            *await _steps(parts, connection_id),
-            *await _campaign(parts, connection_id),
+            *(one.sentence for one in record.silences),
+            *record.paged,
+            *_steps(record.links, now),
+            *await _campaign(parts, known.id),
             *await _mail_server(parts, actor, told),
             *(sentence(one, now) for one in told),
         ),
@@ -100,7 +86,7 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         unanswered=await _unanswered(parts, known),
         grace=app.provider.oauth.reuse_grace if app else timedelta(0),
         access_ends=known.sealed.access_expires_at,
-        probed=await _probed(parts, connection_id),
+        probed=await _probed(parts, known.id),
         held=grant.sentence if grant is not None else "",
         accounts=grant.account.ids if grant is not None else (),
         authorized_by=one_line(known.authorized_by or ""),
@@ -108,12 +94,6 @@ async def story(parts: Parts, actor: Actor, connection_id: str) -> Story:
         middleware=tuple(signals.line(one) for one in heard),
         signals=[signals.document(one) for one in heard],
     )
-
-
-async def _told(parts: Parts, actor: Actor, connection_id: str, limit: int) -> list[Told]:
-    """Return what was said about a connection, to whoever asks: a digest is about their own part only."""
-    among = None if actor.only.whole else published.seen_by(actor.only, parts.database)
-    return await listing.page(parts.database, Wanted(connection=connection_id, among=among), limit)
 
 
 async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:
@@ -129,7 +109,7 @@ async def _unanswered(parts: Parts, known: Known) -> list[Mapping[str, Any]]:
 
 
 async def _held_back(
-    parts: Parts, actor: Actor, open_ones: list[OpenIncident], now: datetime
+    parts: Parts, actor: Actor, open_ones: Sequence[OpenIncident], now: datetime
 ) -> tuple[str, tuple[Remedy, ...]]:
     """Say why the first mail about a break is held or late, and what may be said about that."""
     own, larger = open_ones[0] if open_ones else None, open_ones[1] if len(open_ones) > 1 else None
@@ -142,18 +122,6 @@ async def _held_back(
             if one.provider == larger.about.name:
                 return held_back(one), one.choices
     return later(own.waits, parts.loaded.settings.guard.doubt_delay, own.opened_at, now), ()
-
-
-async def _silenced(parts: Parts, known: Known) -> list[str]:
-    return [one.sentence for one in await _lying(parts, known)]
-
-
-async def _lying(parts: Parts, known: Known) -> tuple[Silenced, ...]:
-    """Return the silences that lie over a connection now."""
-    now = parts.clock.now()
-    scope = Scope(known.place.provider, known.place.app, known.client_name, known.id)
-    standing = await silences.standing(parts.database, parts.loaded.settings.windows, now)
-    return tuple(one for one in standing if one.covers(scope) and one.begun_at <= now)
 
 
 async def _campaign(parts: Parts, connection_id: str) -> list[str]:
@@ -175,24 +143,9 @@ async def _mail_server(parts: Parts, actor: Actor, told: Sequence[Told]) -> list
     return [trouble] if trouble else []
 
 
-async def _paged(parts: Parts, actor: Actor, known: Known) -> list[str]:
-    """Say what on-call was told that this connection is part of."""
-    async with parts.database.read() as conn:
-        standing = await pages_told.standing_pages(conn)
-    mine = {"connection": known.id, "app": known.place.app, "provider": known.place.provider}
-    return [
-        f"On-call was told over {', '.join(took) or 'no channel yet'}: {matter['summary']}."
-        for _, matter, took in standing
-        if (actor.only.whole or matter["labels"].get("connection") == known.id)
-        and matter["labels"].get("cause", known.health.cause.value) == known.health.cause.value
-        and all(matter["labels"].get(name, value) == value for name, value in mine.items())
-    ]
-
-
-async def _steps(parts: Parts, connection_id: str) -> list[str]:
+def _steps(links: Sequence[Link], now: datetime) -> list[str]:
     """Say how far the client came with the newest link that was opened."""
-    now = parts.clock.now()
-    for link in await links.of_connection(parts.database, connection_id):
+    for link in links:
         for done, verb in (
             (link.used_at, "approved"),
             (link.started_at, "started"),
@@ -279,27 +232,29 @@ class Explained:
 
 async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained:
     """Explain one connection: the whole chain, for people and for programs. Raises NotFound."""
-    tale = await story(parts, actor, connection_id)
-    known, now = await connections.show(parts.database, connection_id), parts.clock.now()
-    open_ones = await incidents.of_connection(parts.database, connection_id)
-    road = await asked.of(parts, known, open_ones[0] if open_ones else None, held=bool(tale.held))
-    before = await history.timeline(parts.database, connection_id, 6)
-    silent = await _lying(parts, known)
-    ends = max((one.lasts for one in silent), default=None)
+    return await explain_it(parts, actor, await gather(parts, actor, connection_id))
+
+
+async def explain_it(parts: Parts, actor: Actor, record: Gathered) -> Explained:
+    """Do the same from what is on record of it."""
+    known, tale = record.known, await _story(parts, actor, record)
+    road = await asked.of(parts, record)
+    ends = max((one.lasts for one in record.silences), default=None)
+    seen = [Seen(one.at, one.state, one.cause, one.evidence) for one in record.changes]
     return Explained(
         known=known,
         story=tale,
-        text=explain(tale, now),
+        text=explain(tale, parts.clock.now()),
         asked=road,
         coming=coming_of(parts, known, tale, road, ends if ends != FOREVER else None),
         ages=ages_of(parts, known),
-        proof=proof(tale, [Seen(one.at, one.state, one.cause, one.evidence) for one in before]),
-        incidents=tuple(open_ones),
-        silences=silent,
-        before=before,
-        audit=await audit.of_subject(parts.database, connection_id, 10) if _sees_who(actor) else (),
-        told=await _told(parts, actor, connection_id, 20),
-        paged=tuple(await _paged(parts, actor, known)),
+        proof=proof(tale, seen),
+        incidents=record.open_ones,
+        silences=record.silences,
+        before=record.changes,
+        audit=await audit.of_subject(parts.database, known.id, 10) if _sees_who(actor) else (),
+        told=record.told[:20],
+        paged=record.paged,
     )
 
 

@@ -6,7 +6,7 @@ Each sum is one query a source of ends; its rows are apps and days, never connec
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 from monitor.health import horizon
 from monitor.health.calendar import Kind, Lasts, Needs, Wanted
@@ -15,9 +15,12 @@ from monitor.metrics.ending import lasts_of
 from monitor.operations import calendar
 from monitor.operations.actor import Actor, Right
 from monitor.operations.calendar import LONGEST, Asked
+from monitor.operations.kept import kept
 from monitor.settings.parts import Parts
 from monitor.store import calendar as stored
 from monitor.wire.apps import App
+
+A_WHILE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,16 @@ class Horizon:
 
 
 async def show(parts: Parts, actor: Actor, asked: Asked = calendar.EVERYTHING) -> Horizon:
-    """Return what ends in the next 13 weeks; of `asked` the time ahead is left aside."""
+    """Return what ends in the next 13 weeks; of `asked` the time ahead is left aside.
+
+    Read once in a while for all who see the whole fleet, and may as much: it walks through what ends.
+    """
     actor.needs(Right.CONNECTIONS_READ)
+    rights = tuple(right in actor.may for right in (Right.CATALOGUE_READ, Right.KEYS_READ))
+    return await kept(parts, actor, ("horizon", asked, rights), lambda: _show(parts, actor, asked), A_WHILE)
+
+
+async def _show(parts: Parts, actor: Actor, asked: Asked) -> Horizon:
     now = parts.clock.now()
     last = monday(now.date()) + WEEKS * WEEK
     wanted = Wanted(
@@ -49,11 +60,10 @@ async def show(parts: Parts, actor: Actor, asked: Asked = calendar.EVERYTHING) -
     for needs in (Needs.CLIENT, Needs.OPERATOR):
         if wanted.asks(needs):
             groups += await _of_connections(parts, apps, lasts, replace(wanted, needs=_only(needs)), needs)
-    kept = await _kept(parts, apps, lasts, wanted) if wanted.asks(Needs.NOBODY) else []
-    ordered = horizon.in_order(groups)
-    return Horizon(
-        now, horizon.weeks(ordered, now.date()), ordered, kept, _unknown(parts, actor, apps, wanted)
-    )
+    alive = await _kept(parts, apps, lasts, wanted) if wanted.asks(Needs.NOBODY) else []
+    ordered = horizon.in_order(await _named(parts, groups))
+    weeks = horizon.weeks(ordered, now.date())
+    return Horizon(now, weeks, ordered, alive, _unknown(parts, actor, apps, wanted))
 
 
 def _only(needs: Needs) -> frozenset[str]:
@@ -79,15 +89,25 @@ async def _of_connections(
     """Return what ends of connections, summed by day; several sources of one kind and day are one group."""
     found: dict[tuple[object, ...], Group] = {}
     for source in stored.sources(lasts, wanted):
-        for one in await stored.by_day(parts.database, source, wanted):
-            key = (one.on, source.kind, one.app)
-            provider = apps[one.app].provider.name
-            group = Group(
-                one.on, source.kind, needs, provider, one.app, one.count, one.asked, one.name, one.client
-            )
+        days = await stored.by_day(parts.database, source, wanted)
+        asked = await stored.asked_by_day(parts.database, source, wanted) if days else {}
+        for one in days:
+            key, provider = (one.on, source.kind, one.app), apps[one.app].provider.name
+            asks = asked.get((one.app, one.on), 0)
+            group = Group(one.on, source.kind, needs, provider, one.app, one.count, asks, one.first)
             before = found.get(key)
             found[key] = group if before is None else _with(before, group)
     return list(found.values())
+
+
+async def _named(parts: Parts, groups: list[Group]) -> list[Group]:
+    """Return them with the client's name where one is about one connection."""
+    alone = [one.name for one in groups if one.count == 1 and one.entry is None]
+    clients = await stored.clients_of(parts.database, alone)
+    return [
+        replace(one, client=clients.get(one.name, "")) if one.count == 1 and one.entry is None else one
+        for one in groups
+    ]
 
 
 def _with(one: Group, other: Group) -> Group:

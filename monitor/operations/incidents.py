@@ -44,6 +44,7 @@ class Shown:
     acknowledged: Word | None
     connections: tuple[Listed, ...] | None = None  # None: not asked for
     notices: tuple[Told, ...] | None = None
+    question: Question | None = None  # of an open wave, for who has all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ async def page(
     before: int | None = None,
     expand: Collection[str] = (),
 ) -> Page:
-    """Return incidents, open and over, with what is to be told beside: `connections`, `notices`."""
+    """Return incidents, open and over, with what is told beside: `connections`, `notices`, `question`."""
     actor.needs(Right.INCIDENTS_READ)
     wanted = replace(which, only=actor.only)
     found = await incident_pages.page(parts.database, wanted, limit + 1, before)
@@ -215,4 +216,7 @@ async def _expanded(parts: Parts, actor: Actor, shown: Shown, expand: Collection
         about = outbox.Wanted(incidents=[one.incident for one in found], among=among)
         told = await outbox.page(parts.database, about, SHOWN) if found else []
         shown = replace(shown, notices=tuple(told))
+    if "question" in expand and shown.seen.wave and shown.seen.closed_at is None and actor.only.whole:
+        asked = {one.provider: one for one in await waves_open(parts)}
+        shown = replace(shown, question=asked.get(shown.seen.about.name))
     return shown

@@ -18,14 +18,12 @@ from monitor.operations.actor import Actor
 from monitor.operations.apps import Used
 from monitor.operations.checks import Check
 from monitor.operations.costs import Costs
-from monitor.operations.documents import iso, listed, mask, remedy
+from monitor.operations.documents import iso, listed, mask, remedy, wave
 from monitor.operations.fleet import Summary
 from monitor.operations.horizon import Horizon
 from monitor.operations.incidents import Shown
 from monitor.operations.probes import Looked
 from monitor.operations.silences import name_of
-from monitor.operations.telling import Telling, Word
-from monitor.operations.verdict import Verdict
 from monitor.store.audit import Entry
 from monitor.store.history import Changed
 from monitor.store.incident_details import Belongs
@@ -79,6 +77,8 @@ def incident(one: Shown) -> dict[str, Any]:
     }
     if one.connections is not None:
         found["connections"] = [listed(row) for row in one.connections]
+    if one.question is not None:
+        found["question"] = wave(one.question)
     if one.notices is not None:
         found["notices"] = [told.document(notice) for notice in one.notices]
     return found
@@ -129,52 +129,6 @@ def summary(found: Summary) -> dict[str, Any]:
             "released_until": iso(fuse.released_until),
         },
         "silences": None if found.silent is None else [silence(one) for one in found.silent],
-    }
-
-
-def verdict(found: Verdict) -> dict[str, Any]:
-    """Return how the fleet is, in numbers, and what changed lately."""
-    return {
-        "connections": found.counts.total,
-        "clients": found.clients,
-        "needs_operator": found.ours,
-        "clients_waited_for": found.waiting_clients,
-        "providers_down": list(found.down),
-        "looks_late_seconds": round(found.late.total_seconds()),
-        "states": dict(found.counts.states),
-        "states_a_day_ago": None if found.before is None else dict(found.before.states),
-        "breaks": {
-            owner: {"open": turn.breaks, "on_their_own": turn.alone, "told": turn.told}
-            for owner, turn in found.turns.items()
-        },
-        "changes": [
-            {
-                "at": iso(one.at),
-                "began": one.began,
-                "connections": one.count,
-                "incident": one.incident,
-                "about": {"kind": one.about.kind.value, "name": one.about.name},
-                "cause": one.cause.value,
-                "owner": one.owner.value,
-                "ended": one.ended or None,
-                "client": one.client or None,
-            }
-            for one in found.changes
-        ],
-    }
-
-
-def telling(one: Telling) -> dict[str, Any]:
-    """Return what was said of a connection, and what follows."""
-    return {"said": _word(one.said), "follows": _word(one.follows) if one.follows is not None else None}
-
-
-def _word(word: Word) -> dict[str, Any]:
-    return {
-        "what": word.what.value,
-        "at": iso(word.at),
-        "number": word.number or None,
-        "who": word.who or None,
     }
 
 

@@ -18,6 +18,7 @@ from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
 from monitor.operations.actor import Actor
+from monitor.operations.documents import iso
 from monitor.settings.parts import Parts
 from monitor.store import audit, steps
 from monitor.store.steps import Steps
@@ -180,7 +181,7 @@ async def of_rows(parts: Parts, actor: Actor, rows: Sequence[Listed]) -> dict[st
     mails = await lately.about(parts.database, ids)
     came = await steps.of_connections(parts.database, ids)
     paused = [row.id for row in rows if row.health.state is State.PAUSED]
-    by = await audit.newest(parts.database, "connection.pause", paused) if paused else {}
+    by = await audit.newest(parts.database, {"connection.pause"}, paused) if paused else {}
     standing = [
         one
         for one in await silences.standing(parts.database, parts.loaded.settings.windows, now)
@@ -218,3 +219,17 @@ def paged_of(told: Paged, provider: str, app: str, connection: str, cause: str) 
         if places and same:
             return at
     return None
+
+
+def document(one: Telling) -> dict[str, Any]:
+    """Return what was said of a connection, and what follows."""
+    return {"said": _word(one.said), "follows": _word(one.follows) if one.follows is not None else None}
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "what": word.what.value,
+        "at": iso(word.at),
+        "number": word.number or None,
+        "who": word.who or None,
+    }

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alerts.mails.told import what
-from alerts.outbox import listing
-from alerts.outbox.listing import Told, Wanted
+from alerts.outbox.listing import Told
 from monitor.health.lifecycle import State
 from monitor.health.probed import first_of
 from monitor.health.timeline import Rest, Span, Timeline, Turn, Word, shortest, timeline
-from monitor.operations import reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.documents import iso
+from monitor.operations.gathered import Gathered, gather
 from monitor.settings.parts import Parts
-from monitor.store import audit, connections, history, links
+from monitor.store import audit, history
 from monitor.store.audit import Entry
 from monitor.store.connections import Known
 from monitor.store.links import Link
@@ -30,23 +29,24 @@ async def of(parts: Parts, actor: Actor, connection_id: str, over: Span | None =
     Raises NotFound.
     """
     actor.needs(Right.CONNECTIONS_READ)
-    known = await connections.show(parts.database, connection_id)
-    reach.one(actor, known)
+    return await of_gathered(parts, await gather(parts, actor, connection_id), over)
+
+
+async def of_gathered(parts: Parts, record: Gathered, over: Span | None = None) -> Timeline:
+    """Do the same from what is on record of it."""
+    known, health = record.known, record.known.health
     now, interval = parts.clock.now(), parts.loaded.settings.history.interval
-    over = over or shortest(known.health.since, now)
+    over = over or shortest(health.since, now)
     begin = now - over.length
     about = _lying_over(known)
     entries = await audit.lines(parts.database, about, [*_PAUSES, *_ENDS], known.created_at)
-    told = await listing.page(parts.database, Wanted(connection=known.id, states=["sent"]), 100)
-    found = await links.of_connection(parts.database, known.id, 100)
-    health = known.health
     return timeline(
         over,
         await history.turns(parts.database, known.id, begin),
-        _rests(entries, asleep=known.health.state is State.PAUSED),
+        _rests(entries, asleep=health.state is State.PAUSED),
         Turn(health.since, health.state, health.cause) if health.since is not None else None,
         await history.counts(parts.database, known.id, first_of(now, over.length, interval)),
-        [*_mailed(told), *_done(found)],
+        [*_mailed(record.told), *_done(record.links)],
         now,
         interval,
         await history.hours(parts.database, known.id) if over is Span.DAY else (),
@@ -75,7 +75,7 @@ def _rests(entries: Sequence[Entry], *, asleep: bool) -> list[Rest]:
 
 def _mailed(told: Sequence[Told]) -> Iterator[Word]:
     for one in told:
-        if one.settled_at is not None:
+        if one.state == "sent" and one.settled_at is not None:
             yield Word(one.settled_at, f"Mailed: {what(one)}")
 
 

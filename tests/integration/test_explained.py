@@ -11,6 +11,7 @@ from monitor.operations import connections, explain, links, silences, timelines
 from monitor.operations.actor import Actor, Door, Right
 from monitor.operations.roles import MAY, Role
 from tests.conftest import ME
+from tests.integration.api.stage import staged
 from tests.integration.test_consent import approve, browser_on, start, user_of
 
 DAY = timedelta(days=1)
@@ -128,3 +129,13 @@ async def test_what_rests_in_a_window_is_drawn_as_paused(mailrig):
     assert found.stretches[-1].state in (State.HEALTHY, State.PAUSED)
     document = timelines.document(found)
     assert (document["span"], document["until"]) == ("24h", "2026-11-23T09:00:00Z")
+
+
+async def test_a_mail_that_the_guard_holds_is_for_a_person_to_decide(tmp_path, sandbox, sqlite_url):
+    async with staged(tmp_path, sandbox, sqlite_url) as stage:
+        found = await explain.explained(stage.api.rig.parts, ME, "c00")
+        assert found.asked.steps[0].says == "The fleet guard holds the mail"
+        assert found.asked.advice.tip.value == "decide"
+        assert [one.id for one in found.incidents] == [stage.own, stage.wave]
+        muted = await explain.explained(stage.api.rig.parts, ME, "c20")
+        assert [one.reason for one in muted.silences] == ["moving"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from monitor.web.api.shapes import Row, Time
 from monitor.web.api.shapes_notices import Notice
@@ -28,10 +28,48 @@ class Acknowledged(Shown):
     note: str | None
 
 
+class Choice(Shown):
+    """What a person may say about a wave: an operation, on what, and what it does."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    operation: str
+    on: str | None
+    does: str
+
+
+class Question(Shown):
+    """What one has to know to decide on a wave. Numbers are clients unless they say otherwise.
+
+    `alike` and `unlike`: what those who are held share, and what not. `next`: what comes about if nobody
+    decides. `choices`: what may be said besides waiting.
+    """
+
+    over: str
+    since: Time
+    holds: int = Field(description="Connections whose mails are held: what `held` of a decision is.")
+    clients: int
+    connections: int
+    held: int
+    held_connections: int
+    asked: int
+    healed: int
+    mended: int
+    refuted: int
+    mails: str
+    reasons: list[str]
+    alike: list[str]
+    unlike: list[str]
+    next: str
+    next_at: Time | None
+    choices: list[Choice]
+
+
 class Incident(Shown):
     """A confirmed break, of a connection or of what several share. `members` are those that one sees.
 
-    `connections` and `notices` are there where they are asked for with `expand`, 100 at most.
+    `connections` and `notices` are there where they are asked for with `expand`, 100 at most; `question` where
+    it is asked for of a wave that is open, for who has all of the fleet.
     """
 
     id: int
@@ -52,6 +90,7 @@ class Incident(Shown):
     acknowledged: Acknowledged | None
     connections: list[Row] | None = None
     notices: list[Notice] | None = None
+    question: Question | None = None
 
 
 class Incidents(Shown):

@@ -43,6 +43,9 @@ def hidden(visit: Visit) -> list[tuple[str, str]]:
 
 def filter_of(visit: Visit) -> Filter:
     """Read a filter. Raises Invalid for a word that there is not."""
+    for name in NAMES:
+        if any("\0" in one for one in visit.several(name)):  # no database takes it
+            raise Invalid(name, _("is no text."))
     return Filter(
         states=_states(visit),
         causes=_words("cause", visit.several("cause"), [cause.value for cause in Cause]),

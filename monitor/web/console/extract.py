@@ -9,6 +9,7 @@ from babel.messages import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
+from monitor.health.causes import TABLE
 from monitor.web.console.texts import FOLDER
 
 WEB = Path(__file__).parents[1]
@@ -18,7 +19,10 @@ _JINJA = {"silent": "false", "trimmed": "true"}
 
 
 def catalogue() -> str:
-    """Return the catalogue as it has to be: each sentence once, with the files that it stands in."""
+    """Return the catalogue as it has to be: each sentence once, with the files that it stands in.
+
+    What a cause is called stands in its own table.
+    """
     found = Catalog(project="Token Health", charset="utf-8", fuzzy=False)
     for folder, way in (("console", "python"), ("templates/console", "jinja2")):
         name = "**.py" if way == "python" else "**.j2"
@@ -27,6 +31,10 @@ def catalogue() -> str:
         )
         for file, _line, text, comments, context in sorted(messages, key=lambda one: one[:2]):
             found.add(text, locations=[(f"{folder}/{file}", 0)], auto_comments=comments, context=context)
+    for row in TABLE.values():
+        words = (row.meaning, row.advice, row.short, row.short_of_scope, row.asks.short if row.asks else "")
+        for text in filter(None, words):
+            found.add(text, locations=[("health/causes.py", 0)])
     binary = io.BytesIO()
     write_po(binary, found, width=110, sort_output=True, omit_header=True, include_lineno=False)
     return binary.getvalue().decode()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.health.breaks import ALONE, AUTHORIZED
-from monitor.health.causes import Cause, Owner, Subject
+from monitor.health.causes import Owner, Subject
 from monitor.health.lifecycle import State
 from monitor.operations.overview import Line, Many
 from monitor.operations.telling import What, Word
 from monitor.operations.verdict import Change, Verdict
-from monitor.web.console.cause_words import CAUSES, OF_SCOPE
+from monitor.web.console.cause_words import cause_words
 from monitor.web.console.render import at, part, short
 from monitor.web.console.texts import N_, ngettext
 from monitor.web.console.texts import gettext as _
@@ -137,12 +137,12 @@ def change(one: Change, titles: Mapping[str, str]) -> News:
         )
     if alone:
         return News(
-            one.at, "broken", "", one.client or one.about.name, href, f": {_lower(_(CAUSES[one.cause]))}"
+            one.at, "broken", "", one.client or one.about.name, href, f": {_lower(cause_words(one.cause))}"
         )
     broke = ngettext("%(n)s connection broke", "%(n)s connections broke", one.count)
     if one.wave:
         return News(one.at, "guard", f"{_('The guard came up over')} ", place, href, f": {broke}")
-    return News(one.at, "broken", "", place, href, f": {_lower(_(CAUSES[one.cause]))}; {broke}")
+    return News(one.at, "broken", "", place, href, f": {_lower(cause_words(one.cause))}; {broke}")
 
 
 def about(kind: Subject, name: str, titles: Mapping[str, str]) -> str:
@@ -173,12 +173,7 @@ def why(line: Line) -> tuple[str, str]:
         case State.PAUSED:
             return _paused(line.told.paused_by), "paused"
     cause = health.cause if health.state is State.BROKEN else health.candidate
-    sentence = (
-        _(OF_SCOPE[cause], scope=line.told.scope)
-        if line.told.scope and cause in OF_SCOPE
-        else _(CAUSES[cause])
-    )
-    return sentence, cause.value
+    return cause_words(cause, line.told.scope), cause.value
 
 
 def seen(line: Line) -> str:
@@ -193,19 +188,14 @@ def _paused(by: str) -> str:
     return _("By %(who)s", who=by.partition(":")[2] or by) if by else _("In maintenance, or by a person")
 
 
-def why_many(one: Many, titles: Mapping[str, str]) -> tuple[str, str]:
+def why_many(one: Many) -> tuple[str, str]:
     """Say why what an incident stands for is as it is."""
     shared = one.shared
     if shared.wave:
         return ngettext(
             "%(n)s client turned bad with others", "%(n)s clients turned bad together", shared.clients
         ), shared.cause.value
-    if shared.cause is Cause.PROVIDER_OUTAGE:
-        name = titles.get(shared.provider, shared.provider) or about(
-            shared.about.kind, shared.about.name, titles
-        )
-        return _("%(name)s answers with errors of its own", name=name), shared.cause.value
-    return _(CAUSES[shared.cause]), shared.cause.value
+    return cause_words(shared.cause), shared.cause.value
 
 
 _SAYS: Mapping[What, str] = {

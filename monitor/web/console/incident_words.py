@@ -15,7 +15,7 @@ from monitor.operations.blocks import Block, Sample
 from monitor.operations.board import Decision, Ended
 from monitor.operations.incident_story import Belongs, Story, Told
 from monitor.operations.incidents import Seen
-from monitor.web.console.cause_words import CAUSES
+from monitor.web.console.cause_words import cause_words
 from monitor.web.console.growth import area, sentence
 from monitor.web.console.render import short
 from monitor.web.console.texts import N_, ngettext
@@ -69,7 +69,7 @@ def what(block: Block) -> str:
 
 def heading(block: Block) -> str:
     """Say in a line what is the matter."""
-    return f"{what(block)}: {_(CAUSES[block.shown.seen.cause])}"
+    return f"{what(block)}: {cause_words(block.shown.seen.cause)}"
 
 
 def together(decision: Decision) -> str:
@@ -174,7 +174,7 @@ def share(block: Block) -> str:
 
 def cause(seen: Seen) -> str:
     """Say a cause in short."""
-    return _(CAUSES[seen.cause])
+    return cause_words(seen.cause)
 
 
 def meaning(seen: Seen) -> str:

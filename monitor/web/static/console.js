@@ -59,7 +59,7 @@
     const words = failed || say(lost ? "lost" : "live", { at: asOf });
     if (badge.textContent === words) return;
     const [before, after = ""] = lost ? ["", words] : words.split(asOf); // where there is little room, the time alone
-    const long = Object.assign(document.createElement("span"), { className: "long", textContent: before });
+    const long = Object.assign(document.createElement("span"), { className: "long", textContent: before.trim() });
     badge.replaceChildren(long, lost ? words : asOf + after);
   }
 
@@ -94,7 +94,7 @@
 
   const marked = (one) => !getSelection().isCollapsed && getSelection().containsNode(one, true);
   const held = (one) => one.matches(":hover") || one.contains(document.activeElement) ||
-    $("details[open], #ask", one) !== null || marked(one);
+    $("details[open], #ask, input[type=radio]:checked:not([checked])", one) !== null || marked(one);
   // Rows within are taken over one by one (`takeRows`): what is around them may change without them.
   function shell(one) {
     const copy = one.cloneNode(true);

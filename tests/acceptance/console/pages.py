@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from monitor.operations import api_keys, campaigns, incidents, notices, silences
+from monitor.operations import api_keys, campaigns, incidents, notices, silences, webhooks
 from monitor.web.console.contents import declared
 from tests.acceptance.console.scene import DANA, Scene
 from tests.conftest import ME
@@ -39,6 +39,7 @@ async def named(scene: Scene) -> dict[str, str]:
         "connections": scene.ids["clio-us"][0], "held": scene.ids["clio-us"][2], "incidents": str(ours["clio"]), "outbox": str(told.notices[0].number),
         "apps": "clio-us", "providers": "clio", "mails": "revoked", "users": "Vera Lindt", "people": "Vera Lindt",
         "keys": (await api_keys.every(parts, ME))[0].id, "campaigns": (await campaigns.every(parts, ME))[0].id,
+        "webhooks": (await webhooks.every(parts, ME))[0].id,
         "silences": silences.name_of(laid.laid[0]), "import": scene.plan, "jobs": scene.job,
     }  # fmt: skip
 

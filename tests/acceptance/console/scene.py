@@ -30,6 +30,7 @@ from monitor.operations import (
     people,
     plans,
     silences,
+    webhooks,
 )
 from monitor.operations.campaigns import Wanted
 from monitor.operations.jobs import Selection
@@ -238,6 +239,7 @@ async def _people(scene: Scene) -> None:
     for name, role in (("Priya Nair", "admin"), ("Dana Reyes", "operator"), ("Vera Lindt", "viewer")):
         await people.add(scene.parts, ME, name, role, Secret(PASSWORD))
     await api_keys.new(scene.parts, ME, "middleware", ["tokens:read", "events:read"])
+    await webhooks.add(scene.parts, ME, "https://hooks.northwind.example/token-health", ["connection.*"])
 
 
 async def _fleet(scene: Scene) -> None:

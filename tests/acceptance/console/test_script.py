@@ -112,3 +112,18 @@ def test_a_button_that_was_pressed_is_not_pressed_again(page, known):
     page.keyboard.press("p")
     page.wait_for_function("() => document.querySelector('[data-pressed]')")
     assert (button.is_disabled(), button.inner_text()) == (True, words)
+
+
+def test_without_a_script_something_is_done_and_taken_back_by_forms_alone(stage, browser):
+    name = stage.scene.ids["clio-us"][60]
+    with looking.at(browser, stage, java_script_enabled=False) as page:
+        page.goto(f"/connections/{name}")
+        page.locator("details.menu > summary", has_text="More").click()
+        page.locator(f"a[href='/connections/{name}/pause']").click()
+        page.wait_for_url(f"**/{name}/pause")
+        page.locator("#ask button[type=submit]").click()
+        page.wait_for_url(f"**/connections/{name}")
+        assert page.locator("#verdict").get_attribute("class").endswith("paused")
+        page.locator("#said button").click()
+        page.wait_for_url(f"**/connections/{name}")
+        assert "paused" not in page.locator("#verdict").get_attribute("class")

@@ -69,6 +69,16 @@ async def test_incidents_are_filtered_paged_and_told_with_what_belongs_to_them(s
     assert sorted(one["id"] for one in found["connections"]) == [f"c{n:02}" for n in range(8)]
     assert [one["id"] for one in found["notices"]] == [stage.failed]
     assert found["about"] == {"kind": "provider", "name": "clio"} and found["reasons"]
+    (asked,) = [
+        one["question"] for one in (await good(await api.get("/incidents?expand=question")))["items"]
+        if one["question"]
+    ]  # fmt: skip
+    assert (asked["over"], asked["holds"], asked["alike"][0]) == ("clio", 8, "cause revoked")
+    assert [one["operation"] for one in asked["choices"]] == [
+        "notices.release", "notices.ask_first", "notices.drop",
+    ]  # fmt: skip
+    mine = await good(await api.get(f"/incidents/{stage.wave}?expand=question", as_=part(stage, "c00")))
+    assert mine["question"] is None, "who sees a part is told of no others"
     wrong(await api.get("/incidents?about=moon:x"), 422, "invalid")
     wrong(await api.get("/incidents/9999"), 404, "not_found")
 

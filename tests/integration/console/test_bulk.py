@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from alerts.outbox.tables import notice, notice_item
+from monitor.health.acting import Action
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
-from monitor.operations import jobs, notices
+from monitor.operations import acting, jobs, notices
 from monitor.store import imports
 from monitor.store.door_tables import job as job_table
 from monitor.store.tables import watch
@@ -95,6 +96,7 @@ async def test_a_link_is_mailed_once_to_each_client_however_often_the_form_is_se
     page = await post(person, "/bulk", *picked("link", "a", "b", "c"))
     assert "Send 2 mails with a reconnect link now?" in words(page)
     assert "2 mails go to 2 addresses, about 3 connections" in words(page)
+    assert "To Firm, Firm c." in words(page)
     done = await person.follow(await post(person, "/bulk/do", *fields_of(page)))
     assert "The clients of 3 connections are mailed a link." in words(done)
     again = await post(person, "/bulk/do", *fields_of(page))
@@ -103,6 +105,21 @@ async def test_a_link_is_mailed_once_to_each_client_however_often_the_form_is_se
     anew = await post(person, "/bulk", *picked("link", "a", "b", "c"))
     assert "Nothing would be done with any of these 3 connections." in words(anew)
     assert "3 were asked for within the hour" in words(anew)
+
+
+async def test_a_job_that_was_cut_off_after_its_mails_writes_none_of_them_again(console):
+    await console.rig.add("a", "b")
+    await console.rig.after(minutes=5)
+    for name in "ab":
+        await broken(console, name, Cause.REVOKED, Owner.CLIENT)
+    parts = console.parts
+    made = await jobs.begin(parts, ME, "link", jobs.Selection(None, ("a", "b")))
+    options = acting.Options(made.created_at)
+    assert await acting.do(parts, ME, Action.LINK, ["a", "b"], options) == []
+    await jobs.work(parts, "another")
+    assert await asked_about(console) == [["a"], ["b"]]
+    done = await jobs.show(parts, ME, made.id)
+    assert (done.state, done.done, done.failed) == ("done", 2, [])
 
 
 async def test_few_are_done_while_one_waits_and_taken_back(console):
@@ -146,7 +163,7 @@ async def test_muting_has_a_length_and_a_reason_and_its_way_back_lifts_no_other_
     await notices.hold(console.parts, ME, "connection", "a", timedelta(minutes=5), "moving")
     page = await post(person, "/bulk", *picked("hold", "a", "b"))
     assert "Mute 2 connections?" in words(page) and "For how long" in words(page)
-    wrong = await post(person, "/bulk/do", *fields_of(page), ("for", "1y"))
+    wrong = await post(person, "/bulk/do", *fields_of(page), ("for", "soon"))
     assert wrong.status_code == 422
     done = await person.follow(
         await post(person, "/bulk/do", *fields_of(page), ("for", "4h"), ("reason", "they move"))
@@ -159,6 +176,8 @@ async def test_muting_has_a_length_and_a_reason_and_its_way_back_lifts_no_other_
     assert {one.until for one in (await _silences(console))[1:]} == {
         console.rig.clock.now() + timedelta(hours=4)
     }
+    ever = await post(person, "/bulk", *picked("hold", "a", "b"), ("for", ""))
+    assert '<option value="" selected>' in ever.text and "already" not in words(ever)
     anew = await post(person, "/bulk", *picked("hold", "a", "b"), ("for", "1h"))
     assert "2 are muted already, for as long or longer." in words(anew)
     back = re.search(r'action="(/jobs/[^"]+/undo)"', done.text)[1]

@@ -117,10 +117,9 @@ async def test_tiles_and_chips_are_links_that_filter_and_take_themselves_away(sm
         "q=%00",
     ],
 )
-async def test_what_no_link_of_ours_says_is_said_to_be_wrong_and_breaks_nothing(small, query):
+async def test_what_no_link_of_ours_says_is_said_to_be_wrong(small, query):
     page = await (await small.admin()).get(f"/?{query}")
-    assert page.status_code in (200, 422), page.text
-    assert "Something went wrong" not in words(page)
+    assert page.status_code == 422, page.text
 
 
 async def test_one_line_stands_for_many_and_opens_in_place(console):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
+from alerts.outbox.tables import fuse
 from monitor.health.causes import Cause
 from monitor.store import incidents
 from monitor.store.tables import connection, incident
@@ -199,3 +200,54 @@ async def test_what_is_over_is_paged(held):
     assert "9 incidents" in words(page)
     for before in ("x", "nan-1", "1e400-1", f"{START.timestamp()}-3"):
         assert (await person.get(f"/incidents?closed=1&before={before}")).status_code == 200
+
+
+async def test_an_account_that_waits_for_a_person_and_a_break_of_ours_need_somebody(console):
+    rig = console.rig
+    await rig.add("acme")
+    await rig.add("rival", on_record=False, account_id=100)
+    await rig.look()
+    person = await console.operator()
+    text = words(await person.get("/incidents"))
+    assert "1 thing needs you." in text and "One authorization waits for a person" in text
+    assert "that is the account of Firm acme (acme)" in text and "approved by alex@firm.example" in text
+    assert "alex@firm.example" not in words(await (await console.viewer()).get("/incidents"))
+    rig.sandbox.app("clio", suspended=True)
+    rig.sandbox.do(rig.grants["acme"], "expire_access")
+    for _ in range(6):
+        await rig.after(minutes=6)
+    page = await person.get("/incidents")
+    text = words(page)
+    assert "2 things need you." in text
+    assert "Clio Manage, app clio: The provider refuses our app" in text
+    assert "What was answered asked POST http" in text and "400 unauthorized_client" in text
+    assert "/TokenHealthAppMisconfigured.md" in page.text
+    assert "The operator corrects the app's credentials or registration" in text
+
+
+async def test_a_blown_fuse_leads_to_the_outbox(console):
+    async with console.parts.database.write() as conn:
+        await conn.execute(insert(fuse).values(name="first mails", blown_at=START, wanted=80))
+    page = await (await console.viewer()).get("/incidents")
+    assert "The fuse is blown. 80 first mails want out, and none goes." in words(page)
+    assert '<a href="/outbox">' in page.text
+
+
+async def test_members_are_paged(held):
+    person, number = await held.viewer(), await wave_of(held)
+    await _break(held.parts.database, FIRMS[8:29], Cause.REVOKED, START + HOUR)
+    async with held.parts.database.write() as conn:
+        rows = [
+            {"kind": "connection", "name": name, "cause": "revoked", "owner": "client", "guard": False,
+             "reasons": [], "opened_at": START, "updated_at": START, "turned_at": START, "closed_at": START + HOUR,
+             "ended": "alone", "parent_id": number}
+            for name in FIRMS
+        ]  # fmt: skip
+        await conn.execute(insert(incident), rows)
+    first = await person.get(f"/incidents/{number}")
+    assert "59 connections" in words(first) and "50 on this page" in words(first)
+    path = first.text.partition('rel="next" href="')[2].partition('"')[0]
+    rest = await person.get(path)
+    assert "9 on this page" in words(rest) and "healed by itself" in words(rest)
+    assert f'rel="prev" href="/incidents/{number}"' in rest.text
+    assert (await person.get(f"/incidents/{number}?after=x")).status_code == 200

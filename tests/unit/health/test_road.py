@@ -50,6 +50,12 @@ def test_before_the_first_mail_it_is_said_when_that_is_due():
     ]  # fmt: skip
 
 
+def test_what_keeps_the_mail_back_is_said():
+    found = told(road(mails=(), hindered="The fleet guard holds the mail"))
+    assert found[0] == ("ahead", "The fleet guard holds the mail")
+    assert told(road(hindered="Muted"))[0] == ("done", "Mailed to 2 addresses"), "it went out before"
+
+
 def test_the_first_mail_and_the_last_reminder_are_told_and_a_link_that_was_handed_over():
     mails = (MAILED, Mailed(START + HOUR, 2, 1), Mailed(NOW, 2, 2, doubtful=True))
     found = steps(road(mails=mails, handed_at=START + HOUR), NOW)
@@ -104,6 +110,8 @@ OPENED = {"opened_at": START}
         ({"reminders_left": 0, "due_at": NOW}, NOW, None),  # the last one is on its way
         ({"reminders_left": 0, "mails": ()}, NOW, None),  # nobody was asked yet
         ({"contacts": 0}, NOW, Tip.ADD_CONTACT),
+        ({"guarded": True, "mails": ()}, NOW, Tip.DECIDE),
+        ({"hindered": "Muted", "mails": ()}, NOW, None),
     ],
 )
 def test_advice_is_given_where_a_rule_yields_one(more, now, tip):

@@ -62,7 +62,7 @@ async def list_connections(
     rows = [records.row_for_eyes(actor, documents.listed(one)) for one in found.rows]
     if beside:
         told = await telling.of_rows(parts, actor, found.rows)
-        rows = [row | {"telling": records.for_eyes(actor, records.telling(told[row["id"]]))} for row in rows]
+        rows = [row | {"telling": records.for_eyes(actor, telling.document(told[row["id"]]))} for row in rows]
     return page(request, response, actor, rows, list(found.after) if found.after else None)
 
 

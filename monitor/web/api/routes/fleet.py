@@ -34,7 +34,7 @@ async def show_verdict(parts: Here, actor: Who) -> Any:
 
     It is at most two seconds old. `states_a_day_ago` is null until the fleet was watched for a day.
     """
-    return records.for_eyes(actor, records.verdict(await verdict.verdict(parts, actor)))
+    return records.for_eyes(actor, verdict.document(await verdict.verdict(parts, actor)))
 
 
 @ROUTES.get("/fleet.csv", needs=Right.CONNECTIONS_READ, wild=WILD, media=table.MEDIA)

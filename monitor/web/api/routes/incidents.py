@@ -21,8 +21,10 @@ from monitor.web.api.route import BODY, Here, Who
 from monitor.web.api.strict import Given, Line, Number
 
 ROUTES = Routes("Incidents")
-_EXPANDED = frozenset({"connections", "notices"})
-Expand = Annotated[Line | None, Query(description="`connections`, `notices`, or both as `a,b`.")]
+_EXPANDED = frozenset({"connections", "notices", "question"})
+Expand = Annotated[
+    Line | None, Query(description="`connections`, `notices`, `question`, or several as `a,b`.")
+]
 
 
 @ROUTES.get("/incidents", needs=Right.INCIDENTS_READ, shows=shapes.Incidents, problems=("bad_cursor",))

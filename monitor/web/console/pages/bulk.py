@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from monitor.errors import Invalid
 from monitor.health.acting import Action
 from monitor.operations import acting, jobs
@@ -14,22 +12,14 @@ from monitor.web.console import chosen
 from monitor.web.console.acting_words import WORDS, why_left
 from monitor.web.console.answers import Answer, Ask, Done, Field, LeftOut, Undo
 from monitor.web.console.declared import action
-from monitor.web.console.texts import N_, ngettext
+from monitor.web.console.lengths import read_span, span_field
 from monitor.web.console.texts import gettext as _
+from monitor.web.console.texts import ngettext
 from monitor.web.console.visit import Visit
 
 LARGEST = 1 << 20  # bytes: ids of a page's rows, or a filter
 TYPED_ABOVE = 20
-NAMED = 3  # of those that are left out
-LENGTHS = {
-    "1h": (timedelta(hours=1), N_("1 hour")),
-    "4h": (timedelta(hours=4), N_("4 hours")),
-    "1d": (timedelta(days=1), N_("1 day")),
-    "3d": (timedelta(days=3), N_("3 days")),
-    "7d": (timedelta(days=7), N_("7 days")),
-    "30d": (timedelta(days=30), N_("30 days")),
-    "": (None, N_("until it is lifted")),
-}
+NAMED = 3  # of those that are left out, and of clients that are mailed
 USUAL = "1d"
 
 
@@ -121,16 +111,19 @@ def _action(visit: Visit) -> Action:
 def _options(visit: Visit, does: Action) -> Options:
     if does is not Action.HOLD:
         return Options(visit.now)
-    length = visit.given("for", USUAL)
-    if length not in LENGTHS:
-        raise Invalid("for", _("choose for how long."))
-    return acting.hold_options(visit.now, LENGTHS[length][0], visit.given("reason"))
+    length = read_span(_length(visit))
+    return acting.hold_options(visit.now, length, visit.given("reason"))
+
+
+def _length(visit: Visit) -> str:
+    """Return the length that was chosen; chosen, too, is none: until somebody ends it."""
+    chosen_none = "for" in visit.form or "for" in visit.query
+    return visit.given("for") if chosen_none else USUAL
 
 
 def _fields(visit: Visit) -> list[Field]:
-    lengths = [(value, _(words)) for value, (_length, words) in LENGTHS.items()]
     return [
-        Field("for", _("For how long"), "select", visit.given("for", USUAL), options=lengths),
+        span_field(_length(visit)),
         Field(
             "reason", _("Reason"), value=visit.given("reason"),
             hint=_("It stands beside each of them, in the outbox and in the audit."),
@@ -153,6 +146,14 @@ def _says(visit: Visit, found: Would, count: int) -> list[str]:
                 count, to=to, told=told,
             ),
         )  # fmt: skip
+        clients = list(dict.fromkeys(some[0].row.client_name for some in found.mails))
+        named = ", ".join(clients[:NAMED])
+        more = len(clients) - NAMED
+        if more > 0:
+            named = ngettext(
+                "%(named)s and one more client", "%(named)s and %(n)s more clients", more, named=named
+            )
+        says.insert(1, _("To %(named)s.", named=named))
     if visit.given("all") == "1":
         match = ngettext(
             "The one connection that matches just now is meant",

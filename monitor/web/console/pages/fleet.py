@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from monitor.health.causes import Owner
+from monitor.health.causes import Cause, Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import NOT_HEALTHY, TURNS, WORST, Sort, Sum
 from monitor.operations import fleet, overview, table, verdict
@@ -15,7 +15,7 @@ from monitor.operations.overview import Asked, Line, Many, Overview
 from monitor.operations.verdict import Verdict
 from monitor.web.console import fleet_links, fleet_words
 from monitor.web.console.answers import Sent, Shown
-from monitor.web.console.cause_words import CAUSES
+from monitor.web.console.cause_words import cause_words
 from monitor.web.console.declared import page
 from monitor.web.console.fleet_links import Links
 from monitor.web.console.pages import first_run
@@ -180,9 +180,7 @@ async def _chips(visit: Visit, asked: Asked, links: Links) -> list[Chip]:
             states,
         ),
         _chip("owner", links, [(one.value, _(OWNERS[one.value])) for one in TURNS], _added(sums, "owner")),
-        _chip(
-            "cause", links, [(one.value, _(words)) for one, words in CAUSES.items()], _added(sums, "cause")
-        ),
+        _chip("cause", links, [(one.value, cause_words(one)) for one in Cause], _added(sums, "cause")),
         _chip("provider", links, _found(sums, "provider", titles), _added(sums, "provider")),
         _chip("app", links, _found(sums, "app", {}), _added(sums, "app")),
         _chip("label", links, [(one, one) for one in labels], None),
@@ -292,7 +290,7 @@ def _row(line: Line, titles: Mapping[str, str], now: datetime, *, inside: bool =
 
 def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) -> Row:
     shared, number = line.shared, str(line.shared.id)
-    why, code = fleet_words.why_many(line, titles)
+    why, code = fleet_words.why_many(line)
     said, follows = fleet_words.said_of_many(line, now)
     opened = set(links.values("open"))
     toggle = links.to(open=opened - {number} if line.opened else opened | {number})

@@ -14,7 +14,7 @@ from monitor.operations import apps
 from monitor.operations.actor import Right
 from monitor.operations.apps import Used
 from monitor.web.console.answers import Shown
-from monitor.web.console.cause_words import CAUSES
+from monitor.web.console.cause_words import cause_words
 from monitor.web.console.declared import page
 from monitor.web.console.pages.ends import day_name, until
 from monitor.web.console.render import number, short
@@ -62,7 +62,7 @@ async def show_app(visit: Visit) -> Shown:
         "/apps",
         **_row(visit, one),
         causes=[
-            (cause, gettext(CAUSES[Cause(cause)]), count, _fleet(one, cause=cause, state="any"))
+            (cause, cause_words(Cause(cause)), count, _fleet(one, cause=cause, state="any"))
             for cause, count in sorted(one.sums.causes.items(), key=lambda pair: -pair[1])
         ],
         budget=_budget(visit, one),

@@ -47,7 +47,7 @@ from monitor.store.tables import credential, journal, process, watch
 # What is of running processes, and of who is signed in just now: it means nothing on another day.
 LEFT_OUT = frozenset({"process", "duty", "budget", "session", "sign_in_attempt", "sign_in_trip"})
 PART = 500
-TIME, DAY, DOCUMENT, PLAIN = "time", "day", "json", "plain"
+TIME, DAY, DOCUMENT, PLAIN = "time", "date", "json", "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _shape(table: Table) -> Shape:
 
 def _kind(column: Column[Any]) -> str:
     kinds = ((UtcDateTime, TIME), (Date, DAY), (JSON, DOCUMENT))
-    return next((kind for type_, kind in kinds if isinstance(column.type, type_)), PLAIN)
+    return next((kind for of, kind in kinds if isinstance(column.type, of)), PLAIN)
 
 
 @asynccontextmanager

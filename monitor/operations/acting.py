@@ -113,6 +113,7 @@ async def would_with(
     parts: Parts, actor: Actor, action: Action, ids: Sequence[str], options: Options
 ) -> Would:
     """Do the same with connections by their ids. Raises NotFound where one is not there."""
+    actor.needs(Right.CONNECTIONS_OPERATE)
     found = await would(parts, actor, action, Filter(ids=frozenset(ids)), options) if ids else None
     there = {one.id for one in _all(found)} if found else set()
     if missing := set(ids) - there:
@@ -127,6 +128,8 @@ async def do(
 
     Whether it may be done with each is looked at anew: they may have changed since it was asked for.
     """
+    actor.needs(Right.CONNECTIONS_OPERATE)
+    actor.needs(NEEDS[action])
     rows = {row.id: row async for row in fleet.every(parts, actor, Filter(ids=frozenset(ids)), Sort.ID)}
     found = await _sorted_out(parts, actor, action, [rows[name] for name in ids if name in rows], options)
     left = dict(found.left)

@@ -55,6 +55,7 @@ async def would(
     parts: Parts, actor: Actor, action: Action, selection: Selection, options: Options | None = None
 ) -> Would:
     """Say what an action would do with a selection, and why not with some. Raises NotFound."""
+    actor.needs(Right.CONNECTIONS_OPERATE)
     given = options or Options(parts.clock.now())
     if selection.which is None:
         return await acting.would_with(parts, actor, action, selection.ids, given)
@@ -76,6 +77,7 @@ async def begin(
     Who sends the same form twice gives it the same `job_id`, and has Exists raised the second time. A
     `worker` holds the job from the first, and is about to work it.
     """
+    actor.needs(Right.CONNECTIONS_OPERATE)
     now, does = parts.clock.now(), Action(action)
     if job_id and not _ID.fullmatch(job_id):
         raise Invalid("job", "is no name of a job")
@@ -105,6 +107,7 @@ async def begin_few(
     job_id: str = "",
 ) -> Job:
     """Do as `begin`, and where it is about few, do them now: what comes back is done."""
+    actor.needs(Right.CONNECTIONS_OPERATE)
     worker = new_name()
     few = selection.expect is not None and selection.expect <= FEW
     try:

@@ -92,6 +92,11 @@ async def read(conn: AsyncConnection) -> FuseState:
     return FuseState() if row is None else FuseState(row.blown_at, row.wanted, row.released_until)
 
 
+def held_now(now: datetime) -> ColumnElement[bool]:
+    """The mails that a blown fuse holds: first ones that are due."""
+    return and_(notice.c.state == "waiting", notice.c.due_at <= now, counts())
+
+
 @dataclass(frozen=True, slots=True)
 class Holds:
     """What a blown fuse holds: since when, and how many first mails that are due."""
@@ -105,7 +110,7 @@ async def holds(conn: AsyncConnection, now: datetime) -> Holds:
     blown_at = (await read(conn)).blown_at
     if blown_at is None:
         return Holds(None, 0)
-    due = select(func.count()).where(notice.c.state == "waiting", notice.c.due_at <= now, counts())
+    due = select(func.count()).where(held_now(now))
     return Holds(blown_at, int((await conn.execute(due)).scalar_one()))
 
 

@@ -39,13 +39,17 @@ class Is(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which notices: what they are, of which slots (none: all to people), to which client, and since when."""
+    """Which notices: what they are, of which slots (none: all to people), to which client, and since when.
+
+    `but`: without those of which this is so.
+    """
 
     is_: Is
     slots: Collection[str] = ()
     programs: bool = False
     client: str = ""
     since: datetime | None = None
+    but: ColumnElement[bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ def _those(view: View) -> Select[Any]:
         found.append(notice.c.client == view.client)
     if view.since is not None:
         found.append(column >= view.since)
+    if view.but is not None:
+        found.append(~view.but)
     return select(notice).where(and_(*found))
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-HOUR = timedelta(hours=1)
+EPOCH, HOUR = datetime(1970, 1, 1, tzinfo=UTC), timedelta(hours=1)
 HOURS = 25  # whole hours that reach into the last day
 
 
 def after(known: str, at: datetime, seconds: float) -> str:
     """Return the line after one more good probe."""
     hour, probes, found = _read(known)
-    now = int(at.timestamp()) // 3600
+    now = (at - EPOCH) // HOUR
     if now < hour:  # a clock that was set back: what is known stays
         return known
     if now > hour:
@@ -34,7 +34,7 @@ def means(known: str) -> list[tuple[datetime, float]]:
     """Return when each hour began that had a good probe, and its mean in seconds, oldest first."""
     hour, _, found = _read(known)
     return [
-        (datetime.fromtimestamp((hour - back) * 3600, UTC), one / 1000)
+        (EPOCH + (hour - back) * HOUR, one / 1000)
         for back, one in reversed(list(enumerate(found)))
         if one is not None
     ]

@@ -105,6 +105,7 @@ def _entry(parts: Parts, kind: Kind, at: datetime, known: Known) -> Entry:
 
 async def seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:
     """Return the configured apps that are wanted, as far as there are any for whoever asks."""
+    actor.needs(Right.CONNECTIONS_READ)
     there: Collection[str] = parts.apps
     if not actor.only.whole:
         counted = await listing.counts(parts.database, Filter(within=actor.only))
@@ -120,6 +121,7 @@ async def seen(parts: Parts, actor: Actor, wanted: Wanted) -> list[App]:
 
 async def of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted: Wanted) -> list[Entry]:
     """Return what ends by the configuration and the providers' files: secrets, and announced ends."""
+    actor.needs(Right.CONNECTIONS_READ)
     if Right.CATALOGUE_READ not in actor.may or not wanted.asks(Needs.OPERATOR):
         return []
     found, given = [], {one.id: one.secret_expires for one in parts.loaded.settings.apps}
@@ -141,6 +143,7 @@ async def of_settings(parts: Parts, actor: Actor, apps: Collection[App], wanted:
 
 async def of_keys(parts: Parts, actor: Actor, wanted: Wanted) -> list[Entry]:
     """Return the ends of programs' keys, for whoever may see keys."""
+    actor.needs(Right.CONNECTIONS_READ)
     if Right.KEYS_READ not in actor.may or not actor.only.whole or not wanted.asks(Needs.OPERATOR):
         return []
     found = await api_keys.ending(parts.database, wanted.until, wanted.begin)

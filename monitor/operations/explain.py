@@ -237,6 +237,7 @@ async def explained(parts: Parts, actor: Actor, connection_id: str) -> Explained
 
 async def explain_it(parts: Parts, actor: Actor, record: Gathered) -> Explained:
     """Do the same from what is on record of it."""
+    actor.needs(Right.CONNECTIONS_READ)
     known, tale = record.known, await _story(parts, actor, record)
     road = await asked.of(parts, record)
     ends = max((one.lasts for one in record.silences), default=None)

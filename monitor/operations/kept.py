@@ -19,10 +19,10 @@ _KEPT: WeakKeyDictionary[Database, dict[Hashable, tuple[datetime, Any]]] = WeakK
 
 
 async def kept(
-    parts: Parts, actor: Actor, key: Hashable, read: Callable[[], Awaitable[T]], length: timedelta = MOMENT
+    parts: Parts, who: Actor, key: Hashable, read: Callable[[], Awaitable[T]], length: timedelta = MOMENT
 ) -> T:
     """Return what was read lately, or read it; for whoever sees a part of the fleet only, always."""
-    if not actor.only.whole:
+    if not who.only.whole:
         return await read()
     values, now = _KEPT.setdefault(parts.database, {}), parts.clock.now()
     if key in values and timedelta(0) <= now - values[key][0] < length:

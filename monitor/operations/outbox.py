@@ -27,7 +27,7 @@ from monitor.health.breaks import IN_DOUBT
 from monitor.operations import notices, reach, withheld
 from monitor.operations.actor import Actor, Right
 from monitor.operations.mails import server_trouble
-from monitor.operations.withheld import By, Held
+from monitor.operations.withheld import Held
 from monitor.settings.parts import Parts
 from monitor.store import published
 
@@ -62,6 +62,7 @@ class Noted:
     why: str
     does: tuple[str, ...]
     providers: tuple[str, ...] = ()
+    held: bool = False  # by the fuse; what else is held stands in no outbox
 
     @property
     def incident(self) -> int | None:
@@ -138,9 +139,10 @@ async def overview(parts: Parts, actor: Actor, channel: Channel | None = None, l
     held = await withheld.now_held(parts, now) if channel in (None, Channel.MAIL) else []
     blown = await notices.fuse_now(parts, actor)
     refusing = await _refusing(parts, now) if channel in (None, Channel.MAIL) else []
-    shown = dict.fromkeys(_SHOWN, ()) if not limit else await _firsts(parts, actor, channel, limit, now)
+    views = [_view(is_, channel, now, fused=blown.blown_at is not None) for is_ in _SHOWN]
+    shown = dict.fromkeys(_SHOWN, ()) if not limit else await _firsts(parts, actor, views, limit, now)
     looks = shown[Is.UNCONFIRMED] + shown[Is.FAILED]
-    counts = await _counts(parts, channel, held, len(refusing), blown, now)
+    counts = await _counts(parts, views, held, len(refusing), blown)
     return Overview(
         now, counts, looks, tuple(refusing[:limit]), blown, tuple(held), shown[Is.SENDING], shown[Is.WAITING],
         shown[Is.SENT], await _server(parts, actor),
@@ -148,9 +150,8 @@ async def overview(parts: Parts, actor: Actor, channel: Channel | None = None, l
 
 
 async def _firsts(
-    parts: Parts, actor: Actor, channel: Channel | None, limit: int, now: datetime
+    parts: Parts, actor: Actor, views: Sequence[View], limit: int, now: datetime
 ) -> dict[Is, tuple[Noted, ...]]:
-    views = [_view(is_, channel, now) for is_ in _SHOWN]
     found = await looking.firsts(parts.database, views, limit)
     noted = iter(await _noted(parts, actor, [one for some in found for one in some], now))
     return {is_: tuple(islice(noted, len(some))) for is_, some in zip(_SHOWN, found, strict=True)}
@@ -213,32 +214,32 @@ def _may(actor: Actor, channel: Channel | None) -> None:
     reach.whole(actor, "what waits is of more")
 
 
-def _view(is_: Is, channel: Channel | None, now: datetime, *, client: str = "", every: bool = False) -> View:
+def _view(
+    is_: Is,
+    channel: Channel | None,
+    now: datetime,
+    *,
+    client: str = "",
+    every: bool = False,
+    fused: bool = False,
+) -> View:
+    """Return which notices are meant: of today, or lately, unless `every` one; not what the fuse holds."""
     since = None
     if not every and is_ is Is.SENT:
         since = now.replace(hour=0, minute=0, second=0, microsecond=0)
     elif not every and is_ in (Is.UNCONFIRMED, Is.FAILED):
         since = now - LATELY
     slots = _SLOTS[channel] if channel is not None else ()
-    return View(is_, slots, channel is Channel.WEBHOOK, client, since)
+    but = fuse.held_now(now) if fused and is_ is Is.WAITING else None
+    return View(is_, slots, channel is Channel.WEBHOOK, client, since, but)
 
 
 async def _counts(
-    parts: Parts,
-    channel: Channel | None,
-    held: Sequence[Held],
-    refusing: int,
-    blown: FuseState,
-    now: datetime,
+    parts: Parts, views: Sequence[View], held: Sequence[Held], refusing: int, blown: FuseState
 ) -> Counts:
-    found = await looking.count(parts.database, [_view(is_, channel, now) for is_ in _SHOWN])
-    waiting, sending, unconfirmed, failed, sent = found
-    fused = sum(one.count for one in held if one.by is By.FUSE)
+    waiting, sending, unconfirmed, failed, sent = await looking.count(parts.database, views)
     looks = unconfirmed + failed + refusing + (blown.blown_at is not None)
-    return Counts(
-        max(0, waiting - fused), sending, withheld.total(held),
-        looks, unconfirmed, failed, sent,
-    )  # fmt: skip
+    return Counts(waiting, sending, withheld.total(held), looks, unconfirmed, failed, sent)
 
 
 async def _server(parts: Parts, actor: Actor) -> Server:
@@ -306,7 +307,7 @@ def _note(told: Told, around: reasons.Around, now: datetime, *, blown: bool) -> 
     fused = blown and told.slot in fuse.FUSED and told.requested_by is None
     if fused and told.state == "waiting" and told.due_at <= now:
         said = "The fuse holds it: more first mails want out than the fleet should bring."
-        return Noted(told, is_, Channel.MAIL, said, _does(told, is_))
+        return Noted(told, is_, Channel.MAIL, said, _does(told, is_), held=True)
     return Noted(told, is_, Channel.MAIL, reasons.why(told, around, now), _does(told, is_))
 
 

@@ -66,9 +66,9 @@ async def page(parts: Parts, actor: Actor, limit: int, *, after: str = "") -> tu
     return found[:limit], found[limit - 1].name if len(found) > limit else None
 
 
-async def who_may(parts: Parts, actor: Actor, right: Right, limit: int = 5) -> list[str]:
+async def who_may(parts: Parts, who: Actor, right: Right, limit: int = 5) -> list[str]:
     """Return the names of some who may do what a colleague may not; a program is told none."""
-    if actor.door is not Door.CONSOLE:
+    if who.door is not Door.CONSOLE:
         return []
     roles = [role.value for role in Role if right in MAY[role]]
     return await people.of_roles(parts.database, roles, limit)
@@ -125,9 +125,9 @@ async def remove(parts: Parts, actor: Actor, name: str, *, revision: int | None 
     return await people.remove(parts.database, one.id, now, actor.name, revision, keeps=keeps)
 
 
-def is_self(actor: Actor, one: Person) -> bool:
+def is_self(who: Actor, one: Person) -> bool:
     """Whether somebody is who asks."""
-    return actor.name == f"user:{one.name}"
+    return who.name == f"user:{one.name}"
 
 
 def _keeps(parts: Parts, actor: Actor) -> Keeps | None:

@@ -17,7 +17,7 @@ from alerts.silences.windows import Scope, Silenced, first_over
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
-from monitor.operations.actor import Actor
+from monitor.operations.actor import Actor, Right
 from monitor.operations.documents import iso
 from monitor.settings.parts import Parts
 from monitor.store import audit, steps
@@ -175,6 +175,7 @@ def _step(came: Steps) -> Word | None:
 
 async def of_rows(parts: Parts, actor: Actor, rows: Sequence[Listed]) -> dict[str, Telling]:
     """Return it for the rows of a page: so many statements, however many rows."""
+    actor.needs(Right.CONNECTIONS_READ)
     now, ids = parts.clock.now(), [row.id for row in rows]
     if not ids:
         return {}
@@ -205,6 +206,7 @@ Paged = Sequence[tuple[dict[str, Any], datetime]]
 
 async def paged(parts: Parts, actor: Actor) -> Paged:
     """Return what on-call was told that still stands; to who sees a part, of single connections only."""
+    actor.needs(Right.CONNECTIONS_READ)
     async with parts.database.read() as conn:
         found = await pages.told_since(conn)
     return found if actor.only.whole else [one for one in found if one[0].get("connection")]

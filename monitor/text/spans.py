@@ -15,17 +15,19 @@ def span(length: timedelta, *, units: int = 1, short: bool = False) -> str:
     are cut off; with `EXACT` and `short` it is what a configuration may hold: `1d12h`.
     """
     seconds = max(0.0, length.total_seconds())
-    parts = _rounded(seconds) if units == 1 else _parted(seconds, units)
+    parts = [rounded(length)] if units == 1 else _parted(seconds, units)
     if short:
         return "".join(f"{count:g}{unit[0]}" for count, unit in parts)
     return " ".join(f"{count:g} {unit}{'s' if count != 1 else ''}" for count, unit in parts)
 
 
-def _rounded(seconds: float) -> list[tuple[float, str]]:
+def rounded(length: timedelta) -> tuple[float, str]:
+    """Return a length of time in the one unit that tells it: (3, "hour")."""
+    seconds = max(0.0, length.total_seconds())
     for size, unit in _UNITS[:-1]:
         if seconds >= 1.5 * size or (seconds >= size and unit == "minute"):
-            return [(round(seconds / size), unit)]
-    return [(round(seconds), "second")]
+            return round(seconds / size), unit
+    return round(seconds), "second"
 
 
 def _parted(seconds: float, units: int) -> list[tuple[float, str]]:

@@ -10,7 +10,7 @@ from tests.acceptance.test_door_database_away import Postgres, postgres
 from tests.acceptance.test_processes import until
 
 __all__ = ["postgres"]
-PAGES = ("/", "/calendar", "/jobs", "/nowhere")
+PAGES = ("/", "/calendar", "/incidents", "/nowhere", "/connections/acme")
 WITHIN = 15  # seconds; a bound, and no measure
 
 

@@ -68,8 +68,8 @@ class Question(Shown):
 class Incident(Shown):
     """A confirmed break, of a connection or of what several share. `members` are those that one sees.
 
-    `connections` and `notices` are there where they are asked for with `expand`, 100 at most; `question` where
-    it is asked for of a wave that is open, for who has all of the fleet.
+    `connections` and `notices` are there where they are asked for with `expand`, 100 at most; `question`
+    where it is asked for of a wave that is open, for who has all of the fleet.
     """
 
     id: int

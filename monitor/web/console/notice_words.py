@@ -66,21 +66,22 @@ class Row:
     why: str
     href: str
     does: Sequence[tuple[str, str]]
+    held: bool = False
 
     @property
     def word(self) -> str:
         """What it is, as people say it."""
-        return gettext(IS[self.is_][0])
+        return gettext(N_("Held") if self.held else IS[self.is_][0])
 
     @property
     def sign(self) -> str:
         """The sign beside the word."""
-        return IS[self.is_][1]
+        return "guard" if self.held else IS[self.is_][1]
 
     @property
     def tone(self) -> str:
         """The class of its colour."""
-        return IS[self.is_][2]
+        return "by-operator" if self.held else IS[self.is_][2]
 
     @property
     def to_come(self) -> bool:
@@ -102,6 +103,7 @@ def row(visit: Visit, one: Noted) -> Row:
         for_eyes(visit, one.why),
         f"/outbox/{told.id}",
         does(visit, one),
+        one.held,
     )
 
 

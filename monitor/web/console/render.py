@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from monitor.text.spans import rounded
 from monitor.web.console import remedies
 from monitor.web.console.texts import N_, gettext, ngettext
 
@@ -20,7 +21,7 @@ OWNERS = {
     "operator": N_("Operator"), "client": N_("Client"), "provider": N_("Provider"), "nobody": N_("Nobody"),
     "none": N_("Nobody"),
 }  # fmt: skip
-_UNITS = ((86400, N_("%(n)s d")), (3600, N_("%(n)s h")), (60, N_("%(n)s min")), (1, N_("%(n)s s")))
+_UNITS = {"day": N_("%(n)s d"), "hour": N_("%(n)s h"), "minute": N_("%(n)s min"), "second": N_("%(n)s s")}
 
 
 @lru_cache(maxsize=1)
@@ -48,9 +49,8 @@ def number(count: int) -> str:
 
 def short(length: timedelta) -> str:
     """Write a length of time in one unit: 47 min, 3 h, 6 d. A unit is taken from one and a half of it on."""
-    seconds = max(0.0, length.total_seconds())
-    size, words = next((one for one in _UNITS[:-1] if seconds >= 1.5 * one[0]), _UNITS[-1])
-    return gettext(words, n=round(seconds / size))
+    count, unit = rounded(length)
+    return gettext(_UNITS[unit], n=count)
 
 
 def at(moment: datetime, now: datetime) -> str:

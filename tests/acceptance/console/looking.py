@@ -24,10 +24,15 @@ _TOO_WIDE = """() => {
   const most = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= most) return [];
   const cut = (one) => one && one !== document.body && (getComputedStyle(one).overflowX !== "visible" || cut(one.parentElement));
-  const right = (one) => {
-    const text = document.createRange();
-    text.selectNodeContents(one);
-    return Math.max(one.getBoundingClientRect().right, text.getBoundingClientRect().right);
+  const right = (one) => {  // of itself, and of its own words, which may stand out of it
+    const found = [one.getBoundingClientRect().right];
+    for (const words of getComputedStyle(one).overflowX === "visible" ? one.childNodes : []) {
+      if (words.nodeType !== Node.TEXT_NODE || !words.data.trim()) continue;
+      const range = document.createRange();
+      range.selectNode(words);
+      found.push(range.getBoundingClientRect().right);
+    }
+    return Math.max(...found);
   };
   const wide = [...document.body.querySelectorAll("*")].filter((one) =>
     right(one) > most + 1 && !cut(one.parentElement) && !one.closest(".sprite"));

@@ -25,7 +25,9 @@ WITH = {
         "?owner=client&cause=revoked&provider=clio&label=tier:gold",
         "?open=clio",
     ],
-    "/calendar": ["", "?q=nothing"],
+    "/calendar": ["", "?client=nobody", "?kind=grants", "?day=2027-01-10"],
+    "/access": ["", "?ended=1"],
+    "/audit": ["", "?actor=nobody"],
 }
 
 
@@ -36,7 +38,9 @@ async def named(scene: Scene) -> dict[str, str]:
     told = await notices.page(parts, DANA, 50)
     laid = await silences.every(parts, DANA)
     return {
-        "connections": scene.ids["clio-us"][0], "held": scene.ids["clio-us"][2], "incidents": str(ours["clio"]), "outbox": str(told.notices[0].number),
+        "connections": scene.ids["clio-us"][0], "held": scene.ids["clio-us"][2],
+        "incidents": str(ours["clio"]),
+        "outbox": str(next(one.id for one in told.notices if one.state == "waiting")),
         "apps": "clio-us", "providers": "clio", "mails": "revoked", "users": "Vera Lindt", "people": "Vera Lindt",
         "keys": (await api_keys.every(parts, ME))[0].id, "campaigns": (await campaigns.every(parts, ME))[0].id,
         "webhooks": (await webhooks.every(parts, ME))[0].id,

@@ -200,7 +200,11 @@ async def test_what_holds_something_back_is_a_line_each(console, scene):
     assert "Nothing is told A pause 1 connection They are paused by people" in said
     assert "The fuse has blown. 40 first mails want out" in said
     assert "1 wants a look" in said
-    assert "The fuse holds it" in words(await (await console.operator()).get("/outbox?is=waiting"))
+    waiting = words(await (await console.operator()).get("/outbox?is=waiting"))
+    assert "Held Reconnect Clio Manage , Firm fused" in waiting
+    assert "The fuse holds it: more first mails want out than the fleet should bring. Send now…" in waiting
+    matters = words(await (await console.operator()).get("/outbox"))
+    assert "Waiting" not in matters.partition("Held 5")[2].partition("that were sent today")[0], "it is held"
     assert "Outbox , 5 held Calendar" in said, "beside the navigation's word, too"
 
 

@@ -189,7 +189,8 @@ def _held_does(visit: Visit, one: Held) -> tuple[tuple[str, str, bool] | None, s
             href = f"/incidents/{one.incident}"
             return ((href, gettext("Decide…"), False) if may else None), href
         case By.FUSE:
-            return (("/outbox/fuse/release", gettext("Release the fuse…"), True) if may else None), ""
+            path = "/outbox/fuse/release"
+            return ((path, gettext("Release the fuse…"), True) if may else None), "/outbox?is=waiting"
         case By.PERSON:
             path = f"/outbox/release?{urlencode({'over': one.over, 'name': one.name})}"
             return ((path, gettext("Release…"), True) if may else None), "/silences"

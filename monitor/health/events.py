@@ -81,7 +81,10 @@ TABLE: Mapping[Type, Kind] = {
     Type.TOKEN_RENEWED: Kind(
         "a new access token is stored; only written while a webhook names this very type", HOW
     ),
-    Type.INCIDENT_OPENED: Kind("an incident of a connection, or of what several share, began", _INCIDENT),
+    Type.INCIDENT_OPENED: Kind(
+        "an incident of a connection, or of what several share, began; or a decision about it was taken back",
+        _INCIDENT,
+    ),
     Type.INCIDENT_UPDATED: Kind("its cause or owner is another one", _INCIDENT),
     Type.INCIDENT_CLOSED: Kind("it is over", (*_INCIDENT, "closed_at", "ended")),
     Type.GUARD_RAISED: Kind("the fleet guard holds what clients would be told", _INCIDENT),

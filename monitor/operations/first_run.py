@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.health.doors import Outcome, Standing
-from monitor.operations import apps
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
-from monitor.store import listing
+from monitor.store import app_checks, listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,6 @@ class AppFound:
     id: str
     title: str  # the provider's
     answers: Sequence[Standing]
-    well: bool  # a connection of it was found well
 
     @property
     def refusal(self) -> str:
@@ -29,8 +27,7 @@ class AppFound:
     @property
     def taken(self) -> bool:
         """Whether the provider takes it, as far as it was asked."""
-        good = any(one.seen.outcome is Outcome.GOOD for one in self.answers)
-        return self.well or (good and not self.refusal)
+        return any(one.seen.outcome is Outcome.GOOD for one in self.answers) and not self.refusal
 
     @property
     def asked(self) -> bool:
@@ -70,9 +67,10 @@ async def first_run(parts: Parts, actor: Actor, connections: int | None = None) 
     actor.needs(Right.CONNECTIONS_READ)
     if connections is None:
         connections = (await listing.counts(parts.database)).total
+    doors = await app_checks.standing(parts.database)
     found = [
-        AppFound(one.id, one.app.provider.title, tuple(one.doors.values()), one.well_at is not None)
-        for one in await apps.every(parts, actor)
-        if one.app is not None
+        AppFound(app.id, app.provider.title, tuple(doors.get(app.id, {}).values()))
+        for app in parts.apps.values()
+        if not actor.only.apps or app.id in actor.only.apps
     ]
     return FirstRun(tuple(found), connections, bool(parts.loaded.settings.smtp.sender))

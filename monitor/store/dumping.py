@@ -10,13 +10,14 @@ import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Column,
     Connection,
+    Date,
     MetaData,
     Table,
     Text,
@@ -46,7 +47,7 @@ from monitor.store.tables import credential, journal, process, watch
 # What is of running processes, and of who is signed in just now: it means nothing on another day.
 LEFT_OUT = frozenset({"process", "duty", "budget", "session", "sign_in_attempt", "sign_in_trip"})
 PART = 500
-TIME, DOCUMENT, PLAIN = "time", "json", "plain"
+TIME, DAY, DOCUMENT, PLAIN = "time", "date", "json", "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,8 @@ def _shape(table: Table) -> Shape:
 
 
 def _kind(column: Column[Any]) -> str:
-    return (
-        TIME if isinstance(column.type, UtcDateTime) else DOCUMENT if isinstance(column.type, JSON) else PLAIN
-    )
+    kinds = ((UtcDateTime, TIME), (Date, DAY), (JSON, DOCUMENT))
+    return next((kind for of, kind in kinds if isinstance(column.type, of)), PLAIN)
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ async def parts(conn: AsyncConnection, shape: Shape) -> AsyncIterator[list[list[
     columns = [cast(c, Text) if _kind(c) == DOCUMENT else c for c in table.columns]
     found = await conn.stream(select(*columns).order_by(*table.primary_key.columns))
     async for part in found.partitions(PART):
-        yield [[v.isoformat() if isinstance(v, datetime) else v for v in row] for row in part]
+        yield [[v.isoformat() if isinstance(v, date) else v for v in row] for row in part]
 
 
 async def is_empty(database: Database) -> bool:
@@ -177,6 +177,8 @@ class _Restoring:
         if kind == TIME:
             at = datetime.fromisoformat(value).astimezone(UTC)
             return at.isoformat(" ", "microseconds") if self.conn.dialect.name == "sqlite" else at
+        if kind == DAY:
+            return date.fromisoformat(value)
         if kind == DOCUMENT:
             document = json.loads(value)
             return JSON.NULL if document is None else document

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.health.lifecycle import State
 from monitor.health.listing import ALWAYS, TURNS, WORST, Filter, Key, Sort, rank
 from monitor.store import choosing
 from monitor.store.choosing import members
@@ -256,8 +257,10 @@ def _of_turn(walk: Walk, turn: _Turn, is_sqlite: bool) -> Select[Any]:
     query = (
         select(watch.c.state, watch.c.owner, since.label("since"), watch.c.connection)
         .select_from(choosing.needed(which, is_sqlite))
-        .where(*turn.conditions, *choosing.everything(which, is_sqlite), *_not_members(walk))
+        .where(*turn.conditions, *choosing.everything(which, is_sqlite))
     )
+    if turn.state == State.BROKEN.value:  # whoever is part of an open incident
+        query = query.where(*_not_members(walk))
     order = (watch.c.since, watch.c.connection) if turn.dated else (watch.c.connection,)
     if walk.after is not None and (beyond := _beyond(walk, turn, walk.after)) is not None:
         query = query.where(beyond)

@@ -64,7 +64,8 @@ def sentence(visit: Visit) -> str:
     told = [(name, visit.several(name)) for name in NAMES]
     if _states(visit) == NOT_HEALTHY:
         told[0] = ("state", [_("not healthy")])
-    return "; ".join(f"{name}: {', '.join(values)}" for name, values in told if values)
+    words = {"q": _("search")}
+    return "; ".join(f"{words.get(name, name)}: {', '.join(values)}" for name, values in told if values)
 
 
 def _states(visit: Visit) -> frozenset[str]:

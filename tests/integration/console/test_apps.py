@@ -72,6 +72,16 @@ async def test_an_app_says_what_it_takes_what_it_may_and_what_is_registered(cons
     assert "secret-of" not in said
 
 
+async def test_what_is_not_well_stands_with_its_cause_and_leads_to_the_fleet(console):
+    rig = console.rig
+    rig.sandbox.do(rig.grants["acme"], "revoke")
+    await rig.after(minutes=8)
+    assert await rig.settle("acme") == ("broken", "revoked")
+    page = await (await console.viewer()).get("/apps/clio")
+    assert "Access was withdrawn revoked 1" in words(page)
+    assert 'href="/?app=clio&amp;cause=revoked&amp;state=any"' in page.text
+
+
 async def test_an_interval_that_was_stretched_says_why(tmp_path, sandbox, sqlite_url):
     apps = {"clio": {"provider": "clio-platform", "extra": "requests_per_minute = 0.1"}}
     async with rigged(tmp_path, sandbox, sqlite_url, apps=apps, more=MORE) as rig, served(rig) as console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 
 import pytest
 
@@ -156,6 +157,28 @@ async def test_a_file_has_a_size_that_is_taken(small):
         and body_of("/bulk/do")[0] == 1 << 20
         and body_of("/")[0] == 64 << 10
     )
+
+
+async def test_a_file_is_read_in_memory_and_never_put_on_a_disk(small, monkeypatch):
+    def spilled(_file):
+        raise AssertionError("tokens in clear were written to a disk")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", spilled)
+    text = f"{HEAD}a,clio,Firm a,,{CANARY}\n" + "\n" * (3 << 20)
+    answer = await send(await small.operator(), text)
+    assert answer.status_code == 303, words(answer)
+
+
+async def test_what_is_no_form_is_refused(small):
+    person = await small.operator()
+    for kind, status in (
+        ("multipart/form-data", 400),
+        ("multipart/form-data; boundary=x", 400),
+        ("text/csv", 415),
+    ):
+        headers = {"content-type": kind, "sec-fetch-site": "same-origin"}
+        answer = await person.http.post("/import", content=b"a,b", headers=headers)
+        assert answer.status_code == status, kind
 
 
 async def test_ten_thousand_lines_are_shown_as_many_as_one_reads(console):

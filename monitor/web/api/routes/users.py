@@ -111,7 +111,7 @@ async def change_user(
     return documents.person(one)
 
 
-@ROUTES.delete("/users/{user}", needs=Right.USERS_WRITE, precondition=True)
+@ROUTES.delete("/users/{user}", needs=Right.USERS_WRITE, precondition=True, problems=("wrong_state",))
 async def remove_user(request: Request, parts: Here, actor: Who, user: Name) -> None:
-    """Forget somebody, and end their sessions. Keys that they made stay."""
+    """Forget somebody, and end their sessions. Keys that they made stay; so do oneself and the last admin."""
     await people.remove(parts, actor, user, revision=expected(request))

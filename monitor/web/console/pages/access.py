@@ -16,7 +16,6 @@ from monitor.web.console.texts import gettext, ngettext
 from monitor.web.console.visit import Visit
 
 MOST_KEYS = 500
-_KEY_STATES = {"active": "healthy"}  # the sign of each; what is good no more has the other
 _ENDS_SOON = api_keys.WARNED[0]  # days
 
 
@@ -56,7 +55,7 @@ def _key(visit: Visit, key: Any) -> dict[str, Any]:
     return {
         "key": key,
         "state": state,
-        "sign": "broken" if key.exposed_at is not None and state == "active" else _KEY_STATES.get(state, "paused"),
+        "sign": "paused" if state != "active" else "broken" if key.exposed_at is not None else "healthy",
         "good": state == "active",
         "old_until": key.old_until if rotating else None,
         "only": only_words(key.only),

@@ -148,8 +148,8 @@ def _for(since: datetime | None, now: datetime) -> str:
 
 def meaning(one: Explained) -> str:
     """Say in a few words what is wrong with it."""
-    row = consequence(one.known.health.cause)
-    return row.asks.short if row.asks is not None else row.meaning.partition(":")[0]
+    row, scope = consequence(one.known.health.cause), one.story.scope
+    return _(row.short_of_scope, scope=scope) if scope and row.short_of_scope else _(row.short)
 
 
 def acts(one: Explained) -> tuple[str, str]:

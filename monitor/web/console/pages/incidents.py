@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from monitor.health.causes import Owner
@@ -48,7 +49,6 @@ async def show_incident(visit: Visit) -> Shown:
         may_act=visit.may(Right.INCIDENTS_OPERATE), may_hold=visit.may(Right.NOTICES_OPERATE),
         may_audit=visit.may(Right.AUDIT_READ),
         mailing=bool(visit.parts.loaded.settings.smtp.sender), words=incident_words,
-        notices=[records.for_eyes(visit.actor, records.notice(one)) for one in found.told],
     )  # fmt: skip
 
 
@@ -73,9 +73,9 @@ def _before(text: str) -> tuple[datetime, int] | None:
         return None
 
 
-def _eyes(visit: Visit) -> object:
+def _eyes(visit: Visit) -> Callable[[str], str]:
     """Return what shows people's words: who only looks sees no address whole in them."""
-    return lambda text: records.for_eyes(visit.actor, text)
+    return lambda text: str(records.for_eyes(visit.actor, text))
 
 
 def _verdict(found: Board) -> str:

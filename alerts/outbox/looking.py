@@ -73,6 +73,13 @@ async def page(database: Database, view: View, limit: int, after: Place | None =
         return await whole(conn, (await conn.execute(_some(view, limit, after))).all())
 
 
+async def to_programs(database: Database, number: int) -> Told | None:
+    """Return what programs are told by the notice of this number; None where it is none of theirs."""
+    async with database.read() as conn:
+        rows = (await conn.execute(select(notice).where(_PROGRAMS, notice.c.id == number))).all()
+        return next(iter(await whole(conn, rows)), None)
+
+
 async def firsts(database: Database, views: Sequence[View], limit: int) -> list[list[Told]]:
     """Return the first notices of each of several pages."""
     async with database.read() as conn:

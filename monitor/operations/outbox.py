@@ -184,7 +184,10 @@ async def held(parts: Parts, actor: Actor) -> list[Held]:
 
 async def show(parts: Parts, actor: Actor, number: int) -> Noted:
     """Return one notice, why it is as it is, and what may be done about it. Raises NotFound."""
-    told = await notices.show(parts, actor, number)
+    actor.needs(Right.NOTICES_READ)
+    sees_programs = Right.WEBHOOKS_READ in actor.may and actor.only.whole
+    told = await looking.to_programs(parts.database, number) if sees_programs else None
+    told = told or await notices.show(parts, actor, number)
     return (await _noted(parts, actor, [told], parts.clock.now()))[0]
 
 
@@ -301,7 +304,8 @@ async def _around(parts: Parts, actor: Actor, found: Sequence[Told]) -> reasons.
 def _note(told: Told, around: reasons.Around, now: datetime, *, blown: bool) -> Noted:
     is_ = looking.is_of(told)
     if told.slot == TO_PROGRAMS:
-        return Noted(told, is_, Channel.WEBHOOK, _of_webhook(told), ())
+        again = ("webhooks.send_again",) if is_ is Is.FAILED else ()
+        return Noted(told, is_, Channel.WEBHOOK, _of_webhook(told), again)
     if told.slot in PAGES:
         return Noted(told, is_, Channel.PAGE, pages.why(told, now), ())
     fused = blown and told.slot in fuse.FUSED and told.requested_by is None

@@ -44,11 +44,12 @@ _TITLES = {
     "fuse": N_("The fuse has blown"),
     "access": N_("A key that matters"),
 }
-# What may be done: the operation, the end of the path, the button's words.
+# What may be done: the operation, the end of the path, the button's words, and who may.
 _DOES = {
-    "notices.send_now": ("send-now", N_("Send now…")),
-    "notices.retry": ("retry", N_("Try again…")),
-    "notices.send_twice": ("retry", N_("Send again…")),
+    "notices.send_now": ("send-now", N_("Send now…"), Right.NOTICES_OPERATE),
+    "notices.retry": ("retry", N_("Try again…"), Right.NOTICES_OPERATE),
+    "notices.send_twice": ("retry", N_("Send again…"), Right.NOTICES_OPERATE),
+    "webhooks.send_again": ("replay", N_("Send again…"), Right.WEBHOOKS_WRITE),
 }
 
 
@@ -165,14 +166,14 @@ def to(one: Noted) -> str:
 
 def does(visit: Visit, one: Noted) -> list[tuple[str, str]]:
     """Return what whoever looks may do about it: where, and the button's words."""
-    if not visit.may(Right.NOTICES_OPERATE):
-        return []
     found = []
     for operation in one.does:
         if operation == "notices.hold":
-            found.append((hold_path("client", one.told.client), gettext("Hold…")))
-        else:
-            end, words = _DOES[operation]
+            if visit.may(Right.NOTICES_OPERATE):
+                found.append((hold_path("client", one.told.client), gettext("Hold…")))
+            continue
+        end, words, right = _DOES[operation]
+        if visit.may(right):
             found.append((f"/outbox/{one.told.id}/{end}", gettext(words)))
     return found
 

@@ -311,6 +311,19 @@ async def test_channels_are_told_apart_and_webhooks_are_for_who_may_see_them(con
     assert "Reconnect" not in pages
     said = words(await admin.get("/outbox?channel=webhook"))
     assert "Sent connection.broken , Programs event Programs wh_1 It was taken." in said
+    failed = await scene.say(
+        "", "webhook", "connection.broken", "failed", due=-M, to=[("wh_1", "wh_1", "failed", "503")]
+    )
+    assert (await operator.get(f"/outbox/{failed}")).status_code == 404, (
+        "what programs are told is not theirs"
+    )
+    assert (await operator.post(f"/outbox/{failed}/replay")).status_code == 403
+    assert "Send “connection.broken” again? It goes to wh_1" in words(
+        await admin.get(f"/outbox/{failed}/replay")
+    )
+    page = await admin.follow(await admin.post(f"/outbox/{failed}/replay"))
+    assert "It goes within seconds." in words(page)
+    assert (await admin.post(f"/outbox/{failed}/replay")).status_code == 409, "once"
     assert (await operator.get("/outbox?channel=webhook")).status_code == 403
     assert "Webhooks" not in words(await operator.get("/outbox"))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.errors import Conflict, NotFound
-from monitor.operations import notices, outbox, records
+from monitor.operations import notices, outbox, records, webhooks
 from monitor.operations.actor import Right
 from monitor.operations.outbox import Channel, Is, Noted
 from monitor.web.console.answers import Ask, Done, Sent, Shown
@@ -221,6 +221,41 @@ async def retry_notice(visit: Visit) -> Done:
     twice = visit.given("twice") == "1"
     told = await notices.retry_one(visit.parts, visit.actor, _number(visit), twice=twice)
     return Done(f"/outbox/{told.id}", _("It is looked at anew, and goes within seconds if it is still true."))
+
+
+async def ask_replay(visit: Visit) -> Ask:
+    """Say which endpoints are sent an event once more."""
+    one = await outbox.show(visit.parts, visit.actor, _number(visit))
+    back, names = f"/outbox/{one.told.id}", [e.channel for e in _untaken(one)]
+    if one.channel is not Channel.WEBHOOK or not names:
+        return Ask(_("Nothing of it is to be sent again."), (), "", back, here="/outbox")
+    return Ask(
+        _("Send “%(what)s” again?", what=one.told.kind),
+        (
+            _("It goes to %(to)s, with the ids of the first time.", to=", ".join(names)),
+            _("A program that has it already sees by its id that it is the same."),
+        ),
+        ngettext("Send to %(n)s endpoint", "Send to %(n)s endpoints", len(names)),
+        back,
+        here="/outbox",
+    )
+
+
+@action("/outbox/{number:int}/replay", Right.WEBHOOKS_WRITE, api=("replay_delivery",), asks=ask_replay)
+async def replay_notice(visit: Visit) -> Done:
+    """Send an event again to the endpoints that did not take it."""
+    one = await outbox.show(visit.parts, visit.actor, _number(visit))
+    if not (left := _untaken(one)):
+        raise Conflict(_("Nothing of it is to be sent again."))
+    for envelope in left:
+        await webhooks.send_again(visit.parts, visit.actor, envelope.channel, envelope.name)
+    return Done(f"/outbox/{one.told.id}", _("It goes within seconds."))
+
+
+def _untaken(one: Noted) -> list[Any]:
+    return [
+        e for e in one.told.envelopes if one.channel is Channel.WEBHOOK and e.state in ("failed", "refused")
+    ]
 
 
 async def _letter(visit: Visit, one: Noted) -> dict[str, Any]:

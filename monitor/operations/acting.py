@@ -129,6 +129,7 @@ async def do(
     Whether it may be done with each is looked at anew: they may have changed since it was asked for.
     """
     actor.needs(Right.CONNECTIONS_OPERATE)
+    actor.needs(NEEDS[action])
     rows = {row.id: row async for row in fleet.every(parts, actor, Filter(ids=frozenset(ids)), Sort.ID)}
     found = await _sorted_out(parts, actor, action, [rows[name] for name in ids if name in rows], options)
     left = dict(found.left)

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from monitor.errors import NotFound
 from monitor.health import cadence
 from monitor.health.doors import Door, Standing
-from monitor.health.listing import Filter
 from monitor.operations.actor import Actor, Right
 from monitor.operations.costs import Costs, of_apps
 from monitor.operations.kept import kept
 from monitor.settings.parts import Parts
 from monitor.settings.sections import AppSettings
-from monitor.store import app_checks, app_sums, budgets, connections, listing
+from monitor.store import app_checks, app_sums, budgets, connections
 from monitor.store.app_sums import Sums
 from monitor.wire.apps import App
 
@@ -61,17 +60,22 @@ class Used:
 async def every(parts: Parts, actor: Actor) -> list[Used]:
     """Return the apps that are configured, or have connections, as far as there are any for who asks."""
     actor.needs(Right.CATALOGUE_READ)
-    counted = (await listing.counts(parts.database, Filter(within=actor.only))).apps
+    sums = await app_sums.by_app(parts.database, actor.only)
+    counted = {app: sum(one.states.values()) for app, one in sums.items()}
     named = [*parts.apps, *(name for name in counted if name not in parts.apps)]
     if not actor.only.whole:
         named = [name for name in named if name in (actor.only.apps or counted)]
-    # What walks through the fleet is read once in a while for all who see the whole of it.
+    # What walks through the fleet is read once in a while for all who see the whole of it; at once where
+    # there is a state that there was not, such as the first connection that is well.
     sizes, database = await connections.per_app(parts.database), parts.database
-    lately = await kept(parts, actor, "lately", lambda: connections.lately(database), A_WHILE)
-    doors, sums = await app_checks.standing(parts.database), await app_sums.by_app(parts.database, actor.only)
+    there = frozenset((app, state) for app, one in sums.items() for state in one.states)
+    lately = await kept(parts, actor, ("lately", there), lambda: connections.lately(database), A_WHILE)
+    doors = await app_checks.standing(parts.database)
     free, configured = await budgets.free_at(parts.database), parts.loaded.settings.schedule.interval
     # Of all of an app's connections: nothing for whoever is to see a part of them.
-    costs = await kept(parts, actor, "costs", lambda: _costs(parts), A_WHILE) if actor.only.whole else {}
+    costs = (
+        await kept(parts, actor, ("costs", there), lambda: _costs(parts), A_WHILE) if actor.only.whole else {}
+    )
     given = {one.id: one for one in parts.loaded.settings.apps}
     found = []
     for name in sorted(named):

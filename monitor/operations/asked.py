@@ -22,6 +22,7 @@ from monitor.store import links as stored
 from monitor.store.connections import Known
 from monitor.store.links import Link
 from monitor.text.names import one_line
+from monitor.tokens.arrival import Arrival
 
 LATELY = timedelta(days=7)  # for so long it is told how a client who approved came there
 _BY_ITSELF = ("expiring", campaigns.LINKS)  # what links of mails are made for that ask while all is well
@@ -36,6 +37,7 @@ class Asked:
     mails: tuple[Mail, ...] = ()
     hand_over_at: datetime | None = None
     link_ends: datetime | None = None
+    tried: tuple[str, str] | None = None  # the other account of the newest approval: its number, and named
 
 
 async def of(parts: Parts, record: Gathered) -> Asked:
@@ -58,6 +60,7 @@ async def of(parts: Parts, record: Gathered) -> Asked:
         waiting,
         _hand_over(road, told, policy) if turn and not held else None,
         ends if turn else None,
+        _tried(trips[0]) if trips else None,
     )
 
 
@@ -131,6 +134,13 @@ def _road(
         trips=went,
         held=held,
     )
+
+
+def _tried(newest: stored.Trip) -> tuple[str, str] | None:
+    """Return the account of an approval that was refused because it is another one."""
+    if newest.outcome != Arrival.WRONG_ACCOUNT or not newest.account_id:
+        return None
+    return newest.account_id, _named(newest.account_name, newest.account_id)
 
 
 def _mailed(one: Told) -> Mailed:

@@ -53,6 +53,7 @@ async def test_the_road_is_told_step_by_step_and_advice_where_they_took_another_
             ("failed", "Approved with another account: Other, 907. Refused; nothing was overwritten."),
             ("ahead", "Approve as Firm acme, 100"),
         ]
+        assert found.asked.tried == ("907", "Other, 907")
         assert found.asked.advice.says == (
             "They tried and took the wrong account. A call is quicker than the next reminder."
         )

@@ -92,9 +92,12 @@ async def _ask_accept(visit: Visit) -> Ask:
         _("From then on an approval with the other account is taken, and one with this is refused."),
         _("Tokens that are stored are looked at anew: they have to be of the account that you name."),
     ]
+    number, named = found.explained.asked.tried or ("", "")
+    named = records.for_eyes(visit.actor, named)
     field = Field(
         "account", _("The account's number at %(provider)s", provider=found.explained.story.provider),
-        value=visit.given("account"), required=True,
+        value=visit.given("account") or number, required=True,
+        hint=_("They approved with %(account)s.", account=named) if named else "",
     )  # fmt: skip
     note = _("You can go back to the old account.") if known.account_id else ""
     return Ask(

@@ -11,10 +11,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.errors import ConfigurationError, Conflict, NotAdmitted
+from monitor.errors import ChangedMeanwhile, ConfigurationError, Conflict, NotAdmitted
 from monitor.host.network import whose
 from monitor.operations import passwords
-from monitor.operations.actor import Actor, Door, Right
+from monitor.operations.actor import LOOPBACK, Actor, Door, Right
 from monitor.operations.passwords import Passwords
 from monitor.operations.roles import MAY, Role, role_of
 from monitor.secret import Secret
@@ -101,7 +101,7 @@ async def change(
     values = {"role": role_of(role).value} if role is not None else {}
     if password is not None:
         passwords.check(password)
-    one = await show(parts, actor, name)
+    one = _as_read(await show(parts, actor, name), revision)
     if one.issuer is not None:
         raise Conflict(f"{one.name!r} signs in at {one.issuer}, which says who they are and what they may.")
     if values and values["role"] != one.role and is_self(actor, one):
@@ -118,7 +118,7 @@ async def remove(parts: Parts, actor: Actor, name: str, *, revision: int | None 
     Raises NotFound, ChangedMeanwhile, Conflict for oneself and for the last admin.
     """
     actor.needs(Right.USERS_WRITE)
-    one = await show(parts, actor, name)
+    one = _as_read(await show(parts, actor, name), revision)
     if is_self(actor, one):
         raise Conflict("Nobody removes themselves; another admin can.")
     now, keeps = parts.clock.now(), _keeps(parts, actor)
@@ -130,9 +130,16 @@ def is_self(who: Actor, one: Person) -> bool:
     return who.name == f"user:{one.name}"
 
 
+def _as_read(one: Person, revision: int | None) -> Person:
+    """Let pass who is as whoever asks has read; it is looked at again, locked, where they are changed."""
+    if revision is not None and one.revision != revision:
+        raise ChangedMeanwhile(f"The user {one.name!r} was changed meanwhile.", one.revision)
+    return one
+
+
 def _keeps(parts: Parts, actor: Actor) -> Keeps | None:
-    """Return that an admin has to be left; not for who has a shell beside the key file, and can add one."""
-    if Right.HOST in actor.may:
+    """Return that an admin has to be left; not for who is on this machine, and can add one."""
+    if Right.HOST in actor.may or actor.name == LOOPBACK:
         return None
     return Keeps(Role.ADMIN.value, parts.loaded.settings.oidc.issuer)
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from monitor.errors import NotAdmitted, Remedy
 from monitor.host.network import loopback, whose, within
 from monitor.operations import people
-from monitor.operations.actor import Actor, Door
+from monitor.operations.actor import LOOPBACK, Actor, Door
 from monitor.operations.callers import Callers, actor_of, is_for_machines, may_come_from
 from monitor.operations.people import WITHIN
 from monitor.operations.roles import MAY, Role
@@ -154,7 +154,7 @@ class Doorkeeper:
         from_a_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
         if from_a_browser:
             self._from_our_pages(request)
-        return Actor("loopback", Door.API, MAY[Role.ADMIN])
+        return Actor(LOOPBACK, Door.API, MAY[Role.ADMIN])
 
     async def _nobody(self) -> NotAdmitted:
         """Return why somebody without credentials is not let in."""

@@ -28,7 +28,7 @@ from monitor.errors import (
     TokenHealthError,
 )
 from monitor.operations import audit
-from monitor.operations.actor import Actor, Door
+from monitor.operations.actor import LOOPBACK, Actor, Door
 from monitor.operations.database import unwell
 from monitor.operations.pulse import Pulse
 from monitor.operations.roles import role_with
@@ -171,7 +171,7 @@ class Handling:
                 "lang": texts.LANGUAGE.get(),
                 "who": _name(actor),
                 "role": role_with(actor.may) if actor is not None else "",
-                "local": actor is not None and actor.name == "loopback",
+                "local": actor is not None and actor.name == LOOPBACK,
                 "may": sorted(right.value for right in actor.may) if actor is not None else [],
                 "bar": await self._counts(actor, visit),
                 "said": said,

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from monitor.text.names import unprintable
+
 
 def same_origin(request: Request, public_url: str) -> bool:
     """Whether a form of ours sent this. Our pages send no referrer, so browsers may say `Origin: null`.
@@ -29,6 +31,20 @@ def of_our_pages(request: Request, public_url: str) -> bool:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
     return origin is not None and _origin(origin) is not None and _origin(origin) == _origin(public_url)
+
+
+def is_path_of_ours(text: str) -> bool:
+    """Whether a browser that is sent there stays here.
+
+    Browsers read a backslash as a slash, and leave out tabs and line ends.
+    """
+    return (
+        text.startswith("/")
+        and not text.startswith("//")
+        and "\\" not in text
+        and unprintable(text) is None
+        and not urlsplit(text).netloc
+    )
 
 
 def _origin(url: str | None) -> tuple[str, str | None, int | None] | None:

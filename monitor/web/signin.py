@@ -21,10 +21,9 @@ from monitor.operations import people
 from monitor.operations.people import SignedIn, Wrong
 from monitor.secret import Secret
 from monitor.settings.parts import Parts
-from monitor.text.names import unprintable
 from monitor.web import files
 from monitor.web.doorkeeper import Doorkeeper, cookie_name, plain_here
-from monitor.web.origin import of_our_pages
+from monitor.web.origin import is_path_of_ours, of_our_pages
 
 if TYPE_CHECKING:  # few have one, and its library is slow to load
     from monitor.operations.single_sign_on import SingleSignOn
@@ -192,14 +191,9 @@ class SignIn:
 
 
 def safe_target(wanted: str | None) -> str:
-    """Return a path of this service, whatever was asked for: never another site's address.
-
-    Browsers read a backslash as a slash, and leave out tabs and line ends.
-    """
+    """Return a path of this service, whatever was asked for: never another site's address."""
     text = wanted or ""
-    if not text.startswith("/") or text.startswith("//") or "\\" in text or unprintable(text) is not None:
-        return FIRST
-    return text if len(text) <= LONGEST and not urlsplit(text).netloc else FIRST
+    return text if len(text) <= LONGEST and is_path_of_ours(text) else FIRST
 
 
 def _refused(refusal: NotAdmitted, said: Said) -> Said:

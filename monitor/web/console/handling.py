@@ -44,6 +44,7 @@ from monitor.web.console.said import Said
 from monitor.web.console.trouble import Beside, advice_of, beside, removed_at, sentence_of, status_of, wait_of
 from monitor.web.console.visit import Visit
 from monitor.web.doorkeeper import BY_ITSELF, Doorkeeper, plain_here
+from monitor.web.origin import is_path_of_ours
 
 log = structlog.get_logger("monitor.web.console")
 
@@ -252,7 +253,7 @@ def _back(request: Request) -> str:
     """Return the page of ours that one came from, or the first one."""
     came = urlsplit(request.headers.get("referer", ""))
     path = came.path + (f"?{came.query}" if came.query else "")
-    return path if path.startswith("/") and not path.startswith("//") and "\\" not in path else "/"
+    return path if is_path_of_ours(path) else "/"
 
 
 def _title(status: int) -> str:

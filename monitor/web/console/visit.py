@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
+from monitor.web.origin import is_path_of_ours
 
 T = TypeVar("T")
 
@@ -58,6 +59,11 @@ class Visit:
         """Return all values of a field of the form or of the query that are not empty."""
         found = [*self.form.getlist(name), *self.query.getlist(name)]
         return [one.strip() for one in found if isinstance(one, str) and one.strip()]
+
+    def back(self, otherwise: str) -> str:
+        """Return the page of ours that a form names as where one came from, never another site's address."""
+        path = self.given("back")
+        return path if is_path_of_ours(path) else otherwise
 
     def work(self, kind: type[T]) -> T | None:
         """Return what runs in this process, by its type; None where nothing of it does."""

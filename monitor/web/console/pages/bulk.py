@@ -29,7 +29,7 @@ async def ask_bulk(visit: Visit) -> Ask:
     found = await jobs.would(visit.parts, visit.actor, does, selection, _options(visit, does))
     n, words = len(found.todo), WORDS[does]
     count = len(found.mails) if does is Action.LINK else n
-    back = _back(visit)
+    back = visit.back("/")
     left = [
         LeftOut(len(some), why_left(why, len(some)), [one.id for one in some[:NAMED]])
         for why, some in found.left.items()
@@ -96,9 +96,9 @@ async def _begun(visit: Visit, does: Action) -> Done:
     if made.ended_at is None:
         total = made.options["todo"]
         return Done(here, _("%(what)s, in the background.", what=words.goes_on(total)))
-    undo = Undo(f"{here}/undo", [("back", _back(visit))]) if jobs.taken_back_by(made) else None
+    undo = Undo(f"{here}/undo", [("back", visit.back("/"))]) if jobs.taken_back_by(made) else None
     # What was left out, or failed, is on the job's own page, each with its reason.
-    return Done(here if made.failed else _back(visit), words.done(len(jobs.done_with(made))), undo)
+    return Done(here if made.failed else visit.back("/"), words.done(len(jobs.done_with(made))), undo)
 
 
 def _action(visit: Visit) -> Action:
@@ -169,11 +169,3 @@ def _says(visit: Visit, found: Would, count: int) -> list[str]:
             )
         )
     return says
-
-
-def _back(visit: Visit) -> str:
-    """Return the page of ours that one came from: the fleet, with its filters."""
-    back = visit.given("back")
-    if not back:
-        return "/"
-    return back if back.startswith("/") and not back.startswith("//") and "\\" not in back else "/"

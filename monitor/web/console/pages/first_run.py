@@ -31,6 +31,4 @@ async def ask_app(visit: Visit) -> Done:
     said = refused[0] if refused else found[0].seen.says
     if not refused and good:
         said = _("%(app)s is taken: clients can connect.", app=name)
-    back = visit.given("back")
-    plain = back.startswith("/") and not back.startswith("//") and "\\" not in back
-    return Done(back if plain else "/", said)
+    return Done(visit.back("/"), said)

@@ -87,7 +87,7 @@ async def undo_job(visit: Visit) -> Done:
     words = WORDS[Action(made.action)]
     if made.ended_at is None:
         return Done(f"/jobs/{made.id}", words.goes_on(made.options["todo"]))
-    return Done(_back(visit, made), words.done(len(jobs.done_with(made))))
+    return Done(visit.back(f"/jobs/{made.id}"), words.done(len(jobs.done_with(made))))
 
 
 def verdict(found: jobs.Job) -> str:
@@ -114,9 +114,3 @@ def _moment(given: str) -> datetime | None:
     if found is not None and found.tzinfo is None:
         raise Invalid("before", _("is no moment."))
     return found
-
-
-def _back(visit: Visit, made: jobs.Job) -> str:
-    back = visit.given("back")
-    plain = back.startswith("/") and not back.startswith("//") and "\\" not in back
-    return back if plain else f"/jobs/{made.id}"

@@ -1,4 +1,7 @@
-"""One service and one browser for all tests of the console in a browser."""
+"""One service and one browser for all tests of the console in a browser, and gone when others begin.
+
+Playwright runs a loop in the thread of the tests: whoever wants one of their own finds it taken.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tests.conftest import missing
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_template: bytes) -> Iterator[Stage]:
     """The scene, served."""
     folder = tmp_path_factory.mktemp("scene")
@@ -25,13 +28,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_template: bytes) -> I
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def known(stage: Stage) -> pages.Named:
     """What stands in the paths of pages."""
     return stage.do(pages.named)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[object]:
     if CHROMIUM is None:
         missing("chromium is not installed")

@@ -37,7 +37,13 @@ async def show_verdict(parts: Here, actor: Who) -> Any:
     return records.for_eyes(actor, verdict.document(await verdict.verdict(parts, actor)))
 
 
-@ROUTES.get("/fleet.csv", needs=Right.CONNECTIONS_READ, wild=WILD, media=table.MEDIA)
+_FILE: dict[str, Any] = {
+    "description": "The list",
+    "content": {table.MEDIA: {"schema": {"type": "string"}}},
+}
+
+
+@ROUTES.get("/fleet.csv", needs=Right.CONNECTIONS_READ, wild=WILD, more={200: _FILE})
 async def save_list(
     parts: Here,
     actor: Who,

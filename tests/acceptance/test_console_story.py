@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +31,7 @@ from tests.conftest import environ, missing, write_config
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PICTURES = os.environ.get("PICTURES")
 PASSWORD = "correct horse battery"
+soon = partial(until, seconds=60)  # on a machine that has much to do
 MORE = """
 [smtp]
 url = "{smtp}"
@@ -156,7 +158,7 @@ def test_one_break_among_ten_thousand_is_found_understood_mended_and_seen_to_hea
             lambda: json.loads(cli(path, "connections", "show", "whitfield", "--json"))["state"] == "healthy"
         )
         sandbox.do(firm["grant"], "revoke")
-        until(lambda: len(mails(mailbox)) == 1)
+        soon(lambda: len(mails(mailbox)) == 1)
 
         page = browser.new_context().new_page()
         faults: list[str] = []
@@ -187,13 +189,13 @@ def test_one_break_among_ten_thousand_is_found_understood_mended_and_seen_to_hea
         picture(page, "story-send")
         ask.get_by_role("button", name="Send to 1 address").click()
         page.locator("#said").wait_for()
-        until(lambda: len(mails(mailbox)) == 2)
+        soon(lambda: len(mails(mailbox)) == 2)
 
         # The client approves at the provider, and the page that stands open sees it heal.
         page.evaluate("window.sameOne = true")
         client = browser.new_context(java_script_enabled=False).new_page()
         approve(client, link_of(mailbox, "it@whitfield.example"), "Whitfield & Moreau")
-        page.get_by_role("heading", level=1, name=re.compile("has been healthy")).wait_for(timeout=20_000)
+        page.get_by_role("heading", level=1, name=re.compile("has been healthy")).wait_for(timeout=60_000)
         assert page.evaluate("window.sameOne"), "without a reload"
         picture(page, "story-healed")
         assert faults == []
@@ -247,7 +249,7 @@ def test_a_held_wave_its_canary_and_its_release(tmp_path, sandbox, catcher, brow
     add(path, "oda", "operator")
     program = Program(path, ("clio",), port)
     try:
-        until(lambda: {one["state"] for one in json.loads(cli(path, "status", "--json"))} == {"healthy"})
+        soon(lambda: {one["state"] for one in json.loads(cli(path, "status", "--json"))} == {"healthy"})
         page = browser.new_context().new_page()
         sign_in(page, web, "oda", "/incidents")
         assert "Nothing is broken together" in page.locator("main").inner_text()
@@ -255,7 +257,7 @@ def test_a_held_wave_its_canary_and_its_release(tmp_path, sandbox, catcher, brow
             sandbox.do(grant["grant"], "revoke")
 
         # A wave is a question; nobody was written to.
-        page.locator("#nav .count.mine").wait_for(timeout=15_000)
+        page.locator("#nav .count.mine").wait_for(timeout=60_000)
         page.goto(f"{web}/incidents")
         wave = page.locator(".incident.operator").first
         wave.get_by_text("Mail their clients?").wait_for()
@@ -268,7 +270,7 @@ def test_a_held_wave_its_canary_and_its_release(tmp_path, sandbox, catcher, brow
         ask = page.locator("#ask")
         ask.get_by_label("How many").fill("1")
         ask.get_by_role("button").first.click()
-        until(lambda: len(mails(mailbox)) == 1)
+        soon(lambda: len(mails(mailbox)) == 1)
         asked = str(mails(mailbox)[0]["to"])
         number = int(re.search(r"firm-(\d\d)", asked)[1])
         client = browser.new_context(java_script_enabled=False).new_page()
@@ -284,6 +286,6 @@ def test_a_held_wave_its_canary_and_its_release(tmp_path, sandbox, catcher, brow
         picture(page, "story-release")
         ask.get_by_role("button").first.click()
         page.locator("#said").wait_for()
-        until(lambda: sum("Action needed" in one["subject"] for one in mails(mailbox)) == 6, 40)
+        soon(lambda: sum("Action needed" in one["subject"] for one in mails(mailbox)) == 6)
     finally:
         program.end()

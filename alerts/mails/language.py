@@ -6,21 +6,20 @@ needed; a sentence that one lacks falls back to English.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from gettext import GNUTranslations, NullTranslations
+from gettext import NullTranslations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime
 from babel.lists import format_list
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+
+from monitor.text import catalogues
 
 FOLDER = Path(__file__).with_name("locales")
 SOURCE = "en"
@@ -35,11 +34,7 @@ def languages() -> tuple[str, ...]:
 def _catalogue(language: str) -> NullTranslations:
     if language == SOURCE:
         return NullTranslations()
-    binary = io.BytesIO()
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        write_mo(binary, read_po(file, locale=language))
-    binary.seek(0)
-    return GNUTranslations(binary)
+    return catalogues.read(FOLDER, language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -23,12 +22,12 @@ from monitor.settings.parts import opened
 from monitor.store import imports
 from monitor.store.imports import NewConnection
 from monitor.store.tables import watch
+from tests.acceptance.browsers import chromium
 from tests.acceptance.forked import command
 from tests.acceptance.test_processes import Program, cli, free_port, until
 from tests.acceptance.test_story import mails
-from tests.conftest import environ, missing, write_config
+from tests.conftest import environ, write_config
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PICTURES = os.environ.get("PICTURES")
 PASSWORD = "correct horse battery"
 soon = partial(until, seconds=60)  # on a machine that has much to do
@@ -50,14 +49,8 @@ public_url = "{web}"
 
 @pytest.fixture
 def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        missing("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
 
 
 def configured(folder: Path, sandbox, smtp: str, web: str, guard: str = "") -> Path:

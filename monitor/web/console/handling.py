@@ -26,6 +26,7 @@ from monitor.errors import (
     NotAdmitted,
     NotFound,
     TokenHealthError,
+    Unavailable,
 )
 from monitor.operations import audit
 from monitor.operations.actor import LOOPBACK, Actor, Door
@@ -90,13 +91,15 @@ class Handling:
 
         return handle
 
-    async def nowhere(self, request: Request, error: Exception) -> Response:
+    async def nowhere(self, request: Request, _missing: Exception) -> Response:
         """Answer for a path that is none; strangers are told nothing of a console."""
         request.state.request_id = secrets.token_hex(6)
         try:
             request.state.actor = await self._house.pulse.within(self._admitted(request))
-        except Exception:
-            return PlainTextResponse("Not Found", 404)
+        except Exception as error:
+            if isinstance(error, NotAdmitted | Unavailable) or unwell(error):
+                return PlainTextResponse("Not Found", 404)
+            raise
         return await self._trouble(request, NotFound(texts.gettext("There is no page here.")))
 
     # -- the way in -------------------------------------------------------------------------------

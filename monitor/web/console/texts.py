@@ -6,15 +6,14 @@ English is the source: a sentence is its own key. `console.pot` beside the catal
 
 from __future__ import annotations
 
-import io
 from contextvars import ContextVar
 from functools import lru_cache
-from gettext import GNUTranslations, NullTranslations
+from gettext import NullTranslations
 from pathlib import Path
 
 from babel import negotiate_locale
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+
+from monitor.text import catalogues
 
 FOLDER = Path(__file__).with_name("locale")
 SOURCE = "en"
@@ -65,8 +64,4 @@ def languages() -> tuple[str, ...]:
 def _catalogue(language: str) -> NullTranslations:
     if language == SOURCE:
         return NullTranslations()
-    binary = io.BytesIO()
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        write_mo(binary, read_po(file, locale=language))
-    binary.seek(0)
-    return GNUTranslations(binary)
+    return catalogues.read(FOLDER, language)

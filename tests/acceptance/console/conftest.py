@@ -5,16 +5,13 @@ Playwright runs a loop in the thread of the tests: whoever wants one of their ow
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from tests.acceptance.browsers import chromium
 from tests.acceptance.console import pages
 from tests.acceptance.console.stage import Stage, staged
-from tests.conftest import missing
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="package")
@@ -36,11 +33,5 @@ def known(stage: Stage) -> pages.Named:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        missing("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from monitor.store import schema
 from monitor.store.engine import Database
+from tests.acceptance.browsers import chromium
 from tests.acceptance.console import looking, pages
-from tests.acceptance.console.conftest import CHROMIUM
 from tests.acceptance.console.stage import Stage, staged
 
 WAYS = {"light": ("light", 1280, 900), "dark": ("dark", 1280, 900), "phone": ("light", 360, 740)}
@@ -39,16 +39,12 @@ def take(stage: Stage, browser: object, folder: Path, wanted: list[str]) -> None
 
 
 def main(folder: Path, wanted: list[str]) -> None:
-    from playwright.sync_api import sync_playwright
-
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as there:
         url = f"sqlite:///{there}/th.db"
         asyncio.run(_migrate(url))
-        with staged(Path(there), url) as stage, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        with staged(Path(there), url) as stage, chromium() as browser:
             take(stage, browser, folder, wanted)
-            browser.close()
 
 
 if __name__ == "__main__":

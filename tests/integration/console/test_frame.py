@@ -9,6 +9,7 @@ from monitor.operations.actor import Right
 from monitor.web.api.app import declared as routes
 from monitor.web.console import extract
 from monitor.web.console.contents import declared
+from monitor.web.doorkeeper import Doorkeeper
 from tests.conftest import ME
 from tests.integration.console.conftest import words
 
@@ -99,3 +100,14 @@ def test_names_and_paths_are_of_one_page():
 
 def test_the_catalogue_of_words_is_current():
     assert extract.CATALOGUE.read_text() == extract.catalogue(), "run make generate"
+
+
+async def test_a_fault_of_ours_is_no_page_that_is_missing(small, monkeypatch):
+    """Whoever asks for nothing is told of nothing; a fault on our side stays one, and is not passed over."""
+
+    async def broken(*_given: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Doorkeeper, "admit", broken)
+    with pytest.raises(ZeroDivisionError):
+        await (await small.anybody()).get("/wp-admin")

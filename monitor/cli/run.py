@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,7 +34,12 @@ def init(
         f"[green]✓[/] {escape(str(begun.key_file))}: the encryption key, readable by you only. "
         "Keep a copy apart from the database."
     )
-    out.print("\nNext: [bold]token-health doctor[/], then [bold]token-health connections import FILE[/].")
+    there = "" if directory == Path() else f" --config {shlex.quote(str(begun.config))}"
+    out.print(f"\nNext: [bold]token-health run{escape(there)}[/]", soft_wrap=True)
+    out.print(
+        f"Then open [bold]{begun.console}[/] in a browser on this machine: its first page leads from your app "
+        "to the first connection."
+    )
 
 
 def run(

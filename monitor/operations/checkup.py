@@ -57,9 +57,7 @@ async def checkup(path: Path, actor: Actor, *, ask_doors: bool = False) -> list[
     except TokenHealthError as error:
         return [Check.failed("configuration", error)]
     apps = len(loaded.settings.apps)
-    checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}.")]
-    if not apps:
-        checks.append(Check("apps", None, "No [[apps]] yet, so there is nothing to watch. Add one."))
+    checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}."), *_apps(loaded)]
     smtp, utf8 = await _smtp(loaded)
     try:
         async with opened(loaded) as parts:
@@ -82,12 +80,23 @@ async def at_hand(parts: Parts, actor: Actor) -> list[Check]:
     reach.whole(actor, "the checkup is of everything")
     loaded, links = parts.loaded, _links(parts.loaded)
     return [
-        await _keys(parts), await _database(parts), *await watched(parts, actor), *await _refused(parts),
+        *_apps(loaded), await _keys(parts), await _database(parts), *await watched(parts, actor), *await _refused(parts),
         *await _stretched(parts), *await doors.checked(parts),
         *await costs.checked(parts, await intervals_now(parts)), *await access_lines(parts),
         *await webhooks_checked(parts, actor), _oncall(loaded), _files(loaded), *_callbacks(loaded),
         *([links] if links is not None else []), *_listeners(loaded),
     ]  # fmt: skip
+
+
+def _apps(loaded: Loaded) -> list[Check]:
+    """Say what comes first where there is no app: nothing is wrong with a service that waits for it."""
+    if loaded.settings.apps:
+        return []
+    says = (
+        "No app yet, so nothing is watched. Add one under [[apps]] and start again; the console's first page "
+        "has the lines for each provider."
+    )
+    return [Check("apps", None, says)]
 
 
 async def _inside(parts: Parts, actor: Actor) -> list[Check]:

@@ -236,8 +236,9 @@ def does_not_fit(record: Record, apps: Mapping[str, App]) -> str | None:
     """Return why a record does not go with what is configured, None where it does."""
     app = apps.get(record.app)
     if app is None:
-        known = ", ".join(apps) or "none yet"
-        return f"app {record.app!r} is not configured; configured are {known}"
+        if not apps:
+            return f"app {record.app!r} is not configured: there is no [[apps]] yet. Add it there first"
+        return f"app {record.app!r} is not configured; configured are {', '.join(apps)}"
     unknown = app.provider.unknown_scopes(record.scopes)
     if unknown:
         return f"scopes: {app.provider.title} has no {unknown[0]!r}; it has {', '.join(app.provider.scopes)}"

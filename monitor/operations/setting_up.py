@@ -18,10 +18,11 @@ from monitor.settings.whole import Settings
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The files that were written."""
+    """The files that were written, and where the console will be."""
 
     config: Path
     key_file: Path
+    console: str
 
 
 def begin(actor: Actor, directory: Path) -> Begun:
@@ -46,4 +47,4 @@ def begin(actor: Actor, directory: Path) -> Begun:
     with os.fdopen(create(config), "w", encoding="utf-8") as file:
         file.write(text)
     make_file(actor, key_file)
-    return Begun(config, key_file)
+    return Begun(config, key_file, f"http://{Settings().web.listen}/")

@@ -65,9 +65,7 @@ def calm_collector() -> None:
 
 
 async def serve(loaded: Loaded, role: str) -> None:
-    """Run one process until it is told to stop. Raises ConfigurationError where there is nothing to watch."""
-    if not loaded.settings.apps:
-        raise ConfigurationError(f"{loaded.path}: no [[apps]] yet, so there is nothing to watch. Add one.")
+    """Run one process until it is told to stop; without an app it waits for the first, and the console says how."""
     async with opened(loaded) as parts:
         await Service(parts, Role(role)).run()
 
@@ -93,6 +91,8 @@ class Service:
         descriptors.ensure(
             parts.loaded.settings.schedule.concurrency, web.connections * len(listeners), len(listeners)
         )
+        if not parts.apps:
+            log.warning("apps.none", why="no [[apps]] yet; the console's first page has the lines for one")
         for app, count in (await connections.unwatched(parts.database, parts.apps)).items():
             log.warning("app.not_configured", app=app, connections=count)
         if parts.loaded.settings.email.templates and (trouble := templates_trouble(parts.loaded)) is not None:
@@ -156,6 +156,7 @@ class Service:
                     "service.started",
                     role=self._role.value,
                     listen=" and ".join(one.address for one in listeners),
+                    console=" and ".join(f"http://{one.address}/" for one in listeners if one.api),
                     database=parts.database.name,
                     apps=len(parts.apps),
                     version=__version__,

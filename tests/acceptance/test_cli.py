@@ -45,8 +45,22 @@ def test_init_writes_once_and_overwrites_nothing(tmp_path):
     assert (tmp_path / "token-health.toml").read_text() == before
     status = run("status", cwd=tmp_path)
     assert status.returncode == 0 and "No connections yet" in status.stdout
-    nothing = run("run", cwd=tmp_path)
-    assert nothing.returncode == 2 and "no [[apps]] yet" in nothing.stderr
+    assert f"token-health run --config {tmp_path}/token-health.toml" in " ".join(first.stdout.split())
+    assert "open http://127.0.0.1:8080/ in a browser" in " ".join(first.stdout.split())
+
+
+def test_without_an_app_each_command_says_so_and_none_fails_for_it(tmp_path):
+    assert run("init", "--dir", str(tmp_path)).returncode == 0
+    doctor = run("doctor", cwd=tmp_path)
+    assert doctor.returncode == 0 and "! apps" in doctor.stdout and "No app yet" in doctor.stdout
+    listed = run("apps", "list", cwd=tmp_path)
+    assert listed.returncode == 0 and "No app yet" in listed.stdout
+    for words in (["status"], ["providers", "list"], ["calendar"], ["notices", "list"], ["connections", "list"]):
+        assert run(*words, cwd=tmp_path).returncode == 0, words
+    (tmp_path / "clients.csv").write_text("id,app,client_name\nacme,clio-us,Acme LLP\n")
+    refused = run("connections", "import", "clients.csv", cwd=tmp_path)
+    said = " ".join((refused.stdout + refused.stderr).split())
+    assert refused.returncode == 2 and "app 'clio-us' is not configured: there is no [[apps]] yet" in said
 
 
 def test_probe_says_by_its_exit_code_how_it_went(fleet):

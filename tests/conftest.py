@@ -437,7 +437,7 @@ def write_config(
 ) -> Path:
     """Write a configuration with its key; the apps speak to the sandbox."""
     text = CONFIG.format(database=database, schedule=schedule, more=more, timeout=timeout)
-    for name, app in (apps or {"clio": {}}).items():
+    for name, app in ({"clio": {}} if apps is None else apps).items():
         provider = app.get("provider", "clio")
         text += APP.format(
             id=name,
@@ -564,7 +564,7 @@ class Rig:
 @contextlib.asynccontextmanager
 async def rigged(folder: Path, sandbox: Sandbox, database: str, **config: Any) -> AsyncIterator[Rig]:
     """Put a rig together."""
-    apps, clock = config.get("apps") or {"clio": {}}, config.pop("clock", None) or SetClock()
+    apps, clock = config.get("apps", {"clio": {}}), config.pop("clock", None) or SetClock()
     for name, app in apps.items():
         system = "platform" if app.get("provider") == "clio-platform" else "manage"
         back = f"{PUBLIC_URL}/oauth/callback"

@@ -17,6 +17,7 @@ class AppFound:
 
     id: str
     title: str  # the provider's
+    provider: str
     answers: Sequence[Standing]
 
     @property
@@ -69,7 +70,7 @@ async def first_run(parts: Parts, actor: Actor, connections: int | None = None) 
         connections = (await listing.counts(parts.database)).total
     doors = await app_checks.standing(parts.database)
     found = [
-        AppFound(app.id, app.provider.title, tuple(doors.get(app.id, {}).values()))
+        AppFound(app.id, app.provider.title, app.provider.name, tuple(doors.get(app.id, {}).values()))
         for app in parts.apps.values()
         if not actor.only.apps or app.id in actor.only.apps
     ]

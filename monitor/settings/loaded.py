@@ -31,6 +31,11 @@ class Loaded:
         self.settings, self.path, self._environ = settings, path, environ
         self.directory = path.resolve().parent
 
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment that it was read with; it may hold secrets."""
+        return self._environ
+
     def database_url(self) -> str:
         """Return the database's URL; a relative SQLite file is beside the configuration."""
         db = self.settings.database

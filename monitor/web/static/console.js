@@ -92,6 +92,7 @@
     show();
   }
 
+  const offer = (within, not = false) => { for (const one of $$("[data-copy]", within)) one.hidden = not; return within; };
   const marked = (one) => !getSelection().isCollapsed && getSelection().containsNode(one, true);
   const held = (one) => one.matches(":hover") || one.contains(document.activeElement) ||
     $("details[open], #ask, input[type=radio]:checked:not([checked])", one) !== null || marked(one);
@@ -99,10 +100,11 @@
   function shell(one) {
     const copy = one.cloneNode(true);
     for (const body of $$("[data-rows]", copy)) body.replaceChildren();
+    offer(copy, true);
     return copy;
   }
   function put(old, fresh) {
-    const made = document.importNode(fresh, true);
+    const made = offer(document.importNode(fresh, true));
     for (const body of $$("[data-rows][id]", made)) {
       const mine = $(`#${CSS.escape(body.id)}`, old);
       if (mine) body.replaceWith(mine);
@@ -301,7 +303,7 @@
     button.dataset.done = say("copied");
     setTimeout(() => delete button.dataset.done, TINTED);
   }
-  for (const one of $$("[data-copy]")) one.hidden = false;
+  offer(document);
   // -- times: ours on the page, the reader's own beside the pointer -------------------------------------------------
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from monitor.errors import Invalid, NotFound
 from monitor.health.doors import Outcome
-from monitor.operations import doors, first_run
+from monitor.operations import afresh, doors, first_app, first_run, providers
 from monitor.operations.actor import Right
-from monitor.web.console.answers import Done, Shown
+from monitor.operations.first_app import Entry, Wanted
+from monitor.web.console.answers import Done, Field, Shown
 from monitor.web.console.declared import action
 from monitor.web.console.texts import gettext as _
 from monitor.web.console.visit import Visit
@@ -18,7 +20,51 @@ async def shown(visit: Visit) -> Shown:
         1: _("Nothing is watched yet. Three steps, about ten minutes."),
         2: _("Nothing is watched yet. Next: your connections."),
     }[found.step]
-    return Shown("first_run.html.j2", title, "/", first=found, config=str(visit.parts.loaded.path.name))
+    entry, choose = _app(visit)
+    return Shown(
+        "first_run.html.j2",
+        title,
+        "/",
+        first=found,
+        config=str(visit.parts.loaded.path.name),
+        afresh=afresh.read(visit.parts, visit.actor) if visit.may(Right.SETTINGS_READ) else None,
+        again=f"/?{visit.query}" if visit.query else "/",
+        redirect_uri=first_app.redirect_uri(visit.parts),
+        wish=visit.given("add"),
+        entry=entry,
+        choose=choose,
+    )
+
+
+def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:
+    """Return what an app takes at the provider that was chosen, and what is asked for it."""
+    wanted = Wanted(visit.given("add"), visit.given("region"), visit.given("client_id"))
+    if visit.given("of") not in ("", wanted.provider):
+        wanted = Wanted(wanted.provider)  # the rest was said of the provider that was chosen before
+    wrong: dict[str, str] = {}
+    entry, regions = None, ()
+    if wanted.provider:
+        try:
+            regions = tuple(providers.show(visit.actor, wanted.provider).regions)
+            entry = first_app.entry(visit.parts, visit.actor, wanted)
+        except NotFound as error:
+            wrong["add"] = str(error)
+        except Invalid as error:
+            wrong[error.at] = error.said
+    every = [(one.name, one.title) for one in providers.every(visit.actor)]
+    return entry, {
+        "provider": Field(
+            "add", _("At which provider?"), "select", wanted.provider, options=every, trouble=wrong.get("add", "")
+        ),
+        "region": Field(
+            "region", _("Region"), "select", wanted.region, options=[(one, one) for one in regions],
+            trouble=wrong.get("region", ""),
+        ) if len(regions) > 1 else None,
+        "client_id": Field(
+            "client_id", _("Client id"), value=wanted.client_id, hint=_("No secret; it may also be put in later."),
+            trouble=wrong.get("client_id", ""),
+        ) if regions else None,
+    }  # fmt: skip
 
 
 @action("/apps/{app}/ask", Right.CONNECTIONS_OPERATE, api=("ask_app",))

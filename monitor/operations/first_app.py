@@ -1,0 +1,90 @@
+"""The lines that an app takes in the configuration, for a provider of the catalogue, and what to register there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from monitor.errors import Invalid
+from monitor.host.network import loopback
+from monitor.operations.actor import Actor, Right
+from monitor.providers import catalogue
+from monitor.providers.schema import Provider
+from monitor.settings.parts import Parts
+
+LONGEST = 500  # characters of a client id
+WIDTH = 36  # of a line, before what is said of it
+CLIENT_ID = "the app's client id"
+BASE_URL = "https://login.example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An app as somebody begins it: the region empty for the provider's first one, the id where it is not known."""
+
+    provider: str
+    region: str = ""
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An app's entry, what has to be registered at its provider, and where the secret is looked for."""
+
+    provider: Provider
+    region: str
+    text: str
+    redirect_uri: str
+    here_only: bool  # whether that leads to this machine alone
+    variable: str
+    secret_file: str
+
+
+def redirect_uri(parts: Parts) -> str:
+    """Return where providers send clients back to, unless an app has a callback of its own."""
+    return f"{parts.loaded.settings.web.public_url}/oauth/callback"
+
+
+def entry(parts: Parts, actor: Actor, wanted: Wanted) -> Entry:
+    """Return the lines for an app. Raises NotFound for the provider, Invalid for its region or the client id."""
+    actor.needs(Right.CATALOGUE_READ)
+    provider = catalogue.load(wanted.provider)
+    region = wanted.region or next(iter(provider.regions))
+    if region not in provider.regions:
+        raise Invalid("region", f"{provider.title} has no {region[:60]!r}; it has {', '.join(provider.regions)}.")
+    if len(wanted.client_id) > LONGEST or not wanted.client_id.isprintable():
+        raise Invalid("client_id", "is no client id: one line of at most 500 characters.")
+    web = parts.loaded.settings.web
+    id_ = f"{provider.name}-{region}" if len(provider.regions) > 1 else provider.name
+    variable = f"{provider.name.upper().replace('-', '_')}_SECRET"
+    return Entry(
+        provider=provider,
+        region=region,
+        text=_text(provider, region, id_, variable, wanted.client_id),
+        redirect_uri=redirect_uri(parts),
+        here_only=loopback(urlsplit(web.public_url).hostname or ""),
+        variable=variable,
+        secret_file=f"{id_}.secret",
+    )
+
+
+def _text(provider: Provider, region: str, id_: str, variable: str, client_id: str) -> str:
+    """Write the entry as TOML: what is only a suggestion is commented out."""
+    others = ", ".join(name for name in provider.regions if name != region)
+    lines = ["[[apps]]", _line("id", id_, "yours to choose"), _line("provider", provider.name)]
+    if others:
+        lines.append(_line("region", region, f"or {others}"))
+    if not provider.regions[region].base_url:
+        lines.append(_line("base_url", BASE_URL, "where your server is"))
+    lines.append(_line("client_id", client_id or CLIENT_ID, "" if client_id else "from the provider"))
+    lines.append(_line("client_secret_env", variable, "the variable that has it"))
+    if provider.scopes:
+        lines.append(f"# scopes = {json.dumps([*provider.scopes])}  # what its registration has")
+    return "\n".join(lines) + "\n"
+
+
+def _line(key: str, value: str, said: str = "") -> str:
+    # A TOML basic string is written as JSON writes one, but for DEL, which is not printable.
+    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{line:<{WIDTH}} # {said}" if said else line

@@ -37,7 +37,9 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
         if json:
             print_json([records.app(one) for one in found])
         elif not found:
-            out.print("No app yet. Add one under \\[\\[apps]]: the console's first page has the lines for it.")
+            out.print(
+                "No app yet. Add one under \\[\\[apps]]: the console's first page has the lines for it."
+            )
         else:
             _print(found)
 

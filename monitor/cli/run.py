@@ -37,8 +37,8 @@ def init(
     there = "" if directory == Path() else f" --config {shlex.quote(str(begun.config))}"
     out.print(f"\nNext: [bold]token-health run{escape(there)}[/]", soft_wrap=True)
     out.print(
-        f"Then open [bold]{begun.console}[/] in a browser on this machine: its first page leads from your app "
-        "to the first connection."
+        f"Then open [bold]{begun.console}[/] in a browser on this machine: its first page leads from "
+        "your app to the first connection."
     )
 
 

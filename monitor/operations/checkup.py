@@ -57,7 +57,8 @@ async def checkup(path: Path, actor: Actor, *, ask_doors: bool = False) -> list[
     except TokenHealthError as error:
         return [Check.failed("configuration", error)]
     apps = len(loaded.settings.apps)
-    checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}."), *_apps(loaded)]
+    checks = [Check("configuration", True, f"{path}: {apps} app{'s' if apps != 1 else ''}.")]
+    checks += _apps(loaded)
     smtp, utf8 = await _smtp(loaded)
     try:
         async with opened(loaded) as parts:
@@ -80,8 +81,8 @@ async def at_hand(parts: Parts, actor: Actor) -> list[Check]:
     reach.whole(actor, "the checkup is of everything")
     loaded, links = parts.loaded, _links(parts.loaded)
     return [
-        *_apps(loaded), await _keys(parts), await _database(parts), *await watched(parts, actor), *await _refused(parts),
-        *await _stretched(parts), *await doors.checked(parts),
+        *_apps(loaded), await _keys(parts), await _database(parts), *await watched(parts, actor),
+        *await _refused(parts), *await _stretched(parts), *await doors.checked(parts),
         *await costs.checked(parts, await intervals_now(parts)), *await access_lines(parts),
         *await webhooks_checked(parts, actor), _oncall(loaded), _files(loaded), *_callbacks(loaded),
         *([links] if links is not None else []), *_listeners(loaded),

@@ -1,4 +1,4 @@
-"""The lines that an app takes in the configuration, for a provider of the catalogue, and what to register there."""
+"""What an app takes: its lines in the configuration, for one provider, and what to register there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASE_URL = "https://login.example.com"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An app as somebody begins it: the region empty for the provider's first one, the id where it is not known."""
+    """An app as somebody begins it. Region and client id are empty where nothing was said of them yet."""
 
     provider: str
     region: str = ""
@@ -47,12 +47,13 @@ def redirect_uri(parts: Parts) -> str:
 
 
 def entry(parts: Parts, actor: Actor, wanted: Wanted) -> Entry:
-    """Return the lines for an app. Raises NotFound for the provider, Invalid for its region or the client id."""
+    """Return what an app takes. Raises NotFound for its provider, Invalid for its region or client id."""
     actor.needs(Right.CATALOGUE_READ)
     provider = catalogue.load(wanted.provider)
     region = wanted.region or next(iter(provider.regions))
     if region not in provider.regions:
-        raise Invalid("region", f"{provider.title} has no {region[:60]!r}; it has {', '.join(provider.regions)}.")
+        there = ", ".join(provider.regions)
+        raise Invalid("region", f"{provider.title} has no {region[:60]!r}; it has {there}.")
     if len(wanted.client_id) > LONGEST or not wanted.client_id.isprintable():
         raise Invalid("client_id", "is no client id: one line of at most 500 characters.")
     web = parts.loaded.settings.web

@@ -65,7 +65,7 @@ def calm_collector() -> None:
 
 
 async def serve(loaded: Loaded, role: str) -> None:
-    """Run one process until it is told to stop; without an app it waits for the first, and the console says how."""
+    """Run one process until it is told to stop. Without an app it is idle; the console says what is next."""
     async with opened(loaded) as parts:
         await Service(parts, Role(role)).run()
 

@@ -55,7 +55,13 @@ def test_without_an_app_each_command_says_so_and_none_fails_for_it(tmp_path):
     assert doctor.returncode == 0 and "! apps" in doctor.stdout and "No app yet" in doctor.stdout
     listed = run("apps", "list", cwd=tmp_path)
     assert listed.returncode == 0 and "No app yet" in listed.stdout
-    for words in (["status"], ["providers", "list"], ["calendar"], ["notices", "list"], ["connections", "list"]):
+    for words in (
+        ["status"],
+        ["providers", "list"],
+        ["calendar"],
+        ["notices", "list"],
+        ["connections", "list"],
+    ):
         assert run(*words, cwd=tmp_path).returncode == 0, words
     (tmp_path / "clients.csv").write_text("id,app,client_name\nacme,clio-us,Acme LLP\n")
     refused = run("connections", "import", "clients.csv", cwd=tmp_path)

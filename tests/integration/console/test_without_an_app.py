@@ -70,7 +70,9 @@ async def test_the_page_asks_which_provider_and_shows_what_an_app_takes_there(ba
     assert "http://127.0.0.1:8080/oauth/callback" in words(chosen)
     assert "export CLIO_SECRET=" in words(chosen) and "https://docs.developers.clio.com" in chosen.text
     other = await person.get("/?add=google&of=clio&region=eu&client_id=abc")
-    assert 'provider = "google"' in lines(other) and "region" not in lines(other) and "abc" not in lines(other)
+    assert (
+        'provider = "google"' in lines(other) and "region" not in lines(other) and "abc" not in lines(other)
+    )
 
 
 @pytest.mark.parametrize("name", sorted(catalogue.built_in()))
@@ -90,7 +92,9 @@ async def test_the_lines_of_each_provider_are_a_configuration(bare, tmp_path, na
 async def test_what_is_asked_for_wrongly_has_one_sentence_beside_it(bare):
     person = await bare.admin()
     assert "There is no provider 'zoho'; built in are" in words(await person.get("/?add=zoho"))
-    assert "Clio Manage has no 'mars'; it has us, eu, ca, au." in words(await person.get("/?add=clio&region=mars"))
+    assert "Clio Manage has no 'mars'; it has us, eu, ca, au." in words(
+        await person.get("/?add=clio&region=mars")
+    )
     assert "is no client id" in words(await person.get("/?add=clio&client_id=a%0Ab"))
     for wanted, error in ((Wanted("zoho"), NotFound), (Wanted("clio", "us", "x" * 501), Invalid)):
         with pytest.raises(error):
@@ -105,7 +109,9 @@ async def test_a_changed_file_is_checked_and_waits_for_a_start(bare):
                     "client_secret_env = 'NOT_HERE'\n")  # fmt: skip
     said = words(await person.get("/"))
     assert "token-health.toml was changed, and cannot be used as it stands:" in said
-    assert "app 'x': Clio Manage has no region 'mars'" in said and "The settings from before still hold." in said
+    assert (
+        "app 'x': Clio Manage has no region 'mars'" in said and "The settings from before still hold." in said
+    )
     path.write_text(path.read_text().replace("mars", "us"))
     said = words(await person.get("/"))
     assert "was changed, and nothing is wrong with it. Start the service again" in said

@@ -42,7 +42,8 @@ def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:
     if visit.given("of") not in ("", wanted.provider):
         wanted = Wanted(wanted.provider)  # the rest was said of the provider that was chosen before
     wrong: dict[str, str] = {}
-    entry, regions = None, ()
+    entry: Entry | None = None
+    regions: tuple[str, ...] = ()
     if wanted.provider:
         try:
             regions = tuple(providers.show(visit.actor, wanted.provider).regions)
@@ -54,14 +55,16 @@ def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:
     every = [(one.name, one.title) for one in providers.every(visit.actor)]
     return entry, {
         "provider": Field(
-            "add", _("At which provider?"), "select", wanted.provider, options=every, trouble=wrong.get("add", "")
+            "add", _("At which provider?"), "select", wanted.provider, options=every,
+            trouble=wrong.get("add", ""),
         ),
         "region": Field(
             "region", _("Region"), "select", wanted.region, options=[(one, one) for one in regions],
             trouble=wrong.get("region", ""),
         ) if len(regions) > 1 else None,
         "client_id": Field(
-            "client_id", _("Client id"), value=wanted.client_id, hint=_("No secret; it may also be put in later."),
+            "client_id", _("Client id"), value=wanted.client_id,
+            hint=_("No secret; it may also be put in later."),
             trouble=wrong.get("client_id", ""),
         ) if regions else None,
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -12,9 +13,10 @@ from monitor.operations.actor import Actor, Right
 from monitor.providers import catalogue
 from monitor.providers.schema import Provider
 from monitor.settings.parts import Parts
+from monitor.settings.sections import WebSettings
 
 LONGEST = 500  # characters of a client id
-WIDTH = 36  # of a line, before what is said of it
+WIDTH = 46  # of a line, so that a page shows it whole
 CLIENT_ID = "the app's client id"
 BASE_URL = "https://login.example.com"
 
@@ -37,6 +39,7 @@ class Entry:
     text: str
     redirect_uri: str
     here_only: bool  # whether that leads to this machine alone
+    elsewhere: str  # the address of clients' pages on this machine, where the redirect URI leads to another
     variable: str
     secret_file: str
 
@@ -65,27 +68,40 @@ def entry(parts: Parts, actor: Actor, wanted: Wanted) -> Entry:
         text=_text(provider, region, id_, variable, wanted.client_id),
         redirect_uri=redirect_uri(parts),
         here_only=loopback(urlsplit(web.public_url).hostname or ""),
+        elsewhere=_elsewhere(web),
         variable=variable,
         secret_file=f"{id_}.secret",
     )
 
 
+def _elsewhere(web: WebSettings) -> str:
+    """Return where clients' pages are, if public_url says another port of this machine; else nothing."""
+    public, pages = urlsplit(web.public_url), next(one for one in web.listeners if one.clients)
+    if not loopback(public.hostname or "") or public.port == pages.port:
+        return ""
+    return f"http://{pages.address}"
+
+
 def _text(provider: Provider, region: str, id_: str, variable: str, client_id: str) -> str:
-    """Write the entry as TOML: what is only a suggestion is commented out."""
+    """Write the entry as TOML, in short lines; what may be left out is commented out."""
     others = ", ".join(name for name in provider.regions if name != region)
-    lines = ["[[apps]]", _line("id", id_, "yours to choose"), _line("provider", provider.name)]
+    lines = ["[[apps]]", _line("id", id_), _line("provider", provider.name)]
     if others:
-        lines.append(_line("region", region, f"or {others}"))
+        lines.append(f"{_line('region', region)}  # or {others}")
     if not provider.regions[region].base_url:
-        lines.append(_line("base_url", BASE_URL, "where your server is"))
-    lines.append(_line("client_id", client_id or CLIENT_ID, "" if client_id else "from the provider"))
-    lines.append(_line("client_secret_env", variable, "the variable that has it"))
+        lines.append(f"{_line('base_url', BASE_URL)}  # your server")
+    lines += [_line("client_id", client_id or CLIENT_ID), _line("client_secret_env", variable)]
     if provider.scopes:
-        lines.append(f"# scopes = {json.dumps([*provider.scopes])}  # what its registration has")
+        named = textwrap.wrap(
+            f"scopes = {json.dumps([*provider.scopes])}",
+            WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += [f"# {one}" for one in ("What its registration has, where you know it:", *named)]
     return "\n".join(lines) + "\n"
 
 
-def _line(key: str, value: str, said: str = "") -> str:
+def _line(key: str, value: str) -> str:
     # A TOML basic string is written as JSON writes one, but for DEL, which is not printable.
-    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
-    return f"{line:<{WIDTH}} # {said}" if said else line
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"

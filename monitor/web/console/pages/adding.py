@@ -96,7 +96,7 @@ def _asks(visit: Visit, wrong: dict[str, str]) -> Ask:
     if not apps:
         return Ask(
             _("No app is configured yet."),
-            (_("Add it to token-health.toml first, under [[apps]]; then connections of it can be added."),),
+            (_("Add it to token-health.toml first, under [[apps]]; the first page has the lines for it."),),
             "", "/", here="/",
         )  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 from monitor.errors import Invalid, NotFound
 from monitor.health.doors import Outcome
 from monitor.operations import afresh, doors, first_app, first_run, providers
 from monitor.operations.actor import Right
 from monitor.operations.first_app import Entry, Wanted
+from monitor.settings.file import DEFAULT_FILE
 from monitor.web.console.answers import Done, Field, Shown
 from monitor.web.console.declared import action
 from monitor.web.console.texts import gettext as _
@@ -29,11 +32,19 @@ async def shown(visit: Visit) -> Shown:
         config=str(visit.parts.loaded.path.name),
         afresh=afresh.read(visit.parts, visit.actor) if visit.may(Right.SETTINGS_READ) else None,
         again=f"/?{visit.query}" if visit.query else "/",
+        start=_start(visit),
         redirect_uri=first_app.redirect_uri(visit.parts),
         wish=visit.given("add"),
         entry=entry,
         choose=choose,
     )
+
+
+def _start(visit: Visit) -> str:
+    """Return the command that starts the service with the file that it has."""
+    path = visit.parts.loaded.path
+    there = "" if path == DEFAULT_FILE else f" --config {shlex.quote(str(path))}"
+    return f"token-health run{there}"
 
 
 def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from monitor.operations import checkup, configured, records
+from monitor.operations import afresh, checkup, configured, records
 from monitor.operations.actor import Right
 from monitor.operations.configured import SET, Origin
 from monitor.web.console.answers import Shown
@@ -30,6 +30,9 @@ async def show_settings(visit: Visit) -> Shown:
         "/settings",
         checks=_checks(visit, found),
         whole=False,
+        afresh=afresh.read(visit.parts, visit.actor),
+        config=visit.parts.loaded.path.name,
+        again="/settings",
         file=str(visit.parts.loaded.path),
         sections=[_section(name, value, origins) for name, value in document.items()],
     )

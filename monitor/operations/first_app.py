@@ -44,11 +44,6 @@ class Entry:
     secret_file: str
 
 
-def redirect_uri(parts: Parts) -> str:
-    """Return where providers send clients back to, unless an app has a callback of its own."""
-    return f"{parts.loaded.settings.web.public_url}/oauth/callback"
-
-
 def entry(parts: Parts, actor: Actor, wanted: Wanted) -> Entry:
     """Return what an app takes. Raises NotFound for its provider, Invalid for its region or client id."""
     actor.needs(Right.CATALOGUE_READ)
@@ -66,7 +61,7 @@ def entry(parts: Parts, actor: Actor, wanted: Wanted) -> Entry:
         provider=provider,
         region=region,
         text=_text(provider, region, id_, variable, wanted.client_id),
-        redirect_uri=redirect_uri(parts),
+        redirect_uri=f"{web.public_url}/oauth/callback",
         here_only=loopback(urlsplit(web.public_url).hostname or ""),
         elsewhere=_elsewhere(web),
         variable=variable,

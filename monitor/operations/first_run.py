@@ -18,6 +18,7 @@ class AppFound:
     id: str
     title: str  # the provider's
     provider: str
+    redirect_uri: str  # what has to be registered there
     answers: Sequence[Standing]
 
     @property
@@ -68,9 +69,16 @@ async def first_run(parts: Parts, actor: Actor, connections: int | None = None) 
     actor.needs(Right.CONNECTIONS_READ)
     if connections is None:
         connections = (await listing.counts(parts.database)).total
+    public = parts.loaded.settings.web.public_url
     doors = await app_checks.standing(parts.database)
     found = [
-        AppFound(app.id, app.provider.title, app.provider.name, tuple(doors.get(app.id, {}).values()))
+        AppFound(
+            app.id,
+            app.provider.title,
+            app.provider.name,
+            public + app.callback,
+            tuple(doors.get(app.id, {}).values()),
+        )
         for app in parts.apps.values()
         if not actor.only.apps or app.id in actor.only.apps
     ]

@@ -83,7 +83,9 @@ def test_a_newcomer_follows_the_pages_from_nothing_to_the_first_connection(tmp_p
     page.get_by_label("Region").select_option("us")
     page.get_by_role("button", name="Show the lines").click()
 
-    there = re.search(r"its pages for clients are at (\S+)\. Set public_url to that in \[web\]", said(page))[1]
+    there = re.search(r"its pages for clients are at (\S+)\. Set public_url to that in \[web\]", said(page))[
+        1
+    ]
     assert there == here
     put_in(file, "[web]\n", f'[web]\npublic_url = "{there}"\n')
     lines = page.locator("#first-lines").inner_text()

@@ -33,7 +33,6 @@ async def shown(visit: Visit) -> Shown:
         afresh=afresh.read(visit.parts, visit.actor) if visit.may(Right.SETTINGS_READ) else None,
         again=f"/?{visit.query}" if visit.query else "/",
         start=_start(visit),
-        redirect_uri=first_app.redirect_uri(visit.parts),
         wish=visit.given("add"),
         entry=entry,
         choose=choose,
@@ -63,7 +62,8 @@ def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:
             wrong["add"] = str(error)
         except Invalid as error:
             wrong[error.at] = error.said
-    every = [(one.name, one.title) for one in providers.every(visit.actor)]
+    there = sorted(providers.every(visit.actor), key=lambda one: one.title.casefold())
+    every = [(one.name, one.title) for one in there]
     return entry, {
         "provider": Field(
             "add", _("At which provider?"), "select", wanted.provider, options=every,

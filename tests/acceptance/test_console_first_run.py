@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.browsers import chromium
+from tests.acceptance.console import looking
 from tests.acceptance.forked import command
 from tests.acceptance.test_processes import RUNNING, free_port, get, until
 
@@ -55,6 +56,17 @@ def said(page) -> str:
     return " ".join(page.locator("main").inner_text().split())
 
 
+def looked_at(browser, url: str) -> None:
+    """Look at a page as one with good eyes does, and axe: in both themes, from a phone to a desk."""
+    for theme in ("light", "dark"):
+        context = browser.new_context(color_scheme=theme)
+        one = context.new_page()
+        one.goto(url, timeout=90_000)
+        assert looking.violations(one) == []
+        assert looking.too_wide(one, [360, 800, 1280, 1600]) == []
+        context.close()
+
+
 def put_in(path: Path, what: str, by: str) -> None:
     text = path.read_text()
     assert what in text
@@ -93,16 +105,20 @@ def test_a_newcomer_follows_the_pages_from_nothing_to_the_first_connection(tmp_p
     file.write_text(f'{file.read_text()}\n{lines.replace("us", "mars", 2)}base_url = "{sandbox.url}/us"\n')
     page.reload()
     assert "cannot be used as it stands:" in said(page) and "Clio Manage has no region 'mars'" in said(page)
+    looked_at(page.context.browser, page.url)
     put_in(file, "mars", "us")
     page.get_by_role("link", name="Look again").click()
     assert "was changed, and nothing is wrong with it. Start the service again" in said(page)
     assert "It was started without CLIO_SECRET: set that first." in said(page)
     export, start = page.locator("#first-start").inner_text().strip().splitlines()
     name = re.fullmatch(r"export (\w+)='the app's secret'", export)[1]
+    left_open = page.context.browser.new_context().new_page()
+    left_open.goto(here)
     service.end()
 
     service = Begun(start, tmp_path, {name: "my-secret"})
     soon(lambda: get(port, "/readyz")[0] == 200)
+    left_open.get_by_text("clio-us is here").wait_for(timeout=90_000)  # by itself
     page.goto(here)
     assert "clio-us is here" in said(page)
     ask = page.get_by_role("button", name=re.compile("Ask Clio Manage"))
@@ -111,6 +127,7 @@ def test_a_newcomer_follows_the_pages_from_nothing_to_the_first_connection(tmp_p
     assert "clio-us is here, and Clio Manage answers to it." in said(page)
     assert page.locator("h1").inner_text() == "Nothing is watched yet. Next: your connections."
 
+    looked_at(page.context.browser, here)
     page.get_by_role("link", name="Add one by its link…").click()
     page.get_by_label("Client", exact=False).first.fill("Acme LLP")
     page.get_by_label(re.compile("^Id")).fill("acme")

@@ -21,8 +21,7 @@ from monitor.health.evidence import Fault
 from monitor.health.explain import account_remedies
 from monitor.host import confined
 from monitor.host.files import wider
-from monitor.host.network import loopback
-from monitor.operations import costs, doors, reach
+from monitor.operations import costs, doors, listening, reach
 from monitor.operations.actor import Actor, Right
 from monitor.operations.admittance import access_lines
 from monitor.operations.apps import intervals_now, not_watched, stretched_now
@@ -31,7 +30,6 @@ from monitor.settings.builders import build_channel, build_wire, templates_troub
 from monitor.settings.file import load
 from monitor.settings.loaded import Loaded
 from monitor.settings.parts import Parts, opened
-from monitor.settings.sections import EXPOSED
 from monitor.store import bindings, connections, processes, published, sealing
 from monitor.store.engine import UNWELL, files_of
 from monitor.text.addresses import needs_utf8
@@ -69,23 +67,20 @@ async def checkup(path: Path, actor: Actor, *, ask_doors: bool = False) -> list[
     except (TokenHealthError, *UNWELL) as error:
         checks.append(Check.failed("keys and database", error))
         addresses = []
-    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded), *_callbacks(loaded)]
-    if (links := _links(loaded)) is not None:
-        checks.append(links)
-    return checks + _listeners(loaded)
+    checks += [smtp, *addresses, _mails(loaded), _oncall(loaded), _files(loaded)]
+    return checks + listening.checked(loaded)
 
 
 async def at_hand(parts: Parts, actor: Actor) -> list[Check]:
     """Check what can be told without asking anybody outside: no provider, and no mail server."""
     actor.needs(Right.SETTINGS_READ)
     reach.whole(actor, "the checkup is of everything")
-    loaded, links = parts.loaded, _links(parts.loaded)
+    loaded = parts.loaded
     return [
         *_apps(loaded), await _keys(parts), await _database(parts), *await watched(parts, actor),
         *await _refused(parts), *await _stretched(parts), *await doors.checked(parts),
         *await costs.checked(parts, await intervals_now(parts)), *await access_lines(parts),
-        *await webhooks_checked(parts, actor), _oncall(loaded), _files(loaded), *_callbacks(loaded),
-        *([links] if links is not None else []), *_listeners(loaded),
+        *await webhooks_checked(parts, actor), _oncall(loaded), _files(loaded), *listening.checked(loaded),
     ]  # fmt: skip
 
 
@@ -348,53 +343,3 @@ def _mails(loaded: Loaded) -> Check:
         f"{len(KINDS)} kinds in {len(languages())} languages can be written"
         + (f", with the templates of {own} first." if own else "."),
     )
-
-
-def _callbacks(loaded: Loaded) -> list[Check]:
-    """Say where apps at several providers share one callback (RFC 9700 4.4.2)."""
-    shared = [app for app in loaded.settings.apps if app.callback == "shared"]
-    places = {(app.provider, app.provider_file, app.region, app.base_url, app.auth_url) for app in shared}
-    if len(places) < 2:
-        return []
-    says = (
-        f"{', '.join(app.id for app in shared)} share /oauth/callback at several servers. Safer is one each: "
-        'register …/oauth/callback/ID and set callback = "own".'
-    )
-    return [Check("callbacks", None, says)]
-
-
-def _links(loaded: Loaded) -> Check | None:
-    url = loaded.settings.web.public_url
-    if loaded.settings.smtp.sender and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
-        return Check("links", None, f"web.public_url is {url}: clients elsewhere cannot open links to it.")
-    return None
-
-
-def _listeners(loaded: Loaded) -> list[Check]:
-    """Say who reaches what, as far as the configuration shows it."""
-    web, checks = loaded.settings.web, []
-    shown = " and ".join(
-        f"{one.address} ({' and '.join(_served(one.clients, one.operations, one.api))})"
-        for one in web.listeners
-    )
-    exposed = any(one.exposed for one in web.listeners)
-    says = f"{shown}: {EXPOSED}." if exposed else f"{shown}."
-    checks.append(Check("listeners", None if exposed else True, says))
-    clients = next(one for one in web.listeners if one.clients)
-    public = not loopback(urlsplit(web.public_url).hostname or "")
-    here = all(loopback(proxy.partition("/")[0]) for proxy in web.proxies)
-    if public and here and not loopback(clients.host):
-        checks.append(
-            Check(
-                "proxies",
-                None,
-                f"Clients come to {web.public_url}, so a proxy stands before {clients.address}, and "
-                "web.proxies names none beyond this machine: unless it runs here, all clients share one rate "
-                "limit. Name its address or network there.",
-            )
-        )
-    return checks
-
-
-def _served(clients: bool, operations: bool, api: bool) -> list[str]:
-    return ["clients' pages"] * clients + ["metrics and health"] * operations + ["the API"] * api

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from monitor.errors import Invalid
 from monitor.host.network import loopback
 from monitor.operations.actor import Actor, Right
+from monitor.operations.listening import elsewhere
 from monitor.providers import catalogue
 from monitor.providers.schema import Provider
 from monitor.settings.parts import Parts
-from monitor.settings.sections import WebSettings
 
 LONGEST = 500  # characters of a client id
 WIDTH = 46  # of a line, so that a page shows it whole
@@ -63,18 +63,10 @@ def entry(parts: Parts, actor: Actor, wanted: Wanted) -> Entry:
         text=_text(provider, region, id_, variable, wanted.client_id),
         redirect_uri=f"{web.public_url}/oauth/callback",
         here_only=loopback(urlsplit(web.public_url).hostname or ""),
-        elsewhere=_elsewhere(web),
+        elsewhere=elsewhere(web),
         variable=variable,
         secret_file=f"{id_}.secret",
     )
-
-
-def _elsewhere(web: WebSettings) -> str:
-    """Return where clients' pages are, if public_url says another port of this machine; else nothing."""
-    public, pages = urlsplit(web.public_url), next(one for one in web.listeners if one.clients)
-    if not loopback(public.hostname or "") or public.port == pages.port:
-        return ""
-    return f"http://{pages.address}"
 
 
 def _text(provider: Provider, region: str, id_: str, variable: str, client_id: str) -> str:

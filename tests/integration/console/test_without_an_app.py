@@ -10,8 +10,10 @@ import pytest
 from monitor.errors import Invalid, NotFound
 from monitor.operations import afresh, checkup, first_app
 from monitor.operations.first_app import Wanted
+from monitor.operations.listening import elsewhere
 from monitor.providers import catalogue
 from monitor.settings.file import load
+from monitor.settings.sections import WebSettings
 from monitor.web.api.app import declared as routes
 from monitor.web.console.contents import declared
 from tests.conftest import ME, environ, rigged
@@ -87,6 +89,23 @@ async def test_the_lines_of_each_provider_are_a_configuration(bare, tmp_path, na
         assert ready.region == region
         path.write_text(re.sub(r"(?m)^# (?!What)", "", made.text))
         load(path, {made.variable: "s"}).apps(bare.parts.vault)
+
+
+@pytest.mark.parametrize(
+    ("web", "there"),
+    [
+        ({}, ""),
+        ({"listen": "127.0.0.1:9000"}, "http://127.0.0.1:9000"),
+        ({"clients_listen": "127.0.0.1:9000"}, "http://127.0.0.1:9000"),
+        ({"listen": "127.0.0.1:9000", "public_url": "http://localhost:9000"}, ""),
+        ({"listen": "127.0.0.1:9000", "public_url": "https://localhost"}, ""),
+        ({"listen": "127.0.0.1:9000", "public_url": "https://th.example"}, ""),
+        ({"listen": "0.0.0.0:9000"}, ""),
+        ({"listen": "127.0.0.1:80", "public_url": "http://127.0.0.1"}, ""),
+    ],
+)
+def test_links_that_would_lead_to_another_port_are_said(web, there):
+    assert elsewhere(WebSettings(**web)) == there
 
 
 async def test_what_is_asked_for_wrongly_has_one_sentence_beside_it(bare):

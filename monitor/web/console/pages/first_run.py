@@ -32,18 +32,17 @@ async def shown(visit: Visit) -> Shown:
         config=str(visit.parts.loaded.path.name),
         afresh=afresh.read(visit.parts, visit.actor) if visit.may(Right.SETTINGS_READ) else None,
         again=f"/?{visit.query}" if visit.query else "/",
-        start=_start(visit),
+        named=_named(visit),
         wish=visit.given("add"),
         entry=entry,
         choose=choose,
     )
 
 
-def _start(visit: Visit) -> str:
-    """Return the command that starts the service with the file that it has."""
+def _named(visit: Visit) -> str:
+    """Return the configuration file as a shell has it, where a start has to name it; else nothing."""
     path = visit.parts.loaded.path
-    there = "" if path == DEFAULT_FILE else f" --config {shlex.quote(str(path))}"
-    return f"token-health run{there}"
+    return "" if path == DEFAULT_FILE else shlex.quote(str(path))
 
 
 def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:

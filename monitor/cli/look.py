@@ -93,6 +93,9 @@ async def _status(config: Path | None, json: bool, limit: int) -> None:
             print_json([documents.row(row) async for row in fleet.every(p, me)])
             return
         counted = await fleet.counts(p, me)
+        if not counted.total and not p.apps:
+            out.print("No connections yet, and no app: the console's first page leads to both.")
+            return
         if not counted.total:
             out.print(f"No connections yet. Add some: [bold]{command(Remedy('imports.take_in'))}[/]")
             return

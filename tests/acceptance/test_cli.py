@@ -53,6 +53,8 @@ def test_without_an_app_each_command_says_so_and_none_fails_for_it(tmp_path):
     assert run("init", "--dir", str(tmp_path)).returncode == 0
     doctor = run("doctor", cwd=tmp_path)
     assert doctor.returncode == 0 and "! apps" in doctor.stdout and "No app yet" in doctor.stdout
+    status = run("status", cwd=tmp_path)
+    assert "No connections yet, and no app: the console's first page leads to both." in status.stdout
     listed = run("apps", "list", cwd=tmp_path)
     assert listed.returncode == 0 and "No app yet" in listed.stdout
     for words in (

@@ -66,6 +66,7 @@ def _app(visit: Visit) -> tuple[Entry | None, dict[str, Field | None]]:
     return entry, {
         "provider": Field(
             "add", _("At which provider?"), "select", wanted.provider, options=every,
+            hint=_("One that is not among these takes a file of yours, which provider_file names."),
             trouble=wrong.get("add", ""),
         ),
         "region": Field(

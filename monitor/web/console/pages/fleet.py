@@ -32,10 +32,10 @@ GAP = 2
 @page("/", Right.CONNECTIONS_READ)
 async def show_fleet(visit: Visit) -> Shown:
     """Show the fleet."""
+    asked, links = fleet_links.asked(visit), Links(visit)
     # Asked anew each time: nothing that is kept for a while should say that the first one is not there yet.
     if not (await fleet.page(visit.parts, visit.actor, sort=Sort.ID, limit=1)).rows:
         return await first_run.shown(visit)
-    asked, links = fleet_links.asked(visit), Links(visit)
     found = await verdict.verdict(visit.parts, visit.actor)
     shown = await overview.look(visit.parts, visit.actor, asked)
     titles = {app.provider.name: app.provider.title for app in visit.parts.apps.values()}

@@ -31,11 +31,21 @@ async def show(parts: Parts, actor: Actor, connection_id: str) -> Known:
     return found
 
 
-async def pause(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:
-    """Stop looking at connections; return those that were not paused yet. Raises NotFound."""
+async def pause(
+    parts: Parts, actor: Actor, ids: Sequence[str], *, until: datetime | None = None, reason: str = ""
+) -> list[str]:
+    """Stop looking at connections, until a time or until somebody resumes them; return those changed.
+
+    What is paused already gets the end that was said last. Raises NotFound, and Invalid for an end that is
+    over or more than `pauses.LONGEST` ahead.
+    """
     actor.needs(Right.CONNECTIONS_OPERATE)
     await reach.all_of(parts, actor, ids)
-    return await connections.pause(parts.database, ids, parts.clock.now(), actor.name)
+    now = parts.clock.now()
+    if until is not None:
+        pauses.must_last(until, now)
+    said = pauses.reason(reason)
+    return await connections.pause(parts.database, ids, now, actor.name, until=until, reason=said)
 
 
 async def resume(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:

@@ -77,8 +77,8 @@ TABLE: Mapping[Type, Kind] = {
         (*HOW, "was", "incident", "gap"),
     ),
     Type.PAUSED: Kind(
-        "nobody looks at it any more; `by` is `person` or `maintenance`, `until` when a person's pause ends by "
-        "itself, else null; written anew when a person gives it another end",
+        "nobody looks at it any more; `by` is `person` or `maintenance`, `until` when a person's pause ends "
+        "by itself, else null; written anew when a person gives it another end",
         (*HOW, "was", "by", "until"),
     ),
     Type.RESUMED: Kind(

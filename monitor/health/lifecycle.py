@@ -2,8 +2,9 @@
 
 Dear reader: a connection moves between few states, and `MOVES` lists every move that may happen, with who
 makes it; a function below that made another would raise. `step` makes the moves of a finding, those
-after it are of people, of maintenance windows, and of pauses whose time is over. Nobody is told anything before a break is *confirmed*;
-how much has to be seen is the cause's own (`causes.Confirm`). Four rules carry most of the weight:
+after it are of people, of maintenance windows, and of pauses whose time is over. Nobody is told anything
+before a break is *confirmed*; how much has to be seen is the cause's own (`causes.Confirm`). Four rules carry
+most of the weight:
 
 1. A different cause starts its own count. Two outages and one refusal confirm neither.
 2. Bad weather never overwrites a definite cause. While a revoked connection's provider is down, the

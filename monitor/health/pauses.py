@@ -27,5 +27,5 @@ def why_not(until: datetime, now: datetime) -> str | None:
     if until <= now:
         return "is over already"
     if until > now + LONGEST:
-        return f"is more than {LONGEST.days} days ahead; without an end, a pause lasts until somebody resumes it"
+        return f"is more than {LONGEST.days} days ahead; without an end it lasts until somebody resumes it"
     return None

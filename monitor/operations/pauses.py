@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.errors import Invalid
+from monitor.health.listing import Listed
 from monitor.health.pauses import Pause, why_not
 from monitor.settings.parts import Parts
 from monitor.store import audit
@@ -40,7 +41,7 @@ def reason_of(given: str) -> str:
     return one_line(given, LONGEST_REASON)
 
 
-async def of(parts: Parts, known: Iterable[Known]) -> dict[str, Pause]:
+async def of(parts: Parts, known: Iterable[Known | Listed]) -> dict[str, Pause]:
     """Return what is on record of each connection that a person paused, by id."""
     until = {one.id: one.paused_until for one in known if one.paused}
     said = await audit.newest(parts.database, {"connection.pause"}, list(until)) if until else {}

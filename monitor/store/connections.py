@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -55,6 +55,11 @@ class Known:
     claim: Claim | None = None  # who is on what is open of it
     values: Mapping[str, str] = field(default_factory=dict)  # what stands in its URLs and headers
     authorized_by: str | None = None  # who approved last, as the provider names them
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person paused it; what rests for a maintenance window is not."""
+        return self.health.state is State.PAUSED and self.rests is None
 
     @property
     def newcomer(self) -> bool:

@@ -42,8 +42,9 @@ ASKED_AGAIN = timedelta(hours=1)  # nobody has the same client mailed twice with
 class Options:
     """What an action takes beside its connections.
 
-    A hold and a pause have a reason, and an end unless it is lifted or resumed. `since` is when it was asked
-    for; `laid`, of an unhold, is when the holds were laid that it lifts, of the same person: those of one job.
+    A hold and a pause have a reason, and an end unless it is lifted or resumed. `since` is when it was
+    asked for; `laid`, of an unhold, is when the holds were laid that it lifts, of the same person: those of
+    one job.
     """
 
     since: datetime

@@ -6,6 +6,8 @@ And a pause that ends by itself.
 import sqlalchemy as sa
 from alembic import op
 
+import monitor.store.engine
+
 
 revision = '0008'
 down_revision = '0007'
@@ -18,7 +20,7 @@ def upgrade() -> None:
     op.create_index('audit_subject', 'audit', ['subject', 'id'], unique=False)
     # A day of answer times, an hour each, in the row that every probe writes anyway.
     op.add_column('watch', sa.Column('paces', sa.Text(), server_default='', nullable=False))
-    op.add_column('watch', sa.Column('paused_until', sa.DateTime(timezone=True), nullable=True))
+    op.add_column('watch', sa.Column('paused_until', monitor.store.engine.UtcDateTime(timezone=True), nullable=True))
     over = sa.text('paused_until IS NOT NULL')
     op.create_index(
         'watch_lapses', 'watch', ['paused_until'], sqlite_where=over, postgresql_where=over,

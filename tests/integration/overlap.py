@@ -52,6 +52,7 @@ from monitor.store import (
     journal,
     links,
     maintenance,
+    pauses,
     processes,
     published,
     sealing,

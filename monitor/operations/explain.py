@@ -100,7 +100,7 @@ async def _story(parts: Parts, actor: Actor, record: Gathered) -> Story:
 
 async def _pause(parts: Parts, actor: Actor, known: Known) -> Pause | None:
     found = (await pauses.of(parts, [known])).get(known.id)
-    if found is None or Right.AUDIT_READ in actor.may:
+    if found is None or _sees_who(actor):
         return found
     return replace(found, by="")
 

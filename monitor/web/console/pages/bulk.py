@@ -127,7 +127,8 @@ def _fields(visit: Visit, does: Action) -> list[Field]:
         span_field(_length(visit, does), endless=endless),
         Field(
             "reason", _("Reason"), value=visit.given("reason"),
-            hint=_("It stands beside each of them, in the outbox and in the audit."),
+            hint=_("It stands beside each of them, and in the audit.") if does is Action.PAUSE
+            else _("It stands beside each of them, in the outbox and in the audit."),
         ),
     ]  # fmt: skip
 

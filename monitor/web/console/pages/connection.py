@@ -255,7 +255,10 @@ def _log(one: Explained) -> list[Line]:
     lines = [_change(change, earlier) for change, earlier in _pairs(one.before)]
     for entry in one.audit:
         did = _(_DID[entry.action]) if entry.action in _DID else entry.action
-        lines.append(Line(entry.at, _("%(did)s by %(who)s", did=did, who=called(entry.actor))))
+        says = _("%(did)s by %(who)s", did=did, who=called(entry.actor))
+        if (entry.actor, entry.action) == ("service", "connection.resume"):
+            says = _("Resumed by itself: the pause was over")
+        lines.append(Line(entry.at, says))
     return sorted(lines, key=lambda line: line.at, reverse=True)
 
 

@@ -48,10 +48,16 @@ def _said_of(found: Looked) -> str:
 
 async def _ask_pause(visit: Visit) -> Ask:
     known = await connections.show(visit.parts, visit.actor, visit.path["connection"])
+    before = await _pause_of(visit, known.id)
     says = [
         _("Nobody looks at it until it is resumed, and its tokens are not refreshed."),
         _("What is open of it is closed, and mails that wait for its client are taken back."),
     ]
+    if before is not None:
+        end = _("until it is resumed")
+        if before.until is not None:
+            end = _("until %(until)s UTC", until=f"{before.until:%a %-d %b %H:%M}")
+        says = [says[0], _("It is paused now %(end)s; what you choose takes the place of that.", end=end)]
     if known.sealed.refresh is not None and known.sealed.refresh_ends_at is not None:
         says.append(
             _("Its refresh token runs out on %(day)s if it stays paused.",
@@ -66,7 +72,10 @@ async def _ask_pause(visit: Visit) -> Ask:
             "until", _("Or until (UTC)"), "datetime-local", visit.given("until")[:16],
             hint=_("It resumes by itself then."),
         ),
-        Field("reason", _("Why"), value=visit.given("reason"), hint=_("Whoever looks next reads this.")),
+        Field(
+            "reason", _("Why"), value=visit.given("reason", before.reason if before is not None else ""),
+            hint=_("Whoever looks next reads this."),
+        ),
     ]  # fmt: skip
     heading = _("Pause %(client)s?", client=one_line(known.client_name))
     note = _("Resume it at any time: then a probe looks at once.")

@@ -269,7 +269,16 @@ async def _probe(parts: Parts, actor: Actor, ids: Sequence[str], _options: Optio
 
 
 async def _pause(parts: Parts, actor: Actor, ids: Sequence[str], options: Options) -> None:
-    await connections.pause(parts, actor, ids, until=options.until, reason=options.reason)
+    if options.laid is None:
+        await connections.pause(parts, actor, ids, until=options.until, reason=options.reason)
+        return
+    # A resumption is taken back: each has the end and the reason that it had.
+    alike: defaultdict[tuple[datetime | None, str], list[str]] = defaultdict(list)
+    for name, before in (await pauses.last(parts, ids)).items():
+        if before.until is None or before.until > parts.clock.now():  # else it would be over by now
+            alike[before.until, before.reason].append(name)
+    for (until, reason), some in alike.items():
+        await connections.pause(parts, actor, some, until=until, reason=reason)
 
 
 async def _resume(parts: Parts, actor: Actor, ids: Sequence[str], _options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from monitor.errors import Invalid
@@ -46,6 +46,16 @@ async def of(parts: Parts, known: Iterable[Known | Listed]) -> dict[str, Pause]:
     until = {one.id: one.paused_until for one in known if one.paused}
     said = await audit.newest(parts.database, {"connection.pause"}, list(until)) if until else {}
     return {name: _pause(said.get(name), end) for name, end in until.items()}
+
+
+async def last(parts: Parts, ids: Sequence[str]) -> dict[str, Pause]:
+    """Return how each connection was paused last, by id, whether it is paused now or not."""
+    said = await audit.newest(parts.database, {"connection.pause"}, ids)
+    found = {}
+    for name in ids:
+        end = said[name].detail.get("until") if name in said else None
+        found[name] = _pause(said.get(name), datetime.fromisoformat(end) if end else None)
+    return found
 
 
 def _pause(said: audit.Entry | None, until: datetime | None) -> Pause:

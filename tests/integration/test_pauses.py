@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 from monitor.errors import Invalid
 from monitor.health.classify import Cause, found
 from monitor.health.lifecycle import State
-from monitor.operations import connections, explain, pauses, silences, timelines
+from monitor.operations import connections, explain, jobs, pauses, silences, timelines
+from monitor.operations.jobs import Selection
 from monitor.service.chores import keep_windows
 from monitor.store import audit, due, imports
 from monitor.store import connections as stored
@@ -195,3 +196,19 @@ async def test_an_end_without_a_pause_moves_nobody(database):
     async with database.write() as conn:
         await conn.execute(update(watch).values(paused_until=START))
     assert await over.end(database, START + HOUR) == 0
+
+
+async def test_a_resumption_of_many_that_is_taken_back_leaves_each_with_the_end_it_had(mailrig):
+    await mailrig.add("acme", "bolt", "coda")
+    parts, now = mailrig.parts, mailrig.clock.now()
+    await connections.pause(parts, ME, ["acme"], length=DAY, reason="they move")
+    await connections.pause(parts, ME, ["bolt"], length=timedelta(minutes=1))
+    await connections.pause(parts, ME, ["coda"])
+    made = await jobs.begin_few(parts, ME, "resume", Selection(None, ("acme", "bolt", "coda"), 3))
+    assert {(await mailrig.state(name))[0] for name in ("acme", "bolt", "coda")} == {"suspect"}
+    mailrig.clock.tick(minutes=2)
+    await jobs.undo(parts, ME, made.id)
+    known = [await mailrig.known(name) for name in ("acme", "bolt", "coda")]
+    assert [one.paused for one in known] == [True, False, True], "one would be over by now"
+    assert [one.paused_until for one in known] == [now + DAY, None, None]
+    assert (await explain.explained(parts, ME, "acme")).story.pause.reason == "they move"

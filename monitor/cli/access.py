@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.markup import escape
 
-from monitor.cli.oncall import length_of
 from monitor.cli.root import (
     ConfigOption,
     JsonOption,
@@ -22,6 +21,7 @@ from monitor.cli.root import (
     run_async,
 )
 from monitor.cli.show import ago, plain_table
+from monitor.cli.times import length_of
 from monitor.errors import ConfigurationError
 from monitor.operations.actor import on_this_host
 from monitor.secret import Secret

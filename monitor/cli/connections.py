@@ -22,7 +22,7 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
-from monitor.cli.times import moment_of
+from monitor.cli.times import length_of, moment_of
 from monitor.errors import Remedy
 from monitor.operations.actor import on_this_host
 
@@ -184,15 +184,27 @@ def export(
 
 
 @commands.command()
-def pause(ids: IdsArgument, config: ConfigOption = None) -> None:
-    """Stop looking at connections until they are resumed."""
+def pause(
+    ids: IdsArgument,
+    span: Annotated[
+        str, typer.Option("--for", help="For how long: 30m, 2h, 3d. Without: until they are resumed.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Or until when: 2026-12-01, or 2026-12-01T08:00Z.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for whoever wonders.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Stop looking at connections for a time, or until they are resumed."""
 
     async def work() -> None:
         from monitor.operations import connections
 
+        length, moment = length_of(span) if span else None, moment_of(until, "--until") if until else None
         async with parts(config) as p:
-            changed = await connections.pause(p, on_this_host(), ids)
-        _report(changed, ids, "paused")
+            changed = await connections.pause(
+                p, on_this_host(), ids, length=length, until=moment, reason=reason
+            )
+            end = moment or (p.clock.now() + length if length is not None else None)
+        _report(changed, ids, "paused", f" until {end:%Y-%m-%d %H:%M} UTC" if end is not None else "")
 
     run_async(work)
 
@@ -332,9 +344,9 @@ def remove(
     run_async(work)
 
 
-def _report(changed: list[str], asked: list[str], verb: str) -> None:
+def _report(changed: list[str], asked: list[str], verb: str, until: str = "") -> None:
     if changed:
-        out.print(f"{verb.capitalize()}: {escape(', '.join(sorted(changed)))}")
+        out.print(f"{verb.capitalize()}{until}: {escape(', '.join(sorted(changed)))}")
     rest = sorted(set(asked) - set(changed))
     if rest:
         state = "Already paused" if verb == "paused" else "Was not paused"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from monitor.cli.oncall import ClientOption, ConnectionOption, EveryOption, chosen, length_of
+from monitor.cli.oncall import ClientOption, ConnectionOption, EveryOption, chosen
 from monitor.cli.remedies import command
 from monitor.cli.root import (
     ConfigOption,
@@ -20,6 +20,7 @@ from monitor.cli.root import (
     print_json,
     run_async,
 )
+from monitor.cli.times import length_of
 from monitor.errors import ConfigurationError, Remedy
 from monitor.operations.actor import on_this_host
 

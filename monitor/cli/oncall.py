@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +10,7 @@ from rich.markup import escape
 
 from monitor.cli.remedies import command
 from monitor.cli.root import ConfigOption, JsonOption, loaded, out, parts, print_json, run_async
-from monitor.cli.times import moment_of
+from monitor.cli.times import length_of, moment_of
 from monitor.errors import ConfigurationError, Remedy, TokenHealthError
 from monitor.operations.actor import on_this_host
 
@@ -274,16 +273,3 @@ def chosen(
             "--provider NAME or --app ID."
         )
     return named[0]
-
-
-def length_of(span: str) -> timedelta:
-    """Read `--for`. Raises ConfigurationError."""
-    from monitor.text.tomlfile import parse_duration
-
-    try:
-        length = parse_duration(span)
-    except ValueError as error:
-        raise ConfigurationError(f"--for: {error}") from None
-    if not isinstance(length, timedelta) or length <= timedelta(0):
-        raise ConfigurationError(f"--for: {span!r} is no time at all; write 30m, 2h or 3d.")
-    return length

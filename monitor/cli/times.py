@@ -1,9 +1,9 @@
-"""Moments as people write them on the command line."""
+"""Moments and lengths of time as people write them on the command line."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from monitor.errors import ConfigurationError
 
@@ -24,3 +24,16 @@ def moment_of(text: str, option: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ConfigurationError(f"{option}: {text!r} is beyond the years that there are.") from None
+
+
+def length_of(span: str) -> timedelta:
+    """Read `--for`. Raises ConfigurationError."""
+    from monitor.text.tomlfile import parse_duration
+
+    try:
+        length = parse_duration(span)
+    except ValueError as error:
+        raise ConfigurationError(f"--for: {error}") from None
+    if not isinstance(length, timedelta) or length <= timedelta(0):
+        raise ConfigurationError(f"--for: {span!r} is no time at all; write 30m, 2h or 3d.")
+    return length

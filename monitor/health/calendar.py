@@ -170,6 +170,7 @@ class Known:
     access_expires_at: datetime | None
     refresh_used_at: datetime | None
     told: bool = False  # the provider's own answer said when
+    paused_until: datetime | None = None  # when a person's pause of it ends by itself
 
 
 def of_grant(known: Known, at: datetime) -> Entry:
@@ -202,11 +203,19 @@ def of_refresh_token(known: Known, at: datetime, plan: Cadence) -> Entry:
         uses = min(uses, at) if uses is not None else at
         prevention = Prevention(uses, "It is used by the service itself.")
     elif known.state is State.PAUSED:
-        what = f"{what} The connection is paused, so nobody uses it: resume it before."
+        what = f"{what} {_while_paused(known.paused_until, at)}"
     elif known.state is State.BROKEN:
         what = f"{what} The connection is broken: mend it before."
     needs = Needs.NOBODY if known.kept_alive else Needs.OPERATOR
     return _of_connection(known, Kind.REFRESH_TOKEN, at, what, needs, prevention)
+
+
+def _while_paused(until: datetime | None, at: datetime) -> str:
+    if until is None:
+        return "The connection is paused, so nobody uses it: resume it before."
+    if until < at:
+        return f"The connection is paused until {until:%Y-%m-%d %H:%M} UTC, and is used again from then on."
+    return f"The connection is paused until {until:%Y-%m-%d %H:%M} UTC, which is too late: resume it before."
 
 
 def of_secret(app: str, provider: str, on: date, connections: int) -> Entry:

@@ -63,6 +63,8 @@ def _looks(story: Story) -> Iterator[Coming]:
     match health.state:
         case State.PAUSED if story.rests:
             yield Coming("It is looked at again when the maintenance ends.")
+        case State.PAUSED if story.pause is not None and story.pause.until is not None:
+            yield Coming("The pause is over, and it is looked at again.", story.pause.until)
         case State.PAUSED:
             yield Coming("Nothing, until somebody resumes it.")
         case State.PENDING:

@@ -76,8 +76,15 @@ TABLE: Mapping[Type, Kind] = {
         "it works again; `gap` is from the last good probe before the break to this one",
         (*HOW, "was", "incident", "gap"),
     ),
-    Type.PAUSED: Kind("nobody looks at it any more; `by` is `person` or `maintenance`", (*HOW, "was", "by")),
-    Type.RESUMED: Kind("it is looked at again", (*HOW, "was", "by")),
+    Type.PAUSED: Kind(
+        "nobody looks at it any more; `by` is `person` or `maintenance`, `until` when a person's pause ends "
+        "by itself, else null; written anew when a person gives it another end",
+        (*HOW, "was", "by", "until"),
+    ),
+    Type.RESUMED: Kind(
+        "it is looked at again; `by` is `person`, `maintenance`, or `service` where a pause's time was over",
+        (*HOW, "was", "by"),
+    ),
     Type.TOKEN_RENEWED: Kind(
         "a new access token is stored; only written while a webhook names this very type", HOW
     ),

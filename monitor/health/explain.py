@@ -14,6 +14,7 @@ from monitor.errors import Remedy
 from monitor.health.causes import Cause, Owner, consequence, operator_first
 from monitor.health.evidence import Answer, Evidence, Exchange, Fault
 from monitor.health.lifecycle import Health, Policy, State
+from monitor.health.pauses import Pause
 from monitor.health.probed import Period, line
 from monitor.health.rotation import Doubt, brief
 from monitor.health.rules import Rule, limited
@@ -47,6 +48,7 @@ class Story:
     mails: bool = True  # whether mails are configured at all
     policy: Policy = field(default_factory=Policy)
     rests: str | None = None  # the maintenance window that paused it
+    pause: Pause | None = None  # a person's; without who for whoever may not know
     configured: bool = True  # whether its app is; of others nobody looks at the connections
     doubt: Doubt | None = None  # about its refresh token
     unanswered: Sequence[Mapping[str, Any]] = ()  # the refreshes that the doubt comes of, oldest first
@@ -199,7 +201,7 @@ def _headline(story: Story, now: datetime) -> str:
         case State.PAUSED if story.rests:
             return f"{name} rests{since}: maintenance of {story.rests}; it is not looked at."
         case State.PAUSED:
-            return f"{name} is paused{since}: an operator's choice; it is not looked at."
+            return f"{name} is paused{since}{_until(story)}: an operator's choice; it is not looked at."
         case State.HEALTHY:
             return f"{name} is healthy{since}."
         case State.SUSPECT if health.unseen:
@@ -210,12 +212,25 @@ def _headline(story: Story, now: datetime) -> str:
             return f"{name} is broken{since}: {consequence(health.cause).meaning}."
 
 
+def _until(story: Story) -> str:
+    until = story.pause.until if story.pause is not None else None
+    return f", until {until:%Y-%m-%d %H:%M} UTC" if until is not None else ""
+
+
+def _paused(pause: Pause) -> str:
+    by = f"{pause.who} paused it" if pause.by else "It was paused"
+    until = "" if pause.until is not None else ", until somebody resumes it"
+    return f"{by}{until}: {pause.reason}" if pause.reason else f"{by}{until}."
+
+
 def _why(story: Story) -> tuple[str, ...]:
     if story.held:
         return (f"{story.held}. Nothing is done with it until you say so.",)
     if story.health.unseen:
         return ("It was resumed or got new tokens, and no probe has looked since.",)
     said = list(story.reasons)
+    if story.pause is not None and (story.pause.until is not None or story.pause.reason):
+        said.insert(0, _paused(story.pause))
     if story.health.state is State.HEALTHY and not said:
         said.append("The last probe was answered as it should be.")
     if story.authorized_by:
@@ -265,6 +280,8 @@ def _who(story: Story) -> str:
     if health.state is State.PAUSED and story.rests:
         return "Nobody. It is looked at again when the maintenance ends."
     if health.state is State.PAUSED:
+        if story.pause is not None and story.pause.until is not None:
+            return "Nobody. It is looked at again when the pause is over, or when an operator resumes it."
         return "The operator, when it is to be watched again."
     if health.state is State.PENDING:
         return "The client authorizes the connection for the first time, if tokens were not imported."

@@ -2,8 +2,9 @@
 
 Dear reader: a connection moves between few states, and `MOVES` lists every move that may happen, with who
 makes it; a function below that made another would raise. `step` makes the moves of a finding, those
-after it are of people and of maintenance windows. Nobody is told anything before a break is *confirmed*;
-how much has to be seen is the cause's own (`causes.Confirm`). Four rules carry most of the weight:
+after it are of people, of maintenance windows, and of pauses whose time is over. Nobody is told anything
+before a break is *confirmed*; how much has to be seen is the cause's own (`causes.Confirm`). Four rules carry
+most of the weight:
 
 1. A different cause starts its own count. Two outages and one refusal confirm neither.
 2. Bad weather never overwrites a definite cause. While a revoked connection's provider is down, the
@@ -41,6 +42,7 @@ class By(StrEnum):
     GROUNDS = "grounds"  # new tokens (imported, or the client authorized), another account on record
     PAUSE = "pause"  # a person
     RESUME = "resume"
+    LAPSE = "lapse"  # the time that a person gave the pause is over
     REST = "rest"  # a maintenance window begins
     WAKE = "wake"  # and is over
     HOLD = "hold"  # its tokens turned out to be another client's: they wait for a person
@@ -71,6 +73,7 @@ MOVES: Mapping[By, frozenset[tuple[State, State]]] = {
         }
     ),
     By.RESUME: frozenset({(State.PAUSED, State.PENDING), (State.PAUSED, State.SUSPECT)}),
+    By.LAPSE: frozenset({(State.PAUSED, State.PENDING), (State.PAUSED, State.SUSPECT)}),
     # What was broken before the window keeps its state and its incident: nobody is asked twice because of it.
     By.REST: frozenset({(State.HEALTHY, State.PAUSED), (State.SUSPECT, State.PAUSED)}),
     By.WAKE: frozenset({(State.PAUSED, State.SUSPECT)}),
@@ -189,8 +192,12 @@ def resumed(before: Health, now: datetime, *, authorized: bool) -> Health:
 
     `authorized`: it has tokens. Without, it is as new as on its first day.
     """
-    state = State.SUSPECT if authorized else State.PENDING
-    return _moved(By.RESUME, before, Health(state=state, since=now))
+    return _moved(By.RESUME, before, _from_the_start(now, authorized=authorized))
+
+
+def lapsed(before: Health, now: datetime, *, authorized: bool) -> Health:
+    """Return the health of a connection whose pause is over by itself: as if somebody resumed it."""
+    return _moved(By.LAPSE, before, _from_the_start(now, authorized=authorized))
 
 
 def woken(before: Health, now: datetime) -> Health:
@@ -226,6 +233,10 @@ def on_new_grounds(before: Health, now: datetime) -> Health:
             return replace(before, flaps=0.0, flaps_at=None)
         case State.PENDING | State.PAUSED:
             return before
+
+
+def _from_the_start(now: datetime, *, authorized: bool) -> Health:
+    return Health(state=State.SUSPECT if authorized else State.PENDING, since=now)
 
 
 def _laid_down(before: Health, now: datetime) -> Health:

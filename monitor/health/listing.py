@@ -69,6 +69,13 @@ class Listed:
     custody: str = "managed"
     revision: int = 1
     claim: Claim | None = None
+    paused_until: datetime | None = None  # when a person's pause ends by itself
+    rests: bool = False  # for a maintenance window
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person paused it."""
+        return self.health.state is State.PAUSED and not self.rests
 
 
 def rank(state: str, owner: str) -> int:

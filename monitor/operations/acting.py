@@ -14,13 +14,12 @@ from alerts.silences.windows import Over, Scope
 from monitor.errors import Invalid, NotFound, TokenHealthError
 from monitor.health.acting import EVER, Action, Facts, Setup, Stand, Why, why_not
 from monitor.health.listing import Filter, Listed, Sort
-from monitor.operations import connections, fleet, probes, reach
+from monitor.operations import connections, fleet, pauses, probes, reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.builders import build_post
 from monitor.settings.parts import Parts
 from monitor.store import connections as stored
 from monitor.store import stands
-from monitor.text.names import one_line, unprintable
 
 NEEDS: Mapping[Action, Right] = {
     Action.PROBE: Right.CONNECTIONS_OPERATE,
@@ -37,15 +36,15 @@ TAKES_BACK: Mapping[Action, Action] = {
     Action.HOLD: Action.UNHOLD,
 }
 ASKED_AGAIN = timedelta(hours=1)  # nobody has the same client mailed twice within it, by acting on many
-LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What an action takes beside its connections.
 
-    A hold has a reason, and an end unless it is lifted. `since` is when it was asked for; `laid`, of an
-    unhold, is when the holds were laid that it lifts, of the same person: those of one job.
+    A hold and a pause have a reason, and an end unless it is lifted or resumed. `since` is when it was
+    asked for; `laid`, of an unhold, is when the holds were laid that it lifts, of the same person: those of
+    one job.
     """
 
     since: datetime
@@ -72,14 +71,26 @@ class Options:
         return cls(moment("since") or since, moment("until"), written.get("reason", ""), moment("laid"))
 
 
-def hold_options(now: datetime, length: timedelta | None, reason: str) -> Options:
-    """Return the options of a hold for so long, without a length until it is lifted. Raises Invalid."""
-    said = one_line(reason)
-    if len(reason.strip()) > LONGEST_REASON or unprintable(reason.strip()) is not None:
-        raise Invalid("reason", f"is one line of {LONGEST_REASON} characters at most")
+LASTING = frozenset({Action.HOLD, Action.PAUSE})
+
+
+def lasting(
+    action: Action, now: datetime, length: timedelta | None, until: datetime | None, reason: str
+) -> Options:
+    """Return the options of a hold or a pause for so long, or until then; else until it is ended.
+
+    Raises Invalid.
+    """
+    said = pauses.reason_of(reason)
+    if action is Action.PAUSE:
+        return Options(now, pauses.ending(now, length, until), said)
+    if length is not None and until is not None:
+        raise Invalid("until", "is not given beside `for`")
     if length is not None and length <= timedelta(0):
         raise Invalid("for", "is no length of time")
-    return Options(now, now + length if length is not None else None, said)
+    if until is not None and until <= now:
+        raise Invalid("until", "is over already")
+    return Options(now, now + length if length is not None else until, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +268,17 @@ async def _probe(parts: Parts, actor: Actor, ids: Sequence[str], _options: Optio
     await probes.soon(parts, actor, ids)
 
 
-async def _pause(parts: Parts, actor: Actor, ids: Sequence[str], _options: Options) -> None:
-    await connections.pause(parts, actor, ids)
+async def _pause(parts: Parts, actor: Actor, ids: Sequence[str], options: Options) -> None:
+    if options.laid is None:
+        await connections.pause(parts, actor, ids, until=options.until, reason=options.reason)
+        return
+    # A resumption is taken back: each has the end and the reason that it had.
+    alike: defaultdict[tuple[datetime | None, str], list[str]] = defaultdict(list)
+    for name, before in (await pauses.last(parts, ids)).items():
+        if before.until is None or before.until > parts.clock.now():  # else it would be over by now
+            alike[before.until, before.reason].append(name)
+    for (until, reason), some in alike.items():
+        await connections.pause(parts, actor, some, until=until, reason=reason)
 
 
 async def _resume(parts: Parts, actor: Actor, ids: Sequence[str], _options: Options) -> None:

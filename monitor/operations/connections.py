@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.errors import Invalid
 from monitor.health.claim import LONGEST, Claim
-from monitor.operations import reach
+from monitor.operations import pauses, reach
 from monitor.operations.actor import Actor, Right
 from monitor.settings.parts import Parts
 from monitor.store import claimed, connections
@@ -31,11 +31,25 @@ async def show(parts: Parts, actor: Actor, connection_id: str) -> Known:
     return found
 
 
-async def pause(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:
-    """Stop looking at connections; return those that were not paused yet. Raises NotFound."""
+async def pause(
+    parts: Parts,
+    actor: Actor,
+    ids: Sequence[str],
+    *,
+    length: timedelta | None = None,
+    until: datetime | None = None,
+    reason: str = "",
+) -> list[str]:
+    """Stop looking at connections for so long, until a time, or until somebody resumes them.
+
+    Returns those changed: what is paused already gets the end and the reason that were said last. Raises
+    NotFound, and Invalid for an end that is over or more than a year ahead.
+    """
     actor.needs(Right.CONNECTIONS_OPERATE)
     await reach.all_of(parts, actor, ids)
-    return await connections.pause(parts.database, ids, parts.clock.now(), actor.name)
+    now = parts.clock.now()
+    end, said = pauses.ending(now, length, until), pauses.reason_of(reason)
+    return await connections.pause(parts.database, ids, now, actor.name, until=end, reason=said)
 
 
 async def resume(parts: Parts, actor: Actor, ids: Sequence[str]) -> list[str]:

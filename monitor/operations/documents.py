@@ -51,6 +51,7 @@ def row(known: Known | Listed) -> dict[str, Any]:
         "confidence": health.confidence,
         "refresh_in_doubt_since": iso(known.doubt.since) if known.doubt is not None else None,
         "claim": {"who": known.claim.who, "until": iso(known.claim.until)} if known.claim else None,
+        "paused_until": iso(known.paused_until),
     }
 
 
@@ -123,6 +124,13 @@ def explanation(story: Story, text: Explanation, told: Iterable[Mapping[str, Any
         "told": text.told,
         "next": text.next,
         "remedies": [remedy(one) for one in text.remedies],
+        "pause": {
+            "by": story.pause.by or None,
+            "until": iso(story.pause.until),
+            "reason": story.pause.reason,
+        }
+        if story.pause is not None
+        else None,
         "rule": story.rule,
         "evidence": list(story.evidence),
         "evidence_at": iso(story.evidence_at),
@@ -173,6 +181,7 @@ def whole(known: Known, *, masked: bool = False) -> dict[str, Any]:
         "custody": known.custody,
         "handout": known.handout,
         "paused": known.health.state is State.PAUSED,
+        "paused_until": iso(known.paused_until),
         "account_name": known.account_name,
         "created": iso(known.created_at),
         "updated": iso(known.updated_at),

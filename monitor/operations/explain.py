@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,11 @@ from monitor.health.ages import Age
 from monitor.health.campaign import Phase, how_far
 from monitor.health.coming import Coming
 from monitor.health.explain import Explanation, Story, explain
+from monitor.health.pauses import Pause
 from monitor.health.probed import SPANS, Period, first_of, periods
 from monitor.health.proof import Proof, Seen, proof
 from monitor.health.question import held_back, later
-from monitor.operations import asked, documents, signals
+from monitor.operations import asked, documents, pauses, signals
 from monitor.operations.actor import Actor, Right
 from monitor.operations.ahead import ages_of, coming_of
 from monitor.operations.asked import Asked
@@ -81,6 +82,7 @@ async def _story(parts: Parts, actor: Actor, record: Gathered) -> Story:
             *(sentence(one, now) for one in told),
         ),
         rests=known.rests,
+        pause=await _pause(parts, actor, known),
         configured=app is not None,
         doubt=known.doubt,
         unanswered=await _unanswered(parts, known),
@@ -94,6 +96,13 @@ async def _story(parts: Parts, actor: Actor, record: Gathered) -> Story:
         middleware=tuple(signals.line(one) for one in heard),
         signals=[signals.document(one) for one in heard],
     )
+
+
+async def _pause(parts: Parts, actor: Actor, known: Known) -> Pause | None:
+    found = (await pauses.of(parts, [known])).get(known.id)
+    if found is None or _sees_who(actor):
+        return found
+    return replace(found, by="")
 
 
 async def _probed(parts: Parts, connection_id: str) -> tuple[Period, ...]:

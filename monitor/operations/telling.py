@@ -17,10 +17,12 @@ from alerts.silences.windows import Scope, Silenced, first_over
 from monitor.health.causes import Owner
 from monitor.health.lifecycle import State
 from monitor.health.listing import Listed
+from monitor.health.pauses import Pause
+from monitor.operations import pauses
 from monitor.operations.actor import Actor, Right
 from monitor.operations.documents import iso
 from monitor.settings.parts import Parts
-from monitor.store import audit, steps
+from monitor.store import steps
 from monitor.store.steps import Steps
 from monitor.tokens.arrival import Arrival
 
@@ -56,6 +58,7 @@ class What(StrEnum):
     HANDOVER = "handover"
     CLAIMED = "claimed"
     DECIDE = "decide"
+    RESUMES = "resumes"  # by itself
     CLIENT_HEARS_NOTHING = "client_hears_nothing"
 
 
@@ -76,7 +79,7 @@ class Telling:
     follows: Word | None = None
     scope: str = ""
     part_of: int | None = None  # the shared incident
-    paused_by: str = ""
+    pause: Pause | None = None  # of a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Facts:
     steps: Steps
     paged_at: datetime | None
     silence: Silenced | None
-    paused_by: str = ""
+    pause: Pause | None = None
 
 
 _ENDED = {
@@ -103,13 +106,15 @@ def telling(row: Listed, facts: Facts, now: datetime) -> Telling:
     said, follows = _told(row, facts, now)
     if row.claim is not None and row.claim.until > now:
         follows = Word(What.CLAIMED, row.claim.until, who=row.claim.who)
-    return Telling(said, follows, facts.steps.scope, facts.steps.part_of, facts.paused_by)
+    return Telling(said, follows, facts.steps.scope, facts.steps.part_of, facts.pause)
 
 
 def _told(row: Listed, facts: Facts, now: datetime) -> tuple[Word, Word | None]:
     state, owner = row.health.state, row.health.owner
     if state is State.PAUSED:
-        return Word(What.PAUSED, who=facts.paused_by), None
+        until = facts.pause.until if facts.pause is not None else None
+        by = facts.pause.by if facts.pause is not None else ""
+        return Word(What.PAUSED, who=by), Word(What.RESUMES, until) if until is not None else None
     if state is State.HEALTHY:
         thanks = [one for one in facts.mails if one.slot == Slot.RESOLVED and one.state == "sent"]
         return (Word(What.THANKED, thanks[0].settled_at) if thanks else Word(What.NOTHING)), None
@@ -181,8 +186,7 @@ async def of_rows(parts: Parts, actor: Actor, rows: Sequence[Listed]) -> dict[st
         return {}
     mails = await lately.about(parts.database, ids)
     came = await steps.of_connections(parts.database, ids)
-    paused = [row.id for row in rows if row.health.state is State.PAUSED]
-    by = await audit.newest(parts.database, {"connection.pause"}, paused) if paused else {}
+    paused = await pauses.of(parts, rows)
     standing = [
         one
         for one in await silences.standing(parts.database, parts.loaded.settings.windows, now)
@@ -195,7 +199,7 @@ async def of_rows(parts: Parts, actor: Actor, rows: Sequence[Listed]) -> dict[st
         facts = Facts(
             mails.get(row.id, ()), came.get(row.id, Steps()),
             paged_of(told, row.place.provider, row.place.app, row.id, row.health.cause.value),
-            first_over(standing, scope), by[row.id].actor if row.id in by else "",
+            first_over(standing, scope), paused.get(row.id),
         )  # fmt: skip
         found[row.id] = telling(row, facts, now)
     return found

@@ -66,7 +66,7 @@ async def now_held(parts: Parts, now: datetime) -> list[Held]:
 
 _FUSE = "More first mails want out than the fleet should bring; they wait for your word, or until they heal."
 _TROUBLE = "They broke while their provider was in trouble; they wait until that is over and has settled."
-_PAUSED = "They are paused by people: nobody is told about them until they are resumed."
+_PAUSED = "They are paused by people: nobody is told about them until they are resumed or their time is over."
 
 
 def _by_wave(one: untold.InWave) -> Held:

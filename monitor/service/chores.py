@@ -13,7 +13,7 @@ from alerts.webhooks.send import Caller
 from monitor.metrics.meters import Meters
 from monitor.operations import api_keys, jobs, people
 from monitor.settings.parts import Parts
-from monitor.store import fleet, links, maintenance, signals, uses
+from monitor.store import fleet, links, maintenance, pauses, signals, uses
 from monitor.tokens.grant import Granter
 from monitor.watching.presence import Presence
 from monitor.watching.ticks import Tick
@@ -125,11 +125,14 @@ async def _forget(parts: Parts) -> None:
 
 
 async def keep_windows(parts: Parts, meters: Meters, *, leads: bool) -> None:
-    """Let connections rest while their maintenance holds, and show what is silent."""
+    """End pauses whose time is over, let connections rest in maintenance, and show what is silent."""
     now = parts.clock.now()
     if not leads:
         meters.silence.clear()
         return
+    # Before the windows: what is no longer paused may rest for one at once.
+    if ended := await pauses.end(parts.database, now):
+        log.info("pauses.over", connections=ended)
     async with parts.database.read() as conn:
         standing = await silences.holding(conn, parts.loaded.settings.windows, now)
     windows = {s.identity: (s.over.value, s.name) for s in standing if s.pauses}

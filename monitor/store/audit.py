@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +42,16 @@ async def record(
     await conn.execute(
         insert(audit).values(at=now, actor=actor, action=action, subject=subject, detail=known)
     )
+
+
+async def record_each(
+    conn: AsyncConnection, now: datetime, actor: str, action: str, subjects: Iterable[str], **detail: Any
+) -> None:
+    """Write the same line about each of several subjects."""
+    await idempotency.done(conn)
+    line = {"at": now, "actor": actor, "action": action, "detail": {**(REQUEST.get() or {}), **detail}}
+    if lines := [{**line, "subject": subject} for subject in subjects]:
+        await conn.execute(insert(audit), lines)
 
 
 @retried

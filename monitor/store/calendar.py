@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -118,6 +119,7 @@ async def page(
             credential.c.issued_at,
             credential.c.access_expires_at,
             credential.c.refresh_used_at,
+            watch.c.paused_until,
         )
         .select_from(credential)
         .join(watch, watch.c.connection == credential.c.connection)
@@ -127,15 +129,14 @@ async def page(
         .limit(limit)
     )
     async with database.read() as conn:
-        return [
-            (
-                at + source.lasts,
-                Known(name, app, provider, client, State(state), bool(kept), issued, expires, used, told),
-            )
-            for at, name, app, provider, client, state, kept, issued, expires, used in await conn.execute(
-                query
-            )
-        ]
+        return [(row[0] + source.lasts, _known(row, told=told)) for row in await conn.execute(query)]
+
+
+def _known(row: Any, *, told: bool) -> Known:
+    _at, name, app, provider, client, state, kept, issued, expires, used, paused_until = row
+    return Known(
+        name, app, provider, client, State(state), bool(kept), issued, expires, used, told, paused_until
+    )
 
 
 def _where(

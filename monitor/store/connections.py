@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ class Known:
     next_probe_at: datetime | None
     reads: Mapping[str, datetime]
     rests: str | None = None  # the maintenance window that paused it, such as "provider clio"
+    paused_until: datetime | None = None  # when a person's pause ends by itself
     custody: str = "managed"
     handout: bool = True
     updated_at: datetime | None = None
@@ -54,6 +55,11 @@ class Known:
     claim: Claim | None = None  # who is on what is open of it
     values: Mapping[str, str] = field(default_factory=dict)  # what stands in its URLs and headers
     authorized_by: str | None = None  # who approved last, as the provider names them
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person paused it; what rests for a maintenance window is not."""
+        return self.health.state is State.PAUSED and self.rests is None
 
     @property
     def newcomer(self) -> bool:
@@ -72,24 +78,39 @@ def place_of(row: Row[Any]) -> Place:
 
 
 @retried
-async def pause(database: Database, ids: Sequence[str], now: datetime, actor: str) -> list[str]:
-    """Stop looking at connections; a probe that is under way no longer counts. Returns those changed."""
+async def pause(
+    database: Database,
+    ids: Sequence[str],
+    now: datetime,
+    actor: str,
+    *,
+    until: datetime | None = None,
+    reason: str = "",
+) -> list[str]:
+    """Stop looking at connections, until a time or until somebody resumes them. Returns those changed.
+
+    A probe that is under way no longer counts. What is paused already gets the end and the reason given last.
+    """
+    end = said.moment(until)
     async with database.write() as conn:
         await incidents.one_at_a_time(conn)
         held = await fence.hold(conn, ids)
         must_exist(held, ids)
-        moved = {
-            name: paused(was.health, now)
+        asleep = {
+            name: was.health
             for name, was in held.items()
-            if was.health.state is not State.PAUSED or was.rests is not None
+            if was.health.state is State.PAUSED and was.rests is None
         }
-        await fence.fence(conn, moved, rests=None, next_probe_at=None)
+        moved = {name: paused(was.health, now) for name, was in held.items() if name not in asleep}
+        again = {name: how for name, how in asleep.items() if reason or held[name].paused_until != until}
+        changed = moved | again
+        await fence.fence(conn, changed, rests=None, next_probe_at=None, paused_until=until)
         await incidents.close_of(conn, list(moved), now)
-        await revisions.count(conn, moved)
-        await events.moved(conn, Type.PAUSED, _by_person(held, moved), now)
-        for name in moved:
-            await audit.record(conn, now, actor, "connection.pause", name)
-    return list(moved)
+        await revisions.count(conn, changed)
+        await events.moved(conn, Type.PAUSED, fence.by("person", held, changed, until=end), now)
+        told = {"until": end, "reason": reason} if end or reason else {}
+        await audit.record_each(conn, now, actor, "connection.pause", changed, **told)
+    return list(changed)
 
 
 @retried
@@ -113,20 +134,13 @@ async def resume(
                 for name, was in asleep.items()
                 if was.authorized is authorized
             }
-            await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=first_probe)
+            await fence.fence(
+                conn, moved, rests=None, paused_until=None, scopes_all=True, next_probe_at=first_probe
+            )
             await revisions.count(conn, moved)
-        await events.moved(conn, Type.RESUMED, _by_person(held, asleep), now)
-        for name in asleep:
-            await audit.record(conn, now, actor, "connection.resume", name)
+        await events.moved(conn, Type.RESUMED, fence.by("person", held, asleep), now)
+        await audit.record_each(conn, now, actor, "connection.resume", asleep)
     return list(asleep)
-
-
-def _by_person(held: Mapping[str, fence.Gated], ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return what an event says of each: how it was, and that a person did it."""
-    return {
-        name: {**said.was(held[name].health.state.value, held[name].health.cause.value), "by": "person"}
-        for name in ids
-    }
 
 
 def must_be_configured(connection_id: str, app: str, apps: Collection[str]) -> None:
@@ -362,6 +376,7 @@ def _known(row: Any) -> Known:
         next_probe_at=row.next_probe_at,
         reads={scope: datetime.fromisoformat(at) for scope, at in row.reads.items()},
         rests=row.rests,
+        paused_until=row.paused_until,
         custody=row.custody,
         handout=row.handout,
         updated_at=row.updated_at,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Text, case, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.health import events as said
 from monitor.health.lifecycle import Health, State, on_new_grounds
 from monitor.store import gates
 from monitor.store.bulk import Columns, packed, unpacked
@@ -35,6 +36,7 @@ class Gated(NamedTuple):
     authorized: bool
     rests: str | None  # the maintenance window that paused it
     app: str
+    paused_until: datetime | None = None  # when a person's pause of it ends by itself
 
 
 _STANDING = select(
@@ -42,6 +44,7 @@ _STANDING = select(
     *HEALTH,
     watch.c.rests,
     watch.c.app,
+    watch.c.paused_until,
     credential.c.access.is_not(None).label("authorized"),
 ).join(credential, credential.c.connection == watch.c.connection)
 
@@ -60,9 +63,17 @@ async def hold_where(conn: AsyncConnection, which: ColumnElement[bool], limit: i
 
 def _held(rows: Iterable[Any]) -> dict[str, Gated]:
     found = {}
-    for name, *health, rests, app, authorized in rows:
-        found[name] = Gated(read_health(health), bool(authorized), rests, app)
+    for name, *health, rests, app, paused_until, authorized in rows:
+        found[name] = Gated(read_health(health), bool(authorized), rests, app, paused_until)
     return found
+
+
+def by(whom: str, held: Mapping[str, Gated], ids: Iterable[str], **more: Any) -> dict[str, dict[str, Any]]:
+    """Return what an event says of each that was moved: how it was, and by whom it is not any more."""
+    return {
+        name: {**said.was(held[name].health.state.value, held[name].health.cause.value), "by": whom, **more}
+        for name in ids
+    }
 
 
 async def fence(conn: AsyncConnection, moved: Mapping[str, Health], **more: Any) -> None:

@@ -48,6 +48,8 @@ _ROWS = (
         credential.c.doubt_tried_at,
         credential.c.lost,
         _NEWCOMER,
+        watch.c.paused_until,
+        watch.c.rests.is_not(None),
         *CLAIM,
     )
     .join(watch, watch.c.connection == connection.c.id)
@@ -192,6 +194,8 @@ def _listed(row: Any) -> Listed:
             tried,
             lost,
             newcomer,
+            paused_until,
+            rests,
         ),
         claim,
     ) = row[: -len(CLAIM)], row[-len(CLAIM) :]
@@ -209,4 +213,6 @@ def _listed(row: Any) -> Listed:
         custody,
         revision,
         read_claim(claim, newcomer=bool(newcomer)),
+        paused_until,
+        bool(rests),
     )

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import select, true
 
-from monitor.health import events as said
 from monitor.health.events import Type
 from monitor.health.lifecycle import By, State, movable, rested, woken
 from monitor.store import audit, events, fence
@@ -67,7 +66,7 @@ async def _begin(database: Database, identity: str, over: str, name: str, now: d
         if held:
             moved = {who: rested(was.health, now) for who, was in held.items()}
             await fence.fence(conn, moved, rests=identity, next_probe_at=None)
-            await events.moved(conn, Type.PAUSED, _by_maintenance(held), now)
+            await events.moved(conn, Type.PAUSED, fence.by("maintenance", held, held, until=None), now)
             await audit.record(conn, now, audit.SERVICE, "maintenance.begin", identity, connections=len(held))
     return len(held)
 
@@ -80,16 +79,9 @@ async def _end(database: Database, identity: str, now: datetime) -> int:
         if held:
             moved = {name: woken(was.health, now) for name, was in held.items()}
             await fence.fence(conn, moved, rests=None, scopes_all=True, next_probe_at=now)
-            await events.moved(conn, Type.RESUMED, _by_maintenance(held), now)
+            await events.moved(conn, Type.RESUMED, fence.by("maintenance", held, held), now)
             await audit.record(conn, now, audit.SERVICE, "maintenance.end", identity, connections=len(held))
     return len(held)
-
-
-def _by_maintenance(held: Mapping[str, fence.Gated]) -> dict[str, dict[str, Any]]:
-    return {
-        name: {**said.was(one.health.state.value, one.health.cause.value), "by": "maintenance"}
-        for name, one in held.items()
-    }
 
 
 async def _over(database: Database, windows: Iterable[str]) -> list[str]:

@@ -141,6 +141,7 @@ class Watch(SQLModel, table=True):
     scopes_all: bool = True  # check every scope with the next probe: right after an authorization
     reads: dict[str, str] = _json()  # scope -> last good read, since the authorization
     rests: str | None = Field(default=None, sa_type=Text)  # the maintenance that paused it, None: a person
+    paused_until: datetime | None = _time(default=None)  # when a person's pause ends by itself, None: not
     brought_at: datetime | None = _time(default=None)  # by a signal, forward
     spared: bool = _no()  # a signal put its look off; never twice in a row
     sequence: int = _count()  # counts the events about it
@@ -151,6 +152,7 @@ class Watch(SQLModel, table=True):
         Index("watch_sums", "state", "cause", "owner", "provider", "app"),
         Index("watch_worst", "state", "owner", "since", "connection"),  # a list of the worst walks along it
         Index("watch_bad", "bad_since", **_where("bad_since IS NOT NULL")),
+        Index("watch_lapses", "paused_until", **_where("paused_until IS NOT NULL")),
     )
 
 

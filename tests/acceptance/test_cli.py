@@ -120,6 +120,12 @@ def test_connections_are_listed_shown_exported_paused_and_removed(fleet):
     assert "0 added, 0 changed, 3 as they were" in cli(fleet, "connections", "import", str(again))
     assert "Paused: firm-0" in cli(fleet, "connections", "pause", "firm-0")
     assert "Already paused: firm-0" in cli(fleet, "connections", "pause", "firm-0")
+    assert "Paused until 2" in cli(
+        fleet, "connections", "pause", "firm-0", "--for", "3d", "--reason", "they move"
+    )
+    assert "paused it: they move" in cli(fleet, "explain", "firm-0")
+    over = ("connections", "pause", "firm-0", "--until", "2020-01-01T08:00Z", "--config", str(fleet))
+    assert "until: is over already" in run(*over, env=environ()).stderr
     assert "Resumed: firm-0" in cli(fleet, "connections", "resume", "firm-0")
     assert "firm-0: its token is not handed out." in cli(fleet, "connections", "handout", "firm-0", "off")
     assert "handed out, as before" in cli(fleet, "connections", "handout", "firm-1", "on")

@@ -52,6 +52,7 @@ from monitor.store import (
     journal,
     links,
     maintenance,
+    pauses,
     processes,
     published,
     sealing,
@@ -138,6 +139,7 @@ async def set_up(database: Database) -> Scene:
                 "connection": name, "app": "app", "provider": "clio", "region": "us", "reads": {},
                 "state": states.get(name, "healthy"), "since": NOW - DAY, "last_probe_at": NOW - DAY,
                 "next_probe_at": NOW if name in AT_WORK else None, "rests": "all" if name == "e" else None,
+                "paused_until": NOW + DAY if name == "d" else None,
             }  # fmt: skip
             await conn.execute(insert(watch).values(**values | (ill if name == "b" else {})))
         await conn.execute(
@@ -327,6 +329,7 @@ WRITERS: dict[str, Writer] = {
     "remove": lambda db, _: connections.remove(db, NAMES, NOW, "test"),
     "pause": lambda db, _: connections.pause(db, NAMES, NOW, "test"),
     "resume": lambda db, _: connections.resume(db, NAMES, NOW, "test", apps=["app"]),
+    "pauses that are over": lambda db, _: pauses.end(db, NOW + DAY),
     "accept another account": lambda db, _: connections.set_account(db, "b", "2", NOW, "test"),
     "store what a client authorized": lambda db, of: links.replace_pair(
         db, of.trips["b"], PAIR, account=Account("1"), leftover=None, now=NOW

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from monitor.operations.intake import Client, Tokens
-from monitor.web.api.strict import Given, Line, Moment, Name, Shown
+from monitor.web.api.strict import Bounded, Given, Line, Moment, Name, Shown
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -50,6 +50,7 @@ class Row(Shown):
     confidence: float
     refresh_in_doubt_since: Time | None
     claim: Claim | None
+    paused_until: Time | None
     provider: str
     region: str
     custody: str
@@ -87,6 +88,7 @@ class Connection(Shown):
     custody: str
     handout: bool
     paused: bool
+    paused_until: Time | None
     account_name: str | None
     created: Time
     updated: Time | None
@@ -162,6 +164,14 @@ class DoneShown(Shown):
     action: str
 
 
+class PauseShown(Shown):
+    """A person's pause: whose, where whoever asks may know, until when, else until resumed, and why."""
+
+    by: str | None
+    until: Time | None
+    reason: str
+
+
 class Explanation(Shown):
     """Why a connection is as it is."""
 
@@ -174,6 +184,7 @@ class Explanation(Shown):
     told: list[str]
     next: list[str]
     remedies: list[RemedyShown]
+    pause: PauseShown | None
     rule: str
     evidence: list[dict[str, Any]]
     evidence_at: Time | None
@@ -197,6 +208,7 @@ class ConnectionPut(Given):
     id: Line | None = None
     custody: Line | None = None
     paused: bool | None = None
+    paused_until: Line | None = None
     account_name: str | None = None
     created: Line | None = None
     updated: Line | None = None
@@ -236,6 +248,14 @@ class ClaimGiven(Given):
 
     who: Name
     until: Moment
+
+
+class PauseGiven(Given):
+    """Until when it is not looked at, `for` so long or `until` then: at most a year; else until resumed."""
+
+    for_: Bounded | None = Field(default=None, alias="for")
+    until: Moment | None = None
+    reason: Line = ""
 
 
 class AccountGiven(Given):

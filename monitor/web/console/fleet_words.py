@@ -18,6 +18,7 @@ from monitor.web.console.texts import N_, ngettext
 from monitor.web.console.texts import gettext as _
 
 LATE = timedelta(minutes=5)
+LONGEST_REASON = 60  # letters of it that a row shows
 
 
 # -- the verdict ---------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def why(line: Line) -> tuple[str, str]:
         case State.PENDING:
             return (_("Never authorized") if one.newcomer else _("Waits for its first look")), "pending"
         case State.PAUSED:
-            return _paused(line.told.paused_by), "paused"
+            return _paused(line), "paused"
     cause = health.cause if health.state is State.BROKEN else health.candidate
     return cause_words(cause, line.told.scope), cause.value
 
@@ -184,8 +185,13 @@ def seen(line: Line) -> str:
     return ngettext("seen once", "seen %(n)s times", health.streak)
 
 
-def _paused(by: str) -> str:
-    return _("By %(who)s", who=by.partition(":")[2] or by) if by else _("In maintenance, or by a person")
+def _paused(line: Line) -> str:
+    pause = line.told.pause
+    if pause is None:
+        return _("In maintenance")
+    reason = pause.reason if len(pause.reason) <= LONGEST_REASON else f"{pause.reason[:LONGEST_REASON]}…"
+    who = _("By %(who)s", who=pause.who) if pause.by else _("By a person")
+    return _("%(who)s: %(reason)s", who=who, reason=reason) if reason else who
 
 
 def why_many(one: Many) -> tuple[str, str]:
@@ -226,6 +232,7 @@ _SAYS: Mapping[What, str] = {
     What.HANDOVER: N_("comes back to you %(at)s"),
     What.CLAIMED: N_("%(who)s is on it until %(at)s"),
     What.DECIDE: N_("waits for a decision"),
+    What.RESUMES: N_("resumes %(at)s"),
     What.CLIENT_HEARS_NOTHING: N_("client hears nothing"),
 }
 

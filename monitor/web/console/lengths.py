@@ -17,9 +17,9 @@ _WORDS = {
 }  # fmt: skip
 
 
-def span_field(value: str, hint: str = "") -> Field:
-    """Return the field in which people say for how long."""
-    options = [(one, _(_WORDS[one])) for one in SPANS]
+def span_field(value: str, hint: str = "", *, endless: str = "") -> Field:
+    """Return the field in which people say for how long; `endless` are the words for no end."""
+    options = [(one, endless if endless and not one else _(_WORDS[one])) for one in SPANS]
     return Field("for", _("For how long"), "select", value, hint, options=options)
 
 

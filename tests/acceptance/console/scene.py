@@ -298,6 +298,9 @@ async def _by_hand(scene: Scene) -> None:
     await notices.ask_first(parts, DANA, "clio", 2)
     few = Selection(None, (us[40], "unbroken-clio", scene.ids["qbo"][6], scene.ids["xero"][2]), 4)
     scene.job = (await jobs.begin_few(parts, LOCAL, "pause", few)).id
+    await connections.pause(
+        parts, DANA, [us[40]], length=timedelta(days=5), reason="They change their offices"
+    )
     records = [one for one in fleet() if one.app == "qbo"][2:]
     scene.plan = (await plans.make(parts, LOCAL, records, only_named=True)).id
     await connections.claim(parts, DANA, us[3], "Dana Reyes", NOW + timedelta(days=2))

@@ -29,12 +29,18 @@ async def test_what_is_left_out_is_counted_by_its_reason_and_what_is_as_wanted_i
     assert (again["left_out"], again["failed"], again["done"]) == ({"paused_already": 1}, [], 2)
 
 
-async def test_a_hold_has_a_length_and_a_reason_which_nothing_else_has(api):
+async def test_a_hold_and_a_pause_have_a_length_and_a_reason_which_nothing_else_has(api):
     await put(api, "/imports", lines("a", "b"))
     held = await begun(api, "hold", "a", "b", **{"for": "2h", "reason": "they move"})
     assert held["taken_back_by"] == "unhold"
     assert await silences(api) == [("a", "they move"), ("b", "they move")]
-    given = {"action": "pause", "select": {"ids": ["a"]}, "for": "2h"}
+    await begun(api, "pause", "b", **{"for": "2h", "reason": "they move"})
+    shown = (await api.get("/connections/b")).json()
+    assert (shown["paused"], shown["paused_until"]) == (True, "2026-11-23T11:00:00Z")
+    assert (await api.get("/connections/b/explain")).json()["pause"]["reason"] == "they move"
+    over = {"action": "pause", "select": {"ids": ["a"]}, "until": "2026-11-01T00:00:00Z"}
+    assert wrong(await api.post("/bulk", over), 422, "invalid")["errors"][0]["at"] == "/until"
+    given = {"action": "resume", "select": {"ids": ["a"]}, "for": "2h"}
     assert wrong(await api.post("/bulk", given), 422, "invalid")["errors"][0]["at"] == "/for"
     assert (await begun(api, "unhold", "a"))["taken_back_by"] is None
     assert await silences(api) == [("b", "they move")]

@@ -197,3 +197,34 @@ async def test_what_took_effect_is_never_done_again_though_its_answer_was_lost(a
     never = await idempotency.begin(parts, "key:all", "no effect", asked)
     await idempotency.give_up(parts, never)
     assert (await idempotency.begin(parts, "key:all", "no effect", asked)).before is None
+
+
+async def test_a_pause_has_an_end_for_so_long_or_until_then(api):
+    await api.post("/connections", ACME)
+    paused = await api.post("/connections/acme/pause", {"for": "3d", "reason": "they move"})
+    assert (paused.status_code, paused.json()["paused_until"]) == (200, "2026-11-26T09:00:00Z")
+    assert (await api.get("/connections")).json()["items"][0]["paused_until"] == "2026-11-26T09:00:00Z"
+    asked = {"until": "2026-12-01T09:00:00+01:00"}
+    moved = await api.post("/connections/acme/pause", asked)
+    assert moved.json()["paused_until"] == "2026-12-01T08:00:00Z", "the last word counts"
+    back = await api.ask(
+        "PUT", "/connections/acme", moved.json(), headers={"If-Match": moved.headers["etag"]}
+    )
+    assert back.status_code == 200, "what is shown may be sent back"
+    told = (await api.get("/connections?expand=telling")).json()["items"][0]["telling"]
+    assert (told["follows"]["what"], told["follows"]["at"]) == ("resumes", "2026-12-01T08:00:00Z")
+    forever = await api.post("/connections/acme/pause", {})
+    assert (forever.json()["paused"], forever.json()["paused_until"]) == (True, None)
+
+
+async def test_an_end_of_a_pause_that_cannot_be_is_said_where_it_stands(api):
+    await api.post("/connections", ACME)
+    for given, at, says in (
+        ({"until": "2026-11-23T09:00:00Z"}, "/until", "is over already"),
+        ({"until": "2031-01-01T00:00:00Z"}, "/until", "is more than 366 days ahead"),
+        ({"for": "400d"}, "/for", "is more than 366 days ahead"),
+        ({"for": "1h", "until": "2026-12-01T00:00:00Z"}, "/until", "is not given beside `for`"),
+    ):
+        (error,) = wrong(await api.post("/connections/acme/pause", given), 422, "invalid")["errors"]
+        assert error["at"] == at and says in error["said"], error
+    assert (await api.get("/connections/acme")).json()["paused"] is False

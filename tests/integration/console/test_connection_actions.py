@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -71,6 +72,39 @@ async def test_a_pause_says_what_it_ends_and_is_taken_back(console):
     assert said == "Resumed; a probe looks at it next."
     said, _ = await done(operator, "/connections/acme/resume")
     assert said == "It was not paused."
+
+
+async def test_a_pause_may_have_an_end_and_its_page_says_whose_and_until_when(console):
+    await console.rig.add("acme")
+    await console.rig.look()
+    operator = await console.operator()
+    asked = words(await operator.get("/connections/acme/pause"))
+    assert "until I resume it" in asked and "3 days" in asked
+    said, shown = await done(
+        operator, "/connections/acme/pause", {"for": "259200", "until": "", "reason": "they move"}
+    )
+    end = console.rig.clock.now() + timedelta(days=3)
+    assert said == f"Paused until {end:%a %-d %b %H:%M} UTC."
+    says = words(shown)
+    assert f"is paused by operator-one until {end:%a %H:%M}; it is not looked at." in says
+    assert "The pause is over, and it is looked at again." in says and "they move" in says
+    row = words(await operator.get("/?state=paused"))
+    assert "By operator-one: they move" in row and f"resumes {end:%a %H:%M}" in row
+    said, shown = await done(operator, "/connections/acme/resume")
+    said, shown = await done(operator, *undo_of(shown))
+    assert said == f"Paused until {end:%a %-d %b %H:%M} UTC.", "as it was"
+    said, shown = await done(operator, "/connections/acme/pause", {"for": "3600"})
+    await done(operator, *undo_of(shown))
+    assert (await console.rig.known("acme")).paused_until == end, "the end before"
+
+
+async def test_an_end_of_a_pause_that_is_over_is_asked_for_again(console):
+    await console.rig.add("acme")
+    operator = await console.operator()
+    answer = await operator.post("/connections/acme/pause", {"for": "", "until": "2026-01-01T08:00"})
+    assert answer.status_code == 422
+    assert "is over already" in words(answer)
+    assert (await console.rig.state("acme"))[0] != "paused"
 
 
 async def test_who_is_on_it_is_said_and_taken_back(console):

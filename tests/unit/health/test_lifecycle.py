@@ -19,6 +19,7 @@ from monitor.health.lifecycle import (
     State,
     given_back,
     good_needed,
+    lapsed,
     movable,
     on_new_grounds,
     paused,
@@ -75,8 +76,11 @@ def live(happened):
             if not authorized:
                 continue  # nothing is there to be held
             health, authorized = given_back(health, now), False
-        elif by is By.RESUME:
-            health, rests = resumed(health, now, authorized=authorized), False
+        elif by in (By.RESUME, By.LAPSE):
+            if by is By.LAPSE and rests:
+                continue  # a window has no such end
+            ends = resumed if by is By.RESUME else lapsed
+            health, rests = ends(health, now, authorized=authorized), False
         else:
             health, rests = DEEDS[by](health, now), by is By.REST
         yield by, before, health
@@ -128,6 +132,8 @@ HAPPENS |= {
     (By.PAUSE, State.PAUSED, State.PAUSED): [*WELL, (By.REST, Cause.OK), (By.PAUSE, Cause.OK)],
     (By.RESUME, State.PAUSED, State.PENDING): [(By.PAUSE, Cause.OK), (By.RESUME, Cause.OK)],
     (By.RESUME, State.PAUSED, State.SUSPECT): [*WELL, (By.PAUSE, Cause.OK), (By.RESUME, Cause.OK)],
+    (By.LAPSE, State.PAUSED, State.PENDING): [(By.PAUSE, Cause.OK), (By.LAPSE, Cause.OK)],
+    (By.LAPSE, State.PAUSED, State.SUSPECT): [*WELL, (By.PAUSE, Cause.OK), (By.LAPSE, Cause.OK)],
     (By.REST, State.HEALTHY, State.PAUSED): [*WELL, (By.REST, Cause.OK)],
     (By.REST, State.SUSPECT, State.PAUSED): [*IN_DOUBT, (By.REST, Cause.OK)],
     (By.HOLD, State.PENDING, State.PENDING): [(By.GROUNDS, Cause.OK), (By.HOLD, Cause.OK)],

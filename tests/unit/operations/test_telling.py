@@ -13,11 +13,12 @@ from monitor.health.claim import Claim
 from monitor.health.incidents import Place
 from monitor.health.lifecycle import Health, State
 from monitor.health.listing import Listed
+from monitor.health.pauses import Pause
 from monitor.operations.telling import Facts, What, paged_of, telling
 from monitor.store.steps import Steps
 from tests.conftest import START as NOW
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BROKE = Steps(incident=7, broke_at=NOW - 5 * HOUR)
 
 
@@ -51,8 +52,8 @@ def mail(slot="ask", state="sent", hours=4, **more):
     )
 
 
-def told(given, mails=(), steps=BROKE, *, paged=None, silence=None, paused_by=""):
-    found = telling(given, Facts(mails, steps, paged, silence, paused_by), NOW)
+def told(given, mails=(), steps=BROKE, *, paged=None, silence=None, pause=None):
+    found = telling(given, Facts(mails, steps, paged, silence, pause), NOW)
     return found.said.what, found.follows.what if found.follows else None
 
 
@@ -105,7 +106,9 @@ def test_of_what_nobody_or_on_call_is_told():
     assert told(row(owner=Owner.PROVIDER), paged=NOW) == (What.PAGED, What.CLIENT_HEARS_NOTHING)
     silence = Silenced(Over.ALL, "", "a move", "cli:ann", NOW, None)
     assert told(row(), [mail()], silence=silence) == (What.SILENCED, None)
-    assert told(row(State.PAUSED, Owner.NOBODY), paused_by="cli:ann") == (What.PAUSED, None)
+    for_good, for_now = Pause("cli:ann"), Pause("cli:ann", NOW + DAY, "moves house")
+    assert told(row(State.PAUSED, Owner.NOBODY), pause=for_good) == (What.PAUSED, None)
+    assert told(row(State.PAUSED, Owner.NOBODY), pause=for_now) == (What.PAUSED, What.RESUMES)
     thanks = mail("resolved", incident=7)
     assert told(row(State.HEALTHY, Owner.NOBODY), [thanks]) == (What.THANKED, None)
 

@@ -1,7 +1,12 @@
-"""What the console looks through: the fleet in the orders of its list, its sums a day ago, and what changed."""
+"""What the console looks through: the fleet in the orders of its list, its sums a day ago, and what changed.
+
+And a pause that ends by itself.
+"""
 
 import sqlalchemy as sa
 from alembic import op
+
+import monitor.store.engine
 
 
 revision = '0008'
@@ -15,6 +20,11 @@ def upgrade() -> None:
     op.create_index('audit_subject', 'audit', ['subject', 'id'], unique=False)
     # A day of answer times, an hour each, in the row that every probe writes anyway.
     op.add_column('watch', sa.Column('paces', sa.Text(), server_default='', nullable=False))
+    op.add_column('watch', sa.Column('paused_until', monitor.store.engine.UtcDateTime(timezone=True), nullable=True))
+    over = sa.text('paused_until IS NOT NULL')
+    op.create_index(
+        'watch_lapses', 'watch', ['paused_until'], sqlite_where=over, postgresql_where=over,
+    )
     op.create_index('watch_worst', 'watch', ['state', 'owner', 'since', 'connection'])
     op.create_index('connection_client', 'connection', ['client_name', 'id'])
     op.drop_index('ix_connection_client_name', 'connection')
@@ -55,5 +65,7 @@ def downgrade() -> None:
     op.create_index('ix_connection_client_name', 'connection', ['client_name'])
     op.drop_index('connection_client', 'connection')
     op.drop_index('watch_worst', 'watch')
+    op.drop_index('watch_lapses', 'watch')
+    op.drop_column('watch', 'paused_until')
     op.drop_column('watch', 'paces')
     op.drop_index('audit_subject', 'audit')

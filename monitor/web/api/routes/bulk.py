@@ -51,8 +51,11 @@ class BulkGiven(Given):
     action: Action
     select: Select
     expect: int | None = Field(default=None, ge=0)
-    for_: Bounded | None = Field(default=None, alias="for", description="Of a hold; else until lifted.")
-    reason: Line = Field(default="", description="Of a hold: why nobody is told.")
+    for_: Bounded | None = Field(
+        default=None, alias="for", description="Of a hold or a pause: how long; else until lifted or resumed."
+    )
+    until: Moment | None = Field(default=None, description="Of a hold or a pause, in the place of `for`.")
+    reason: Line = Field(default="", description="Of a hold or a pause: why.")
 
 
 class Failed(Shown):
@@ -104,10 +107,11 @@ async def begin_bulk(response: Response, parts: Here, actor: Who, given: Annotat
 
 
 def _options(parts: Parts, given: BulkGiven) -> Options:
-    if given.action is not Action.HOLD:
-        for at in {"for_", "reason"} & given.model_fields_set:
-            raise Problem("invalid", errors=[Wrong(f"/{at.rstrip('_')}", "is of a hold alone")])
-    return acting.hold_options(parts.clock.now(), given.for_, given.reason)
+    if given.action not in acting.LASTING:
+        for at in sorted({"for_", "until", "reason"} & given.model_fields_set):
+            raise Problem("invalid", errors=[Wrong(f"/{at.rstrip('_')}", "is of a hold or a pause alone")])
+        return Options(parts.clock.now())
+    return acting.lasting(given.action, parts.clock.now(), given.for_, given.until, given.reason)
 
 
 def _selection(given: BulkGiven) -> Selection:

@@ -151,11 +151,19 @@ async def explain_connection(parts: Here, actor: Who, connection: Name) -> Any:
 
 
 @ROUTES.post(
-    "/connections/{connection}/pause", needs=Right.CONNECTIONS_OPERATE, takes=Given, shows=shapes.Connection
-)
-async def pause_connection(response: Response, parts: Here, actor: Who, connection: Name) -> Any:
-    """Stop looking at a connection, until somebody resumes it."""
-    await connections.pause(parts, actor, [connection])
+    "/connections/{connection}/pause", needs=Right.CONNECTIONS_OPERATE, takes=shapes.PauseGiven,
+    shows=shapes.Connection,
+)  # fmt: skip
+async def pause_connection(
+    response: Response, parts: Here, actor: Who, connection: Name, given: Annotated[shapes.PauseGiven, BODY]
+) -> Any:
+    """Stop looking at a connection, for a time, or until somebody resumes it.
+
+    It is resumed by itself when the time is over. What is paused already gets the end that is given last.
+    """
+    await connections.pause(
+        parts, actor, [connection], length=given.for_, until=given.until, reason=given.reason
+    )
     return await _shown(response, parts, actor, connection)
 
 
@@ -227,7 +235,9 @@ async def _shown(response: Response, parts: Here, actor: Actor, connection: str)
     return documents.whole(known, masked=not actor.reads_addresses)
 
 
-_READ_ONLY = {"id", "custody", "paused", "account_name", "created", "updated", "revision", "handout"}
+_READ_ONLY = {
+    "id", "custody", "paused", "paused_until", "account_name", "created", "updated", "revision", "handout",
+}  # fmt: skip
 
 
 def _record(connection: str, wanted: dict[str, Any]) -> Record:

@@ -48,7 +48,7 @@ async def ask_bulk(visit: Visit) -> Ask:
         _says(visit, found, count),
         words.button(count),
         back,
-        fields=_fields(visit) if does is Action.HOLD else (),
+        fields=_fields(visit, does) if does in acting.LASTING else (),
         hidden=[
             ("action", does.value), *chosen.hidden(visit), ("expect", str(found.found)), ("back", back),
             ("job", new_id("job")),
@@ -109,24 +109,26 @@ def _action(visit: Visit) -> Action:
 
 
 def _options(visit: Visit, does: Action) -> Options:
-    if does is not Action.HOLD:
+    if does not in acting.LASTING:
         return Options(visit.now)
-    length = read_span(_length(visit))
-    return acting.hold_options(visit.now, length, visit.given("reason"))
+    length = read_span(_length(visit, does))
+    return acting.lasting(does, visit.now, length, None, visit.given("reason"))
 
 
-def _length(visit: Visit) -> str:
+def _length(visit: Visit, does: Action) -> str:
     """Return the length that was chosen; chosen, too, is none: until somebody ends it."""
     chosen_none = "for" in visit.form or "for" in visit.query
-    return visit.given("for") if chosen_none else USUAL
+    return visit.given("for") if chosen_none or does is Action.PAUSE else USUAL
 
 
-def _fields(visit: Visit) -> list[Field]:
+def _fields(visit: Visit, does: Action) -> list[Field]:
+    endless = _("until somebody resumes them") if does is Action.PAUSE else ""
     return [
-        span_field(_length(visit)),
+        span_field(_length(visit, does), endless=endless),
         Field(
             "reason", _("Reason"), value=visit.given("reason"),
-            hint=_("It stands beside each of them, in the outbox and in the audit."),
+            hint=_("It stands beside each of them, and in the audit.") if does is Action.PAUSE
+            else _("It stands beside each of them, in the outbox and in the audit."),
         ),
     ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from babel import Locale, UnknownLocaleError
 from monitor.health.causes import Owner, consequence, operator_first
 from monitor.health.explain import Story
 from monitor.health.lifecycle import State
+from monitor.health.pauses import Pause
 from monitor.health.timeline import Span
 from monitor.operations import closeup, explain, records
 from monitor.operations.actor import Right
@@ -24,7 +25,7 @@ from monitor.text.spans import span
 from monitor.web.console import charts
 from monitor.web.console.answers import Sent, Shown
 from monitor.web.console.declared import page
-from monitor.web.console.render import part
+from monitor.web.console.render import at, part
 from monitor.web.console.texts import N_, _
 from monitor.web.console.visit import Visit
 
@@ -139,7 +140,16 @@ def _headline(one: Explained, now: datetime) -> str:
                  what=story.rests)  # fmt: skip
     if health.unseen:
         return _("%(name)s has to be looked at: what was known of it is believed no more.", name=name)
+    if story.pause is not None and story.pause.until is not None:
+        return _paused(story.pause, story.pause.until, name, now)
     return _(_NOW[health.state], name=name, since=_for(health.since, now), meaning=meaning(one))
+
+
+def _paused(pause: Pause, until: datetime, name: str, now: datetime) -> str:
+    if not pause.by:
+        return _("%(name)s is paused until %(until)s; it is not looked at.", name=name, until=at(until, now))
+    return _("%(name)s is paused by %(who)s until %(until)s; it is not looked at.",
+             name=name, who=called(pause.by), until=at(until, now))  # fmt: skip
 
 
 def _for(since: datetime | None, now: datetime) -> str:
@@ -168,7 +178,8 @@ def _owner(story: Story) -> Owner:
     if health.state is State.PENDING:
         return Owner.CLIENT
     if health.state is State.PAUSED:
-        return Owner.NOBODY if story.rests else Owner.OPERATOR
+        by_itself = story.rests or (story.pause is not None and story.pause.until is not None)
+        return Owner.NOBODY if by_itself else Owner.OPERATOR
     return health.owner if health.state is State.BROKEN else Owner.NOBODY
 
 
@@ -187,6 +198,7 @@ def _told(one: Explained) -> dict[str, Any]:
         "held": one.story.held,
         "accounts": one.story.accounts,
         "claim": one.known.claim,
+        "pause": one.story.pause,
         "doubt": one.known.doubt is not None,
     }
 
@@ -243,7 +255,10 @@ def _log(one: Explained) -> list[Line]:
     lines = [_change(change, earlier) for change, earlier in _pairs(one.before)]
     for entry in one.audit:
         did = _(_DID[entry.action]) if entry.action in _DID else entry.action
-        lines.append(Line(entry.at, _("%(did)s by %(who)s", did=did, who=called(entry.actor))))
+        says = _("%(did)s by %(who)s", did=did, who=called(entry.actor))
+        if (entry.actor, entry.action) == ("service", "connection.resume"):
+            says = _("Resumed by itself: the pause was over")
+        lines.append(Line(entry.at, says))
     return sorted(lines, key=lambda line: line.at, reverse=True)
 
 
@@ -286,7 +301,8 @@ def _may_do(visit: Visit, found: CloseUp) -> dict[str, bool]:
         "turn": turn and not held,
         "link": links,
         "probe": operates and configured and not asleep and not known.newcomer and not held,
-        "pause": operates and not (asleep and not one.story.rests),
+        "pause": operates and not known.paused,
+        "pause_anew": operates and known.paused,
         "claim": operates and known.claim is None and (bool(one.incidents) or known.newcomer),
         "unclaim": operates and known.claim is not None,
         "mute": visit.may(Right.SILENCES_WRITE),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.health.lifecycle import State
-from monitor.operations import connections, notices, probes, silences
+from monitor.health.pauses import Pause
+from monitor.operations import connections, notices, pauses, probes, silences
 from monitor.operations.actor import Right
 from monitor.operations.probes import Looked, Rounds
 from monitor.text.names import one_line
 from monitor.text.spans import span
 from monitor.web.console.answers import Ask, Done, Field, Undo
 from monitor.web.console.declared import action
+from monitor.web.console.lengths import read_moment
 from monitor.web.console.pages.connection import PATH, WAS, base
 from monitor.web.console.texts import N_, _
 from monitor.web.console.visit import Visit
@@ -22,6 +24,7 @@ LENGTHS = (
     ("3600", N_("an hour")), ("14400", N_("4 hours")), ("86400", N_("a day")), ("259200", N_("3 days")),
     ("604800", N_("a week")), ("", N_("until somebody unmutes it")),
 )  # fmt: skip
+PAUSES = (*LENGTHS[:-1], ("", N_("until I resume it")))
 
 
 @action(f"{PATH}/probe", Right.CONNECTIONS_OPERATE, api=("probe_connection",))
@@ -45,36 +48,79 @@ def _said_of(found: Looked) -> str:
 
 async def _ask_pause(visit: Visit) -> Ask:
     known = await connections.show(visit.parts, visit.actor, visit.path["connection"])
+    before = await _pause_of(visit, known.id)
     says = [
-        _("Nobody looks at it until somebody resumes it, and its tokens are not refreshed."),
+        _("Nobody looks at it until it is resumed, and its tokens are not refreshed."),
         _("What is open of it is closed, and mails that wait for its client are taken back."),
     ]
+    if before is not None:
+        end = _("until it is resumed")
+        if before.until is not None:
+            end = _("until %(until)s UTC", until=f"{before.until:%a %-d %b %H:%M}")
+        says = [says[0], _("It is paused now %(end)s; what you choose takes the place of that.", end=end)]
     if known.sealed.refresh is not None and known.sealed.refresh_ends_at is not None:
         says.append(
             _("Its refresh token runs out on %(day)s if it stays paused.",
               day=f"{known.sealed.refresh_ends_at:%-d %B %Y}")
         )  # fmt: skip
+    fields = [
+        Field(
+            "for", _("For how long"), "select", visit.given("for"),
+            options=[(value, _(words)) for value, words in PAUSES],
+        ),
+        Field(
+            "until", _("Or until (UTC)"), "datetime-local", visit.given("until")[:16],
+            hint=_("It resumes by itself then."),
+        ),
+        Field(
+            "reason", _("Why"), value=visit.given("reason", before.reason if before is not None else ""),
+            hint=_("Whoever looks next reads this."),
+        ),
+    ]  # fmt: skip
     heading = _("Pause %(client)s?", client=one_line(known.client_name))
     note = _("Resume it at any time: then a probe looks at once.")
-    return Ask(heading, says, _("Pause %(name)s", name=known.id), base(known.id), note=note, here="/")
+    button = _("Pause %(name)s", name=known.id)
+    return Ask(heading, says, button, base(known.id), fields, note=note, here="/")
 
 
 @action(f"{PATH}/pause", Right.CONNECTIONS_OPERATE, api=("pause_connection",), asks=_ask_pause)
 async def pause_it(visit: Visit) -> Done:
-    """Stop looking at a connection."""
-    name = visit.path["connection"]
-    changed = await connections.pause(visit.parts, visit.actor, [name])
-    said = _("Paused.") if changed else _("It was paused already.")
-    return Done(base(name), said, Undo(f"{base(name)}/resume") if changed else None)
+    """Stop looking at a connection, for a time or until somebody resumes it."""
+    name, given = visit.path["connection"], visit.given("for")
+    length = timedelta(seconds=int(given)) if given in dict(PAUSES) and given else None
+    before = await _pause_of(visit, name)
+    changed = await connections.pause(
+        visit.parts, visit.actor, [name], length=length, until=read_moment(visit.given("until"), "until"),
+        reason=visit.given("reason"),
+    )  # fmt: skip
+    if not changed:
+        return Done(base(name), _("It was paused already."))
+    now = await _pause_of(visit, name)
+    said = _("Paused.")
+    if now is not None and now.until is not None:
+        said = _("Paused until %(until)s UTC.", until=f"{now.until:%a %-d %b %H:%M}")
+    return Done(base(name), said, _paused_again(name, before) if before else Undo(f"{base(name)}/resume"))
+
+
+async def _pause_of(visit: Visit, name: str) -> Pause | None:
+    known = await connections.show(visit.parts, visit.actor, name)
+    return (await pauses.of(visit.parts, [known])).get(name)
+
+
+def _paused_again(name: str, before: Pause) -> Undo:
+    """Return what pauses it as it was, as far as that still lies ahead."""
+    fields = [("until", before.until.isoformat())] if before.until is not None else []
+    return Undo(f"{base(name)}/pause", [*fields, ("reason", before.reason)])
 
 
 @action(f"{PATH}/resume", Right.CONNECTIONS_OPERATE, api=("resume_connection",))
 async def resume_it(visit: Visit) -> Done:
     """Look at a connection again."""
     name = visit.path["connection"]
+    before = await _pause_of(visit, name)
     changed = await connections.resume(visit.parts, visit.actor, [name])
     said = _("Resumed; a probe looks at it next.") if changed else _("It was not paused.")
-    return Done(base(name), said, Undo(f"{base(name)}/pause") if changed else None)
+    return Done(base(name), said, _paused_again(name, before or Pause()) if changed else None)
 
 
 @action(f"{PATH}/claim", Right.CONNECTIONS_OPERATE, api=("claim_connection",))

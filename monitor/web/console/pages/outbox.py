@@ -33,7 +33,7 @@ _HELD_BY = {
     By.PERSON: (N_("A person"), "paused", N_("until it is released")),
     By.SILENCE: (N_("The configuration"), "paused", N_("as long as it stands there")),
     By.TROUBLE: (N_("A provider's trouble"), "provider", N_("until that is over")),
-    By.PAUSE: (N_("A pause"), "paused", N_("until they are resumed")),
+    By.PAUSE: (N_("A pause"), "paused", N_("until they are resumed, or their time is over")),
 }
 
 

@@ -1,0 +1,31 @@
+"""That a person wants a connection left alone: who, until when, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+LONGEST = timedelta(days=366)  # longer is until somebody resumes it
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A person's pause, as it was said last. Without an end it lasts until somebody resumes it."""
+
+    by: str = ""
+    until: datetime | None = None
+    reason: str = ""
+
+    @property
+    def who(self) -> str:
+        """Return the person's name without the door they came by."""
+        return self.by.partition(":")[2] or self.by
+
+
+def why_not(until: datetime, now: datetime) -> str | None:
+    """Say why no pause ends then; None where one may."""
+    if until <= now:
+        return "is over already"
+    if until > now + LONGEST:
+        return f"is more than {LONGEST.days} days ahead; without an end it lasts until somebody resumes it"
+    return None

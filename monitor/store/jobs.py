@@ -124,12 +124,12 @@ async def step(
 
 
 @retried
-async def stop(database: Database, job_id: str, now: datetime, actor: str) -> None:
-    """End a job where it is; what is done stays done."""
+async def stop(database: Database, job_id: str, now: datetime, actor: str, *, why: str = "") -> None:
+    """End a job where it is; what is done stays done. `why` is said in the audit."""
     async with database.write() as conn:
         running = update(job).where(job.c.id == job_id, job.c.ended_at.is_(None))
         if (await conn.execute(running.values(state="stopped", ended_at=now))).rowcount:
-            await audit.record(conn, now, actor, "job.stop", job_id)
+            await audit.record(conn, now, actor, "job.stop", job_id, **({"why": why} if why else {}))
 
 
 @retried

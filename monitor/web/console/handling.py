@@ -146,7 +146,7 @@ class Handling:
             case Done():
                 response: Response = RedirectResponse(answer.to, 303)
                 if answer.said:
-                    self._said.write(response, answer)
+                    self._said.write(response, answer, visit.actor.name, visit.now)
                 return response
             case Sent():
                 headers = {"content-security-policy": CSP, **answer.headers}
@@ -165,7 +165,7 @@ class Handling:
         now, actor = self._house.parts.clock.now(), getattr(request.state, "actor", None)
         # What a page asks by itself is not what a person looks at: the sentence is for them.
         told = request.cookies.get(self._said.name) if BY_ITSELF not in request.headers else None
-        said = self._said.read(told)
+        said = self._said.read(told, actor.name, now) if actor is not None else None
         html = self._templates.html(
             shown.template,
             **{
@@ -254,7 +254,10 @@ def _name(actor: Actor | None) -> str:
 
 def _back(request: Request) -> str:
     """Return the page of ours that one came from, or the first one."""
-    came = urlsplit(request.headers.get("referer", ""))
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # `http://[bad` and the like
+        return "/"
     path = came.path + (f"?{came.query}" if came.query else "")
     return path if is_path_of_ours(path) else "/"
 

@@ -16,6 +16,7 @@ from tests.conftest import ME
 from tests.integration.console.conftest import words
 from tests.integration.console.test_bulk import fields_of
 
+LONG = "9d1fQ2hTzrT0eX4mB7aLw" * 3
 CANARY = "canary-token-1"
 HEAD = "id,app,client_name,contacts,access_token\n"
 
@@ -144,6 +145,26 @@ async def test_pasted_text_is_given_back_for_its_correction_but_never_with_a_tok
     assert secret.status_code == 422 and CANARY not in secret.text
     good = await person.post("/import", {"text": "id,app,client_name\r\na,clio,Firm\r\n"})
     assert "1 added" in words(await person.follow(good))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"id,app,client_name,refresh\na,clio,Firm,{LONG}\n",  # a heading of somebody else's
+        f"id,app,client_name,client_locale\na,clio,Firm,{LONG}\n",  # another column's place
+        f"id,app,client_name,client_timezone\na,clio,Firm,{LONG}\n",
+        f"id,app,client_name,scopes\na,clio,Firm,{LONG}\n",
+        f"id,app,client_name\na,{LONG},Firm\n",
+        f"{LONG},clio,Firm\n",  # no heading at all
+        f'{{"id": "a", "app": "clio", "{LONG}": 1}}\n',
+        f'{{"id": "a", "app": "{LONG}", "client": {{"name": "Firm"}}}}\n',
+    ],
+)
+async def test_a_token_in_anothers_place_is_on_no_page_all_the_same(small, text):
+    """Promise 4: also where nothing says that it is one."""
+    answer = await (await small.operator()).post("/import", {"text": text})
+    assert answer.status_code == 422
+    assert LONG[:20] not in answer.text and LONG[-20:] not in answer.text
 
 
 async def test_a_file_has_a_size_that_is_taken(small):

@@ -50,7 +50,7 @@ def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = (), *
 
 
 def without_tokens(text: str) -> str:
-    """Return a sentence of ours without what may be a token: somebody's file may have it in another column."""
+    """Return a sentence of ours without what may be a token: a file may have it in another column."""
     return _LONG_RUN.sub(REMOVED, _BEARER.sub(rf"\1 {REMOVED}", text))
 
 

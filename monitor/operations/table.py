@@ -18,8 +18,8 @@ COLUMNS = (
     "id", "client", "state", "cause", "owner", "since", "provider", "region", "app", "last_probe",
     "next_probe", "confidence", "refresh_in_doubt_since", "on_it", "on_it_until", "custody", "labels",
 )  # fmt: skip
-# What a spreadsheet takes for a formula (OWASP, "CSV Injection"): where a cell begins, and where one would that
-# is split at the other separators that spreadsheets know by their country, or at a line's end.
+# What a spreadsheet takes for a formula (OWASP, "CSV Injection"): where a cell begins, and where one
+# would that is split at the other separators that spreadsheets know by their country, or at a line's end.
 _FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n|]))(?=[\t\r\n]|[ \u00a0]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
@@ -54,5 +54,5 @@ def _cells(one: Listed) -> Sequence[object]:
 
 
 def harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe stands before what would be one."""
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe stands before it."""
     return _FORMULA.sub("'", cell) if isinstance(cell, str) else cell

@@ -33,8 +33,8 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 # comes through it is not on this machine.
 _FORWARDED = frozenset(
     {
-        "forwarded", "x-real-ip", "via", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip",
-        "cdn-loop", "x-original-host", "x-envoy-external-address",
+        "forwarded", "x-real-ip", "via", "x-client-ip", "x-cluster-client-ip", "true-client-ip",
+        "cf-connecting-ip", "cdn-loop", "x-original-host", "x-envoy-external-address",
     }
 )  # fmt: skip
 _FORWARDED_TOO = "x-forwarded"  # -for, -host, -proto, -port, -server, …

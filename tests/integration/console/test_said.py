@@ -12,7 +12,6 @@ from monitor.web.console.answers import Done, Undo
 from monitor.web.console.said import LASTS, LONGEST, Said
 from tests.conftest import START
 
-
 ANNA = "user:anna"
 
 

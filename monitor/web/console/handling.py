@@ -110,6 +110,7 @@ class Handling:
             actor.needs(one.needs)
         form = await forms.read(request, one.largest) if request.method == "POST" else FormData()
         try:
+            _readable(request, form)
             return await self._of_form(request, one, actor, form)
         finally:
             await form.close()
@@ -238,6 +239,13 @@ class Handling:
             if isinstance(failed, TokenHealthError) or unwell(failed):
                 return Beside()
             raise
+
+
+def _readable(request: Request, form: FormData) -> None:
+    """Let pass what is text: nothing here has a NUL in it, and no database takes one. Raises HTTPException."""
+    pairs = [*request.path_params.items(), *request.query_params.multi_items(), *form.multi_items()]
+    if any(isinstance(text, str) and "\0" in text for _, text in pairs):
+        raise HTTPException(400)
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -49,8 +49,9 @@ async def begin(database: Database, made: Job, actor: str) -> None:
                 created_at=made.created_at, lease_by=made.lease_by, lease_until=made.lease_until,
             )
             .on_conflict_do_nothing(index_elements=["id"])
+            .returning(job.c.id)  # the count of rows is not known with every driver
         )  # fmt: skip
-        if not kept.rowcount:
+        if kept.first() is None:
             raise Exists(f"The job {made.id} was begun already.")
         await audit.record(
             conn, made.created_at, actor, "job.begin", made.id, does=made.action, connections=len(made.ids)

@@ -242,7 +242,7 @@ class Handling:
 
 
 def _readable(request: Request, form: FormData) -> None:
-    """Let pass what is text: nothing here has a NUL in it, and no database takes one. Raises HTTPException."""
+    """Let pass what is text: no name has a NUL in it, and no database takes one. Raises HTTPException."""
     pairs = [*request.path_params.items(), *request.query_params.multi_items(), *form.multi_items()]
     if any(isinstance(text, str) and "\0" in text for _, text in pairs):
         raise HTTPException(400)

@@ -167,6 +167,19 @@ async def test_a_token_in_anothers_place_is_on_no_page_all_the_same(small, text)
     assert LONG[:20] not in answer.text and LONG[-20:] not in answer.text
 
 
+@pytest.mark.parametrize(
+    "charset", ["punycode", "unicode_escape", '"utf-16"', "utf-8-sig", "x; charset=utf-8"]
+)
+async def test_a_form_is_utf_8_and_in_no_other_code_that_python_knows(small, charset):
+    person = await small.operator()
+    body = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\\ud800\r\n--b--\r\n'
+    kinds = {f"multipart/form-data; charset={charset}; boundary=b": 415,
+             "multipart/form-data; boundary=b; charset=UTF-8": 422, "multipart/form-data; boundary=b": 422}  # fmt: skip
+    for kind, status in kinds.items():
+        headers = {"sec-fetch-site": "same-origin", "content-type": kind}
+        assert (await person.http.post("/import", content=body, headers=headers)).status_code == status, kind
+
+
 async def test_a_file_has_a_size_that_is_taken(small):
     person = await small.operator()
     answer = await person.http.post(

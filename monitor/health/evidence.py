@@ -49,6 +49,11 @@ def redact(text: str, limit: int = SAMPLE_LENGTH, sent: Iterable[Secret] = (), *
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def without_tokens(text: str) -> str:
+    """Return a sentence of ours without what may be a token: a file may have it in another column."""
+    return _LONG_RUN.sub(REMOVED, _BEARER.sub(rf"\1 {REMOVED}", text))
+
+
 LONGEST_ACCOUNT = 255
 
 

@@ -38,6 +38,11 @@ TAKES_BACK: Mapping[Action, Action] = {
 ASKED_AGAIN = timedelta(hours=1)  # nobody has the same client mailed twice within it, by acting on many
 
 
+def needed(action: Action) -> frozenset[Right]:
+    """Return the rights that an action on many needs."""
+    return frozenset({Right.CONNECTIONS_OPERATE, NEEDS[action]})
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What an action takes beside its connections.

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from monitor.operations.actor import Actor, Right
+from monitor.operations.table import harmless
 from monitor.settings.parts import Parts
 from monitor.store import audit
 from monitor.store.audit import Entry
@@ -28,7 +29,6 @@ def asked_by(address: str, request: str) -> Iterator[None]:
 
 MOST = 10_000  # lines of a file
 _COLUMNS = ("at", "actor", "action", "subject", "from", "request_id", "detail")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would work out (OWASP, CSV injection)
 
 
 class Page(NamedTuple):
@@ -90,10 +90,10 @@ async def as_csv(
     return text.getvalue()
 
 
-def _cells(line: Entry) -> list[str]:
+def _cells(line: Entry) -> list[object]:
     detail = dict(line.detail)
     known = [str(detail.pop(name, None) or "") for name in ("from", "request_id")]
     rest = json.dumps(detail, ensure_ascii=False, sort_keys=True) if detail else ""
     at = line.at.isoformat(timespec="seconds").replace("+00:00", "Z")
     cells = (at, line.actor, line.action, line.subject, *known, rest)
-    return [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
+    return [harmless(cell) for cell in cells]

@@ -21,6 +21,7 @@ from monitor.store import listing
 from monitor.store.bindings import HeldGrant
 from monitor.store.incident_pages import Wanted
 from monitor.store.incidents import OpenIncident
+from monitor.text.names import unprintable
 
 ALL = Filter()
 NEIGHBOURS = 50  # ids that are looked at on each side of one that is none
@@ -70,6 +71,8 @@ async def counts(parts: Parts, actor: Actor, which: Filter = ALL) -> Counts:
 async def near(parts: Parts, actor: Actor, name: str, limit: int = 3) -> list[Listed]:
     """Return the connections whose ids come nearest to one that is none, of those beside it in order."""
     actor.needs(Right.CONNECTIONS_READ)
+    if unprintable(name) is not None:  # comes near to none, and no database takes a NUL
+        return []
     beside = await listing.ids_beside(parts.database, name, NEIGHBOURS)
     ids = difflib.get_close_matches(name, beside, limit, cutoff=0.6)
     if not ids:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from monitor.errors import ConfigurationError, ImportRefused, Invalid
-from monitor.health.evidence import LONGEST_ACCOUNT
+from monitor.health.evidence import LONGEST_ACCOUNT, without_tokens
 from monitor.operations import columns
 from monitor.text import addresses
 from monitor.text.jsontext import read_json
@@ -188,23 +188,27 @@ def look(text: str, apps: Mapping[str, App], *, csv_: bool) -> Looked:
     first_line: dict[str, int] = {}
     for line, row in rows:
         if isinstance(row, str):
-            found.wrong.append(Wrong(line, row))
+            found.wrong.append(_wrong(line, row))
             continue
         try:
             record = Record.model_validate(row)
         except ValidationError as error:
             told = problems(error, Record)
-            found.wrong.extend(Wrong(line, columns.of_column(one) if csv_ else one) for one in told)
+            found.wrong.extend(_wrong(line, columns.of_column(one) if csv_ else one) for one in told)
             continue
         if (trouble := does_not_fit(record, apps)) is not None:
-            found.wrong.append(Wrong(line, trouble))
+            found.wrong.append(_wrong(line, trouble))
         elif record.id in first_line:
             said = f"id {record.id!r} stands on line {first_line[record.id]} already"
-            found.wrong.append(Wrong(line, said))
+            found.wrong.append(_wrong(line, said))
         else:
             first_line[record.id] = line
             found.records.append(record)
     return found
+
+
+def _wrong(line: int, said: str) -> Wrong:
+    return Wrong(line, without_tokens(said))
 
 
 def one(given: Mapping[str, Any], apps: Mapping[str, App]) -> Record | list[str]:
@@ -225,6 +229,11 @@ def decoded(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Invalid("file", f"is not UTF-8 text at byte {error.start}") from None
+
+
+def may_hold_tokens(text: str) -> bool:
+    """Whether something in a text looks like a token, under whatever heading it stands."""
+    return without_tokens(text) != text
 
 
 def is_csv(text: str) -> bool:

@@ -20,8 +20,10 @@ from monitor.operations import acting
 from monitor.operations.acting import TAKES_BACK, Options, Would
 from monitor.operations.actor import Actor, Door, Right
 from monitor.operations.documents import iso
+from monitor.operations.standing import as_now
 from monitor.settings.parts import Parts
 from monitor.store import idempotency, jobs, plans
+from monitor.store.audit import SERVICE
 from monitor.store.jobs import Job as Job  # noqa: PLC0414 - doors show it
 from monitor.store.processes import new_name
 from monitor.text.ids import new_id
@@ -32,6 +34,7 @@ KEPT = timedelta(days=30)
 MOST_FAILED = 1000
 _ID = re.compile(r"job_[0-9A-Za-z]{22}")
 FEW = 25  # so many are done while one waits
+NO_LEAVE = "who asked for it may do this no more"
 
 
 class SelectionChanged(Conflict):
@@ -195,13 +198,20 @@ async def work(parts: Parts, process: str) -> int:
 
 
 async def _work(parts: Parts, claimed: Job) -> int:
-    """Do a job that is held, some at a time; those that were left out from the first come last."""
-    actor, done, failed = _read(claimed.actor), claimed.done, list(claimed.failed)
+    """Do a job that is held, some at a time; those that were left out from the first come last.
+
+    It ends where it is when whoever asked for it may do this no more.
+    """
+    asked, done, failed = _read(claimed.actor), claimed.done, list(claimed.failed)
     action, options = Action(claimed.action), Options.read(claimed.options, claimed.created_at)
     began, todo = done, claimed.options.get("todo", len(claimed.ids))
     while True:
         part = claimed.ids[done : min(done + STEP, todo)]
         if part:
+            actor = await as_now(parts, asked)
+            if actor is None or not acting.needed(action) <= actor.may:
+                await jobs.stop(parts.database, claimed.id, parts.clock.now(), SERVICE, why=NO_LEAVE)
+                return done - began
             failed += await acting.do(parts, actor, action, part, options)
         done = done + len(part) if done + len(part) < todo else len(claimed.ids)
         ended = "done" if done == len(claimed.ids) else ""

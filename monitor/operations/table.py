@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Sequence
 
 from monitor.health.listing import Filter, Listed, Sort
@@ -17,8 +18,9 @@ COLUMNS = (
     "id", "client", "state", "cause", "owner", "since", "provider", "region", "app", "last_probe",
     "next_probe", "confidence", "refresh_in_doubt_since", "on_it", "on_it_until", "custody", "labels",
 )  # fmt: skip
-# What a spreadsheet takes for a formula (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# What a spreadsheet takes for a formula (OWASP, "CSV Injection"): where a cell begins, and where one
+# would that is split at the other separators that spreadsheets know by their country, or at a line's end.
+_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n|]))(?=[\t\r\n]|[ \u00a0]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 async def written(parts: Parts, actor: Actor, which: Filter, sort: Sort) -> AsyncIterator[str]:
@@ -53,4 +55,4 @@ def _cells(one: Listed) -> Sequence[object]:
 
 def harmless(cell: object) -> object:
     """Return a cell that no spreadsheet takes for a formula: an apostrophe stands before it."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return _FORMULA.sub("'", cell) if isinstance(cell, str) else cell

@@ -84,7 +84,7 @@ def build_api(parts: Parts, wire: Wire, on: Listener, meters: Meters, *works: ob
         from monitor.operations import single_sign_on
 
         single = single_sign_on.SingleSignOn(parts, provider)
-    streams = Streams()
+    streams = Streams(parts.loaded.settings.web.connections)
     around = build_around(parts, doorkeeper, meters, streams, *works)
     console = build_console(around, doorkeeper)
     return Access(SignIn(parts, doorkeeper, single), build(around), console, streams.stop)

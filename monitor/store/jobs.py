@@ -49,8 +49,9 @@ async def begin(database: Database, made: Job, actor: str) -> None:
                 created_at=made.created_at, lease_by=made.lease_by, lease_until=made.lease_until,
             )
             .on_conflict_do_nothing(index_elements=["id"])
+            .returning(job.c.id)  # the count of rows is not known with every driver
         )  # fmt: skip
-        if not kept.rowcount:
+        if kept.first() is None:
             raise Exists(f"The job {made.id} was begun already.")
         await audit.record(
             conn, made.created_at, actor, "job.begin", made.id, does=made.action, connections=len(made.ids)
@@ -124,12 +125,12 @@ async def step(
 
 
 @retried
-async def stop(database: Database, job_id: str, now: datetime, actor: str) -> None:
-    """End a job where it is; what is done stays done."""
+async def stop(database: Database, job_id: str, now: datetime, actor: str, *, why: str = "") -> None:
+    """End a job where it is; what is done stays done. `why` is said in the audit."""
     async with database.write() as conn:
         running = update(job).where(job.c.id == job_id, job.c.ended_at.is_(None))
         if (await conn.execute(running.values(state="stopped", ended_at=now))).rowcount:
-            await audit.record(conn, now, actor, "job.stop", job_id)
+            await audit.record(conn, now, actor, "job.stop", job_id, **({"why": why} if why else {}))
 
 
 @retried

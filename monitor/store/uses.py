@@ -46,8 +46,9 @@ async def note_first(database: Database, use: Use, actor: str, network: str, now
         made = None
         if (await conn.execute(mine.limit(1))).first() is None:
             # Of two processes that hand out the first one, one writes the line.
-            made = await conn.execute(make(token_use).values(**_row(use)).on_conflict_do_nothing())
-        if made is not None and made.rowcount:
+            put = make(token_use).values(**_row(use)).on_conflict_do_nothing()
+            made = (await conn.execute(put.returning(token_use.c.key))).first()
+        if made is not None:
             await audit.record(
                 conn, now, actor, "token.first_read", use.connection, generation=use.generation
             )

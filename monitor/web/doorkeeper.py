@@ -29,8 +29,15 @@ FAILURES = RateLimitItemPerMinute(20)  # of a bearer check, from an address
 TOLD = RateLimitItemPerMinute(1)  # lines of the audit about who has no leave, from an address
 TOLD_OF_ONE = RateLimitItemPerMinute(20)  # of who is known, and may not
 _SAFE = ("GET", "HEAD", "OPTIONS")
-# Whatever stands before us leaves one of these; who comes through it is not on this machine.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+# Whatever stands before us leaves one of these, or asks by HTTP/1.0 as nginx does that was told nothing; who
+# comes through it is not on this machine.
+_FORWARDED = frozenset(
+    {
+        "forwarded", "x-real-ip", "via", "x-client-ip", "x-cluster-client-ip", "true-client-ip",
+        "cf-connecting-ip", "cdn-loop", "x-original-host", "x-envoy-external-address",
+    }
+)  # fmt: skip
+_FORWARDED_TOO = "x-forwarded"  # -for, -host, -proto, -port, -server, …
 _HERE = ("localhost", "127.0.0.1", "[::1]")
 BY_ITSELF = "th-by-itself"  # a header: nobody pressed anything, an open page looks what is so by now
 
@@ -125,8 +132,7 @@ class Doorkeeper:
         if request.url.scheme == "https":
             return True
         address = _address(request)
-        unproxied = not any(name in request.headers for name in _FORWARDED)
-        return (loopback(address) and unproxied) or within(address, self._insecure)
+        return (loopback(address) and not _forwarded(request)) or within(address, self._insecure)
 
     # -- people -----------------------------------------------------------------------------------
 
@@ -145,7 +151,7 @@ class Doorkeeper:
             self._listens_here
             and self._public_here
             and loopback(_address(request))
-            and not any(header in request.headers for header in _FORWARDED)
+            and not _forwarded(request)
             and name in _HERE
         )
 
@@ -165,6 +171,14 @@ class Doorkeeper:
         return NotAdmitted(
             "sign_in_first", "Nobody can sign in yet.", Remedy("people.add", "adds the first user", "NAME")
         )
+
+
+def _forwarded(request: Request) -> bool:
+    """Whether something that stands before us sent this on."""
+    names = request.headers.keys()
+    return request.scope.get("http_version") == "1.0" or any(
+        name in _FORWARDED or name.startswith(_FORWARDED_TOO) for name in names
+    )
 
 
 def cookie_name(public_url: str) -> str:

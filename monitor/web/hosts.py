@@ -9,6 +9,7 @@ owns in public: those without a dot, and those under the reserved endings.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 
 from starlette.responses import PlainTextResponse
@@ -17,9 +18,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # RFC 6761 and RFC 2606, RFC 6762, RFC 8375, ICANN's resolution of 2024-07-29; `svc` is Kubernetes' own.
 NOBODYS = (".localhost", ".test", ".example", ".invalid", ".local", ".home.arpa", ".internal", ".svc")
 
+# What a Host header can be (RFC 9110 7.2, RFC 3986 3.2.2): with a slash in it, what comes after would be read
+# for the path of the request.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[\w.~%!$&'()*+,;=-]*)(:[0-9]*)?", re.ASCII)
+
 
 def known(host: str, names: Collection[str]) -> bool:
     """Whether a Host header names this service: by `names`, by an address, or by a name that nobody owns."""
+    if not _HOST.fullmatch(host):
+        return False
     name = _without_port(host).rstrip(".").lower()
     return name in names or "." not in name or name.endswith(NOBODYS) or _is_address(name)
 

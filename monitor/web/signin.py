@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from limits import RateLimitItemPerMinute
+from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from monitor.errors import NotAdmitted
+from monitor.host.network import whose
 from monitor.operations import people
 from monitor.operations.people import SignedIn, Wrong
 from monitor.secret import Secret
@@ -24,11 +27,13 @@ from monitor.settings.parts import Parts
 from monitor.web import files
 from monitor.web.doorkeeper import Doorkeeper, cookie_name, plain_here
 from monitor.web.origin import is_path_of_ours, of_our_pages
+from monitor.web.rates import Bounded
 
 if TYPE_CHECKING:  # few have one, and its library is slow to load
     from monitor.operations.single_sign_on import SingleSignOn
 
 HERE, FIRST = "/sign-in", "/"
+TRIPS = RateLimitItemPerMinute(60)  # to the provider, from an address: each is written down for ten minutes
 LONGEST = 2000  # characters of a target, or of what a provider sends back
 _STATUS = {"too_many_requests": 429, "provider_unreachable": 503, "bad_credentials": 401}
 
@@ -53,6 +58,7 @@ class SignIn:
         self._public_url = parts.loaded.settings.web.public_url
         self._session = cookie_name(self._public_url)
         self._plain = plain_here(self._public_url)
+        self._limiter = FixedWindowRateLimiter(Bounded(parts.clock))
         env = Environment(loader=PackageLoader("monitor.web"), autoescape=True, undefined=StrictUndefined)
         self._template = env.get_template("sign_in.html.j2")
 
@@ -109,6 +115,10 @@ class SignIn:
 
         target = safe_target(request.query_params.get("next"))
         try:
+            if not self._limiter.hit(TRIPS, "trip", whose(_address(request))):
+                raise NotAdmitted(
+                    "too_many_requests", "Too many attempts to sign in. Wait a minute.", after=people.WITHIN
+                )
             trip = await self._single.set_out(target)
         except NotAdmitted as refusal:
             return await self._page(request, _refused(refusal, Said(target=target)))

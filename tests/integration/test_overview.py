@@ -218,6 +218,13 @@ async def test_the_list_as_a_file_has_every_page_of_it_and_no_formula(parts, dat
     assert (rows[0]["client"], rows[0]["labels"], rows[0]["cause"]) == (f"'{evil}", "tier=gold", "revoked")
     for cell in ("+1", "-1", "@a", "\tx", "＝1"):
         assert str(table.harmless(cell)).startswith("'")
+    split = {
+        "Firm;=1": "Firm;'=1",
+        "a\n@b": "a\n'@b",
+        "a\t +b": "a\t' +b",
+        " =1": "' =1",
+    }  # at other separators
+    assert {cell: table.harmless(cell) for cell in split} == split
     assert table.harmless(0.5) == 0.5 and table.harmless("a=b") == "a=b"
 
 

@@ -1,8 +1,13 @@
-"""Answers that go on for as long as somebody listens: how many there are, and that they end with us."""
+"""Answers that go on for as long as somebody listens: how many there are, and that they end with us.
+
+Each holds a place of its listener for as long as it lasts. All of them together leave half of the places to
+requests, and whoever listens leaves half of the streams to others.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -16,36 +21,42 @@ MOST = 200  # at once, in one process
 class Streams:
     """The streams of one process, one of the application's `works`; stopped before its server is."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, places: int = 2 * MOST) -> None:
+        """`places`: how many connections the listener holds at once."""
         self._ending = asyncio.Event()
-        self._most, self._open = most, 0
+        self._most, self._open = min(MOST, places // 2), Counter[str]()
 
     @property
     def open(self) -> int:
         """How many there are."""
-        return self._open
+        return self._open.total()
 
     def stop(self) -> None:
         """End every stream, and begin no more."""
         self._ending.set()
 
-    def must_have_room(self) -> None:
-        """Let pass where one more may begin. Raises Problem."""
+    def must_have_room(self, who: str) -> None:
+        """Let pass where one more of somebody's may begin. Raises Problem."""
         if self._ending.is_set():
             raise Problem("stopping")
-        if self._open >= self._most:
+        if self.open >= self._most or self._open[who] >= max(1, self._most // 2):
             raise Problem("too_many_waiters")
 
     @asynccontextmanager
-    async def one(self, source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-        """Give what comes from a source, until nothing more does or the process ends."""
-        self._open += 1
+    async def one(self, source: AsyncIterator[T], who: str) -> AsyncIterator[AsyncIterator[T]]:
+        """Give somebody what comes from a source, until nothing more does or the process ends.
+
+        Raises Problem where others came first since there was room.
+        """
+        self.must_have_room(who)
+        self._open[who] += 1
         ending: asyncio.Future[Any] = asyncio.ensure_future(self._ending.wait())
         coming: set[asyncio.Future[Any]] = set()
         try:
             yield self._until(source, ending, coming)
         finally:
-            self._open -= 1
+            self._open[who] -= 1
+            self._open += Counter()  # forgets who has none any more
             left = {ending, *coming}
             for task in left:
                 task.cancel()

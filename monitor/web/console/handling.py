@@ -110,6 +110,7 @@ class Handling:
             actor.needs(one.needs)
         form = await forms.read(request, one.largest) if request.method == "POST" else FormData()
         try:
+            _readable(request, form)
             return await self._of_form(request, one, actor, form)
         finally:
             await form.close()
@@ -146,7 +147,7 @@ class Handling:
             case Done():
                 response: Response = RedirectResponse(answer.to, 303)
                 if answer.said:
-                    self._said.write(response, answer)
+                    self._said.write(response, answer, visit.actor.name, visit.now)
                 return response
             case Sent():
                 headers = {"content-security-policy": CSP, **answer.headers}
@@ -165,7 +166,7 @@ class Handling:
         now, actor = self._house.parts.clock.now(), getattr(request.state, "actor", None)
         # What a page asks by itself is not what a person looks at: the sentence is for them.
         told = request.cookies.get(self._said.name) if BY_ITSELF not in request.headers else None
-        said = self._said.read(told)
+        said = self._said.read(told, actor.name, now) if actor is not None else None
         html = self._templates.html(
             shown.template,
             **{
@@ -240,6 +241,13 @@ class Handling:
             raise
 
 
+def _readable(request: Request, form: FormData) -> None:
+    """Let pass what is text: no name has a NUL in it, and no database takes one. Raises HTTPException."""
+    pairs = [*request.path_params.items(), *request.query_params.multi_items(), *form.multi_items()]
+    if any(isinstance(text, str) and "\0" in text for _, text in pairs):
+        raise HTTPException(400)
+
+
 def _to_sign_in(request: Request) -> Response:
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     there = f"/sign-in?next={quote(here if request.method != 'POST' else '/', safe='/')}"
@@ -254,7 +262,10 @@ def _name(actor: Actor | None) -> str:
 
 def _back(request: Request) -> str:
     """Return the page of ours that one came from, or the first one."""
-    came = urlsplit(request.headers.get("referer", ""))
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # `http://[bad` and the like
+        return "/"
     path = came.path + (f"?{came.query}" if came.query else "")
     return path if is_path_of_ours(path) else "/"
 

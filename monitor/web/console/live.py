@@ -53,7 +53,7 @@ class Live:
             return Response(status_code=400)
         try:
             actor = await self._pulse.within(self._let_in(request))
-            self._streams.must_have_room()
+            self._streams.must_have_room(actor.name)
         except Refused:
             return Response(status_code=403)
         except Exception as error:
@@ -78,12 +78,12 @@ class Live:
         try:
             async with (
                 self._feed.listening(actor, connection=connection, after=after) as heard,
-                self._streams.one(heard) as coming,
+                self._streams.one(heard, actor.name) as coming,
             ):
                 async for text in self._written(request, actor, coming):
                     yield text
         except Exception as error:
-            if not (isinstance(error, Unavailable) or unwell(error)):
+            if not (isinstance(error, Problem | Unavailable) or unwell(error)):
                 raise
 
     async def _written(

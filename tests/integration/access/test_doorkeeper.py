@@ -292,12 +292,28 @@ async def test_whoever_is_on_this_machine_is_its_administrator(home, base):
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via"]
-)
+    "name",
+    ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Server", "X-Forwarded-Port", "Forwarded",
+     "X-Real-IP", "Via", "CF-Connecting-IP", "True-Client-IP", "X-Client-IP"],
+)  # fmt: skip
 async def test_not_who_comes_through_a_proxy(home, name):
     await home.add()
     async with home.caller("127.0.0.1", LOCAL) as http:
         assert code(await http.get(ME_PATH, headers={name: "127.0.0.1"})) == (401, "no_credentials")
+
+
+async def test_not_who_comes_through_a_proxy_that_says_nothing_of_it(home):
+    """nginx with a `proxy_pass` alone: HTTP/1.0, our own address as Host, and no header of its own."""
+    await home.add()
+    served = home.served()
+
+    async def by_nginx(scope, receive, send):
+        await served(scope | {"http_version": "1.0"}, receive, send)
+
+    async with home.caller("127.0.0.1", LOCAL, app=by_nginx) as http:
+        assert code(await http.get(ME_PATH)) == (401, "no_credentials")
+        key = await home.key()
+        assert (await http.get(ME_PATH, headers=bearer(key))).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from monitor.operations import people
 from monitor.operations.single_sign_on import SingleSignOn
 from monitor.settings.builders import build_openid_provider, build_wire
 from monitor.store.door_tables import person, session, trip
+from monitor.web.app import application
+from monitor.web.doorkeeper import Doorkeeper
+from monitor.web.signin import SignIn
 from tests.conftest import ME, START, SetClock, rigged
 from tests.integration.access import provider as forged
 from tests.integration.access.conftest import PUBLIC, SMALL, House
@@ -240,6 +243,22 @@ async def test_a_trip_takes_ten_minutes_at_most(sso):
         await people.forget(house.parts)
     async with house.parts.database.read() as conn:
         assert (await conn.execute(select(trip))).all() == []
+
+
+async def test_nobody_fills_the_database_with_trips(sso):
+    house, _provider = sso
+    served = application(None, None, house.parts.loaded.settings.web.names, sign_in=house_door(house))
+    async with house.caller(app=served) as flood, house.caller("203.0.113.77", app=served) as other:
+        answers = [await flood.get("/sign-in/oidc") for _ in range(61)]
+        assert [one.status_code for one in answers] == [303] * 60 + [429]
+        assert answers[-1].headers["retry-after"] == "60" and "Wait a minute" in answers[-1].text
+        assert (await other.get("/sign-in/oidc")).status_code == 303
+        house.rig.clock.tick(minutes=1)
+        assert (await flood.get("/sign-in/oidc")).status_code == 303
+
+
+def house_door(house) -> SignIn:
+    return SignIn(house.parts, Doorkeeper(house.parts, "127.0.0.1"), house.single)
 
 
 async def test_another_providers_answer_is_not_exchanged(sso):

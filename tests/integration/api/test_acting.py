@@ -21,6 +21,7 @@ async def silences(api) -> list[tuple[str, str]]:
 
 async def test_what_is_left_out_is_counted_by_its_reason_and_what_is_as_wanted_is_no_failure(api):
     await put(api, "/imports", lines("a", "b"))
+    await api.keep()
     asked = await begun(api, "link", "a", "b")
     assert asked["left_out"] == {"mails_not_configured": 2} and asked["taken_back_by"] is None
     assert [one["code"] for one in asked["failed"]] == ["mails_not_configured"] * 2
@@ -31,6 +32,7 @@ async def test_what_is_left_out_is_counted_by_its_reason_and_what_is_as_wanted_i
 
 async def test_a_hold_and_a_pause_have_a_length_and_a_reason_which_nothing_else_has(api):
     await put(api, "/imports", lines("a", "b"))
+    await api.keep()
     held = await begun(api, "hold", "a", "b", **{"for": "2h", "reason": "they move"})
     assert held["taken_back_by"] == "unhold"
     assert await silences(api) == [("a", "they move"), ("b", "they move")]
@@ -48,6 +50,7 @@ async def test_a_hold_and_a_pause_have_a_length_and_a_reason_which_nothing_else_
 
 async def test_what_a_job_did_is_taken_back_with_those_that_are_still_there(api):
     await put(api, "/imports", lines("a", "b", "c"))
+    await api.keep()
     await begun(api, "pause", "c")
     paused = await begun(api, "pause", "a", "b", "c")
     await api.ask("DELETE", "/connections/b", headers={"If-Match": "*"})

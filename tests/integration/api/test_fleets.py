@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from monitor.health.restriction import Restriction
-from monitor.operations import jobs
+from monitor.operations import api_keys, jobs
 from monitor.operations.actor import Right
+from tests.conftest import ME
 from tests.integration.api.test_frame import wrong
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -152,6 +153,7 @@ async def test_who_is_restricted_writes_nothing_outside(api):
 async def test_one_thing_is_done_with_many_in_the_background(api):
     names = [f"c{n:03}" for n in range(230)]
     await put(api, "/imports", lines(*names))
+    await api.keep()
     pause = {"action": "pause", "select": {"state": ["pending"]}}
     changed = wrong(await api.post("/bulk", pause | {"expect": 9}), 409, "selection_changed")
     assert changed["found"] == 230
@@ -172,6 +174,7 @@ async def test_one_thing_is_done_with_many_in_the_background(api):
 
 
 async def test_a_job_that_is_stopped_or_whose_process_ended_is_not_done_twice_nor_forgotten(api):
+    await api.keep()
     await put(api, "/imports", lines("a", "b"))
     stopped = (await api.post("/bulk", {"action": "remove", "select": {"ids": ["a"]}})).json()
     assert (await api.post(f"/jobs/{stopped['id']}/stop")).json()["state"] == "stopped"
@@ -183,6 +186,22 @@ async def test_a_job_that_is_stopped_or_whose_process_ended_is_not_done_twice_no
     assert await jobs.work(api.rig.parts, "p1") == 0
     api.rig.clock.tick(seconds=61)
     assert await jobs.work(api.rig.parts, "p1") == 1 and await ids(api) == ["b"]
+
+
+async def test_a_job_does_nothing_more_once_its_key_is_revoked_and_only_what_it_may_by_now(api):
+    await put(api, "/imports", lines("a", "b"))
+    await api.keep()
+    pause = {"action": "pause", "select": {"ids": ["a", "b"]}}
+    first = (await api.post("/bulk", pause)).json()
+    await api_keys.change(api.rig.parts, ME, "all", only=Restriction(connections=("a",)))
+    assert await jobs.work(api.rig.parts, "p1") == 2
+    told = (await api.get(f"/jobs/{first['id']}")).json()
+    assert [(one["id"], one["code"]) for one in told["failed"]] == [("b", "not_found")]
+    second = (await api.post("/bulk", {"action": "remove", "select": {"ids": ["a", "b"]}})).json()
+    await api_keys.revoke(api.rig.parts, ME, "all")
+    assert await jobs.work(api.rig.parts, "p1") == 0
+    assert (await api.get(f"/jobs/{second['id']}")).json()["state"] == "stopped"
+    assert await ids(api) == ["a", "b"]
 
 
 async def test_bulk_work_says_what_it_is_about(api):

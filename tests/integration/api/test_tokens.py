@@ -146,3 +146,11 @@ async def test_reads_are_counted_and_the_first_is_in_the_audit_before_it_leaves(
     assert (use.key, use.times, use.generation) == ("mw", 3, 0)
     text = repr([line.detail for line in await audit.of_subject(database, "acme")])
     assert (await api.get(TOKEN, as_="mw")).json()["access_token"] not in text
+
+
+async def test_of_processes_that_hand_out_the_first_one_at_once_one_writes_the_line(api):
+    database, now = api.rig.parts.database, api.rig.clock.now()
+    use = uses.Use("mw", "acme", 0, 1, now, now, 1)
+    await asyncio.gather(*(uses.note_first(database, use, "key:mw", "", now) for _ in range(5)))
+    lines = [one.action for one in await audit.of_subject(database, "acme")]
+    assert lines.count("token.first_read") == 1

@@ -13,12 +13,13 @@ from alerts.outbox.tables import notice, notice_item
 from monitor.health.acting import Action
 from monitor.health.causes import Cause, Owner
 from monitor.health.incidents import Place
-from monitor.operations import acting, jobs, notices
+from monitor.operations import acting, audit, jobs, notices, people
 from monitor.store import imports
+from monitor.store import jobs as stored_jobs
 from monitor.store.door_tables import job as job_table
 from monitor.store.tables import watch
 from tests.conftest import ME, START
-from tests.integration.console.conftest import words
+from tests.integration.console.conftest import ADMIN, words
 from tests.integration.test_store import new
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -276,6 +277,22 @@ async def test_many_are_worked_in_the_background_and_taken_back_there(console):
     assert "Resuming 230 connections: 0 done." in words(back)
     assert await jobs.work(console.parts, "p1") == 230
     assert await state_of(console, "c00229") == "suspect"
+
+
+@pytest.mark.parametrize("how", ["another role", "removed"])
+async def test_what_somebody_began_ends_where_it_is_when_they_may_do_it_no_more(console, how):
+    await many(console, 230)
+    number = await begun(console, await console.operator())
+    if how == "removed":
+        await people.remove(console.parts, ME, "operator-one")
+    else:
+        await people.change(console.parts, ME, "operator-one", role="viewer")
+    assert await jobs.work(console.parts, "p1") == 0
+    assert await state_of(console, "c00229") == "pending", "nothing was done in their name"
+    found = await stored_jobs.show(console.parts.database, number)
+    assert (found.state, found.done) == ("stopped", 0)
+    last = (await audit.page(console.parts, ADMIN, 1, action="job.stop")).lines[0]
+    assert (last.actor, last.subject) == ("service", number) and "no more" in last.detail["why"]
 
 
 async def test_who_may_only_look_may_do_none_of_it_and_sees_nobody_elses(console):

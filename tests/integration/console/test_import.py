@@ -16,6 +16,7 @@ from tests.conftest import ME
 from tests.integration.console.conftest import words
 from tests.integration.console.test_bulk import fields_of
 
+LONG = "9d1fQ2hTzrT0eX4mB7aLw" * 3
 CANARY = "canary-token-1"
 HEAD = "id,app,client_name,contacts,access_token\n"
 
@@ -144,6 +145,39 @@ async def test_pasted_text_is_given_back_for_its_correction_but_never_with_a_tok
     assert secret.status_code == 422 and CANARY not in secret.text
     good = await person.post("/import", {"text": "id,app,client_name\r\na,clio,Firm\r\n"})
     assert "1 added" in words(await person.follow(good))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"id,app,client_name,refresh\na,clio,Firm,{LONG}\n",  # a heading of somebody else's
+        f"id,app,client_name,client_locale\na,clio,Firm,{LONG}\n",  # another column's place
+        f"id,app,client_name,client_timezone\na,clio,Firm,{LONG}\n",
+        f"id,app,client_name,scopes\na,clio,Firm,{LONG}\n",
+        f"id,app,client_name\na,{LONG},Firm\n",
+        f"{LONG},clio,Firm\n",  # no heading at all
+        f'{{"id": "a", "app": "clio", "{LONG}": 1}}\n',
+        f'{{"id": "a", "app": "{LONG}", "client": {{"name": "Firm"}}}}\n',
+    ],
+)
+async def test_a_token_in_anothers_place_is_on_no_page_all_the_same(small, text):
+    """Promise 4: also where nothing says that it is one."""
+    answer = await (await small.operator()).post("/import", {"text": text})
+    assert answer.status_code == 422
+    assert LONG[:20] not in answer.text and LONG[-20:] not in answer.text
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "unicode_escape", '"utf-16"', "utf-8-sig", "x; charset=utf-8"]
+)
+async def test_a_form_is_utf_8_and_in_no_other_code_that_python_knows(small, charset):
+    person = await small.operator()
+    body = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n\\ud800\r\n--b--\r\n'
+    kinds = {f"multipart/form-data; charset={charset}; boundary=b": 415,
+             "multipart/form-data; boundary=b; charset=UTF-8": 422, "multipart/form-data; boundary=b": 422}  # fmt: skip
+    for kind, status in kinds.items():
+        headers = {"sec-fetch-site": "same-origin", "content-type": kind}
+        assert (await person.http.post("/import", content=body, headers=headers)).status_code == status, kind
 
 
 async def test_a_file_has_a_size_that_is_taken(small):

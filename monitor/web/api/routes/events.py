@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
@@ -106,7 +107,7 @@ async def stream_events(
     since, wanted = request.headers.get("last-event-id") or after, _wanted(types, connection)
     if since is not None and not (since.isascii() and since.isprintable()):
         raise Problem("invalid", errors=[Wrong("header.Last-Event-ID", "is no event's id")])
-    streams.must_have_room()
+    streams.must_have_room(actor.name)
     with in_query():
         found = await events.follow(parts, actor, after=since, wanted=wanted)
     told = _told(request, parts, actor, streams, found)
@@ -116,25 +117,33 @@ async def stream_events(
 async def _told(
     request: Request, parts: Parts, actor: Actor, streams: Streams, source: AsyncIterator[Any]
 ) -> AsyncIterator[bytes]:
-    """Write what comes, for as long as whoever listens may hear it."""
-    async with streams.one(source) as coming:
-        yield b"retry: %d\n\n" % RETRY
-        looked = said = parts.clock.now()
-        async for one in coming:
-            now = parts.clock.now()
-            if now - looked >= BELIEVED:
-                if not await _still(request, actor):
-                    return
-                looked = now
-            if one is not None:
-                document = documents.event(one)
-                yield b"id: %s\nevent: %s\ndata: %s\n\n" % (
-                    one.id.encode(), one.type.encode(), compact(document),
-                )  # fmt: skip
-                said = now
-            elif now - said >= COMMENT_EVERY:
-                yield b": nothing new\n\n"
-                said = now
+    """Write what comes, for as long as whoever listens may hear it; nothing where others came first."""
+    with contextlib.suppress(Problem):
+        async with streams.one(source, actor.name) as coming:
+            async for text in _written(request, parts, actor, coming):
+                yield text
+
+
+async def _written(
+    request: Request, parts: Parts, actor: Actor, coming: AsyncIterator[Any]
+) -> AsyncIterator[bytes]:
+    yield b"retry: %d\n\n" % RETRY
+    looked = said = parts.clock.now()
+    async for one in coming:
+        now = parts.clock.now()
+        if now - looked >= BELIEVED:
+            if not await _still(request, actor):
+                return
+            looked = now
+        if one is not None:
+            document = documents.event(one)
+            yield b"id: %s\nevent: %s\ndata: %s\n\n" % (
+                one.id.encode(), one.type.encode(), compact(document),
+            )  # fmt: skip
+            said = now
+        elif now - said >= COMMENT_EVERY:
+            yield b": nothing new\n\n"
+            said = now
 
 
 async def _still(request: Request, actor: Actor) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.forked import command
+from tests.acceptance.forked import Running, command
 from tests.conftest import Sandbox, environ, postgres_url, write_config
 
 FAST = 'interval = "2s"\nrecheck = "1s"\nrefresh_ahead = "10m"\nscope_interval = "1h"\n'
@@ -40,7 +40,7 @@ RUNNING: set[Program] = set()  # those of the test that runs; none outlives it (
 
 
 class Program:
-    """One `token-health run`."""
+    """One `token-health run`: forked off what is loaded, or, `from_nothing`, as a shell would start it."""
 
     def __init__(
         self,
@@ -49,15 +49,23 @@ class Program:
         port: int | None = None,
         descriptors: int | None = None,
         role: str = "all",
+        *,
+        from_nothing: bool = False,
     ) -> None:
         env = os.environ | environ(*apps)
         if port is not None:
             env["TOKEN_HEALTH__WEB__LISTEN"] = f"127.0.0.1:{port}"
-        self.log = path.with_name(f"run-{time.monotonic_ns()}.log").open("w+b")
-        command = [sys.executable, "-m", "monitor", "run", "--role", role, "--config", str(path)]
-        if descriptors is not None:
-            command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env)
+        file = path.with_name(f"run-{time.monotonic_ns()}.log")
+        self.log = file.open("w+b")
+        words = ["run", "--role", role, "--config", str(path)]
+        self.process: Running | subprocess.Popen[bytes]
+        if descriptors is None and not from_nothing:
+            self.process = Running(*words, log=file, env=env)
+        else:
+            shell = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh"] if descriptors else []
+            self.process = subprocess.Popen(
+                [*shell, sys.executable, "-m", "monitor", *words], stdout=self.log, stderr=self.log, env=env
+            )
         RUNNING.add(self)
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -149,7 +157,7 @@ def test_sigterm_ends_what_is_under_way_and_gives_everything_back(tmp_path, sand
     port = free_port()
     path = config(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", port)
     import_fleet(path, sandbox, "clio", "us", 20)
-    program = Program(path, ("clio",))
+    program = Program(path, ("clio",), from_nothing=True)
     until(lambda: get(port, "/readyz")[0] == 200)
     until(lambda: set(states(path).values()) == {"ok"})
     sandbox.weather("slow", seconds=1.0)
@@ -217,7 +225,7 @@ def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_
         until(lambda before=before: sandbox.seen()["refreshes"] > before + 5, every=0.01)
         time.sleep(0.03 * kill)
         program.end(signal.SIGKILL)
-    program = Program(path, ("plat",))
+    program = Program(path, ("plat",), from_nothing=True)
     until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"}, 45)
     program.end()
     seen = sandbox.seen()

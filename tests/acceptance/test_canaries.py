@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.acceptance.forked import command
-from tests.acceptance.test_processes import Program, cli, config, free_port, get, import_fleet, until
+from tests.acceptance.test_processes import Program, config, free_port, get, import_fleet, until
 from tests.acceptance.test_story import MAIL, mails
 from tests.conftest import NO_GUARD, Sandbox, environ
 
@@ -89,11 +89,7 @@ class Life:
 
     def state(self, name: str) -> str:
         """How a connection is."""
-        return next(
-            row["state"]
-            for row in json.loads(cli(self.path, "status", "--json", apps=APPS))
-            if row["id"] == name
-        )
+        return json.loads(get(self.port, f"/api/v1/connections/{name}")[1])["state"]
 
     def _hear_everything_again(self, rotating: list[str]) -> None:
         """A server that repeats in its errors what it was sent: tokens at whoami, secrets at the token endpoint."""

@@ -89,7 +89,7 @@ class Life:
 
     def state(self, name: str) -> str:
         """How a connection is."""
-        return json.loads(get(self.port, f"/api/v1/connections/{name}")[1])["state"]
+        return json.loads(get(self.port, f"/api/v1/connections/{name}/status")[1])["state"]
 
     def _hear_everything_again(self, rotating: list[str]) -> None:
         """A server that repeats in its errors what it was sent: tokens at whoami, secrets at the token endpoint."""

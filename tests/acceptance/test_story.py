@@ -113,7 +113,7 @@ def test_a_client_comes_back_in_a_real_browser(locale, tmp_path, sandbox, catche
     heading, go, wrong, again, done, thanks = WORDS[locale]
 
     def state() -> str:
-        return json.loads(get(port, "/api/v1/connections/whitfield")[1] or "{}").get("state", "")
+        return json.loads(get(port, "/api/v1/connections/whitfield/status")[1] or "{}").get("state", "")
 
     program = Program(config, ("clio",), port)
     try:

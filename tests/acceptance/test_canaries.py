@@ -58,9 +58,9 @@ class Life:
         with self.running("console"):
             self._hear_everything_again(rotating)
             self.sandbox.do(honest[0], "revoke")
-            until(lambda: len(mails(self.mailbox)) == 1)
+            until(lambda: len(mails(self.mailbox)) >= 1)
             self._mend(honest[0])
-            until(lambda: len(mails(self.mailbox)) == 2)
+            until(lambda: len(mails(self.mailbox)) >= 2)
             self._ask_everything()
         for number, mail in enumerate(mails(self.mailbox)):
             self.written[f"mail {number}"] = (

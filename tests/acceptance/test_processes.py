@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -31,10 +33,18 @@ def config(folder: Path, sandbox: Sandbox, database: str, port: int | None = Non
     return path
 
 
+# Below those that the kernel gives to whoever asks for any; a part for each worker, and never the last one again.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
+_PORTS = itertools.count(os.getpid())
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody else takes before the service which is to listen there is up."""
+    while True:
+        port = 20_000 + _WORKER * 500 + next(_PORTS) % 500
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 RUNNING: set[Program] = set()  # those of the test that runs; none outlives it (conftest)

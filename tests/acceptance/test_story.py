@@ -119,7 +119,7 @@ def test_a_client_comes_back_in_a_real_browser(locale, tmp_path, sandbox, catche
     try:
         until(lambda: state() == "healthy")
         sandbox.do(firm["grant"], "revoke")
-        until(lambda: len(mails(mailbox)) == 1)
+        until(lambda: len(mails(mailbox)) >= 1)
 
         page.goto(f"{mailbox}/mail/0")
         picture(page, f"{locale}-1-mail")
@@ -144,7 +144,7 @@ def test_a_client_comes_back_in_a_real_browser(locale, tmp_path, sandbox, catche
         assert page.locator("h1").inner_text() == done
         picture(page, f"{locale}-5-done")
         assert state() == "healthy"
-        until(lambda: len(mails(mailbox)) == 2)
+        until(lambda: len(mails(mailbox)) >= 2)
         page.goto(f"{mailbox}/mail/1")
         picture(page, f"{locale}-6-resolved")
         assert mails(mailbox)[1]["subject"].startswith(thanks)

@@ -100,7 +100,7 @@ def test_the_client_approves_and_the_middleware_works_again(
             assert first.access_token not in repr(why.problem.members)
 
             # The client is asked and approves; nobody else does anything.
-            until(lambda: len(mails(mailbox)) == 1)
+            until(lambda: len(mails(mailbox)) >= 1)
             approved(page, mailbox)
             assert said.get(timeout=30) == "firm-0 works again"
 
@@ -114,7 +114,7 @@ def test_the_client_approves_and_the_middleware_works_again(
             again = th.token("firm-0")
             assert again.generation == data["generation"] > first.generation
             assert again.access_token != first.access_token
-        until(lambda: len(mails(mailbox)) == 2)
+        until(lambda: len(mails(mailbox)) >= 2)
     finally:
         program.end()
     for secret in (first.access_token, again.access_token, key):

@@ -83,7 +83,7 @@ def test_the_client_approves_and_the_middleware_works_again(
 
     program = Program(path, ("clio",))
     try:
-        until(lambda: states(path)["firm-0"] == "ok")
+        until(lambda: states(path).get("firm-0") == "ok")
         with TokenHealth(web, key) as th, middleware(web, key, "firm-0") as said:
             first = th.token("firm-0")
             until(lambda: sandbox.seen()["requests"].get("us resource"))  # it is at work

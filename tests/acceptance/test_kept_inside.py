@@ -87,7 +87,7 @@ def test_a_running_service_shows_no_secret_of_its_start(tmp_path, sandbox, monke
     monkeypatch.setenv("MAIL_PW", "canary-mail")
     monkeypatch.setenv("TOKEN_HEALTH__SMTP__URL", "smtp://u:canary-url@127.0.0.1:9")
     import_fleet(path, sandbox, "clio", "us", 1)
-    program = Program(path, ("clio",))
+    program = Program(path, ("clio",), from_nothing=True)
     try:
         until(lambda: get(port, "/readyz")[0] == 200)
         shown = Path(f"/proc/{program.process.pid}/environ").read_bytes()

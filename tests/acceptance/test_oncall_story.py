@@ -123,7 +123,7 @@ class Story:
         return Middleware(f"http://127.0.0.1:{self.port}", key, "plat-0")
 
     def states(self) -> dict[str, str]:
-        fleet = json.loads(cli(self.path, "status", "--json", apps=APPS))
+        fleet = json.loads(get(self.port, "/api/v1/connections?limit=500")[1])["items"]
         return {row["id"]: f"{row['state']} {row['cause']}" for row in fleet}
 
     def link(self, name: str) -> str | None:

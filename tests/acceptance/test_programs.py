@@ -29,7 +29,7 @@ def test_a_token_and_a_signal_by_hand(tmp_path, sandbox):
     assert down.returncode == 2 and "does not answer" in down.stderr
     program = Program(path, ("clio",))
     try:
-        until(lambda: _up(port) and states(path)["firm-0"] == "ok")
+        until(lambda: _up(port) and states(path).get("firm-0") == "ok")
         found = asks("token", "firm-0", "--min-ttl", "10m")
         assert (found.returncode, found.stdout) == (0, f"{given}\n"), found.stderr
         assert f"firm-0: generation 0, good for 7 days, at {sandbox.url}/us" in found.stderr

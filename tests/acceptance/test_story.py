@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.test_processes import Program, cli, free_port, until
+from tests.acceptance.test_processes import Program, cli, free_port, get, until
 from tests.conftest import missing, write_config
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -113,13 +113,13 @@ def test_a_client_comes_back_in_a_real_browser(locale, tmp_path, sandbox, catche
     heading, go, wrong, again, done, thanks = WORDS[locale]
 
     def state() -> str:
-        return json.loads(cli(config, "status", "--json"))[0]["state"]
+        return json.loads(get(port, "/api/v1/connections/whitfield/status")[1] or "{}").get("state", "")
 
     program = Program(config, ("clio",), port)
     try:
         until(lambda: state() == "healthy")
         sandbox.do(firm["grant"], "revoke")
-        until(lambda: len(mails(mailbox)) == 1)
+        until(lambda: len(mails(mailbox)) >= 1)
 
         page.goto(f"{mailbox}/mail/0")
         picture(page, f"{locale}-1-mail")
@@ -144,7 +144,7 @@ def test_a_client_comes_back_in_a_real_browser(locale, tmp_path, sandbox, catche
         assert page.locator("h1").inner_text() == done
         picture(page, f"{locale}-5-done")
         assert state() == "healthy"
-        until(lambda: len(mails(mailbox)) == 2)
+        until(lambda: len(mails(mailbox)) >= 2)
         page.goto(f"{mailbox}/mail/1")
         picture(page, f"{locale}-6-resolved")
         assert mails(mailbox)[1]["subject"].startswith(thanks)

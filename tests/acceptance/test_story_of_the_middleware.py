@@ -83,7 +83,7 @@ def test_the_client_approves_and_the_middleware_works_again(
 
     program = Program(path, ("clio",))
     try:
-        until(lambda: states(path)["firm-0"] == "ok")
+        until(lambda: states(path).get("firm-0") == "ok")
         with TokenHealth(web, key) as th, middleware(web, key, "firm-0") as said:
             first = th.token("firm-0")
             until(lambda: sandbox.seen()["requests"].get("us resource"))  # it is at work
@@ -100,7 +100,7 @@ def test_the_client_approves_and_the_middleware_works_again(
             assert first.access_token not in repr(why.problem.members)
 
             # The client is asked and approves; nobody else does anything.
-            until(lambda: len(mails(mailbox)) == 1)
+            until(lambda: len(mails(mailbox)) >= 1)
             approved(page, mailbox)
             assert said.get(timeout=30) == "firm-0 works again"
 
@@ -114,7 +114,7 @@ def test_the_client_approves_and_the_middleware_works_again(
             again = th.token("firm-0")
             assert again.generation == data["generation"] > first.generation
             assert again.access_token != first.access_token
-        until(lambda: len(mails(mailbox)) == 2)
+        until(lambda: len(mails(mailbox)) >= 2)
     finally:
         program.end()
     for secret in (first.access_token, again.access_token, key):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from alerts.channels import registry
@@ -75,6 +76,12 @@ NAMES_A_CAUSE = {
 }
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    """A file as it is read by Python; nobody changes it."""
+    return ast.parse(path.read_text())
+
+
 def _sources():
     for room in ROOMS:
         for path in (ROOT / room).rglob("*.py"):
@@ -99,7 +106,7 @@ def test_no_other_file_lists_causes():
     for path, name in _sources():
         if path.name == "causes.py" or name.startswith("monitor/cli/demo"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Dict):
                 named = set().union(*(_causes_in(key, values) for key in node.keys if key is not None))
             elif isinstance(node, ast.Match):
@@ -120,7 +127,7 @@ def test_no_other_file_asks_for_a_cause_by_its_name():
     values = {cause.value for cause in Cause} - {Cause.OK.value}
     for path, name in _sources():
         if not any(name.startswith(place) for place in NAMES_A_CAUSE):
-            assert _causes_in(ast.parse(path.read_text()), values) == set(), name
+            assert _causes_in(_tree(path), values) == set(), name
 
 
 def test_whoever_may_name_a_cause_still_does():
@@ -134,7 +141,7 @@ def test_a_channel_is_found_by_its_name_and_nobody_names_it():
     """A new channel is one file: none of our others imports it."""
     modules = {channel.__name__ for channel in registry.PAGING.values()}
     for path, name in _sources():
-        tree = ast.parse(path.read_text())
+        tree = _tree(path)
         imported = {
             found
             for node in ast.walk(tree)
@@ -216,7 +223,7 @@ def test_whoever_writes_is_one_transaction_that_can_be_run_again():
     for path in [*(ROOT / "monitor").rglob("*.py"), *(ROOT / "alerts").rglob("*.py")]:
         if path.name == "alone.py":
             continue  # its transaction is a lock that is held, and writes nothing
-        for function, transactions in _writers(ast.parse(path.read_text())):
+        for function, transactions in _writers(_tree(path)):
             found += 1
             where = f"{path.relative_to(ROOT)}: {function.name}"
             assert transactions == 1, (
@@ -266,7 +273,7 @@ def test_how_a_connection_is_is_made_by_the_lifecycle_alone():
     for path in [*(ROOT / "monitor").rglob("*.py"), *(ROOT / "alerts").rglob("*.py")]:
         if path.name in ("lifecycle.py", "columns.py"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_tree(path)):
             made = isinstance(node, ast.Call) and ast.unparse(node.func) in ("Health", "lifecycle.Health")
             assert not made, f"{path.relative_to(ROOT)}:{node.lineno}"
 
@@ -314,7 +321,7 @@ def _below_the_doors():
         for path in sorted((ROOT / room).rglob("*.py")):
             name = path.relative_to(ROOT).as_posix()
             if not name.startswith(_SPEAK_FOR_THEMSELVES):
-                yield name, ast.parse(path.read_text())
+                yield name, _tree(path)
 
 
 def test_nothing_below_the_doors_names_a_command():

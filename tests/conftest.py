@@ -58,6 +58,7 @@ from monitor.store.engine import Database
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
 from monitor.tokens.vault import new_key, write_key_file
+from tests import compiled
 from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -185,6 +186,11 @@ def _databases_end_with_their_test() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def _order_of_locks() -> Iterator[Order]:
     yield from Order().watching(Engine)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Iterator[None]:
+    yield from compiled.shared()
 
 
 @pytest.fixture(autouse=True)

@@ -357,9 +357,11 @@ async def test_a_rotation_seals_every_place_anew_and_a_day_later_the_old_key_may
         await everything_opens(parts.database, tmp_path / "token-health.key")
 
 
-async def test_a_key_that_took_over_before_that_was_written_down_is_retired_by_a_later_rotation(tmp_path):
+async def test_a_key_that_took_over_before_that_was_written_down_is_retired_by_a_later_rotation(
+    tmp_path, sqlite_url
+):
     old, older, oldest = new_key(), new_key(), new_key()
-    async with set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}", old, older, oldest) as parts:
+    async with set_up(tmp_path, sqlite_url, old, older, oldest) as parts:
         async with parts.database.write() as conn:
             await conn.execute(update(key_check).values(added_at=None))  # as the migration leaves it
         assert (await operate.rotate(parts, ME)).retired == ()
@@ -406,11 +408,11 @@ async def test_what_does_not_open_is_named_and_holds_up_nothing(tmp_path, databa
         assert await keys_in_use(parts.database) == {parts.vault.current, first.id, "gone"}
 
 
-async def test_a_key_that_the_configuration_needs_stays_and_the_way_out_is_named(tmp_path):
+async def test_a_key_that_the_configuration_needs_stays_and_the_way_out_is_named(tmp_path, sqlite_url):
     first = new_key()
     secret = Vault([first]).seal(Secret("s"), Cell("app", "own", "client_secret"))
     more = f'[[apps]]\nid = "own"\nprovider = "clio"\nclient_id = "x"\nclient_secret = "{secret}"\n'
-    async with set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}", first, more=more) as parts:
+    async with set_up(tmp_path, sqlite_url, first, more=more) as parts:
         for _ in range(3):
             done = await operate.rotate(parts, ME)
             parts.clock.tick(hours=25)
@@ -431,9 +433,9 @@ async def test_a_row_that_somebody_is_changing_is_waited_for_by_nobody(tmp_path,
         assert (await operate.rotate(parts, ME)).resealed == 13
 
 
-async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_the_file(tmp_path):
+async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_the_file(tmp_path, sqlite_url):
     async with (
-        set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}") as parts,
+        set_up(tmp_path, sqlite_url) as parts,
         parts_of(tmp_path, parts.clock) as service,
     ):
         cell = Cell("credential", "acme", "access")

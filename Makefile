@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # uv would otherwise warn about, or use, an environment that happens to be active.
 unexport VIRTUAL_ENV
 
-.PHONY: demo test check format generate bench attack audit sbom install clean
+.PHONY: demo test test-both check format generate bench attack audit sbom install clean
 
 demo: $(VENV)/.installed
 	@$(RUN)/token-health demo
@@ -19,6 +19,10 @@ demo: $(VENV)/.installed
 # mostly wait, begin, and the many short ones fill the end. In chunks, one worker would keep the long ones for the end.
 test: $(VENV)/.installed-dev
 	$(RUN)/pytest -n auto --dist load --maxschedchunk 1 --durations 30
+
+# Some tests take a database by turns (tests/turns.py); here they take both.
+test-both: $(VENV)/.installed-dev
+	DATABASES=both $(RUN)/pytest -n auto --dist load --maxschedchunk 1
 
 check: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

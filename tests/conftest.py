@@ -58,6 +58,7 @@ from monitor.store.engine import Database
 from monitor.store.processes import Role, new_name
 from monitor.tokens.grant import Granter
 from monitor.tokens.vault import new_key, write_key_file
+from tests import compiled, turns
 from tests.locks import Order
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -86,6 +87,13 @@ calm_collector()
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers a processor: half of what the acceptance tests do is to wait."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has its turn on the other database."""
+    rest = [item for item in items if turns.rests(item)]
+    config.hook.pytest_deselected(items=rest)
+    items[:] = [item for item in items if not turns.rests(item)]
 
 
 def missing(what: str) -> None:
@@ -187,6 +195,11 @@ def _order_of_locks() -> Iterator[Order]:
     yield from Order().watching(Engine)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Iterator[None]:
+    yield from compiled.shared()
+
+
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
     """Where a test has the log go, no other test's goes."""
@@ -226,9 +239,9 @@ def sqlite_url(sqlite_template: bytes, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=turns.KINDS)
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a database of each kind, without rows."""
+    """The URL of a database of each kind, without rows; some tests take one by turns (tests/turns.py)."""
     if request.param == "postgres":
         return postgres_url(request.getfixturevalue("postgres_server"))
     return str(request.getfixturevalue("sqlite_url"))

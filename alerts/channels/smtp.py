@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field
 
 from alerts.channels.channel import Read
 from alerts.outbox.envelope import Outcome
+from monitor.host.trust import trusted
 from monitor.secret import Secret
 from monitor.text import addresses
 from monitor.text.echoes import without
@@ -368,6 +369,6 @@ def _context(server: Server) -> ssl.SSLContext | None:
     if not (server.implicit_tls or server.starttls):
         return None
     try:
-        return ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
+        return trusted(server.ca_file, "smtp")
     except (OSError, ssl.SSLError):
         raise Unreachable(f"smtp.ca_file: {server.ca_file} cannot be read.") from None

@@ -12,7 +12,7 @@ from typing import Any
 
 from alerts.mails.language import Tongue, tongue
 from alerts.mails.standing import KINDS
-from alerts.mails.templates import Templates
+from alerts.mails.templates import templates
 from monitor.errors import ConfigurationError
 from monitor.health.causes import TABLE
 from monitor.providers.phrases import Phrases
@@ -67,7 +67,7 @@ class Composer:
 
     def __init__(self, brand: Brand, overrides: Path | None = None) -> None:
         self.brand = brand
-        self._templates = Templates(overrides)
+        self._templates = templates(overrides)
 
     def check(self) -> None:
         """Compile every template. Raises ConfigurationError that names the one that does not."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,6 +129,16 @@ class Templates:
             return name
         folder = next(f for f in self._folders if Path(found[0]).is_relative_to(f))
         return f"{Path(found[0]).relative_to(folder)}, line {found[1]}"
+
+
+def templates(overrides: Path | None = None) -> Templates:
+    """Return the templates; ours alone never change, and are compiled once a process."""
+    return Templates(overrides) if overrides is not None else _ours()
+
+
+@cache
+def _ours() -> Templates:
+    return Templates()
 
 
 def own_files(folder: Path, kind: str) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def _needles(sent: Iterable[Secret]) -> tuple[list[str], list[str]]:
 
 
 def _bare(text: str) -> str:
-    return _folded("".join(c for c in text if c not in _BLANK))
+    return _folded(text.translate(_NO_BLANK))
 
 
 def _folded(text: str) -> str:

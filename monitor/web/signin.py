@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from limits import RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
@@ -28,6 +27,7 @@ from monitor.web import files
 from monitor.web.doorkeeper import Doorkeeper, cookie_name, plain_here
 from monitor.web.origin import is_path_of_ours, of_our_pages
 from monitor.web.rates import Bounded
+from monitor.web.templating import template
 
 if TYPE_CHECKING:  # few have one, and its library is slow to load
     from monitor.operations.single_sign_on import SingleSignOn
@@ -59,8 +59,7 @@ class SignIn:
         self._session = cookie_name(self._public_url)
         self._plain = plain_here(self._public_url)
         self._limiter = FixedWindowRateLimiter(Bounded(parts.clock))
-        env = Environment(loader=PackageLoader("monitor.web"), autoescape=True, undefined=StrictUndefined)
-        self._template = env.get_template("sign_in.html.j2")
+        self._template = template("sign_in.html.j2")
 
     def routes(self) -> list[Route]:
         """Return the routes."""

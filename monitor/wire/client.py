@@ -26,6 +26,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from monitor.errors import ConfigurationError
 from monitor.health.evidence import Fault, FaultKind
+from monitor.host.trust import trusted
 from monitor.secret import Secret
 from monitor.text.spans import span
 from monitor.wire.departure import Departure, aiohttp_trace
@@ -249,7 +250,7 @@ def _with(usual: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        return trusted(ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"http.ca_file: {ca_file}: cannot be read: {error}.") from None
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from monitor.errors import ConfigurationError
 from monitor.host.network import Network
+from monitor.host.trust import trusted
 from monitor.wire.answers import asked_to_wait
 from monitor.wire.targets import Address, is_cloud_name, is_this_machine, literal, what_it_is
 
@@ -123,7 +124,7 @@ def _is_ours(address: Address) -> bool:
 def tls(ca_file: Path | None) -> ssl.SSLContext:
     """Return what checks the certificates of endpoints. Raises ConfigurationError."""
     try:
-        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        return trusted(ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"http.ca_file: {ca_file}: cannot be read: {error}.") from None
 

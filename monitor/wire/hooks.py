@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from monitor.errors import ConfigurationError
+from monitor.host.trust import trusted
 from monitor.secret import Secret
 from monitor.text.echoes import without
 from monitor.wire.settings import USER_AGENT
@@ -40,7 +41,7 @@ class Hook:
         self._secrets = tuple(Secret(text) for text in hidden if text)
         self._timeout = timeout
         try:
-            self._tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            self._tls = trusted(ca_file)
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(f"{ca_file}: its certificates cannot be read: {error}.") from None
 

@@ -104,11 +104,13 @@ async def test_doctor_says_whether_the_server_takes_such_addresses(
         assert "and 1 more" not in checks["addresses"].says, "a domain needs nothing of the server"
 
 
-def test_an_import_says_which_addresses_need_more_of_the_mail_server(tmp_path, sandbox, monkeypatch, capsys):
+def test_an_import_says_which_addresses_need_more_of_the_mail_server(
+    tmp_path, sqlite_url, sandbox, monkeypatch, capsys
+):
     from tests.conftest import write_config
 
     monkeypatch.setenv("clio_SECRET", "s3cret")
-    path = write_config(tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}")
+    path = write_config(tmp_path, sandbox.url, sqlite_url)
     client = {"name": "A", "contacts": ["müller@acme.example", "it@müller.example"]}
     (tmp_path / "in.jsonl").write_text(json.dumps({"id": "acme", "app": "clio", "client": client}))
 

@@ -149,7 +149,7 @@ async def test_a_whole_campaign_in_waves_that_stops_by_itself_is_resumed_and_end
         for firm in others:
             await walk(rig, browser, post.link_to(firm), user_of(rig, firm))
         for _ in range(16):
-            await hours(rig, 24)
+            await hours(rig, 24, step=3)
             for firm in {firm_of(m) for m in post.new() if "please approve again" in m["Subject"]} - {no}:
                 await walk(rig, browser, post.link_to(firm), user_of(rig, firm))
     ended = await campaigns.show(rig.parts, ME, made.id)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from monitor.host.trust import trusted
 from monitor.operations import accounts
 from monitor.operations import links as asking
 from monitor.secret import Secret
@@ -40,7 +41,7 @@ async def start(browser, link):
 
 async def approve(consent, user, decision="approve"):
     """Decide on the provider's page; return the callback's path and query."""
-    async with httpx.AsyncClient() as elsewhere:
+    async with httpx.AsyncClient(verify=trusted(None)) as elsewhere:
         page = await elsewhere.get(consent)
         assert page.status_code == 200, page.text
         answer = await elsewhere.post(consent, data={"user": user, "decision": decision})
@@ -270,24 +271,24 @@ async def test_a_first_authorization_takes_the_same_road(mailrig, mailbox):
     assert await mailrig.state("newcomer") == ("healthy", "ok")
 
 
-async def test_the_rotating_system_uses_its_own_ways(tmp_path, sandbox, mailbox):
+async def test_the_rotating_system_uses_its_own_ways(tmp_path, sqlite_url, sandbox, mailbox):
     """Clio Platform: basic authentication, scopes in the request, a new rotating pair."""
     more = MAIL.format(url=mailbox.url)
     apps = {"plat": {"provider": "clio-platform", "extra": "requests_per_minute = 60000"}}
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more, apps=apps) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more, apps=apps) as rig:
         link = await broken(rig, app="plat")
         async with browser_on(rig) as browser:
             answer = await browser.get(await approve(await start(browser, link), user_of(rig, "acme")))
             assert title(answer) == "Thank you, it works"
 
 
-async def test_pkce_is_sent_and_checked_unless_a_provider_file_says_no(tmp_path, sandbox, mailbox):
+async def test_pkce_is_sent_and_checked_unless_a_provider_file_says_no(
+    tmp_path, sqlite_url, sandbox, mailbox
+):
     text = (files("monitor.providers") / "clio.toml").read_text()
     (tmp_path / "plain.toml").write_text(text.replace("[oauth]", "[oauth]\npkce = false"))
     apps = {"clio": {}, "plain": {"extra": 'provider_file = "plain.toml"'}}
-    async with rigged(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=MAIL.format(url=mailbox.url), apps=apps
-    ) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=MAIL.format(url=mailbox.url), apps=apps) as rig:
         link, without = await broken(rig), await broken(rig, "bolt", app="plain")
         async with browser_on(rig) as browser:
             consent = await start(browser, link)
@@ -299,12 +300,10 @@ async def test_pkce_is_sent_and_checked_unless_a_provider_file_says_no(tmp_path,
 
 
 async def test_an_app_with_a_callback_of_its_own_takes_no_answer_that_came_in_on_another(
-    tmp_path, sandbox, mailbox
+    tmp_path, sqlite_url, sandbox, mailbox
 ):
     apps = {"clio": {"extra": 'callback = "own"'}, "other": {"extra": 'callback = "own"'}, "shared": {}}
-    async with rigged(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=MAIL.format(url=mailbox.url), apps=apps
-    ) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=MAIL.format(url=mailbox.url), apps=apps) as rig:
         link, shared = await broken(rig), await broken(rig, "bolt", app="shared")
         async with browser_on(rig) as browser:
             for path in ("/oauth/callback", "/oauth/callback/other"):
@@ -380,6 +379,7 @@ async def test_whoever_asks_too_often_waits(mailrig):
     assert codes[0] == 404 and codes[-1] == 429
 
 
+@pytest.mark.on_both
 async def test_secrets_of_links_and_trips_are_kept_as_hashes_only(mailrig):
     link = await broken(mailrig)
     secret = link.rsplit("/", 1)[1]

@@ -174,9 +174,9 @@ async def test_new_tokens_for_what_waits_take_its_place(mailrig):
     assert (await mailrig.known("newcomer")).account_id == "333"
 
 
-async def test_on_call_has_a_ticket_while_something_waits(tmp_path, sandbox):
+async def test_on_call_has_a_ticket_while_something_waits(tmp_path, sqlite_url, sandbox):
     more = '[oncall]\nurls = ["json://127.0.0.1:9/x"]\n'
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         link = await two_clients(rig)
         await approved_by(rig, link, "harbor")
         async with rig.parts.database.read() as conn:
@@ -185,9 +185,9 @@ async def test_on_call_has_a_ticket_while_something_waits(tmp_path, sandbox):
         assert matter.alert is own.ACCOUNT_WAITS and "Firm harbor (harbor)" in matter.description
 
 
-async def test_a_setting_has_every_first_account_wait_for_a_person(tmp_path, sandbox, mailbox):
+async def test_a_setting_has_every_first_account_wait_for_a_person(tmp_path, sqlite_url, sandbox, mailbox):
     more = MAIL.format(url=mailbox.url) + ASK
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         await rig.add("newcomer", tokens=False, on_record=False, scopes=("contacts",))
         link = await asking.new(rig.parts, ME, "newcomer")
         answer = await approved_by(rig, link, "newcomer")
@@ -199,9 +199,9 @@ async def test_a_setting_has_every_first_account_wait_for_a_person(tmp_path, san
         assert await rig.state("newcomer") == ("healthy", "ok")
 
 
-async def test_a_setting_wants_the_account_of_every_import(tmp_path, sandbox):
+async def test_a_setting_wants_the_account_of_every_import(tmp_path, sqlite_url, sandbox):
     more = "[connections]\nrequire_account = true\n"
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         path = tmp_path / "in.jsonl"
         path.write_text(json.dumps({"id": "a", "app": "clio", "client": {"name": "A"}}))
         with pytest.raises(ImportRefused) as caught:

@@ -58,16 +58,18 @@ async def refused(rig, end=None, **how) -> str:
     ],
     ids=["its end has passed", "its end was to come", "no end is told"],
 )
-async def test_a_refused_refresh_token_is_told_apart_by_its_end(tmp_path, sandbox, auth, end, cause, rule):
+async def test_a_refused_refresh_token_is_told_apart_by_its_end(
+    tmp_path, sqlite_url, sandbox, auth, end, cause, rule
+):
     file = provider(tmp_path, client_auth=auth)
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", apps=apps(file)) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, apps=apps(file)) as rig:
         assert await refused(rig, end) == cause
         assert (await rig.known("acme")).health.rule == rule
 
 
-async def test_it_is_asked_once_a_break_and_what_it_said_stands(tmp_path, sandbox):
+async def test_it_is_asked_once_a_break_and_what_it_said_stands(tmp_path, sqlite_url, sandbox):
     file = provider(tmp_path)
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", apps=apps(file)) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, apps=apps(file)) as rig:
         await rig.add("good")
         assert await refused(rig, timedelta(minutes=9)) == "refresh_expired"
         assert rig.sandbox.seen()["requests"]["us introspect"] == 1
@@ -86,9 +88,9 @@ async def test_it_is_asked_once_a_break_and_what_it_said_stands(tmp_path, sandbo
         assert rig.sandbox.seen()["requests"]["us introspect"] == 2, "another break is another question"
 
 
-async def test_explain_shows_what_it_said_and_no_token(tmp_path, sandbox):
+async def test_explain_shows_what_it_said_and_no_token(tmp_path, sqlite_url, sandbox):
     file = provider(tmp_path)
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", apps=apps(file)) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, apps=apps(file)) as rig:
         await refused(rig, timedelta(minutes=9))
         changes = await history.timeline(rig.parts.database, "acme")
         asked = [item for change in changes for item in change.evidence if item["step"] == "introspect"]

@@ -48,9 +48,9 @@ async def rotating(tmp_path, sandbox, database_url, mailbox):
 
 
 @pytest.fixture
-async def plain(tmp_path, sandbox, mailbox):
+async def plain(tmp_path, sqlite_url, sandbox, mailbox):
     """On SQLite, where the database is not what is asked about."""
-    async with rotating_rig(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", mailbox) as rig:
+    async with rotating_rig(tmp_path, sandbox, sqlite_url, mailbox) as rig:
         yield rig
 
 
@@ -256,10 +256,8 @@ async def test_an_access_token_that_had_ended_already_waits_a_moment_for_its_las
     assert plain.sandbox.seen()["most_often"] <= 2
 
 
-async def test_an_access_token_of_a_very_short_life_goes_the_same_way(tmp_path, sandbox, mailbox):
-    async with rotating_rig(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", mailbox, lifetime=60
-    ) as rig:
+async def test_an_access_token_of_a_very_short_life_goes_the_same_way(tmp_path, sqlite_url, sandbox, mailbox):
+    async with rotating_rig(tmp_path, sandbox, sqlite_url, mailbox, lifetime=60) as rig:
         rig.sandbox.befall(("502", "before"))
         await rig.after(seconds=50)
         assert await rig.state("acme") == ("healthy", "ok") and (await rig.known("acme")).doubt is not None
@@ -274,12 +272,10 @@ async def test_an_access_token_of_a_very_short_life_goes_the_same_way(tmp_path, 
 
 
 async def test_an_access_token_without_a_known_end_is_used_until_a_whoami_refuses_it(
-    tmp_path, sandbox, mailbox
+    tmp_path, sqlite_url, sandbox, mailbox
 ):
     idle = 'refresh_idle_lifetime = "2d"'
-    async with rotating_rig(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", mailbox, provider=idle, expiry=False
-    ) as rig:
+    async with rotating_rig(tmp_path, sandbox, sqlite_url, mailbox, provider=idle, expiry=False) as rig:
         rig.sandbox.befall(("reset", "before"))
         for _ in range(24):
             await rig.after(hours=5)
@@ -313,10 +309,10 @@ async def test_within_the_providers_grace_it_is_sent_again_at_once(tmp_path, san
         await nobody_was_told(rig, mailbox)
 
 
-async def test_within_the_grace_it_is_sent_at_each_look_and_after_it_no_more(tmp_path, sandbox, mailbox):
-    async with rotating_rig(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", mailbox, provider=GRACE, grace=3600
-    ) as rig:
+async def test_within_the_grace_it_is_sent_at_each_look_and_after_it_no_more(
+    tmp_path, sqlite_url, sandbox, mailbox
+):
+    async with rotating_rig(tmp_path, sandbox, sqlite_url, mailbox, provider=GRACE, grace=3600) as rig:
         rig.sandbox.befall(*[("502", "before")] * 6)
         await ahead(rig)
         assert rig.sandbox.seen()["requests"]["platform-us token"] == 2, "and once more at once"
@@ -333,11 +329,11 @@ async def test_within_the_grace_it_is_sent_at_each_look_and_after_it_no_more(tmp
         await nobody_was_told(rig, mailbox)
 
 
-async def test_where_a_file_says_never_it_is_lost_at_once_and_never_sent_again(tmp_path, sandbox, mailbox):
+async def test_where_a_file_says_never_it_is_lost_at_once_and_never_sent_again(
+    tmp_path, sqlite_url, sandbox, mailbox
+):
     never = 'after_lost_answer = "never"\naccess_lifetime = "24h"'
-    async with rotating_rig(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", mailbox, provider=never
-    ) as rig:
+    async with rotating_rig(tmp_path, sandbox, sqlite_url, mailbox, provider=never) as rig:
         rig.sandbox.befall(("502", "after"))
         await ahead(rig)
         assert await rig.state("acme") == ("broken", "refresh_lost")
@@ -350,12 +346,10 @@ async def test_where_a_file_says_never_it_is_lost_at_once_and_never_sent_again(t
 
 
 async def test_where_a_file_says_retry_asking_again_is_free_also_where_tokens_rotate(
-    tmp_path, sandbox, mailbox
+    tmp_path, sqlite_url, sandbox, mailbox
 ):
     retry = 'after_lost_answer = "retry"\naccess_lifetime = "24h"'
-    async with rotating_rig(
-        tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", mailbox, provider=retry, grace=10**6
-    ) as rig:
+    async with rotating_rig(tmp_path, sandbox, sqlite_url, mailbox, provider=retry, grace=10**6) as rig:
         rig.sandbox.befall(("502", "after"))
         await ahead(rig)
         assert (await rig.known("acme")).doubt is None

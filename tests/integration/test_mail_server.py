@@ -78,10 +78,10 @@ async def post(tmp_path, sandbox, mailbox, switch, database_url):
 
 
 @pytest.fixture
-async def small(tmp_path, sandbox, mailbox, switch):
+async def small(tmp_path, sqlite_url, sandbox, mailbox, switch):
     """The same on SQLite only."""
     more = MAIL.format(url=mailbox.url).replace('"10m"', '"0s"') + NO_GUARD
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         yield rig
 
 

@@ -137,11 +137,11 @@ async def test_holds_keep_mails_back_and_release_them(mailrig, mailbox):
     assert len(mailbox.taken) == 1
 
 
-async def test_the_fuse_holds_a_wave_that_the_guard_let_through(tmp_path, sandbox, mailbox):
+async def test_the_fuse_holds_a_wave_that_the_guard_let_through(tmp_path, sqlite_url, sandbox, mailbox):
     from tests.conftest import MAIL, rigged
 
     more = MAIL.format(url=mailbox.url) + 'max_per_hour = 3\n[guard]\nonce_in = "never"\n'
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         names = [f"firm{n}" for n in range(5)]
         await rig.add(*names)
         await _break(rig, *names)

@@ -83,12 +83,12 @@ async def am(tmp_path, sandbox, receiver, database_url, mailbox):
 
 
 @pytest.fixture
-async def hook(tmp_path, sandbox, receiver):
+async def hook(tmp_path, sqlite_url, sandbox, receiver):
     """A rig whose pages go to a web hook, on SQLite."""
     more = ONCALL.format(channels="").replace(
         "[oncall]", f'[oncall]\nurls = ["json://me:canary-in-an-address@{receiver.where}/hook"]'
     )
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         yield rig
 
 
@@ -379,9 +379,9 @@ labels = {{ tier = "gold" }}
 """
 
 
-async def test_routes_choose_by_owner_severity_provider_and_label(tmp_path, sandbox, receiver):
+async def test_routes_choose_by_owner_severity_provider_and_label(tmp_path, sqlite_url, sandbox, receiver):
     more = ONCALL.format(channels=ROUTES.format(where=receiver.where)) + '[guard]\nonce_in = "never"\n'
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         await rig.add("golden", labels={"tier": "gold"})
         await rig.add("plain", *(f"firm{n:02}" for n in range(30)))
         await rig.look()
@@ -389,8 +389,8 @@ async def test_routes_choose_by_owner_severity_provider_and_label(tmp_path, sand
             rig.sandbox.do(rig.grants[name], "revoke")
         for _ in range(20):
             await rig.pages(minutes=20)
-        for _ in range(40):
-            await rig.pages(hours=2)
+        for _ in range(10):
+            await rig.pages(hours=8)
         assert [("other" in m, "golden" in m["title"]) for m in receiver.messages] == [(True, True)]
         rig.sandbox.weather("waf")
         for _ in range(20):
@@ -442,11 +442,13 @@ async def test_maintenance_lets_connections_rest_and_looks_again_afterwards(am, 
         ('[oncall]\nurls_env = "NOWHERE"', "the environment has no variable NOWHERE"),
     ],
 )
-async def test_a_wrong_configuration_is_one_sentence_without_the_address(tmp_path, sandbox, text, says):
+async def test_a_wrong_configuration_is_one_sentence_without_the_address(
+    tmp_path, sqlite_url, sandbox, text, says
+):
     from monitor.metrics.meters import Meters
     from monitor.settings.builders import build_pager
 
-    path = write_config(tmp_path, sandbox.url, f"sqlite:///{tmp_path / 'th.db'}", more=text)
+    path = write_config(tmp_path, sandbox.url, sqlite_url, more=text)
     (tmp_path / "am").write_text("ftp://secret@x")
     with pytest.raises(ConfigurationError) as error:
         async with opened(load(path, environ() | {"AM": "ftp://secret@x"})) as parts:
@@ -535,7 +537,7 @@ url = "json://{where}/hook"
 """
 
 
-async def test_a_channel_that_hangs_costs_the_others_no_second(tmp_path, sandbox, receiver):
+async def test_a_channel_that_hangs_costs_the_others_no_second(tmp_path, sqlite_url, sandbox, receiver):
     """Each channel is worked off on its own, also in the service's ticks."""
     asked, release = asyncio.Event(), asyncio.Event()
 
@@ -547,7 +549,7 @@ async def test_a_channel_that_hangs_costs_the_others_no_second(tmp_path, sandbox
     slow = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = slow.sockets[0].getsockname()[1]
     more = ONCALL.format(channels=TWO.format(slow=f"127.0.0.1:{port}", where=receiver.where))
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         await rig.add(*(f"firm{n}" for n in range(6)))
         await rig.look()
         rig.sandbox.weather("down")

@@ -139,7 +139,7 @@ async def test_a_refusal_leaves_the_pair_as_it_was(rig):
     assert (await journal.last(rig.parts.database, "acme"))[0].outcome is Journal.REFUSED
 
 
-async def test_an_idle_refresh_token_is_used_before_its_deadline(tmp_path, sandbox):
+async def test_an_idle_refresh_token_is_used_before_its_deadline(tmp_path, sqlite_url, sandbox):
     from tests.conftest import rigged
 
     provider = tmp_path / "idle.toml"
@@ -150,7 +150,7 @@ async def test_an_idle_refresh_token_is_used_before_its_deadline(tmp_path, sandb
     async with rigged(
         tmp_path,
         sandbox,
-        f"sqlite:///{tmp_path / 'th.db'}",
+        sqlite_url,
         apps={"clio": {"extra": 'provider_file = "idle.toml"'}},
     ) as rig:
         await rig.add("acme")

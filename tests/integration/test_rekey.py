@@ -30,13 +30,12 @@ from monitor.settings.parts import Parts
 from monitor.store import schema, sealing
 from monitor.store.consent_tables import consent, held, link
 from monitor.store.engine import Database
-from monitor.store.metadata import METADATA
 from monitor.store.tables import connection, credential, key_check, secret
 from monitor.tokens.vault import Cell, Key, Vault, new_key, prefix_of, read_key_file, write_key_file
 from tests.conftest import ME, START, SetClock, environ, postgres_url, write_config
+from tests.integration.sealed import APP, all_open, everything_opens, sealed_in_file, sealed_texts
 
 ROWS = ("acme", "bolt")
-APP = "clio/clio/us"
 ROOT = Path(__file__).parents[2]
 
 
@@ -85,41 +84,6 @@ async def fill(database: Database, vault: Vault) -> None:
                     leftover=vault.seal(Secret("l"), Cell("consent", str(number), "leftover")),
                 )
             )  # fmt: skip
-
-
-async def sealed_texts(database: Database, *tables: str) -> list[tuple[Cell, str]]:
-    """Every sealed text of the database, or of some tables, found without the list that is tested here."""
-    found = []
-    async with database.read() as conn:
-        for name in tables or METADATA.tables:
-            table = METADATA.tables[name]
-            for row in (await conn.execute(select(table))).mappings():
-                for column, value in row.items():
-                    if isinstance(value, str) and value.startswith(("v1.", "v2.")):
-                        found.append((_cell(name, row, column), value))
-    return found
-
-
-def _cell(table, row, column) -> Cell:
-    match table, column:
-        case "credential" | "held_grant", _:
-            return Cell("credential", row["connection"], column, APP)
-        case "own_secret", _:
-            return Cell(table, row["name"], column)
-        case "consent", "verifier":
-            return Cell(table, row["state_hash"][:32], column)
-        case "consent", "leftover":
-            return Cell(table, str(row["id"]), column)
-        case "key_check", _:
-            return Cell(table, row["key_id"], column)
-    raise AssertionError(f"{table}.{column} holds a sealed text, and no rotation knows of it")
-
-
-async def everything_opens(database: Database, keys: Path, *tables: str) -> None:
-    """What a process that starts at this moment could read: the file as it is on disk, and nothing else."""
-    vault = Vault(read_key_file(keys))
-    for cell, sealed in await sealed_texts(database, *tables):
-        vault.open(sealed, cell)
 
 
 @contextlib.asynccontextmanager
@@ -185,7 +149,7 @@ class Turnstile:
         await self._waiting[name]
 
     async def play(
-        self, works: dict[str, Awaitable[None]], choose: Callable[[int], int], after: Callable
+        self, works: dict[str, Awaitable[None]], choose: Callable[[int], int], after: Callable[[], None]
     ) -> None:
         """Run the works to their ends; `choose` draws whose turn it is, `after` looks at each step's result."""
         tasks = {name: asyncio.ensure_future(work) for name, work in works.items()}
@@ -202,7 +166,7 @@ class Turnstile:
                         task.result()
                 if not self._waiting:
                     return
-                await after()
+                after()
                 name = sorted(self._waiting)[choose(len(self._waiting))]
                 self.running += 1
                 self._waiting.pop(name).set_result(None)
@@ -310,7 +274,7 @@ async def _played(folder: Path, play: Play) -> None:
         await turnstile.play(
             works,
             lambda count: next(drawn) % count,
-            lambda: everything_opens(setup.database, file, "credential", "consent", "key_check"),
+            lambda: all_open(sealed_in_file(folder / "th.db", "credential", "consent", "key_check"), file),
         )
         await everything_opens(setup.database, file)
 
@@ -357,9 +321,11 @@ async def test_a_rotation_seals_every_place_anew_and_a_day_later_the_old_key_may
         await everything_opens(parts.database, tmp_path / "token-health.key")
 
 
-async def test_a_key_that_took_over_before_that_was_written_down_is_retired_by_a_later_rotation(tmp_path):
+async def test_a_key_that_took_over_before_that_was_written_down_is_retired_by_a_later_rotation(
+    tmp_path, sqlite_url
+):
     old, older, oldest = new_key(), new_key(), new_key()
-    async with set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}", old, older, oldest) as parts:
+    async with set_up(tmp_path, sqlite_url, old, older, oldest) as parts:
         async with parts.database.write() as conn:
             await conn.execute(update(key_check).values(added_at=None))  # as the migration leaves it
         assert (await operate.rotate(parts, ME)).retired == ()
@@ -406,11 +372,11 @@ async def test_what_does_not_open_is_named_and_holds_up_nothing(tmp_path, databa
         assert await keys_in_use(parts.database) == {parts.vault.current, first.id, "gone"}
 
 
-async def test_a_key_that_the_configuration_needs_stays_and_the_way_out_is_named(tmp_path):
+async def test_a_key_that_the_configuration_needs_stays_and_the_way_out_is_named(tmp_path, sqlite_url):
     first = new_key()
     secret = Vault([first]).seal(Secret("s"), Cell("app", "own", "client_secret"))
     more = f'[[apps]]\nid = "own"\nprovider = "clio"\nclient_id = "x"\nclient_secret = "{secret}"\n'
-    async with set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}", first, more=more) as parts:
+    async with set_up(tmp_path, sqlite_url, first, more=more) as parts:
         for _ in range(3):
             done = await operate.rotate(parts, ME)
             parts.clock.tick(hours=25)
@@ -431,9 +397,9 @@ async def test_a_row_that_somebody_is_changing_is_waited_for_by_nobody(tmp_path,
         assert (await operate.rotate(parts, ME)).resealed == 13
 
 
-async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_the_file(tmp_path):
+async def test_a_service_seals_with_the_new_key_from_the_moment_that_it_is_in_the_file(tmp_path, sqlite_url):
     async with (
-        set_up(tmp_path, f"sqlite:///{tmp_path / 'th.db'}") as parts,
+        set_up(tmp_path, sqlite_url) as parts,
         parts_of(tmp_path, parts.clock) as service,
     ):
         cell = Cell("credential", "acme", "access")

@@ -125,6 +125,7 @@ async def test_twice_the_same_word_is_one_mail(late, mailbox):
     assert len(mailbox.taken) == 1
 
 
+@pytest.mark.on_both
 async def test_it_is_written_down_or_not_done_and_only_for_who_may(late):
     number, database = await the_one(late, "waiting"), late.parts.database
     before = await everything(database)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from monitor.errors import EndedUncleanly
 from monitor.host.shutdown import Shutdown
+from monitor.host.trust import trusted
 from monitor.operations import links as asking
 from monitor.secret import Secret
 from monitor.service.process import Service
@@ -43,7 +44,7 @@ async def serving(rig, folder, role=Role.ALL):
     async with opened(loaded) as parts:
         service = Service(parts, role)
         running = asyncio.create_task(service.run())
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as browser:
+        async with httpx.AsyncClient(verify=trusted(None), base_url=f"http://127.0.0.1:{port}") as browser:
             while not running.done():
                 with contextlib.suppress(httpx.TransportError):
                     if (await browser.get("/readyz")).status_code == 200:
@@ -71,7 +72,7 @@ async def rig_at(tmp_path, sandbox, database_url):
 async def _approved(rig, consent):
     """Approve on the provider's page; return the callback's path and query."""
     user = rig.sandbox.do(rig.grants["acme"], "look")["user"]
-    async with httpx.AsyncClient() as elsewhere:
+    async with httpx.AsyncClient(verify=trusted(None)) as elsewhere:
         answer = await elsewhere.post(consent, data={"user": user, "decision": "approve"})
     back = urlsplit(answer.headers["location"])
     return f"{back.path}?{back.query}"
@@ -190,8 +191,8 @@ async def test_a_pair_outlives_a_database_that_is_away_at_that_very_moment(on_po
     assert await journal.unfinished(rig.parts.database, "acme") is None
 
 
-async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sandbox, monkeypatch):
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as rig:
+async def test_a_locked_file_keeps_no_step_from_its_turn(tmp_path, sqlite_url, sandbox, monkeypatch):
+    async with rigged(tmp_path, sandbox, sqlite_url) as rig:
         await rig.add("acme")
         await rig.look()
         monkeypatch.setattr("monitor.watching.ticks.LAST_WORDS", 0.1)

@@ -25,8 +25,8 @@ async def _pass_until(true, frozen) -> None:
     raise AssertionError("it did not come about")
 
 
-async def test_ticks_begin_at_once_and_go_on_without_a_job_for_each_connection(tmp_path, sandbox):
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}") as rig:
+async def test_ticks_begin_at_once_and_go_on_without_a_job_for_each_connection(tmp_path, sqlite_url, sandbox):
+    async with rigged(tmp_path, sandbox, sqlite_url) as rig:
         await rig.add("acme", "bolt", "coda")
         with freeze_time(START, real_asyncio=True) as frozen:
             async with opened(rig.parts.loaded, SystemClock()) as parts:

@@ -104,9 +104,11 @@ async def test_one_unwritable_mail_ends_as_failed_and_the_others_of_its_batch_go
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_whatever_a_template_raises_is_one_mails_own(tmp_path, sandbox, mailbox, templates, fault):
+async def test_whatever_a_template_raises_is_one_mails_own(
+    tmp_path, sqlite_url, sandbox, mailbox, templates, fault
+):
     templates(fault)
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=_config(mailbox)) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=_config(mailbox)) as rig:
         await rig.add("acme", "birch")
         await _break(rig, "acme", "birch")
         await rig.mails()
@@ -199,7 +201,9 @@ alertmanager_url = "http://{where}/am"
 """
 
 
-async def test_one_unwritable_page_stops_no_other_and_is_tried_again(tmp_path, sandbox, httpserver):
+async def test_one_unwritable_page_stops_no_other_and_is_tried_again(
+    tmp_path, sqlite_url, sandbox, httpserver
+):
     told = []
 
     def take(request):
@@ -216,7 +220,7 @@ async def test_one_unwritable_page_stops_no_other_and_is_tried_again(tmp_path, s
     }  # fmt: skip
     # As an older version may have written it.
     spoiled = {"labels": {"alertname": "Spoiled"}, "summary": "s"}
-    async with rigged(tmp_path, sandbox, f"sqlite:///{tmp_path / 'th.db'}", more=more) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, more=more) as rig:
         now = rig.clock.now()
         async with rig.parts.database.write() as conn:
             for document in (spoiled, whole):

@@ -59,9 +59,9 @@ async def _big_fleet(rig, count):
     )  # fmt: skip
 
 
-async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, sandbox):
+async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, sqlite_url, sandbox):
     """Three a second for the whole app, of which probing takes half: 90 a minute, whoever asks."""
-    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
+    async with rigged(tmp_path, sandbox, sqlite_url, apps=PLATFORM) as rig:
         await _big_fleet(rig, 10_000)
         await rig.watching.ticks.prepare()
         assert rig.watching.admission.intervals()["plat"] == timedelta(minutes=10_000 * 1.2 / 90)
@@ -79,8 +79,10 @@ async def test_an_app_wide_limit_holds_with_ten_thousand_connections(tmp_path, s
         assert 80 <= begun <= 90 + 5, "the limit's share in a minute, and what was reserved ahead"
 
 
-async def test_renewals_on_demand_have_what_probing_leaves_of_an_app_wide_limit(tmp_path, sandbox):
-    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
+async def test_renewals_on_demand_have_what_probing_leaves_of_an_app_wide_limit(
+    tmp_path, sqlite_url, sandbox
+):
+    async with rigged(tmp_path, sandbox, sqlite_url, apps=PLATFORM) as rig:
         app, probing = rig.parts.apps["plat"], Pacer(rig.parts.database, rig.clock)
         await probing.prepare(app)
         demand, begun = Demand(rig.parts.database, rig.clock, probing), 0
@@ -93,8 +95,8 @@ async def test_renewals_on_demand_have_what_probing_leaves_of_an_app_wide_limit(
         assert await Pacer(rig.parts.database, rig.clock).reserve(app, 1) == 0, "a 429 is everybody's"
 
 
-async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sandbox):
-    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), apps=PLATFORM) as rig:
+async def test_a_429_of_an_app_wide_limit_holds_the_whole_app(tmp_path, sqlite_url, sandbox):
+    async with rigged(tmp_path, sandbox, sqlite_url, apps=PLATFORM) as rig:
         await rig.add("acme", "bolt", app="plat")
         await rig.look()
         sandbox.limits(platform_per_second=0.1)
@@ -308,12 +310,12 @@ async def test_a_label_cannot_break_out(rig):
     assert escape('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
 
 
-async def test_promise_4_no_token_gets_into_logs_database_or_errors(tmp_path, sandbox):
+async def test_promise_4_no_token_gets_into_logs_database_or_errors(tmp_path, sqlite_url, sandbox):
     """A canary in every secret; then everything that is written is searched for it."""
     stream = io.StringIO()
     logs.configure("json", "debug", stream)
     try:
-        async with rigged(tmp_path, sandbox, _sqlite(tmp_path)) as rig:
+        async with rigged(tmp_path, sandbox, sqlite_url) as rig:
             await rig.add("acme", scopes=("contacts",))
             await rig.look()
             secrets = list(tokens_of(rig.parts, await rig.known("acme")).values())[:2]
@@ -360,8 +362,8 @@ async def test_a_moved_ciphertext_is_found_out_and_costs_no_request(rig):
     assert rig.sandbox.seen()["requests"]["us whoami"] == asked
 
 
-async def test_a_large_backlog_is_worked_off_without_a_thundering_herd(tmp_path, sandbox):
-    async with rigged(tmp_path, sandbox, _sqlite(tmp_path), schedule="concurrency = 10") as rig:
+async def test_a_large_backlog_is_worked_off_without_a_thundering_herd(tmp_path, sqlite_url, sandbox):
+    async with rigged(tmp_path, sandbox, sqlite_url, schedule="concurrency = 10") as rig:
         await rig.watching.ticks.prepare()
         admission = rig.watching.admission
         assert admission.allowance(rig.clock.now()) == 10, "concurrency a second"

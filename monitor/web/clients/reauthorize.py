@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -35,6 +34,7 @@ from monitor.web.clients.asking import Ahead
 from monitor.web.clients.page import About, Page
 from monitor.web.origin import same_origin
 from monitor.web.rates import Rates
+from monitor.web.templating import template
 
 LONGEST_REASON = 300  # characters of a campaign's sentence
 LONGEST = 4096  # characters of a parameter of a callback
@@ -73,8 +73,7 @@ class Reauthorize:
         self.road, self.look, self.public_url = road, look, public_url
         self._plain_targets = "".join(f" {origin}" for origin in sorted(plain_targets))
         self._rates = Rates(clock)
-        env = Environment(loader=PackageLoader("monitor.web"), autoescape=True, undefined=StrictUndefined)
-        self._template = env.get_template("page.html.j2")
+        self._template = template("page.html.j2")
 
     def routes(self) -> list[Route]:
         """Return the routes."""

@@ -11,6 +11,7 @@ import pytest
 
 from alerts.webhooks import fanout
 from monitor.health.restriction import Restriction
+from monitor.host.trust import trusted
 from monitor.operations.actor import Right
 from monitor.service.api import build_around
 from monitor.web.api.app import build
@@ -197,7 +198,10 @@ async def test_a_stream_goes_on_where_it_stopped_and_ends_with_the_process(api):
     await api.rig.add("acme", "bolt", "coda")
     await put_in_order(api)
     whole = (await api.get("/events")).json()["items"]
-    async with Listening(api) as on, httpx.AsyncClient(headers={"Authorization": "Bearer all"}) as http:
+    async with (
+        Listening(api) as on,
+        httpx.AsyncClient(verify=trusted(None), headers={"Authorization": "Bearer all"}) as http,
+    ):
         async with http.stream("GET", on.url, headers={"Last-Event-ID": whole[0]["id"]}) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             lines = answer.aiter_lines()
@@ -218,7 +222,7 @@ async def test_a_stream_goes_on_where_it_stopped_and_ends_with_the_process(api):
 async def test_a_stream_is_commented_while_nothing_is_new_and_ends_when_its_key_does(api):
     async with (
         Listening(api) as on,
-        httpx.AsyncClient(headers={"Authorization": "Bearer all"}) as http,
+        httpx.AsyncClient(verify=trusted(None), headers={"Authorization": "Bearer all"}) as http,
         http.stream("GET", on.url) as answer,
     ):
         lines = answer.aiter_lines()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Owner, Subject
 from monitor.health.lifecycle import State
+from monitor.operations.actor import LOOPBACK
 from monitor.operations.overview import Line, Many
 from monitor.operations.telling import What, Word
 from monitor.operations.verdict import Change, Verdict
@@ -185,6 +186,8 @@ def seen(line: Line) -> str:
 
 
 def _paused(by: str) -> str:
+    if by == LOOPBACK:
+        return _("By somebody on this machine")
     return _("By %(who)s", who=by.partition(":")[2] or by) if by else _("In maintenance, or by a person")
 
 

@@ -10,7 +10,7 @@ _INDENTED = re.compile(r"^[ \t]+", re.MULTILINE)
 # HTML 13.1.2.4: these may be left out before the next of their kind and before the end of what they stand in.
 _IMPLIED = re.compile(r"</(?:t[dr]|d[td]|li)>")
 # HTML 13.1.2.3: a value of one plain word that the template itself writes; what comes from elsewhere is quoted.
-_PLAIN = re.compile(r'( (?:class|aria-hidden|scope|type|form|for|method|colspan))="([\w-]+)"(?=[ >])')
+_PLAIN = re.compile(r'( (?:class|aria-hidden|scope|type|form|for|colspan))="([\w-]+)"(?=[ >])')
 _CODE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
 
 

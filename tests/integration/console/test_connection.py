@@ -100,7 +100,7 @@ async def test_a_paused_one_says_so_and_offers_to_resume(console):
     assert "Nothing, until somebody resumes it." in said
     assert "Resume" in said
     assert "Probe now" not in said
-    assert 'class=f-paused' in found.text
+    assert 'class="f-paused"' in found.text
 
 
 @pytest.mark.parametrize("owner", ["operator", "provider", "client", "nobody"])
@@ -181,7 +181,7 @@ async def test_the_span_is_chosen_and_the_table_holds_what_is_drawn(console):
     operator = await console.operator()
     found = await page(operator)
     assert "The last 24 hours" in words(found)
-    assert '<rect class=f-broken' in found.text
+    assert '<rect class="f-broken"' in found.text
     assert 'role="img" aria-label="Broken since' in found.text
     longer = await page(operator, params={"span": "90d"})
     assert "The last 90 days" in words(longer)

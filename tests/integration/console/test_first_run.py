@@ -23,7 +23,7 @@ async def unmailed(tmp_path, sandbox, database_url):
 
 def now_at(page) -> str:
     """The heading of the step that is next."""
-    return re.search(r'class=now.*?<h2>(.*?)</h2>', page.text, re.S)[1]
+    return re.search(r'class="now".*?<h2>(.*?)</h2>', page.text, re.S)[1]
 
 
 async def test_a_newcomer_gets_from_nothing_to_the_first_probed_connection(unmailed):

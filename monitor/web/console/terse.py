@@ -1,4 +1,4 @@
-"""Leaves out of a template, as it is compiled, what only its author needs: a page of many rows is a third of it."""
+"""Leaves out of a template, as it is compiled, what only its author needs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from jinja2.ext import Extension
 _INDENTED = re.compile(r"^[ \t]+", re.MULTILINE)
 # HTML 13.1.2.4: these may be left out before the next of their kind and before the end of what they stand in.
 _IMPLIED = re.compile(r"</(?:t[dr]|d[td]|li)>")
-# HTML 13.1.2.3: a value of one plain word that the template itself writes; what comes from elsewhere is quoted.
+# HTML 13.1.2.3: a value of one plain word that the template writes; what comes from elsewhere is quoted.
 _PLAIN = re.compile(r'( (?:class|aria-hidden|scope|type|form|for|colspan))="([\w-]+)"(?=[ >])')
 _CODE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
 
 
 class Terse(Extension):
-    """Indentation, ends that are implied, quotes around a word: a browser reads the same page without them."""
+    """Indentation, ends that are implied, quotes around a word: a browser reads the same without."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Return the template without them; neither values nor the numbers of lines are touched."""

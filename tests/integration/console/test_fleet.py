@@ -70,7 +70,7 @@ async def test_the_verdict_is_a_sentence_with_a_number_and_the_worst_is_shown_fi
 async def test_who_only_looks_sees_it_all_and_can_choose_nothing(fleet):
     page = await (await fleet.viewer()).get("/")
     assert ids(page) == ["clay", "dora"]
-    assert 'name="id"' not in page.text and 'class=bulk' not in page.text
+    assert 'name="id"' not in page.text and "class=bulk" not in page.text
     assert "Add connections" not in words(page)
     operators = await (await fleet.operator()).get("/")
     assert operators.text.count('name="id"') == 2

@@ -126,7 +126,7 @@ async def test_what_cannot_be_done_about_a_notice_is_said_and_not_offered(consol
     assert "It does not wait for its time." in words(await person.get(f"/outbox/{sent}/send-now"))
     asked = await person.get(f"/outbox/{sent}/retry")
     assert "It did not fail." in words(asked)
-    assert 'type=submit>Try' not in asked.text
+    assert "type=submit>Try" not in asked.text
     for number in (999, 2**31, 10**30):
         assert (await person.get(f"/outbox/{number}")).status_code == 404
         assert (await person.post(f"/outbox/{number}/send-now")).status_code == 404

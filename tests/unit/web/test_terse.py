@@ -37,11 +37,13 @@ class _Read(HTMLParser):
 
 
 def terse(source: str) -> str:
-    return Terse(Environment()).preprocess(source, None)
+    return Terse(Environment(autoescape=True)).preprocess(source, None)
 
 
 def test_indentation_implied_ends_and_quotes_around_a_word_go():
-    source = '<tr id="row">\n  <td class="a" colspan="2">{{ p.cell(cls="b", more=" class=\\"x\\"") }}</td>\n</tr>'
+    source = (
+        '<tr id="row">\n  <td class="a" colspan="2">{{ p.cell(cls="b", more=" class=\\"x\\"") }}</td>\n</tr>'
+    )
     assert terse(source) == (
         '<tr id="row">\n<td class=a colspan=2>{{ p.cell(cls="b", more=" class=\\"x\\"") }}\n'
     )
@@ -49,7 +51,13 @@ def test_indentation_implied_ends_and_quotes_around_a_word_go():
 
 @pytest.mark.parametrize(
     "kept",
-    ['<i class="a b"></i>', '<i class="{{ x }}"></i>', '<i class="a{{ x }}"></i>', '<use href="#x"/>', "<p></p>"],
+    [
+        '<i class="a b"></i>',
+        '<i class="{{ x }}"></i>',
+        '<i class="a{{ x }}"></i>',
+        '<use href="#x"/>',
+        "<p></p>",
+    ],
 )
 def test_what_may_hold_more_than_a_word_keeps_its_quotes(kept):
     assert terse(kept) == kept
@@ -57,7 +65,9 @@ def test_what_may_hold_more_than_a_word_keeps_its_quotes(kept):
 
 @pytest.mark.parametrize("name", PackageLoader("monitor.web", "templates/console").list_templates())
 def test_a_browser_reads_the_same(name):
-    source, _file, _current = PackageLoader("monitor.web", "templates/console").get_source(Environment(), name)
+    source, _file, _current = PackageLoader("monitor.web", "templates/console").get_source(
+        Environment(autoescape=True), name
+    )
     assert _Read(terse(source)).found == _Read(source).found
     assert terse(source).count("\n") == source.count("\n"), "the number of a line is the author's"
 

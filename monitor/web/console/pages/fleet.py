@@ -318,7 +318,7 @@ def _many(line: Many, links: Links, names: Names, now: datetime) -> Row:
 
 
 def _places(visit: Visit) -> frozenset[str]:
-    """Return the providers of which we have apps in several regions: elsewhere a region tells nothing apart."""
+    """Return the providers of which we have apps in several regions: else a region tells nothing apart."""
     regions = {(app.provider.name, app.region) for app in visit.parts.apps.values()}
     return frozenset(name for name, count in Counter(name for name, _region in regions).items() if count > 1)
 

@@ -183,8 +183,8 @@ class Handling:
                 "request_id": request.state.request_id,
                 "live": visit is not None,
                 "url": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-                **shown.values,
             },
+            **shown.values,  # a page's value that is named as one of these is a fault, said at once
         )
         headers = {
             "content-security-policy": CSP,

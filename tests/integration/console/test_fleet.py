@@ -179,7 +179,7 @@ async def test_nothing_matches_and_all_is_well(small):
     assert "Every connection of these is healthy." in words(well)
     assert 'href="/?state=any"' in well.text
     none = await person.get("/?state=broken&app=xero")
-    assert "No connection is broken. App: xero" in words(none)
+    assert "No connection is broken. Remove this filter: App: xero" in words(none)
     assert 'href="/?state=broken"' in none.text, "the filter's way out"
 
 

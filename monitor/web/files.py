@@ -21,7 +21,7 @@ _AROUND = re.compile(rb'("[^"]*")|\s*([{};,])\s*|(?<=:)\s+')
 
 def terse(style: bytes) -> bytes:
     """Leave out of a style what only its author needs: its notes, and the room between its words."""
-    return _AROUND.sub(rb"\1\2", _ASIDE.sub(b"", style))
+    return _AROUND.sub(rb"\1\2", _ASIDE.sub(b"", style)).replace(b";}", b"}")
 
 
 def _read(name: str) -> bytes:

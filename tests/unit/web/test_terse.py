@@ -75,5 +75,5 @@ def test_a_browser_reads_the_same(name):
 def test_a_style_loses_its_notes_and_none_of_its_rules():
     style = b'/* a note */\n.a :not(.b) > .c { color: red;\n  content: "; "; }\n@media (min-width: 1px) { .d, .e { top: 0 } }\n'
     assert files.terse(style) == (
-        b'.a :not(.b) > .c{color:red;content:"; ";}@media (min-width:1px){.d,.e{top:0}}'
+        b'.a :not(.b) > .c{color:red;content:"; "}@media (min-width:1px){.d,.e{top:0}}'
     )

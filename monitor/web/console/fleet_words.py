@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from monitor.health.breaks import ALONE, AUTHORIZED
 from monitor.health.causes import Owner, Subject
 from monitor.health.lifecycle import State
+from monitor.health.pauses import Pause
+from monitor.operations.actor import LOOPBACK
 from monitor.operations.overview import Line, Many
 from monitor.operations.telling import What, Word
 from monitor.operations.verdict import Change, Verdict
@@ -190,8 +192,14 @@ def _paused(line: Line) -> str:
     if pause is None:
         return _("In maintenance")
     reason = pause.reason if len(pause.reason) <= LONGEST_REASON else f"{pause.reason[:LONGEST_REASON]}…"
-    who = _("By %(who)s", who=pause.who) if pause.by else _("By a person")
+    who = _by(pause)
     return _("%(who)s: %(reason)s", who=who, reason=reason) if reason else who
+
+
+def _by(pause: Pause) -> str:
+    if pause.by == LOOPBACK:
+        return _("By somebody on this machine")
+    return _("By %(who)s", who=pause.who) if pause.by else _("By a person")
 
 
 def why_many(one: Many) -> tuple[str, str]:

@@ -29,6 +29,8 @@ def sentence(growth: Growth, now: datetime) -> str:
         "first": first, "first_at": at(first_at, now), "most": most, "most_at": at(most_at, now),
         "last": last, "last_at": at(last_at, now), "since": at(growth.level_since, now),
     }  # fmt: skip
+    if first == most == last:
+        return _("%(first)s at %(first_at)s, level since", **said)
     if last == most and growth.level_since < last_at:
         return _("%(first)s at %(first_at)s, %(last)s at %(since)s, level since", **said)
     if last == most:

@@ -167,26 +167,24 @@ class Handling:
         # What a page asks by itself is not what a person looks at: the sentence is for them.
         told = request.cookies.get(self._said.name) if BY_ITSELF not in request.headers else None
         said = self._said.read(told, actor.name, now) if actor is not None else None
-        html = self._templates.html(
-            shown.template,
-            **{
-                "title": shown.title,
-                "here": shown.here,
-                "now": now,
-                "lang": texts.LANGUAGE.get(),
-                "who": _name(actor),
-                "role": role_with(actor.may) if actor is not None else "",
-                "local": actor is not None and actor.name == LOOPBACK,
-                "may": sorted(right.value for right in actor.may) if actor is not None else [],
-                "bar": await self._counts(actor, visit),
-                "said": said,
-                "static": files.url,
-                "request_id": request.state.request_id,
-                "live": visit is not None,
-                "url": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-                **shown.values,
-            },
-        )
+        around: dict[str, Any] = {
+            "title": shown.title,
+            "here": shown.here,
+            "now": now,
+            "lang": texts.LANGUAGE.get(),
+            "who": _name(actor),
+            "role": role_with(actor.may) if actor is not None else "",
+            "local": actor is not None and actor.name == LOOPBACK,
+            "may": sorted(right.value for right in actor.may) if actor is not None else [],
+            "bar": await self._counts(actor, visit),
+            "said": said,
+            "static": files.url,
+            "request_id": request.state.request_id,
+            "live": visit is not None,
+            "url": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        }
+        # A page's own value that is named as one of these is a fault, and said at once.
+        html = self._templates.html(shown.template, **around, **shown.values)
         headers = {
             "content-security-policy": CSP,
             # With `no-referrer` a browser would say `Origin: null` of its own form.

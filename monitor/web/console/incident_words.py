@@ -34,7 +34,7 @@ _OUTCOMES = {
 }
 _STATES = {
     "waiting": N_("Waiting"), "sending": N_("Being sent"), "sent": N_("Sent"), "failed": N_("Failed"),
-    "withdrawn": N_("Taken back"),
+    "withdrawn": N_("Taken back"), "unconfirmed": N_("Unconfirmed"), "held": N_("Held"),
 }  # fmt: skip
 _ENDED = {ALONE: N_("healed by itself"), AUTHORIZED: N_("mended by authorizing again")}
 _TRAITS = {"cause": N_("cause"), "rule": N_("rule"), "region": N_("region"), "app": N_("app")}

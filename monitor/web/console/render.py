@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from monitor.text.spans import rounded
 from monitor.web.console import remedies
+from monitor.web.console.terse import Terse
 from monitor.web.console.texts import N_, gettext, ngettext
 
 STATES = {
@@ -31,7 +32,7 @@ def environment() -> Environment:
         loader=PackageLoader("monitor.web", "templates/console"),
         autoescape=True,
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.i18n", Terse],
         trim_blocks=True,
         lstrip_blocks=True,
     )

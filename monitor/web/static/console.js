@@ -245,7 +245,8 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target !== panel) return;
     for (const one of $$("details.menu[open]")) one.open = false;
-    $("#ask-head", panel)?.focus();
+    const head = $("#ask-head", panel); // here it comes below the page's own heading
+    head?.setAttribute("aria-level", "2"), head?.focus();
     panel.scrollIntoView({ block: "nearest" });
   });
   function trouble(words) {
@@ -342,10 +343,11 @@
   const rowsHere = () => $$("[data-row]").filter((row) => row.offsetParent !== null && $("a[href]", row));
   const rowNow = () => document.activeElement?.closest?.("[data-row]");
   const typing = (one) => one.isContentEditable || one.matches("textarea, select, input:not([type=checkbox], [type=radio])");
-  const acts = { p: "probe", s: "send-link", l: "copy-link", m: "mute", a: "claim" };
-  let went = 0;
-  const linkOf = (row) => $("a.name", row) ?? $("a[href]:not(.open)", row) ?? $("a[href]", row);
+  const acts = { p: "probe", s: "send-link", l: "copy-link", m: "mute", a: "claim" }; let went = 0;
+  const linkOf = (row) => $("a[href]:not(.open)", row) ?? $("a[href]", row);
   function goTo(row) { if (row) linkOf(row).focus(); }
+  const opened = document.getElementById(location.hash.slice(1))?.closest("[data-row]");
+  if (opened) ($(".open", opened) ?? linkOf(opened))?.focus({ preventScroll: true });
   function step(by) {
     const rows = rowsHere(), at = rows.indexOf(rowNow());
     goTo(rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.max(0, Math.min(rows.length - 1, at + by))]);

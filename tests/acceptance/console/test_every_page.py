@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.console import looking, pages
 
-WIDTHS = (360, 800, 1280, 1600)
+WIDTHS = (320, 360, 800, 1280, 1600)
 
 
 WRONG = ("/nowhere", "/connections/harcort-law-clio")

@@ -55,7 +55,7 @@ def test_what_the_pointer_or_the_focus_is_in_waits(stage, page):
     page.goto("/?owner=client")
     _live(page)
     row = page.locator(f"#row-{us[3]}")
-    row.locator("a.name").focus()
+    row.locator("td.c a").focus()
     told = row.locator(".t").inner_text()
     stage.do(lambda scene: scene.now(scene.ids["qbo"][8:9], words.revoked))
     page.locator("#news").wait_for()

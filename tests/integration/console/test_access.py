@@ -21,7 +21,7 @@ LONG = "a good long password"
 
 def secret_of(page):
     """What a page shows once."""
-    return re.search(r'class="secret"><code>([^<]+)</code>', page.text)[1]
+    return re.search(r"class=secret><code>([^<]+)</code>", page.text)[1]
 
 
 async def person_named(console, name):
@@ -152,7 +152,7 @@ async def test_a_key_that_cannot_be_made_so_says_why(small, form, says):
     page = await (await small.admin()).post("/access/keys/new", form)
     assert page.status_code == 422
     assert says in words(page)
-    assert 'class="secret"' not in page.text
+    assert "class=secret" not in page.text
 
 
 async def test_a_key_that_stood_in_an_address_is_said_first(small):

@@ -33,7 +33,7 @@ async def post(person, path: str, *fields: tuple[str, str], **more):
 
 def fields_of(page) -> list[tuple[str, str]]:
     """The hidden fields of the question on a page."""
-    return re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text)
+    return re.findall(r'<input type=hidden name="([^"]+)" value="([^"]*)">', page.text)
 
 
 def picked(action: str, *ids: str, **more: str) -> list[tuple[str, str]]:
@@ -227,7 +227,7 @@ async def test_what_was_left_out_is_on_the_page_of_the_job_each_with_its_reason(
     shown = await person.follow(await post(person, "/bulk/do", *fields_of(page)))
     assert "The client of one connection is mailed a link." in words(shown)
     assert "1 is the provider's: a link would mend nothing." in words(shown)
-    assert '<a class="mono" href="/connections/a">a</a>' in shown.text
+    assert '<a class=mono href="/connections/a">a</a>' in shown.text
     listed = await person.get("/jobs")
     assert "The client of one connection is mailed a link." in words(listed)
 

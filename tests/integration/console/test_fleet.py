@@ -21,7 +21,7 @@ from tests.integration.fleets import One
 
 def ids(answer):
     """The connections of a page, in their order; a line that stands for many by its incident's number."""
-    return re.findall(r'data-row="([^"]+)"', answer.text)
+    return re.findall(r'id="row-([^"]+)"', answer.text)
 
 
 def links(answer, attribute):
@@ -70,7 +70,7 @@ async def test_the_verdict_is_a_sentence_with_a_number_and_the_worst_is_shown_fi
 async def test_who_only_looks_sees_it_all_and_can_choose_nothing(fleet):
     page = await (await fleet.viewer()).get("/")
     assert ids(page) == ["clay", "dora"]
-    assert 'name="id"' not in page.text and 'class="bulk"' not in page.text
+    assert 'name="id"' not in page.text and "class=bulk" not in page.text
     assert "Add connections" not in words(page)
     operators = await (await fleet.operator()).get("/")
     assert operators.text.count('name="id"') == 2
@@ -179,7 +179,7 @@ async def test_nothing_matches_and_all_is_well(small):
     assert "Every connection of these is healthy." in words(well)
     assert 'href="/?state=any"' in well.text
     none = await person.get("/?state=broken&app=xero")
-    assert "No connection is broken. App: xero" in words(none)
+    assert "No connection is broken. Remove this filter: App: xero" in words(none)
     assert 'href="/?state=broken"' in none.text, "the filter's way out"
 
 

@@ -111,3 +111,10 @@ async def test_a_fault_of_ours_is_no_page_that_is_missing(small, monkeypatch):
     monkeypatch.setattr(Doorkeeper, "admit", broken)
     with pytest.raises(ZeroDivisionError):
         await (await small.anybody()).get("/wp-admin")
+
+
+async def test_the_bar_names_who_is_here_on_a_page_that_tells_who_acts(console):
+    await console.rig.add("acme")
+    for path in ("/", "/connections/acme", "/incidents", "/outbox"):
+        page = await (await console.viewer()).get(path)
+        assert 'aria-label="Account and more: viewer-one"' in page.text, path

@@ -291,7 +291,7 @@ async def test_a_link_is_shown_once_to_whoever_hands_it_over(console):
 async def test_a_mistake_stands_beside_its_field(small, field, value, said):
     answer = await (await small.operator()).post("/import/one", ONE | {field: value, "then": "later"})
     assert answer.status_code == 422
-    assert said in words(answer) and 'class="wrong"' in answer.text
+    assert said in words(answer) and "class=wrong" in answer.text
     assert await ids(small) == []
 
 

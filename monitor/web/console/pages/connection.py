@@ -80,7 +80,7 @@ async def show_connection(visit: Visit) -> Shown:
     values: dict[str, Any] = {
         "headline": headline,
         "owner": acts(one)[0],
-        "who": acts(one)[1],
+        "who_acts": acts(one)[1],
         "log": _log(one)[:10],
         **_told(one),
         **_record(found, visit.now),

@@ -33,7 +33,7 @@ async def _ask_send(visit: Visit) -> Ask:
         says.append(_("It is muted; this mail goes out all the same."))
     count = len(letter.to)
     return Ask(
-        _("Mail the link to this client now?"),
+        _("Mail the link to %(client)s now?", client=one_line(found.known.client_name)),
         says,
         ngettext("Send to %(n)s address", "Send to %(n)s addresses", count),
         base(name),

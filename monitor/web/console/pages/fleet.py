@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +30,19 @@ SHARE = 1000  # the width of a bar, in its units
 GAP = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What providers are called, and of which of them the region is said."""
+
+    titles: Mapping[str, str]
+    several: frozenset[str]
+
+    def at(self, provider: str, region: str) -> str:
+        """Return a provider's title, with the region where there are several of ours."""
+        title = self.titles.get(provider, provider)
+        return f"{title} · {region.upper()}" if region and provider in self.several else title
+
+
 @page("/", Right.CONNECTIONS_READ)
 async def show_fleet(visit: Visit) -> Shown:
     """Show the fleet."""
@@ -51,7 +65,7 @@ async def show_fleet(visit: Visit) -> Shown:
         chips=await _chips(visit, asked, links),
         links=links,
         sort=asked.sort.value,
-        rows=_rows(shown, links, titles, visit.now),
+        rows=_rows(shown, links, Names(titles, _places(visit)), visit.now),
         total=_total(shown),
         every=found.counts.total,
         mails=bool(visit.parts.loaded.settings.smtp.sender),
@@ -267,28 +281,28 @@ class Row:
     rest: str = ""  # the address of all of them
 
 
-def _rows(shown: Overview, links: Links, titles: Mapping[str, str], now: datetime) -> list[Row]:
+def _rows(shown: Overview, links: Links, names: Names, now: datetime) -> list[Row]:
     rows = []
     for line in shown.lines:
         if isinstance(line, Line):
-            rows.append(_row(line, titles, now))
+            rows.append(_row(line, names, now))
             continue
-        rows.append(_many(line, links, titles, now))
-        rows += [_row(one, titles, now, inside=True) for one in line.inside]
+        rows.append(_many(line, links, names, now))
+        rows += [_row(one, names, now, inside=True) for one in line.inside]
         if line.opened and (left := line.shared.members - len(line.inside)) > 0:
             rows[-1] = replace(rows[-1], left=left, rest=links.to(incident=str(line.shared.id), open=None))
     return rows
 
 
-def _row(line: Line, titles: Mapping[str, str], now: datetime, *, inside: bool = False) -> Row:
+def _row(line: Line, names: Names, now: datetime, *, inside: bool = False) -> Row:
     why, code = fleet_words.why(line)
     said, follows = fleet_words.said_of(line, now)
     place = line.one.place
-    where, seen = _at(place.provider, place.region, titles), fleet_words.seen(line)
+    where, seen = names.at(place.provider, place.region), fleet_words.seen(line)
     return Row(line, False, inside, why, code, said, follows, where, seen)
 
 
-def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) -> Row:
+def _many(line: Many, links: Links, names: Names, now: datetime) -> Row:
     shared, number = line.shared, str(line.shared.id)
     why, code = fleet_words.why_many(line)
     said, follows = fleet_words.said_of_many(line, now)
@@ -296,16 +310,17 @@ def _many(line: Many, links: Links, titles: Mapping[str, str], now: datetime) ->
     toggle = links.to(open=opened - {number} if line.opened else opened | {number})
     return Row(
         line, True, False, why, code, said, follows,
-        _at(shared.provider, shared.region, titles) if shared.provider else _("several providers"),
+        names.at(shared.provider, shared.region) if shared.provider else _("several providers"),
         "",
-        fleet_words.about(shared.about.kind, shared.about.name, titles),
+        fleet_words.about(shared.about.kind, shared.about.name, names.titles),
         f"{toggle}#row-incident-{number}",
     )  # fmt: skip
 
 
-def _at(provider: str, region: str, titles: Mapping[str, str]) -> str:
-    title = titles.get(provider, provider)
-    return f"{title} · {region.upper()}" if region else title
+def _places(visit: Visit) -> frozenset[str]:
+    """Return the providers of which we have apps in several regions: else a region tells nothing apart."""
+    regions = {(app.provider.name, app.region) for app in visit.parts.apps.values()}
+    return frozenset(name for name, count in Counter(name for name, _region in regions).items() if count > 1)
 
 
 # -- how many ------------------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ def _held(visit: Visit, one: Held) -> HeldRow:
     what = ngettext("%(n)s first mail", "%(n)s first mails", one.count)
     if one.by in (By.PERSON, By.SILENCE):
         what = ngettext("What is told of %(n)s break", "What is told of %(n)s breaks", one.count)
+        what = what if one.count else gettext("Nothing so far")
     if one.by is By.GUARD:
         over = ngettext("%(n)s client of %(over)s", "%(n)s clients of %(over)s", one.clients, over=title)
     if one.by is By.PAUSE:

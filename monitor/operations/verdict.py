@@ -62,8 +62,8 @@ async def verdict(parts: Parts, actor: Actor) -> Verdict:
 async def _verdict(parts: Parts, actor: Actor) -> Verdict:
     database, now = parts.database, parts.clock.now()
     mine = Filter(within=actor.only)
-    counts = counted(await listing.sums(database, mine if not actor.only.whole else None))
-    groups = await shared.among(database, mine, least=1)
+    counts = counted(await _sums(parts, actor))
+    groups = await shared.open_now(database, mine)
     turns = await shared.turns(database) if actor.only.whole else {}
     # An incident of one connection is that connection's, but for a provider that is down.
     ours = sum(one.turn is Owner.OPERATOR for one in groups)
@@ -78,7 +78,7 @@ async def _verdict(parts: Parts, actor: Actor) -> Verdict:
         counts,
         await kept(parts, actor, "clients", lambda: shared.clients(database, mine), SELDOM),
         ours + int(blown),
-        tuple(sorted({one.provider or one.about.name for one in groups if one.owner is Owner.PROVIDER})),
+        tuple(sorted({one.provider for one in groups if one.owner is Owner.PROVIDER})),
         await shared.clients(
             database, Filter(states=_BROKEN, owners=frozenset({Owner.CLIENT.value}), within=actor.only)
         ),
@@ -103,8 +103,13 @@ async def _before(parts: Parts, actor: Actor, now: datetime) -> Counts | None:
 async def choices(parts: Parts, actor: Actor) -> list[Sum]:
     """Return what there is to filter by, with how many connections each has."""
     actor.needs(Right.CONNECTIONS_READ)
-    mine = Filter(within=actor.only)
-    return await kept(parts, actor, "choices", lambda: listing.sums(parts.database, mine))
+    return await _sums(parts, actor)
+
+
+async def _sums(parts: Parts, who: Actor) -> list[Sum]:
+    """Read the whole fleet once for all that a page says of it."""
+    among = None if who.only.whole else Filter(within=who.only)
+    return await kept(parts, who, "sums", lambda: listing.sums(parts.database, among))
 
 
 async def labels(parts: Parts, actor: Actor) -> list[tuple[str, str]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 
 from monitor.health.causes import Cause, Owner, Subject
 from monitor.health.incidents import About
@@ -46,8 +45,27 @@ class Shared:
 
     @property
     def turn(self) -> Owner:
-        """Whose turn it is: what the fleet guard holds waits for a person of ours."""
-        return Owner.OPERATOR if self.wave else self.owner
+        """Whose turn it is."""
+        return turn_of(self.owner, wave=self.wave)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A shared incident, and the provider that its connections are of."""
+
+    owner: Owner
+    wave: bool
+    provider: str
+
+    @property
+    def turn(self) -> Owner:
+        """Whose turn it is."""
+        return turn_of(self.owner, wave=self.wave)
+
+
+def turn_of(owner: Owner, *, wave: bool) -> Owner:
+    """Return whose turn a shared incident is: what the fleet guard holds waits for a person of ours."""
+    return Owner.OPERATOR if wave else owner
 
 
 _own, _parent = incident.alias("own"), incident.alias("parent")
@@ -57,13 +75,8 @@ def _one(column: Any) -> Any:
     return case((func.count(column.distinct()) == 1, func.min(column)), else_="")
 
 
-async def among(
-    database: Database, which: Filter, numbers: Collection[int] = (), least: int = LEAST
-) -> list[Shared]:
-    """Return the open shared incidents with so many members at least that a filter chooses, oldest first.
-
-    `numbers`: of these only.
-    """
+async def among(database: Database, which: Filter) -> list[Shared]:
+    """Return the open shared incidents with several members that a filter chooses, oldest first."""
     is_sqlite = database.is_sqlite
     source = (
         _own.join(_parent, (_parent.c.id == _own.c.parent_id) & _parent.c.closed_at.is_(None))
@@ -89,10 +102,9 @@ async def among(
             _own.c.kind == Subject.CONNECTION.value,
             _own.c.closed_at.is_(None),
             *choosing.everything(which, is_sqlite),
-            *([_parent.c.id.in_(sorted(numbers))] if numbers else []),
         )
         .group_by(_parent.c.id)
-        .having(func.count() >= least)
+        .having(func.count() >= LEAST)
     )
     async with database.read() as conn:
         found = {row.id: row for row in await conn.execute(query)}
@@ -102,6 +114,35 @@ async def among(
             select(incident).where(incident.c.id.in_(found)).order_by(incident.c.opened_at, incident.c.id)
         )
         return [_shared(row, found[row.id]) for row in rows]
+
+
+async def open_now(database: Database, which: Filter) -> list[Open]:
+    """Return the open shared incidents that a connection which a filter chooses is part of.
+
+    One connection of each is looked at, where `among` counts all of them.
+    """
+    some = (
+        select(watch.c.provider)
+        .select_from(
+            _own.join(watch, watch.c.connection == _own.c.name).join(
+                connection, connection.c.id == _own.c.name
+            )
+        )
+        .where(
+            _own.c.parent_id == _parent.c.id,
+            _own.c.kind == Subject.CONNECTION.value,
+            _own.c.closed_at.is_(None),
+            *choosing.everything(which, database.is_sqlite),
+        )
+        .limit(1)
+        .correlate(_parent)
+        .scalar_subquery()
+    )
+    shared = or_(_parent.c.kind != Subject.CONNECTION.value, _parent.c.wave)
+    query = select(_parent.c.owner, _parent.c.wave, some).where(_parent.c.closed_at.is_(None), shared)
+    async with database.read() as conn:
+        rows = await conn.execute(query)
+        return [Open(Owner(owner), wave, provider) for owner, wave, provider in rows if provider is not None]
 
 
 def _shared(row: Any, some: Any) -> Shared:

@@ -181,6 +181,7 @@ async def _flight(parts: Any, client: Client) -> dict[str, float]:
         one = update(credential).where(credential.c.connection == name)
         async with parts.database.write() as conn:
             await conn.execute(one.values(access_expires_at=soon))
+        client.idle.clear()  # the service may have closed them while the database was written
         await client.open(callers)
         began = time.perf_counter()
         bodies = await asyncio.gather(*(client.get(f"/connections/{name}/token") for _ in range(callers)))

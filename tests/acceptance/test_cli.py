@@ -89,7 +89,7 @@ def test_status_and_explain_are_for_people_and_for_programs(fleet):
     rows = json.loads(cli(fleet, "status", "--json"))
     assert list(rows[0]) == [
         "id", "app", "client", "state", "cause", "owner", "since", "last_probe", "next_probe", "confidence",
-        "refresh_in_doubt_since", "claim",
+        "refresh_in_doubt_since", "claim", "paused_until",
     ]  # fmt: skip
     assert (rows[0]["id"], rows[0]["state"]) == ("firm-1", "suspect"), "worst first"
     table = cli(fleet, "status")

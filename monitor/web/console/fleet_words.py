@@ -134,7 +134,8 @@ def change(one: Change, titles: Mapping[str, str]) -> News:
                 ends.get(one.ended, _("works again")),
             )
         many = {ALONE: _("of %(what)s recovered by themselves"), AUTHORIZED: _("of %(what)s reconnected")}
-        words = many.get(one.ended, _("of %(what)s work again")) % {"what": place}
+        again = ngettext("of %(what)s works again", "of %(what)s work again", one.count, what=place)
+        words = many[one.ended] % {"what": place} if one.ended in many else again
         return News(
             one.at, "healthy", "", ngettext("%(n)s connection", "%(n)s connections", one.count), href, words
         )

@@ -117,6 +117,16 @@ class News:
     after: str
 
 
+def _came_back(one: Change, place: str) -> str:
+    if one.ended == ALONE:
+        return ngettext(
+            "of %(what)s recovered by itself", "of %(what)s recovered by themselves", one.count, what=place
+        )
+    if one.ended == AUTHORIZED:
+        return _("of %(what)s reconnected", what=place)
+    return ngettext("of %(what)s works again", "of %(what)s work again", one.count, what=place)
+
+
 def change(one: Change, titles: Mapping[str, str]) -> News:
     """Say one change."""
     place = about(one.about.kind, one.about.name, titles)
@@ -133,9 +143,7 @@ def change(one: Change, titles: Mapping[str, str]) -> News:
                 href,
                 ends.get(one.ended, _("works again")),
             )
-        many = {ALONE: _("of %(what)s recovered by themselves"), AUTHORIZED: _("of %(what)s reconnected")}
-        again = ngettext("of %(what)s works again", "of %(what)s work again", one.count, what=place)
-        words = many[one.ended] % {"what": place} if one.ended in many else again
+        words = _came_back(one, place)
         return News(
             one.at, "healthy", "", ngettext("%(n)s connection", "%(n)s connections", one.count), href, words
         )

@@ -126,7 +126,7 @@ def running(*words: str, log: Path, ready: str) -> Iterator[None]:
     with log.open("wb") as file:
         process = subprocess.Popen(words, stdout=file, stderr=file)
         try:
-            until(lambda: _answers(ready) or process.poll() is not None, 30)
+            until(lambda: _answers(ready) or process.poll() is not None)
             assert process.poll() is None, log.read_text()
             yield
         finally:

@@ -45,7 +45,7 @@ class House:
         started = [Process(self.path, role) for role in roles]
         self.processes += started
         for one in started:
-            until(lambda one=one: get(one.port, "/readyz")[0] == 200, 30)
+            until(lambda one=one: get(one.port, "/readyz")[0] == 200)
         return started
 
     def new_key(self, name: str, *scopes: str, more: Iterable[str] = ()) -> str:

@@ -42,10 +42,10 @@ def test_a_page_says_soon_that_the_database_is_away_and_is_there_again_with_it(
         with postgres.silent():
             _told(one)
             assert b"beat" not in _page(one, "/live").content
-        until(lambda: _page(one, "/").status_code == 200, 30)
+        until(lambda: _page(one, "/").status_code == 200)
         with httpx.stream("GET", one.url(0, "").removesuffix("/api/v1") + "/live", timeout=30) as stream:
             assert stream.status_code == 200
             with postgres.stopped():
                 _told(one)
                 assert b"beat" in stream.read(), "and the stream has ended by itself"
-        until(lambda: _page(one, "/").status_code == 200, 30)
+        until(lambda: _page(one, "/").status_code == 200)

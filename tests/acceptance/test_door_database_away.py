@@ -145,7 +145,7 @@ def _told(one: House) -> None:
 
 def _again(one: House) -> None:
     for at in range(2):
-        until(lambda at=at: one.ask("GET", "/connections/acme/token", at).status_code == 200, 30)
+        until(lambda at=at: one.ask("GET", "/connections/acme/token", at).status_code == 200)
 
 
 def _given(one: House, name: str):

@@ -137,12 +137,12 @@ class Story:
         """Two firms of two hundred remove the app; one comes back by its mail, first as the wrong firm."""
         for name in ("us-0", "us-1"):
             self.sandbox.do(self.grants[name], "revoke")
-        link = until(lambda: self.link("us-0"), 30)
+        link = until(lambda: self.link("us-0"))
         urllib.request.urlopen(link, timeout=5).close()
         Reader().approve(link, "us Firm 9")
         Reader().approve(link, "us Firm 0")
-        until(lambda: self.states()["us-0"] == "healthy ok", 20)
-        until(lambda: {"us-1"} <= self._tickets(webhook), 40)
+        until(lambda: self.states()["us-0"] == "healthy ok")
+        until(lambda: {"us-1"} <= self._tickets(webhook))
         assert webhook.told() == [], "a client's own doing pages nobody"
 
     @staticmethod
@@ -183,7 +183,7 @@ class Story:
             for name in names:
                 self.sandbox.do(self.grants[name], "revoke")
             with contextlib.suppress(AssertionError):
-                until(lambda: self._held() >= 6, 50)
+                until(lambda: self._held() >= 6)
                 break
         assert self._held() >= 6
         until(seen, 60)
@@ -203,7 +203,7 @@ class Story:
         for n in range(20, 60):
             self.sandbox.do(self.grants[f"us-{n}"], "expire_access")
         until(lambda: len(_but_the_wave(webhook)) > 1, 60)
-        until(lambda: sum(found == "broken app_misconfigured" for found in self.states().values()) >= 40, 40)
+        until(lambda: sum(found == "broken app_misconfigured" for found in self.states().values()) >= 40)
         assert _but_the_wave(webhook)[1:] == [("page/legal", "TokenHealthAppMisconfigured")]
 
 
@@ -227,13 +227,13 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
     middleware = story.middleware(webhook)
     program = Program(story.path, APPS)
     try:
-        until(lambda: get(story.port, "/readyz")[0] == 200, 30)
+        until(lambda: get(story.port, "/readyz")[0] == 200)
         with (
             alertmanager(tmp_path, exported(story, "alertmanager"), webhook) as manager,
             prometheus(tmp_path, exported(story, "rules"), manager, story.port) as server,
         ):
             until(lambda: set(story.states().values()) == {"healthy ok"}, 60)
-            until(lambda: _found(server, "token_health_reauthorization_steps_total"), 20)
+            until(lambda: _found(server, "token_health_reauthorization_steps_total"))
             story.revocations(webhook)
             story.outage(webhook)
             # Long enough to be on the dashboards afterwards, whose points are seconds apart.
@@ -241,7 +241,7 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
             story.wave(lambda: _found(server, lasted))
             cli(story.path, "silence", "add", "--app", "eu", "--reason", "a test", apps=APPS)
             story.leaked_secret(webhook)
-            until(lambda: _found(server, "token_health_silence_active"), 20)
+            until(lambda: _found(server, "token_health_silence_active"))
 
             def empty():
                 lines = [
@@ -260,7 +260,7 @@ def test_with_prometheus(tmp_path, sandbox, catcher):
 
             # A scrape that came late on a busy machine leaves a gap of a second.
             with contextlib.suppress(AssertionError):
-                until(lambda: empty() == [], 20)
+                until(lambda: empty() == [])
             assert empty() == [], "a panel without data"
             assert len(_but_the_wave(webhook)) == 2, webhook.told()
             if PICTURES and CHROMIUM:
@@ -306,7 +306,7 @@ def test_without_prometheus(tmp_path, sandbox, catcher):
         story = Story(tmp_path, sandbox, *catcher, oncall=f'alertmanager_url = "{manager}"')
         program = Program(story.path, APPS)
         try:
-            until(lambda: get(story.port, "/readyz")[0] == 200, 30)
+            until(lambda: get(story.port, "/readyz")[0] == 200)
             until(lambda: set(story.states().values()) == {"healthy ok"}, 60)
             story.revocations(webhook)
             story.outage(webhook)

@@ -135,7 +135,7 @@ def import_fleet(
     return [grant["grant"] for grant in made]
 
 
-def until(true, seconds: float = 20, every: float = 0.1):
+def until(true, seconds: float = 60, every: float = 0.1):
     """Wait for something that a process does; a bound, not a measure."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -246,7 +246,7 @@ def test_promise_2_kill_9_in_the_middle_of_refreshes_loses_nothing_silently(tmp_
         time.sleep(0.03 * kill)
         program.end(signal.SIGKILL)
     program = Program(path, ("plat",), from_nothing=True)
-    until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"}, 45)
+    until(lambda: set(states(path, "plat").values()) <= {"ok", "refresh_lost"})
     program.end()
     seen = sandbox.seen()
     assert seen["early"] == 0
@@ -268,7 +268,7 @@ def test_three_processes_share_the_work_and_one_is_killed_again_and_again(tmp_pa
     grants = import_fleet(path, sandbox, "plat", "platform-us", 60)
     ports = [free_port() for _ in range(3)]
     programs = [Program(path, ("plat",), port) for port in ports]
-    until(lambda: all(get(port, "/readyz")[0] == 200 for port in ports), 30)
+    until(lambda: all(get(port, "/readyz")[0] == 200 for port in ports))
     fleets = [get(port, "/metrics")[1].count("token_health_connections{") for port in ports]
     assert sorted(bool(n) for n in fleets) == [False, False, True], "the fleet is exported once"
     for kill in range(4):

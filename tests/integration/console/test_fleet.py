@@ -119,7 +119,9 @@ async def test_tiles_and_chips_are_links_that_filter_and_take_themselves_away(sm
 )
 async def test_what_no_link_of_ours_says_is_said_to_be_wrong(small, query):
     page = await (await small.admin()).get(f"/?{query}")
-    assert page.status_code == (400 if query == "q=%00" else 422), page.text  # what is no text is read nowhere
+    assert page.status_code == (400 if query == "q=%00" else 422), (
+        page.text
+    )  # what is no text is read nowhere
 
 
 async def test_one_line_stands_for_many_and_opens_in_place(console):

@@ -20,12 +20,3 @@ class Pause:
     def who(self) -> str:
         """Return the person's name without the door they came by."""
         return self.by.partition(":")[2] or self.by
-
-
-def why_not(until: datetime, now: datetime) -> str | None:
-    """Say why no pause ends then; None where one may."""
-    if until <= now:
-        return "is over already"
-    if until > now + LONGEST:
-        return f"is more than {LONGEST.days} days ahead; without an end it lasts until somebody resumes it"
-    return None

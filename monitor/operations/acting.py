@@ -11,7 +11,7 @@ from typing import Any
 from alerts.mails import asking
 from alerts.silences import silences
 from alerts.silences.windows import Over, Scope
-from monitor.errors import Invalid, NotFound, TokenHealthError
+from monitor.errors import NotFound, TokenHealthError
 from monitor.health.acting import EVER, Action, Facts, Setup, Stand, Why, why_not
 from monitor.health.listing import Filter, Listed, Sort
 from monitor.operations import connections, fleet, pauses, probes, reach
@@ -87,15 +87,8 @@ def lasting(
     Raises Invalid.
     """
     said = pauses.reason_of(reason)
-    if action is Action.PAUSE:
-        return Options(now, pauses.ending(now, length, until), said)
-    if length is not None and until is not None:
-        raise Invalid("until", "is not given beside `for`")
-    if length is not None and length <= timedelta(0):
-        raise Invalid("for", "is no length of time")
-    if until is not None and until <= now:
-        raise Invalid("until", "is over already")
-    return Options(now, now + length if length is not None else until, said)
+    ends = pauses.ending if action is Action.PAUSE else pauses.end_of
+    return Options(now, ends(now, length, until), said)
 
 
 @dataclass(frozen=True, slots=True)

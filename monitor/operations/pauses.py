@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from monitor.errors import Invalid
 from monitor.health.listing import Listed
-from monitor.health.pauses import Pause, why_not
+from monitor.health.pauses import LONGEST, Pause
 from monitor.settings.parts import Parts
 from monitor.store import audit
 from monitor.store.connections import Known
@@ -21,17 +21,25 @@ def ending(now: datetime, length: timedelta | None, until: datetime | None) -> d
 
     Raises Invalid, which names the one of the two that cannot be.
     """
+    end = end_of(now, length, until)
+    if end is not None and end > now + LONGEST:
+        said = f"is more than {LONGEST.days} days ahead; without an end it lasts until somebody resumes it"
+        raise Invalid("for" if length is not None else "until", said)
+    return end
+
+
+def end_of(now: datetime, length: timedelta | None, until: datetime | None) -> datetime | None:
+    """Return when something is over that takes so long, or lasts until then. Raises Invalid."""
     if length is not None and until is not None:
         raise Invalid("until", "is not given beside `for`")
     if length is not None and length <= timedelta(0):
         raise Invalid("for", "is no length of time")
+    if until is not None and until <= now:
+        raise Invalid("until", "is over already")
     try:
-        end = now + length if length is not None else until
+        return now + length if length is not None else until
     except OverflowError:
         raise Invalid("for", "is longer than there is time") from None
-    if end is not None and (said := why_not(end, now)) is not None:
-        raise Invalid("for" if length is not None else "until", said)
-    return end
 
 
 def reason_of(given: str) -> str:

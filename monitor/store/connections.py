@@ -128,16 +128,8 @@ async def resume(
         asleep = {name: was for name, was in held.items() if was.health.state is State.PAUSED}
         for name, was in asleep.items():
             must_be_configured(name, was.app, apps)
-        for authorized, first_probe in ((True, now), (False, None)):
-            moved = {
-                name: resumed(was.health, now, authorized=authorized)
-                for name, was in asleep.items()
-                if was.authorized is authorized
-            }
-            await fence.fence(
-                conn, moved, rests=None, paused_until=None, scopes_all=True, next_probe_at=first_probe
-            )
-            await revisions.count(conn, moved)
+        await fence.wake(conn, asleep, resumed, now)
+        await revisions.count(conn, asleep)
         await events.moved(conn, Type.RESUMED, fence.by("person", held, asleep), now)
         await audit.record_each(conn, now, actor, "connection.resume", asleep)
     return list(asleep)

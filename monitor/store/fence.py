@@ -8,7 +8,7 @@ before is thrown away. Nobody else moves a connection but the verdicts themselve
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -104,3 +104,19 @@ async def look_again(conn: AsyncConnection, held: Mapping[str, Gated], now: date
     anew = {name: on_new_grounds(was.health, now) for name, was in held.items()}
     at = literal(now, UtcDateTime())  # a case does not know the column's type by itself
     await fence(conn, anew, next_probe_at=case((watch.c.next_probe_at.is_not(None), at)))
+
+
+async def wake(
+    conn: AsyncConnection, held: Mapping[str, Gated], move: Callable[..., Health], now: datetime
+) -> None:
+    """Have held connections that a person paused looked at again, by a move of the lifecycle.
+
+    What has tokens is looked at now, with all of its scopes; what has none waits for its client.
+    """
+    for authorized, first_probe in ((True, now), (False, None)):
+        moved = {
+            name: move(was.health, now, authorized=authorized)
+            for name, was in held.items()
+            if was.authorized is authorized
+        }
+        await fence(conn, moved, rests=None, paused_until=None, scopes_all=True, next_probe_at=first_probe)

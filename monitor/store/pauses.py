@@ -31,13 +31,7 @@ async def _end_some(database: Database, now: datetime) -> int:
     over = (watch.c.paused_until <= now) & (watch.c.state == State.PAUSED.value)
     async with database.write() as conn:
         held = await fence.hold_where(conn, over, PART)
-        for authorized, first_probe in ((True, now), (False, None)):
-            moved = {
-                name: lapsed(was.health, now, authorized=authorized)
-                for name, was in held.items()
-                if was.authorized is authorized
-            }
-            await fence.fence(conn, moved, paused_until=None, scopes_all=True, next_probe_at=first_probe)
+        await fence.wake(conn, held, lapsed, now)
         await revisions.count(conn, held)
         await events.moved(conn, Type.RESUMED, fence.by("service", held, held), now)
         await audit.record_each(conn, now, audit.SERVICE, "connection.resume", held)

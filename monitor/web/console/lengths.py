@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from monitor.errors import ConfigurationError
+from monitor.health.pauses import LONGEST
 from monitor.text.tomlfile import parse_duration
 from monitor.web.console.answers import Field
 from monitor.web.console.texts import N_
@@ -47,4 +48,6 @@ def read_span(text: str) -> timedelta | None:
         raise ConfigurationError(_("For how long: %(why)s", why=error)) from None
     if not isinstance(found, timedelta) or found <= timedelta(0):
         raise ConfigurationError(_("For how long: write 30m, 2h or 3d."))
+    if found > LONGEST:
+        raise ConfigurationError(_("For how long: a year at most; what lasts longer has no end of its own."))
     return found

@@ -81,7 +81,7 @@ async def test_a_pause_may_have_an_end_and_its_page_says_whose_and_until_when(co
     asked = words(await operator.get("/connections/acme/pause"))
     assert "until I resume it" in asked and "3 days" in asked
     said, shown = await done(
-        operator, "/connections/acme/pause", {"for": "259200", "until": "", "reason": "they move"}
+        operator, "/connections/acme/pause", {"for": "3d", "until": "", "reason": "they move"}
     )
     end = console.rig.clock.now() + timedelta(days=3)
     assert said == f"Paused until {end:%a %-d %b %H:%M} UTC."
@@ -93,7 +93,7 @@ async def test_a_pause_may_have_an_end_and_its_page_says_whose_and_until_when(co
     said, shown = await done(operator, "/connections/acme/resume")
     said, shown = await done(operator, *undo_of(shown))
     assert said == f"Paused until {end:%a %-d %b %H:%M} UTC.", "as it was"
-    said, shown = await done(operator, "/connections/acme/pause", {"for": "3600"})
+    said, shown = await done(operator, "/connections/acme/pause", {"for": "1h"})
     await done(operator, *undo_of(shown))
     assert (await console.rig.known("acme")).paused_until == end, "the end before"
 
@@ -105,6 +105,17 @@ async def test_an_end_of_a_pause_that_is_over_is_asked_for_again(console):
     assert answer.status_code == 422
     assert "is over already" in words(answer)
     assert (await console.rig.state("acme"))[0] != "paused"
+
+
+@pytest.mark.parametrize("what", ["pause", "mute"])
+@pytest.mark.parametrize("length", ["soon", "3600", "99999999h", "-1h"])
+async def test_a_length_that_is_none_is_asked_for_again_and_is_not_for_ever(console, what, length):
+    await console.rig.add("acme")
+    answer = await (await console.operator()).post(f"/connections/acme/{what}", {"for": length})
+    assert answer.status_code == 422
+    assert "For how long:" in words(answer)
+    assert (await console.rig.state("acme"))[0] != "paused"
+    assert (await silences.every(console.parts, ME)).laid == ()
 
 
 async def test_who_is_on_it_is_said_and_taken_back(console):
@@ -131,9 +142,7 @@ async def test_muting_takes_how_long_and_why_and_is_taken_back(console):
     operator = await console.operator()
     asked = words(await operator.get("/connections/acme/mute"))
     assert "Nobody is told anything about it meanwhile" in asked
-    said, shown = await done(
-        operator, "/connections/acme/mute", {"for": "14400", "reason": "they are moving"}
-    )
+    said, shown = await done(operator, "/connections/acme/mute", {"for": "4h", "reason": "they are moving"})
     assert said == "Muted for 4 hours."
     (laid,) = (await silences.every(console.parts, ME)).laid
     assert (laid.name, laid.reason, laid.pauses) == ("acme", "they are moving", False)

@@ -70,7 +70,7 @@ async def test_a_mail_that_waits_is_sent_now_after_it_was_said_what_that_does(co
 async def test_what_is_held_by_then_says_so_and_stays_in(console, waits, mailbox):
     person = await console.operator()
     await person.post(
-        "/outbox/hold", {"over": "client", "name": "Firm acme", "for": "24", "reason": "by phone"}
+        "/outbox/hold", {"over": "client", "name": "Firm acme", "for": "1d", "reason": "by phone"}
     )
     refused = await person.post(f"/outbox/{waits}/send-now")
     assert refused.status_code == 409
@@ -141,7 +141,7 @@ async def test_a_hold_is_laid_named_and_taken_back(console, scene):
     asked = await person.get("/outbox/hold?over=client&name=Firm+acme")
     assert "Hold back what is told about Firm acme?" in words(asked)
     assert "Neither the client nor on-call is told about it meanwhile." in words(asked)
-    form = {"over": "client", "name": "Firm acme", "for": "72", "reason": "on the phone with them"}
+    form = {"over": "client", "name": "Firm acme", "for": "3d", "reason": "on the phone with them"}
     page = await person.follow(await person.post("/outbox/hold", form))
     assert "Nothing is told about Firm acme. Undo" in words(page)
     assert (
@@ -163,7 +163,7 @@ async def test_everything_is_held_without_a_name_and_without_an_end(console):
     person = await console.operator()
     asked = await person.get("/outbox/hold?over=all")
     assert "Hold back what is told about everything?" in words(asked)
-    page = await person.follow(await person.post("/outbox/hold", {"over": "all", "name": "", "for": "0"}))
+    page = await person.follow(await person.post("/outbox/hold", {"over": "all", "name": "", "for": ""}))
     assert "Nothing is told about anything." in words(page)
     assert "until it is released" in words(page)
 
@@ -171,17 +171,17 @@ async def test_everything_is_held_without_a_name_and_without_an_end(console):
 @pytest.mark.parametrize(
     ("form", "says"),
     [
-        ({"over": "client", "name": "Firm moon", "for": "4"}, "There is no client 'Firm moon'."),
-        ({"over": "client", "name": "", "for": "4"}, "name: is missing"),
-        ({"over": "all", "name": "x", "for": "4"}, "name: is not for everything"),
-        ({"over": "moon", "name": "x", "for": "4"}, "over: is none of"),
-        ({"over": "all", "name": "", "for": "soon"}, "for: is a number of hours"),
-        ({"over": "all", "name": "", "for": "9999999"}, "for: is a number of hours"),
+        ({"over": "client", "name": "Firm moon", "for": "4h"}, "There is no client 'Firm moon'."),
+        ({"over": "client", "name": "", "for": "4h"}, "name: is missing"),
+        ({"over": "all", "name": "x", "for": "4h"}, "name: is not for everything"),
+        ({"over": "moon", "name": "x", "for": "4h"}, "over: is none of"),
+        ({"over": "all", "name": "", "for": "soon"}, "For how long: 'soon' is no duration"),
+        ({"over": "all", "name": "", "for": "9999999h"}, "For how long: a year at most"),
         (
-            {"over": "all", "name": "", "for": "4", "reason": "x" * 301},
+            {"over": "all", "name": "", "for": "4h", "reason": "x" * 301},
             "reason: has more than 300 characters",
         ),
-        ({"over": "client", "name": HOSTILE, "for": "4"}, "There is no client"),
+        ({"over": "client", "name": HOSTILE, "for": "4h"}, "There is no client"),
     ],
 )
 async def test_what_is_mistyped_is_asked_again(console, form, says):
@@ -258,7 +258,7 @@ async def test_a_viewer_sees_reasons_and_no_address_and_may_do_nothing(console, 
         "/outbox/test",
     ):
         assert (await viewer.get(path)).status_code == 403
-        assert (await viewer.post(path, {"over": "all", "for": "4"})).status_code == 403
+        assert (await viewer.post(path, {"over": "all", "for": "4h"})).status_code == 403
     assert "old@acme.example" in words(await (await console.operator()).get(f"/outbox/{failed}"))
 
 

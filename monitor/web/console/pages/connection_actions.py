@@ -13,18 +13,13 @@ from monitor.text.names import one_line
 from monitor.text.spans import span
 from monitor.web.console.answers import Ask, Done, Field, Undo
 from monitor.web.console.declared import action
-from monitor.web.console.lengths import read_moment
+from monitor.web.console.lengths import read_moment, read_span, span_field
 from monitor.web.console.pages.connection import PATH, WAS, base
-from monitor.web.console.texts import N_, _
+from monitor.web.console.texts import _
 from monitor.web.console.visit import Visit
 
 WAITS = timedelta(seconds=15)  # for a verdict: a person looks on
 TAKEN_FOR = timedelta(days=2)
-LENGTHS = (
-    ("3600", N_("an hour")), ("14400", N_("4 hours")), ("86400", N_("a day")), ("259200", N_("3 days")),
-    ("604800", N_("a week")), ("", N_("until somebody unmutes it")),
-)  # fmt: skip
-PAUSES = (*LENGTHS[:-1], ("", N_("until I resume it")))
 
 
 @action(f"{PATH}/probe", Right.CONNECTIONS_OPERATE, api=("probe_connection",))
@@ -64,10 +59,7 @@ async def _ask_pause(visit: Visit) -> Ask:
               day=f"{known.sealed.refresh_ends_at:%-d %B %Y}")
         )  # fmt: skip
     fields = [
-        Field(
-            "for", _("For how long"), "select", visit.given("for"),
-            options=[(value, _(words)) for value, words in PAUSES],
-        ),
+        span_field(visit.given("for"), endless=_("until I resume it")),
         Field(
             "until", _("Or until (UTC)"), "datetime-local", visit.given("until")[:16],
             hint=_("It resumes by itself then."),
@@ -86,12 +78,11 @@ async def _ask_pause(visit: Visit) -> Ask:
 @action(f"{PATH}/pause", Right.CONNECTIONS_OPERATE, api=("pause_connection",), asks=_ask_pause)
 async def pause_it(visit: Visit) -> Done:
     """Stop looking at a connection, for a time or until somebody resumes it."""
-    name, given = visit.path["connection"], visit.given("for")
-    length = timedelta(seconds=int(given)) if given in dict(PAUSES) and given else None
+    name = visit.path["connection"]
     before = await _pause_of(visit, name)
     changed = await connections.pause(
-        visit.parts, visit.actor, [name], length=length, until=read_moment(visit.given("until"), "until"),
-        reason=visit.given("reason"),
+        visit.parts, visit.actor, [name], length=read_span(visit.given("for")),
+        until=read_moment(visit.given("until"), "until"), reason=visit.given("reason"),
     )  # fmt: skip
     if not changed:
         return Done(base(name), _("It was paused already."))
@@ -146,10 +137,7 @@ async def unclaim_it(visit: Visit) -> Done:
 async def _ask_mute(visit: Visit) -> Ask:
     known = await connections.show(visit.parts, visit.actor, visit.path["connection"])
     fields = [
-        Field(
-            "for", _("For how long"), "select", visit.given("for", "86400"),
-            options=[(value, _(words)) for value, words in LENGTHS],
-        ),
+        span_field(visit.given("for", "1d"), endless=_("until somebody unmutes it")),
         Field("reason", _("Why"), value=visit.given("reason"), hint=_("Whoever looks next reads this.")),
         Field(
             "maintenance", _("Do not look at it either, while it is well"), "checkbox",
@@ -170,10 +158,9 @@ async def _ask_mute(visit: Visit) -> Ask:
 @action(f"{PATH}/mute", Right.SILENCES_WRITE, api=("create_silence", "hold_notices"), asks=_ask_mute)
 async def mute_it(visit: Visit) -> Done:
     """Tell nobody anything about a connection for a while."""
-    name, given = visit.path["connection"], visit.given("for")
-    length = timedelta(seconds=int(given)) if given in dict(LENGTHS) and given else None
+    name = visit.path["connection"]
     begun = await silences.begin(
-        visit.parts, visit.actor, "connection", name, length,
+        visit.parts, visit.actor, "connection", name, read_span(visit.given("for")),
         reason=one_line(visit.given("reason"))[:200], maintenance=bool(visit.given("maintenance")),
     )  # fmt: skip
     said = _("Muted until somebody unmutes it.")

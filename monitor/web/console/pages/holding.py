@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from monitor.errors import Conflict, Invalid, NotFound
 from monitor.operations import mails, notices
 from monitor.operations.actor import Right
 from monitor.web.console.answers import Ask, Done, Field, Undo
 from monitor.web.console.declared import action
+from monitor.web.console.lengths import read_span, span_field
 from monitor.web.console.notice_words import for_eyes
 from monitor.web.console.texts import N_, ngettext
 from monitor.web.console.texts import gettext as _
@@ -17,10 +16,6 @@ from monitor.web.console.visit import Visit
 OVER = {
     "client": N_("a client"), "connection": N_("a connection"), "app": N_("an app"),
     "provider": N_("a provider"), "all": N_("everything"),
-}  # fmt: skip
-LENGTHS = {
-    "4": N_("4 hours"), "24": N_("a day"), "72": N_("3 days"), "168": N_("a week"),
-    "0": N_("until it is released"),
 }  # fmt: skip
 LONGEST = 300
 
@@ -31,7 +26,7 @@ async def ask_hold(visit: Visit) -> Ask:
     named = over in OVER and (bool(name) or over == "all")
     what = name if named and over != "all" else _(OVER.get(over, OVER["all"]))
     fields = [
-        Field("for", _("For how long"), "select", visit.given("for", "72"), options=_choices(LENGTHS)),
+        span_field(visit.given("for", "3d"), endless=_("until it is released")),
         Field("reason", _("Why"), value=visit.given("reason"), hint=_("for whoever wonders")),
     ]  # fmt: skip
     hidden: list[tuple[str, str]] = []
@@ -66,12 +61,8 @@ async def hold_notices(visit: Visit) -> Done:
     reason = visit.given("reason")
     if len(reason) > LONGEST:
         raise Invalid("reason", _("has more than %(n)s characters", n=LONGEST))
-    hours = visit.given("for", "72")
-    if not hours.isdecimal() or int(hours[:6]) > 24 * 365:
-        raise Invalid("for", _("is a number of hours, a year at most"))
-    length = timedelta(hours=int(hours)) if int(hours) else None
     try:
-        await notices.hold(visit.parts, visit.actor, over, name, length, reason)
+        await notices.hold(visit.parts, visit.actor, over, name, read_span(visit.given("for")), reason)
     except NotFound as error:  # a name that was mistyped: the question is put again
         raise Invalid("name", str(error), *error.remedies) from None
     said = _("Nothing is told about %(what)s.", what=name or _("anything"))
@@ -102,7 +93,7 @@ async def release_notices(visit: Visit) -> Done:
     over, name = _over(visit)
     count = await notices.unhold(visit.parts, visit.actor, over, name)
     said = ngettext("Released: one hold.", "Released: %(n)s holds.", count)
-    again = (("over", over), ("name", name), ("for", "0"))
+    again = (("over", over), ("name", name), ("for", ""))
     return Done("/outbox", said, Undo("/outbox/hold", again))
 
 

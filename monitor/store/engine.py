@@ -24,6 +24,7 @@ for; inserting takes no part. Where the order fails nevertheless, the database t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -133,6 +134,7 @@ class Database:
         self._reader = self._sqlite_engine(4, read_only=True) if self.is_sqlite else self._writer
         # A pool that is busy is no database that is away: signs of life have a connection of their own.
         self._apart = self._reader if self.is_sqlite else self._postgres_engine(1, connect_timeout=2)
+        self._signs: set[asyncio.Task[bool]] = set()
 
     @property
     def path(self) -> Path | None:
@@ -206,6 +208,12 @@ class Database:
 
     async def gives_sign(self) -> bool:
         """Whether the database says anything at all, be it that it takes no more connections."""
+        sign = asyncio.create_task(self._gives_sign())
+        self._signs.add(sign)
+        sign.add_done_callback(self._signs.discard)
+        return await sign
+
+    async def _gives_sign(self) -> bool:
         try:
             async with self._apart.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
@@ -216,6 +224,8 @@ class Database:
 
     async def close(self) -> None:
         """Return all connections and give up the file."""
+        if self._signs:  # one that is under way has a connection in hand, which nobody would close after us
+            await asyncio.wait(self._signs, timeout=SIGN_ENDS)
         if self._apart is not self._reader:
             await self._apart.dispose()
         await self._reader.dispose()
@@ -302,6 +312,7 @@ class Database:
         return {name: value for name, value in settings.items() if name not in self.url.query}
 
 
+SIGN_ENDS = 3.0  # seconds; it connects for two at most
 # PostgreSQL's states while it starts and stops (its manual, appendix A: operator intervention).
 _GOING = "57P"
 # SQLite's own mode, without a BEGIN, and PostgreSQL's: each statement for itself.
